@@ -1,0 +1,51 @@
+// Entry of every npm script. Plain JavaScript for the system's Node (20 or newer), whose only work is to install the
+// dependencies named in package-lock.json where they are not, and to hand over to the Node 24 that comes among them.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const node = `${root}node_modules/node/bin/node`;
+const stamp = `${root}node_modules/.etcdsafe-installed`;
+
+const TASKS = {
+  test: ["scripts/test.ts"],
+  "test-slow": ["scripts/test.ts", "--slow"],
+  check: ["scripts/test.ts", "--static-only"],
+  demo: ["scripts/demo.ts"],
+  bench: ["bench/main.ts"],
+  docs: ["scripts/docs.ts"],
+  cli: ["bin/etcdsafe.js"],
+  format: ["node_modules/@biomejs/biome/bin/biome", "check", "--write", "."],
+  build: ["scripts/build.ts"],
+};
+
+const [task, ...rest] = process.argv.slice(2);
+const script = TASKS[task];
+if (script === undefined) fail(`unknown task ${task}; one of ${Object.keys(TASKS).join(", ")}`);
+install();
+const child = spawn(node, [...script.map((part, index) => (index === 0 ? root + part : part)), ...rest], {
+  cwd: task === "cli" ? (process.env.INIT_CWD ?? process.cwd()) : root,
+  stdio: "inherit",
+  env: { ...process.env, PATH: `${root}node_modules/node/bin:${process.env.PATH}` },
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
+
+function install() {
+  const wanted = createHash("sha256")
+    .update(readFileSync(`${root}package-lock.json`))
+    .digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted && existsSync(node)) return;
+  process.stderr.write("Installing the dependencies of package-lock.json (once) …\n");
+  const done = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root, stdio: ["ignore", 2, 2] });
+  if (done.status !== 0) fail("npm ci failed; its message above says why");
+  if (!existsSync(node)) fail("the install script of the package node did not run; see README, “When install scripts are off”");
+  writeFileSync(stamp, wanted);
+}
+
+function fail(message) {
+  process.stderr.write(`etcdsafe: ${message}\n`);
+  process.exit(1);
+}

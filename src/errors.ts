@@ -1,0 +1,123 @@
+// Everything that can go wrong, in one table: code → exit code of the command line, whether trying again can help, and what to do next.
+// docs/errors.md is generated from it; the meaning of the exit codes is in docs/cli.md.
+
+interface ErrorKind {
+  /** Exit code of the command line (docs/cli.md). */
+  readonly exit: number;
+  /** Whether the same call may succeed later without anyone changing anything. */
+  readonly retryable: boolean;
+  /** What to do next, unless the place that raises the error knows better. */
+  readonly hint: string;
+}
+
+/** The closed set of error codes. A code is never renamed or reused once released. */
+export const ERRORS = {
+  // Usage and configuration
+  USAGE: { exit: 2, retryable: false, hint: "See `etcdsafe help <command>`." },
+  CONFIG_INVALID: { exit: 2, retryable: false, hint: "`etcdsafe config show` tells where each value comes from." },
+  MEMBERS_INVALID: { exit: 2, retryable: false, hint: "Give every member once, as name=peer URL, and name this one with --name." },
+  TOKEN_REQUIRED: {
+    exit: 2,
+    retryable: false,
+    hint: "Give every member's restore the same --initial-cluster-token, or write all of them in one run with --members FILE --all-members.",
+  },
+  BACKUP_AMBIGUOUS: { exit: 2, retryable: false, hint: "Give more of the backup's id; `etcdsafe list` shows them." },
+
+  // The live etcd
+  ETCD_UNREACHABLE: { exit: 4, retryable: true, hint: "Check --endpoints, the network, and that etcd runs." },
+  ETCD_TLS_FAILED: { exit: 4, retryable: false, hint: "Check --cacert against the certificate authority that signed etcd's server certificate." },
+  ETCD_CLIENT_CERT_REQUIRED: { exit: 4, retryable: false, hint: "Give --cert and --key of a client certificate that etcd's --trusted-ca-file accepts." },
+  ETCD_AUTH_FAILED: { exit: 4, retryable: false, hint: "Check --user and --password-file." },
+  ETCD_PERMISSION_DENIED: { exit: 4, retryable: false, hint: "Snapshots and HashKV need a user with the role root." },
+  ETCD_LEARNER_ONLY: { exit: 4, retryable: true, hint: "A learner may lag without anyone noticing; name a voting member in --endpoints, or promote it." },
+  ETCD_MEMBER_STALE: { exit: 4, retryable: true, hint: "The member lags behind its cluster; wait, or save from another one." },
+  ETCD_STREAM_CUT: { exit: 4, retryable: true, hint: "The member or the network dropped the snapshot stream; nothing was published. Run it again." },
+  ETCD_STREAM_STALLED: { exit: 4, retryable: true, hint: "Nothing was published. Look at the network and at the receiver's speed, or raise --stall-limit." },
+  ETCD_REQUEST_FAILED: { exit: 4, retryable: true, hint: "etcd's own log says more." },
+  MEMBER_IN_MINORITY: {
+    exit: 6,
+    retryable: false,
+    hint: "The members hold different data. Do not restart or compact anything before the differing member is known: `etcdctl endpoint hashkv --cluster`.",
+  },
+
+  // Repository and storage
+  STORAGE_UNREACHABLE: { exit: 5, retryable: true, hint: "Check the repository's URL, the mount or the network." },
+  STORAGE_DENIED: { exit: 5, retryable: false, hint: "The user that runs etcdsafe needs to read and write there." },
+  STORAGE_FULL: { exit: 5, retryable: false, hint: "Free space in the repository's store; `etcdsafe prune --plan` shows what retention would free." },
+  STORAGE_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe repo check` finds backups whose objects are missing." },
+  STORAGE_CONFLICT: { exit: 7, retryable: true, hint: "Somebody else wrote the same object; run it again." },
+  STORAGE_READ_ONLY: { exit: 9, retryable: false, hint: "The repository was opened for reading only." },
+  REPOSITORY_NOT_FOUND: { exit: 8, retryable: false, hint: "Check --repository; the first `etcdsafe save` or `etcdsafe repo init` creates one." },
+  REPOSITORY_INVALID: { exit: 6, retryable: false, hint: "docs/repository-format.md says what belongs there." },
+  REPOSITORY_UNSUPPORTED: { exit: 2, retryable: false, hint: "A newer etcdsafe wrote it; update this one." },
+  CLUSTER_MISMATCH: {
+    exit: 9,
+    retryable: false,
+    hint: "Give this cluster a --cluster name of its own, or, if it really is the successor, run `etcdsafe repo adopt`.",
+  },
+  BACKUP_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe list` shows what there is." },
+  MANIFEST_INVALID: { exit: 6, retryable: false, hint: "The backup's manifest cannot be trusted; use another backup." },
+  OBJECT_TRUNCATED: { exit: 6, retryable: false, hint: "The stored object ends too early; use another backup." },
+  OBJECT_CORRUPT: { exit: 6, retryable: false, hint: "The stored object was changed after it was written; use another backup." },
+
+  // Snapshot files
+  SNAPSHOT_EMPTY: { exit: 6, retryable: false, hint: "Fetch the file again; look at whatever was meant to fill it." },
+  SNAPSHOT_NOT_A_DATABASE: { exit: 6, retryable: false, hint: "`etcdsafe inspect FILE` says what the file is." },
+  SNAPSHOT_PACKED: { exit: 6, retryable: false, hint: "Unpack it first." },
+  SNAPSHOT_TRUNCATED: { exit: 6, retryable: false, hint: "Fetch the file again." },
+  SNAPSHOT_HASH_MISSING: {
+    exit: 6,
+    retryable: false,
+    hint: "A file copied from member/snap/db has no hash; --skip-hash-check restores it after the structure check.",
+  },
+  SNAPSHOT_HASH_MISMATCH: { exit: 6, retryable: false, hint: "The bytes are not the ones etcd sent. Use another backup." },
+  SNAPSHOT_DAMAGED: { exit: 6, retryable: false, hint: "`etcdsafe verify FILE` lists every finding. Use another backup." },
+
+  // etcd's files
+  BBOLT_META_INVALID: { exit: 6, retryable: false, hint: "`etcdsafe inspect FILE` says what the file is." },
+  BBOLT_PAGE_INVALID: { exit: 6, retryable: false, hint: "`etcdsafe verify FILE` lists every finding." },
+  BBOLT_ROW_INVALID: { exit: 6, retryable: false, hint: "`etcdsafe verify FILE` lists every finding." },
+  PROTO_INVALID: { exit: 6, retryable: false, hint: "`etcdsafe verify FILE` lists every finding." },
+  WAL_TORN: { exit: 6, retryable: false, hint: "The last record was cut short, as after a power loss; the records before it are good." },
+  WAL_CORRUPT: { exit: 6, retryable: false, hint: "A record in the middle of the log was changed; the records before it are good." },
+  WAL_RECORD_TOO_LONG: { exit: 6, retryable: false, hint: "The log's length fields cannot be trusted from there on." },
+  RAFT_SNAPSHOT_INVALID: { exit: 6, retryable: false, hint: "Use another .snap file, or restore from a backup, which writes a new one." },
+
+  // Restore
+  TARGET_NOT_EMPTY: { exit: 9, retryable: false, hint: "Name a directory that does not exist or is empty; nothing was written." },
+  TARGET_NO_SPACE: { exit: 1, retryable: false, hint: "Free space on the target's file system, or restore elsewhere; nothing was kept there." },
+  SELF_CHECK_FAILED: { exit: 6, retryable: false, hint: "What was written differs from what was computed: suspect memory or disk. Nothing was put in place." },
+
+  // This host
+  SPOOL_NO_SPACE: { exit: 1, retryable: false, hint: "Free space, or give --spool-dir on a larger file system, or --no-spool." },
+  FILE_FAILED: { exit: 1, retryable: false, hint: "Check the path and its permissions." },
+  DEADLINE_EXCEEDED: { exit: 1, retryable: true, hint: "It took longer than allowed; nothing half done was left." },
+  INTERRUPTED: { exit: 130, retryable: true, hint: "Nothing half done is listed; run it again." },
+  INTERNAL: { exit: 1, retryable: false, hint: "This is a fault of etcdsafe; please report it with the command and its version." },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error an operator can act on: what failed, on what and why (`message`), what to do next (`hint`), and a stable `code`. */
+export class EtcdsafeError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, details: { readonly hint?: string; readonly cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? {} : { cause: details.cause });
+    this.name = "EtcdsafeError";
+    this.code = code;
+    this.hint = details.hint ?? ERRORS[code].hint;
+  }
+}
+
+/** A fault in a file of a known format, with the byte it was found at. `offset` counts from the start of the file or buffer being read. */
+export class FormatError extends EtcdsafeError {
+  readonly offset: number;
+
+  constructor(code: ErrorCode, what: string, offset: number, details: { readonly hint?: string; readonly cause?: unknown } = {}) {
+    super(code, `${what} at byte ${offset}`, details);
+    this.name = "FormatError";
+    this.offset = offset;
+  }
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+// Full counts and big files. One worker: several of these measure memory or fill a disk.
+export default defineConfig({
+  test: {
+    include: ["test/slow/**/*.test.ts"],
+    pool: "forks",
+    maxWorkers: 1,
+    testTimeout: 3_600_000,
+    hookTimeout: 600_000,
+  },
+});
