@@ -32,3 +32,7 @@ export const PAGE_SIZE_BYTES_MAX = 16 * 1024 * 1024;
 export const PAGE_SIZE_BYTES_DEFAULT = 4096;
 /** `bucket.go` MaxKeySize. */
 export const KEY_SIZE_BYTES_MAX = 32768;
+/** `bucket.go` MaxValueSize. */
+export const VALUE_SIZE_BYTES_MAX = 2 ** 31 - 2;
+/** `bucket.go` maxInlineBucketSize: a bucket is stored inside its parent when its one leaf takes at most this part of a page. */
+export const INLINE_BUCKET_PAGE_PART = 4;
