@@ -1,0 +1,26 @@
+// The etcdsafe command line as a child process, as a user starts it.
+import { fileURLToPath } from "node:url";
+import { type CommandOptions, type CommandResult, type RunningCommand, startCommand } from "./command.ts";
+
+export interface CliOptions extends CommandOptions {
+  /** Arguments of Node itself, e.g. `--import` of the crash points. */
+  readonly nodeArguments?: readonly string[];
+}
+
+/** The Node 24 that the project installs, and the launcher that users run. */
+export const NODE: string = fileURLToPath(new URL("../../node_modules/node/bin/node", import.meta.url));
+const LAUNCHER = fileURLToPath(new URL("../../bin/etcdsafe.js", import.meta.url));
+
+/** Runs `etcdsafe ...args` to its end. `env` is added to an environment without any ETCDCTL_ or ETCDSAFE_ variable. */
+export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CommandResult> {
+  return startCli(args, options).finished;
+}
+
+/** Starts it, for tests that send signals or look at its output meanwhile. */
+export function startCli(args: readonly string[], options: CliOptions = {}): RunningCommand {
+  return startCommand(NODE, [...(options.nodeArguments ?? []), LAUNCHER, ...args], { ...options, env: { ...neutralEnvironment(), ...options.env } });
+}
+
+function neutralEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ETCDCTL_|ETCDSAFE_|NODE_OPTIONS$|VITEST)/.test(name)));
+}
