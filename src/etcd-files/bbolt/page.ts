@@ -127,6 +127,7 @@ export function checkPage(page: Page, expectedId: number): boolean {
   if (!leaf && count === 0) throw new FormatError("BBOLT_PAGE_INVALID", `branch page ${expectedId} is empty`, page.fileOffset + 10);
   let packed = true;
   let previousEnd = -1;
+  let dataSize = 0;
   for (let element = start + PAGE_HEADER_SIZE_BYTES; element < elementsEnd; element += ELEMENT_SIZE_BYTES) {
     const keyStart = element + view.getUint32(leaf ? element + 4 : element, true);
     const keySize = view.getUint32(leaf ? element + 8 : element + 4, true);
@@ -137,7 +138,10 @@ export function checkPage(page: Page, expectedId: number): boolean {
       throw new FormatError("BBOLT_PAGE_INVALID", `key of ${keySize} bytes in page ${expectedId}`, page.offsetOf(element));
     if (previousEnd !== keyStart && previousEnd !== -1) packed = false;
     previousEnd = dataEnd;
+    dataSize += dataEnd - keyStart;
   }
+  // Else a small page could stand for any amount of data, and reading it would take as long as its author likes.
+  if (dataSize > end - elementsEnd) throw new FormatError("BBOLT_PAGE_INVALID", `elements of page ${expectedId} share their data`, page.fileOffset);
   return packed;
 }
 

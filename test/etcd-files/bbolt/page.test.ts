@@ -99,3 +99,14 @@ test("page: orders keys as Go's bytes.Compare does", () => {
   const keys = [new Uint8Array([0xff]), bytesOf("b"), bytesOf("ab"), bytesOf("a"), new Uint8Array([0]), new Uint8Array()];
   expect(keys.toSorted(compareKeys)).toEqual(keys.toReversed());
 });
+
+test("page: refuses elements that share their data", () => {
+  const bytes = image(PAGE_LEAF, 5n, [
+    ["a", "x".repeat(100)],
+    ["b", "y".repeat(90)],
+  ]);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(32 + 4, view.getUint32(16 + 4, true) - 16, true);
+  view.setUint32(32 + 12, 200 - 1, true);
+  expect(() => checkPage(pageOf(bytes, 5 * 256), 5)).toThrow(/elements of page 5 share their data at byte 1280/);
+});

@@ -1,0 +1,77 @@
+// The buckets of a database and the rows of the small ones. Large buckets are scanned leaf by leaf in the order of the file (scan.ts).
+import { FormatError } from "../../errors.ts";
+import { BUCKET_HEADER_SIZE_BYTES, LEAF_ELEMENT_BUCKET } from "./constants.ts";
+import type { Database } from "./database.ts";
+import { checkPage, type Page, pageOf } from "./page.ts";
+import type { Row } from "./page-builder.ts";
+import { DEPTH_MAX, type Pages, runWalk, walkPage } from "./walk.ts";
+
+/** A bucket as its element in the root tree describes it (etcd-formats §2.6). */
+export interface BucketRef {
+  readonly name: Uint8Array;
+  /** 0 when the bucket is inline. */
+  readonly rootPageId: number;
+  readonly sequence: bigint;
+  /** The one leaf of an inline bucket. */
+  readonly inline?: { readonly bytes: Uint8Array; readonly fileOffset: number };
+}
+
+/** All buckets, in order of names. Throws FormatError BBOLT_PAGE_INVALID. */
+export function readBuckets(database: Database): BucketRef[] {
+  const buckets: BucketRef[] = [];
+  for (const page of leavesOf(database, database.meta.rootPageId)) {
+    for (let index = 0; index < page.count; index++) buckets.push(bucketAt(page, index));
+  }
+  return buckets;
+}
+
+/** The bucket that element `index` of a leaf of the root tree names. Throws FormatError BBOLT_PAGE_INVALID when it is no bucket. */
+export function bucketAt(page: Page, index: number): BucketRef {
+  const name = page.key(index).slice();
+  const value = page.value(index);
+  const offset = page.offsetOf(page.valueStart(index));
+  if ((page.elementFlags(index) & LEAF_ELEMENT_BUCKET) === 0 || value.length < BUCKET_HEADER_SIZE_BYTES) {
+    throw new FormatError("BBOLT_PAGE_INVALID", `element ${index} of the root tree is no bucket`, page.offsetOf(page.elementStart(index)));
+  }
+  const view = new DataView(value.buffer, value.byteOffset, BUCKET_HEADER_SIZE_BYTES);
+  const root = view.getBigUint64(0, true);
+  const sequence = view.getBigUint64(8, true);
+  if (root !== 0n) return { name, rootPageId: Number(root), sequence };
+  const bytes = value.slice(BUCKET_HEADER_SIZE_BYTES);
+  return { name, rootPageId: 0, sequence, inline: { bytes, fileOffset: offset + BUCKET_HEADER_SIZE_BYTES } };
+}
+
+/** The rows of a bucket, each a copy, in order of keys; none when there is no such bucket. For small buckets. Throws FormatError BBOLT_PAGE_INVALID. */
+export function* rowsOf(database: Database, bucketName: string): Generator<Row> {
+  const name = Buffer.from(bucketName);
+  const bucket = readBuckets(database).find((each) => name.equals(each.name));
+  if (bucket === undefined) return;
+  const pages = bucket.inline === undefined ? leavesOf(database, bucket.rootPageId) : [inlinePage(bucket.inline)];
+  for (const page of pages) {
+    for (let index = 0; index < page.count; index++) yield { key: page.key(index).slice(), value: page.value(index).slice() };
+  }
+}
+
+/** The leaf of an inline bucket, checked. Throws FormatError BBOLT_PAGE_INVALID. */
+export function inlinePage(inline: NonNullable<BucketRef["inline"]>): Page {
+  const page = pageOf(inline.bytes, inline.fileOffset);
+  checkPage(page, 0);
+  if (!page.isLeaf) throw new FormatError("BBOLT_PAGE_INVALID", "an inline bucket that is no leaf", inline.fileOffset + 8);
+  return page;
+}
+
+/** Each valid until the next one is asked for. */
+function* leavesOf(database: Database, rootPageId: number): Generator<Page> {
+  const pages: Pages = { pageSizeBytes: database.pageSizeBytes, highWaterMark: database.meta.highWaterMark };
+  const seen = new Set<number>();
+  const waiting = [{ id: rootPageId, depth: 1 }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { id, depth } = next;
+    // Both bounds end a walk over a damaged file, whose branches may lead back to themselves.
+    if (seen.has(id) || depth > DEPTH_MAX) throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is referenced twice`, id * pages.pageSizeBytes);
+    seen.add(id);
+    const page = runWalk(walkPage(pages, id), database.source);
+    if (page.isLeaf) yield page;
+    else for (let index = page.count - 1; index >= 0; index--) waiting.push({ id: page.childId(index), depth: depth + 1 });
+  }
+}
