@@ -63,6 +63,20 @@ export class ProtoReader {
     return TEXT.decode(this.bytes());
   }
 
+  /** A message field with the file offset it starts at, as a reader of its own takes them. */
+  message(): [bytes: Uint8Array, baseOffset: number] {
+    const bytes = this.bytes();
+    return [bytes, this.offset - bytes.length];
+  }
+
+  /** A packed repeated uint64. */
+  packedUint64(): bigint[] {
+    const packed = new ProtoReader(...this.message());
+    const values: bigint[] = [];
+    while (packed.#position < packed.#bytes.length) values.push(packed.#varint());
+    return values;
+  }
+
   /** The file offset of the next byte to be read: for messages inside messages. */
   get offset(): number {
     return this.#baseOffset + this.#position;
