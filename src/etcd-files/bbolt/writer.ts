@@ -27,7 +27,7 @@ export function writeDatabase(sink: PageSink, buckets: Iterable<BucketRows>, opt
   const { pageSizeBytes } = options;
   const output = new PageOutput(sink, pageSizeBytes, FIRST_PAGE_ID);
   const root = new TreeWriter(output, LEAF_ELEMENT_BUCKET);
-  for (const { name, rows } of buckets) root.add({ key: name, value: writeBucket(output, new TreeWriter(output), rows) });
+  for (const { name, rows } of buckets) root.add({ key: name, value: writeRows(output, rows) });
   const rootPageId = root.finish();
   const highWaterMark = output.nextPageId;
   output.flush();
@@ -35,9 +35,15 @@ export function writeDatabase(sink: PageSink, buckets: Iterable<BucketRows>, opt
   return { highWaterMark, sizeBytes: highWaterMark * pageSizeBytes };
 }
 
-/** Adds `rows` to `tree`, finishes it, and gives the value of the bucket's element: a header, and the page when that is small enough to be inline. */
-export function writeBucket(output: PageOutput, tree: TreeWriter, rows: Iterable<Row>): Uint8Array {
+/** Writes a bucket of these rows, and gives the value of its element in the tree of buckets. */
+export function writeRows(output: PageOutput, rows: Iterable<Row>): Uint8Array {
+  const tree = new TreeWriter(output);
   for (const row of rows) tree.add(row);
+  return finishBucket(output, tree);
+}
+
+/** Finishes a bucket's tree, and gives the same: a header, and the page itself when that is small enough to be inline. */
+export function finishBucket(output: PageOutput, tree: TreeWriter): Uint8Array {
   const inline = tree.finishInline(Math.floor(output.pageSizeBytes / INLINE_BUCKET_PAGE_PART));
   const value = new Uint8Array(BUCKET_HEADER_SIZE_BYTES + (inline?.length ?? 0));
   if (inline === undefined) new DataView(value.buffer).setBigUint64(0, BigInt(tree.finish()), true);
