@@ -10,7 +10,7 @@ export interface Step {
 
 let current: ChildProcess | undefined;
 
-/** Exit code of the first step that failed, else 0. */
+/** Exit code of the first step that failed, else 0; of an interrupt, 130 or 143. */
 export async function runSteps(steps: readonly Step[]): Promise<number> {
   let stopped = 0;
   const stop = (signal: NodeJS.Signals) => {
@@ -18,14 +18,18 @@ export async function runSteps(steps: readonly Step[]): Promise<number> {
     current?.kill(signal);
   };
   process.on("SIGINT", stop).on("SIGTERM", stop);
-  for (const { name, run } of steps) {
-    const startedAt = performance.now();
-    const exitCode = await run().catch(failed);
-    if (stopped !== 0) return stopped;
-    process.stdout.write(`${exitCode === 0 ? "ok    " : "FAILED"}  ${name}, ${((performance.now() - startedAt) / 1000).toFixed(1)} s\n`);
-    if (exitCode !== 0) return exitCode;
+  try {
+    for (const { name, run } of steps) {
+      const startedAt = performance.now();
+      const exitCode = await run().catch(failed);
+      if (stopped !== 0) return stopped;
+      process.stdout.write(`${exitCode === 0 ? "ok    " : "FAILED"}  ${name}, ${((performance.now() - startedAt) / 1000).toFixed(1)} s\n`);
+      if (exitCode !== 0) return exitCode;
+    }
+    return 0;
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
   }
-  return 0;
 }
 
 /** A step that runs a script with this Node in the project's root; a loud one prints as it goes. */
