@@ -2,7 +2,7 @@
 
 export type Der = Uint8Array;
 
-export function tagged(tag: number, ...contents: readonly Uint8Array[]): Der {
+function tagged(tag: number, ...contents: readonly Uint8Array[]): Der {
   const body = Buffer.concat(contents);
   const length = body.length < 0x80 ? [body.length] : body.length < 0x100 ? [0x81, body.length] : [0x82, body.length >> 8, body.length & 0xff];
   return Buffer.concat([Uint8Array.of(tag, ...length), body]);

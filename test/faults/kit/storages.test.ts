@@ -106,18 +106,8 @@ test.each([
   [{ from: 2, afterwards: true }, ["1 started", "1 stored", "2 started", "2 stored"]],
 ])("faulty storages: a crashing one kills the process (%j)", async (match, expected) => {
   await using directory = await temporaryDirectory();
-  const at = (path: string) => JSON.stringify(fileURLToPath(new URL(path, import.meta.url)));
-  const program = `
-    import { writeFileSync } from "node:fs";
-    import { crashingStorage } from ${at("storages.ts")};
-    const inner = { location: "", capabilities: {}, async put(key, body) {
-      for await (const chunk of body) writeFileSync(key + " started", chunk);
-      writeFileSync(key + " stored", "");
-    } };
-    const storage = crashingStorage(inner, ${JSON.stringify(match)});
-    async function* body() { yield Buffer.from("ab"); }
-    for (const key of ["1", "2", "3"]) await storage.put(key, body(), { signal: new AbortController().signal });`;
-  const result = await runCommand(NODE, ["--input-type=module", "--eval", program], { cwd: directory.path });
+  const child = fileURLToPath(new URL("crashing-child.ts", import.meta.url));
+  const result = await runCommand(NODE, [child, JSON.stringify(match)], { cwd: directory.path });
   expect([result.signal, result.stderr]).toEqual(["SIGKILL", ""]);
   const all = ["1 started", "1 stored", "2 started", "2 stored", "3 started"];
   expect(all.filter((name) => existsSync(join(directory.path, name)))).toEqual(expected);
