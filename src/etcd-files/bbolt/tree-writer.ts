@@ -84,7 +84,6 @@ class BranchLevel {
   readonly #page = new PageBuilder(PAGE_BRANCH);
   /** The child that did not fit: the page is kept back until a second one shows that the next page will not stay alone with it. */
   #next: Child | undefined;
-  #pagesWritten = 0;
 
   constructor(output: PageOutput) {
     this.#output = output;
@@ -109,7 +108,8 @@ class BranchLevel {
 
   /** The child, when there is just this one on the whole level: then the level is not needed. */
   onlyChild(): Child | undefined {
-    return this.#pagesWritten === 0 && this.#page.count === 1 ? this.#page.removeLastChild() : undefined;
+    // After the first page a level never holds less than two.
+    return this.#page.count === 1 ? this.#page.removeLastChild() : undefined;
   }
 
   /** Writes what is pending. */
@@ -133,7 +133,6 @@ class BranchLevel {
     const pageId = this.#output.add(page.sizeBytes, (target, id, overflow) => page.writeTo(target, id, overflow));
     const key = page.firstKey();
     page.clear();
-    this.#pagesWritten += 1;
     return { key, pageId };
   }
 }
