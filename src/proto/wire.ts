@@ -153,18 +153,23 @@ export class ProtoReader {
 
 /** Writes one message. Fields appear in the order of the calls; nothing is left out, so callers decide which zeros to write. */
 export class ProtoWriter {
-  readonly #bytes: number[] = [];
+  readonly #pieces: Uint8Array[] = [];
+  #sizeBytes = 0;
+  /** Tags and numbers since the last piece. */
+  #small: number[] = [];
 
   varint(field: number, value: bigint | number): this {
-    this.#varint((BigInt(field) << 3n) | BigInt(WIRE_VARINT));
+    this.#tag(field, WIRE_VARINT);
     this.#varint(BigInt.asUintN(64, BigInt(value)));
     return this;
   }
 
+  /** Keeps a reference to `value` until `finish`. */
   bytes(field: number, value: Uint8Array): this {
-    this.#varint((BigInt(field) << 3n) | BigInt(WIRE_BYTES));
+    this.#tag(field, WIRE_BYTES);
     this.#varint(BigInt(value.length));
-    for (const byte of value) this.#bytes.push(byte);
+    this.#flush();
+    this.#append(value);
     return this;
   }
 
@@ -173,15 +178,36 @@ export class ProtoWriter {
   }
 
   finish(): Uint8Array {
-    return Uint8Array.from(this.#bytes);
+    this.#flush();
+    const message = new Uint8Array(this.#sizeBytes);
+    let position = 0;
+    for (const piece of this.#pieces) {
+      message.set(piece, position);
+      position += piece.length;
+    }
+    return message;
+  }
+
+  #tag(field: number, wireType: number): void {
+    this.#varint((BigInt(field) << 3n) | BigInt(wireType));
   }
 
   #varint(value: bigint): void {
     let rest = value;
     while (rest >= 0x80n) {
-      this.#bytes.push(Number(rest & 0x7fn) | 0x80);
+      this.#small.push(Number(rest & 0x7fn) | 0x80);
       rest >>= 7n;
     }
-    this.#bytes.push(Number(rest));
+    this.#small.push(Number(rest));
+  }
+
+  #flush(): void {
+    this.#append(Uint8Array.from(this.#small));
+    this.#small = [];
+  }
+
+  #append(piece: Uint8Array): void {
+    this.#pieces.push(piece);
+    this.#sizeBytes += piece.length;
   }
 }

@@ -15,6 +15,7 @@ export function parsePeerUrl(text: string, owner: string): string {
   if (hasControlCharacter(trimmed)) refuse("holds a control character");
   const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(trimmed) ?? [];
   if (/[?#]/.test(rest)) refuse("must not have a query or a fragment");
+  if (/^\/\/[^/]*@/.test(rest)) refuse("must not hold a user name or password");
   switch (scheme.toLowerCase()) {
     case "http":
     case "https":
@@ -53,7 +54,6 @@ function socketOf(rest: string, refuse: Refuse): string {
 
 /** `net/url` parseHost, then escape as String does: percent signs may only hide bytes outside ASCII, and in an IPv6 zone. */
 function hostOf(authority: string, refuse: Refuse): string {
-  if (authority.includes("@")) refuse("must not hold a user name or password");
   if (!authority.startsWith("[")) {
     if (/:(?!\d*$)[^:]*$/.test(authority) || authority.includes("[")) refuse("has an address that is not host:port with a number for the port");
     return escaped(authority, HOST_BYTES, NO_ASCII, refuse);

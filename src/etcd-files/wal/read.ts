@@ -1,6 +1,6 @@
 // Reads the records of a log, one file ("segment") after the other, checking the chain of checksums that runs through all of them.
 // What etcd calls torn and repairs, and what it calls corrupt and refuses, is told apart as it does (`server/storage/wal/decoder.go`; etcd-formats §9.1, §9.4).
-// Only one record is held at a time. Repairing a file is not done here.
+// The checksum covers a record's data, not its type. Only one record is held at a time. Repairing a file is not done here.
 import { crc32c } from "../../bytes/crc32c.ts";
 import { FormatError } from "../../errors.ts";
 import { decodeRecord, type RecordMessage } from "../../proto/walpb.ts";
