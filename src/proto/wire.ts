@@ -2,10 +2,10 @@
 // Hand-written, because the hot messages (32 KiB snapshot chunks, key-values) are sliced out without a copy and read without an object each.
 import { FormatError } from "../errors.ts";
 
-const WIRE_VARINT = 0;
-const WIRE_FIXED64 = 1;
+export const WIRE_VARINT = 0;
+export const WIRE_FIXED64 = 1;
 export const WIRE_BYTES = 2;
-const WIRE_FIXED32 = 5;
+export const WIRE_FIXED32 = 5;
 
 const TEXT = new TextDecoder("utf-8", { ignoreBOM: true });
 
