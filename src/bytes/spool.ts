@@ -1,0 +1,121 @@
+// The local copy that a snapshot is streamed into at wire speed, so that neither checks nor a slow store ever hold etcd's read transaction.
+// The file has no name once it is open: whatever ends the process, nothing stays behind.
+import { randomBytes } from "node:crypto";
+import { type FileHandle, mkdir, open, statfs, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { EtcdsafeError } from "../errors.ts";
+
+/** Dirty pages are written out in steps this small: flushed all at once they would delay the fsync of an etcd on the same disk. */
+const FLUSH_STEP_BYTES = 16 * 1024 * 1024;
+/** Room left for others on the spool's file system. */
+const HEADROOM_BYTES = 64 * 1024 * 1024;
+const MODE = 0o600;
+
+export interface Spool {
+  /** Opens the same file again, as long as this process lives and the spool is open. */
+  readonly path: string;
+  readonly directory: string;
+  append(chunks: readonly Uint8Array[]): Promise<void>;
+  /** Waits until all that was appended is on the disk. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a spool in `directory`. Throws SPOOL_NO_SPACE with the figures when the database as it is now would not fit. */
+export async function openSpool(directory: string, expectedSizeBytes: number): Promise<Spool> {
+  await requireSpace(directory, expectedSizeBytes);
+  const name = join(directory, `etcdsafe-${randomBytes(8).toString("hex")}.spool`);
+  const file = await openFile(name, "wx+");
+  await unlink(name);
+  return new SpoolFile(directory, file, `/dev/fd/${file.fd}`);
+}
+
+/** A spool that is to become the result itself: `path` keeps its name, and what was there is overwritten. */
+export async function openNamedSpool(path: string, expectedSizeBytes: number): Promise<Spool> {
+  const directory = dirname(path);
+  await requireSpace(directory, expectedSizeBytes);
+  return new SpoolFile(directory, await openFile(path, "w+"), path);
+}
+
+class SpoolFile implements Spool {
+  readonly path: string;
+  readonly directory: string;
+  readonly #file: FileHandle;
+  #unflushedBytes = 0;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(directory: string, file: FileHandle, path: string) {
+    this.directory = directory;
+    this.#file = file;
+    this.path = path;
+  }
+
+  async append(chunks: readonly Uint8Array[]): Promise<void> {
+    try {
+      for (let rest = chunks; rest.length > 0; ) {
+        const { bytesWritten } = await this.#file.writev(rest as Uint8Array[]);
+        this.#unflushedBytes += bytesWritten;
+        rest = dropBytes(rest, bytesWritten);
+      }
+      if (this.#unflushedBytes >= FLUSH_STEP_BYTES) {
+        this.#unflushedBytes = 0;
+        await this.#flushing;
+        this.#flushing = this.#file.datasync();
+        this.#flushing.catch(() => undefined); // Reported by whoever awaits it next.
+      }
+    } catch (error) {
+      throw spoolError(error, this.directory);
+    }
+  }
+
+  async flush(): Promise<void> {
+    try {
+      await this.#flushing;
+      await this.#file.datasync();
+    } catch (error) {
+      throw spoolError(error, this.directory);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#flushing.catch(() => undefined);
+    await this.#file.close();
+  }
+}
+
+async function openFile(path: string, flags: "w+" | "wx+"): Promise<FileHandle> {
+  return open(path, flags, MODE).catch((error: unknown) => {
+    throw spoolError(error, dirname(path));
+  });
+}
+
+async function requireSpace(directory: string, expectedSizeBytes: number): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw spoolError(error, directory);
+  });
+  const { bavail, bsize } = await statfs(directory);
+  const freeBytes = bavail * bsize;
+  const neededBytes = expectedSizeBytes + HEADROOM_BYTES;
+  if (freeBytes < neededBytes) {
+    throw new EtcdsafeError(
+      "SPOOL_NO_SPACE",
+      `the spool in ${directory} needs ${neededBytes} bytes (the database's ${expectedSizeBytes} and ${HEADROOM_BYTES} of headroom), but only ${freeBytes} are free`,
+    );
+  }
+}
+
+/** What of `chunks` is left after their first `sizeBytes` bytes: a write may take less than it was given. */
+function dropBytes(chunks: readonly Uint8Array[], sizeBytes: number): readonly Uint8Array[] {
+  let skip = sizeBytes;
+  let index = 0;
+  while (index < chunks.length && skip >= chunks[index]!.length) skip -= chunks[index++]!.length;
+  return skip === 0 ? chunks.slice(index) : [chunks[index]!.subarray(skip), ...chunks.slice(index + 1)];
+}
+
+function spoolError(error: unknown, directory: string): EtcdsafeError {
+  if (error instanceof EtcdsafeError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return new EtcdsafeError("SPOOL_NO_SPACE", `the spool in ${directory} filled up while the snapshot was streaming`, { cause: error });
+  return new EtcdsafeError("FILE_FAILED", `the spool in ${directory} cannot be written: ${message}`, { cause: error });
+}
