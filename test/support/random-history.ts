@@ -171,7 +171,7 @@ class HistoryWriter {
   }
 }
 
-/** Rows of `count` puts of different keys from `firstRevision` on, one per revision, for files of any size: the same object comes again and again. */
+/** Rows of `count` puts of different keys from `firstRevision` on, one per revision. Millions of them: many-rows.ts. */
 export function* plainRows(count: number, { firstRevision = 2, valueSizeBytes = 100, prefix = "/registry/pods/ns/" } = {}): Generator<Row> {
   const value = new Uint8Array(valueSizeBytes).fill(0x78);
   for (let index = 0; index < count; index++) {
