@@ -1,0 +1,61 @@
+// What one option is. The table of all of them is options.ts; how a value is read, by kind, is value.ts.
+
+/** The verbs of the command line, as typed. Their texts are in src/cli/catalogue.ts. */
+export type CommandName =
+  | "save"
+  | "list"
+  | "show"
+  | "verify"
+  | "inspect"
+  | "restore"
+  | "repo init"
+  | "repo adopt"
+  | "config show"
+  | "config validate"
+  | "version";
+
+/**
+ * How a value is written, and what it becomes:
+ * duration (`1m30s`) milliseconds · list (`a,b`) texts · boolean · enum one of `choices` · path a file or directory, relative to the working
+ * directory, or to the configuration file that names it · location a path or URL · secret-file a path to a file that holds nothing but the secret ·
+ * secret text that only the environment may hold · string anything that `pattern` allows.
+ */
+export type OptionKind = "string" | "list" | "duration" | "boolean" | "enum" | "path" | "location" | "secret-file" | "secret";
+
+export interface OptionSpec {
+  readonly kind: OptionKind;
+  /** What help shows for the value, e.g. FILE. */
+  readonly placeholder?: string;
+  readonly choices?: readonly string[];
+  /** As a user would write it. Without one, the value may be undefined. */
+  readonly default?: string;
+  /** What happens without a value, where there is no default to show. */
+  readonly defaultText?: string;
+  /** A string is refused unless `regex` matches; `is` completes "X is not …". */
+  readonly pattern?: { readonly regex: RegExp; readonly is: string };
+  /** Bounds of a duration, both allowed. */
+  readonly atLeast?: string;
+  readonly atMost?: string;
+  /** In the environment, a password may follow the value after a colon. */
+  readonly passwordAfterColon?: boolean;
+  readonly short?: string;
+  readonly description: string;
+  readonly group: "Repository" | "etcd" | "What to do" | "Members" | "Configuration and output";
+  /** The commands that have it; "config show" and "config validate" take every option. */
+  readonly commands: readonly CommandName[];
+  /** The variable of etcdctl that means the same. */
+  readonly etcdctl?: string;
+}
+
+type KindValue<Spec extends OptionSpec> = Spec["kind"] extends "boolean"
+  ? boolean
+  : Spec["kind"] extends "duration"
+    ? number
+    : Spec["kind"] extends "list"
+      ? readonly string[]
+      : Spec["kind"] extends "enum"
+        ? NonNullable<Spec["choices"]>[number]
+        : string;
+
+/** The type of an option's value; durations are milliseconds. */
+export type ValueOf<Spec extends OptionSpec> = Spec extends { readonly default: string } ? KindValue<Spec> : KindValue<Spec> | undefined;

@@ -1,0 +1,39 @@
+// Where a value came from, and what is wrong with one.
+
+export type Origin =
+  | { readonly kind: "flag"; readonly flag: string }
+  | { readonly kind: "environment" | "etcdctl"; readonly variable: string }
+  | { readonly kind: "file"; readonly path: string; readonly line: number }
+  | { readonly kind: "default" };
+
+/** One thing wrong with the configuration; `text` completes a sentence that begins with the origin. */
+export interface Fault {
+  readonly origin: Origin;
+  /** The key that is meant, for an origin in a file. */
+  readonly key?: string;
+  readonly text: string;
+}
+
+/** How much an origin counts: flags beat the environment, ETCDSAFE_* beats ETCDCTL_*, and the environment beats the file. */
+export function rankOf(origin: Origin): number {
+  return ["default", "file", "etcdctl", "environment", "flag"].indexOf(origin.kind);
+}
+
+/** `--endpoints`, `ETCDCTL_ENDPOINTS`, `/etc/etcdsafe.yaml:3` or `default`. */
+export function originText(origin: Origin): string {
+  switch (origin.kind) {
+    case "flag":
+      return origin.flag;
+    case "environment":
+    case "etcdctl":
+      return origin.variable;
+    case "file":
+      return `${origin.path}:${origin.line}`;
+    case "default":
+      return "default";
+  }
+}
+
+export function faultText({ origin, key, text }: Fault): string {
+  return `${originText(origin)}: ${key === undefined || origin.kind !== "file" ? "" : `${key} `}${text}`;
+}

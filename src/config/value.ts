@@ -1,0 +1,67 @@
+// Reads one option's value from text, the same way whether it came as a flag, from the environment or from a file.
+import { isAbsolute, resolve } from "node:path";
+import { formatDuration, parseDuration } from "./duration.ts";
+import type { OptionSpec } from "./option.ts";
+
+/** `refused` completes a sentence that begins with where the value came from; it never repeats a secret. */
+export type ReadValue = { readonly value: string | number | boolean | readonly string[] } | { readonly refused: string };
+
+/** `directory` is what relative paths start from; undefined leaves them to the working directory. */
+export function readValue(spec: OptionSpec, text: string, directory?: string): ReadValue {
+  if (text === "") return { refused: "is empty" };
+  switch (spec.kind) {
+    case "boolean":
+      return readBoolean(text);
+    case "duration":
+      return readDuration(spec, text);
+    case "list":
+      return readList(text.split(","));
+    case "enum":
+      return spec.choices?.includes(text) ? { value: text } : { refused: `${quoted(text)} is none of ${spec.choices?.join(", ")}` };
+    case "path":
+    case "secret-file":
+      return { value: directory === undefined || text === "-" || isAbsolute(text) ? text : resolve(directory, text) };
+    case "location":
+      // Never repeated in the refusal: what stands before the @ may be a secret.
+      if (/^[a-z][a-z0-9+.-]*:\/\/[^/]*@/i.test(text)) return { refused: "holds a user or a password, which a URL must not: it is printed and logged" };
+      return { value: directory === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || isAbsolute(text) ? text : resolve(directory, text) };
+    case "string":
+      return spec.pattern === undefined || spec.pattern.regex.test(text) ? { value: text } : { refused: `${quoted(text)} is not ${spec.pattern.is}` };
+    case "secret":
+      return { value: text };
+  }
+}
+
+/** The same for a value that others can see, in arguments or a file: it may not be, or hold, a secret. */
+export function readOpenValue(spec: OptionSpec, text: string, directory?: string): ReadValue {
+  if (spec.kind === "secret") return { refused: `is a secret, and ${NOT_HERE}` };
+  if (spec.passwordAfterColon && text.includes(":")) return { refused: `looks like NAME:PASSWORD, and ${NOT_HERE}` };
+  return readValue(spec, text, directory);
+}
+
+const NOT_HERE = "secrets do not belong in arguments or configuration files, where others can read them: give --password-file FILE, or set ETCDSAFE_PASSWORD";
+
+/** The items of a list, blanks around them removed as etcdctl does. */
+export function readList(items: readonly string[]): ReadValue {
+  const values = items.map((item) => item.trim()).filter((item) => item !== "");
+  return values.length === 0 ? { refused: "names nothing" } : { value: values };
+}
+
+/** Go's `strconv.ParseBool`, which etcdctl reads its variables with. */
+function readBoolean(text: string): ReadValue {
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return { value: true };
+  if (/^(0|f|F|FALSE|false|False)$/.test(text)) return { value: false };
+  return { refused: `${quoted(text)} is neither true nor false` };
+}
+
+function readDuration({ atLeast, atMost }: OptionSpec, text: string): ReadValue {
+  const value = parseDuration(text);
+  if (value === undefined) return { refused: `${quoted(text)} is not a duration such as 30s, 5m or 1h30m` };
+  if (atLeast !== undefined && value < parseDuration(atLeast)!) return { refused: `${formatDuration(value)} is less than ${atLeast}` };
+  if (atMost !== undefined && value > parseDuration(atMost)!) return { refused: `${formatDuration(value)} is more than ${atMost}` };
+  return { value };
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}

@@ -1,0 +1,110 @@
+// Precedence, over every option of the table: its flag, its two variables and its key are all tried.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { stringify } from "yaml";
+import { type Environment, readConfig } from "../../src/config/config.ts";
+import { OPTION_NAMES, type OptionName, optionSpec, variableOf } from "../../src/config/options.ts";
+import { faultText } from "../../src/config/origin.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+/** Four different values for an option, as texts and as they are read. */
+function samples(name: OptionName): { text: string; value: unknown }[] {
+  const { kind, choices } = optionSpec(name);
+  if (kind === "boolean") return ["true", "false", "true", "false"].map((text) => ({ text, value: text === "true" }));
+  if (kind === "duration") return [2, 3, 4, 5].map((seconds) => ({ text: `${seconds}s`, value: seconds * 1000 }));
+  if (kind === "enum") return [0, 1, 0, 1].map((index) => ({ text: choices![index]!, value: choices![index]! }));
+  if (kind === "list") return ["a", "b", "c", "d"].map((text) => ({ text: `${text},x`, value: [text, "x"] }));
+  if (kind === "path" || kind === "secret-file" || kind === "location") return ["/a", "/b", "/c", "/d"].map((text) => ({ text, value: text }));
+  const texts = name === "bump-revision" ? ["1", "2", "3", "4"] : ["a", "b", "c", "d"];
+  return texts.map((text) => ({ text, value: text }));
+}
+
+async function read(flags: Partial<Record<OptionName, readonly string[]>>, environment: Environment) {
+  const { config, faults } = await readConfig({
+    command: "config validate",
+    flags: new Map(Object.entries(flags)) as ReadonlyMap<OptionName, string[]>,
+    environment,
+  });
+  return { config, faults: faults.map(faultText) };
+}
+
+for (const name of OPTION_NAMES) {
+  test(`config: ${name}: flag over ${variableOf(name)} over ETCDCTL_* over file over default`, async () => {
+    await using directory = await temporaryDirectory("config");
+    const [flag, own, etcdctl, file] = samples(name) as [{ text: string; value: unknown }, ...{ text: string; value: unknown }[]];
+    const spec = optionSpec(name);
+    const path = join(directory.path, "etcdsafe.yaml");
+    await writeFile(path, stringify({ [name]: file!.text }));
+
+    const environment: Record<string, string> = name === "config" ? {} : { ETCDSAFE_CONFIG: path };
+    const plain = await read({}, {});
+    expect(plain.config.origin(name)).toEqual({ kind: "default" });
+    expect(plain.config.get(name) === undefined).toBe(spec.default === undefined);
+
+    if (name !== "config" && spec.kind !== "secret") {
+      const { config, faults } = await read({}, environment);
+      expect({ faults, value: config.get(name), origin: config.origin(name) }).toEqual({
+        faults: [],
+        value: file!.value,
+        origin: { kind: "file", path, line: 1 },
+      });
+    } else expect((await read({}, { ETCDSAFE_CONFIG: path })).faults).toHaveLength(1);
+
+    if (name === "config") {
+      expect((await read({ config: [path] }, { ETCDSAFE_CONFIG: "/absent" })).config.get("config")).toBe(path);
+      return;
+    }
+    const withFile = spec.kind === "secret" ? {} : environment;
+    if (spec.etcdctl !== undefined) {
+      const { config } = await read({}, { ...withFile, [spec.etcdctl]: etcdctl!.text });
+      expect({ value: config.get(name), origin: config.origin(name) }).toEqual({ value: etcdctl!.value, origin: { kind: "etcdctl", variable: spec.etcdctl } });
+    }
+    const both = { ...withFile, ...(spec.etcdctl === undefined ? {} : { [spec.etcdctl]: etcdctl!.text }), [variableOf(name)]: own!.text };
+    const fromOwn = await read({}, both);
+    expect({ value: fromOwn.config.get(name), origin: fromOwn.config.origin(name) }).toEqual({
+      value: own!.value,
+      origin: { kind: "environment", variable: variableOf(name) },
+    });
+
+    const fromFlag = await read({ [name]: [flag.text] }, both);
+    if (spec.kind === "secret") expect(fromFlag.faults).toEqual([expect.stringContaining(`--${name}: is a secret`)]);
+    else
+      expect({ value: fromFlag.config.get(name), origin: fromFlag.config.origin(name) }).toEqual({
+        value: flag.value,
+        origin: { kind: "flag", flag: `--${name}` },
+      });
+  });
+}
+
+test("config: a list given twice is one list, anything else given twice is the last", async () => {
+  const { config } = await read({ endpoints: ["a,b", "c"], cluster: ["x", "y"] }, {});
+  expect(config.get("endpoints")).toEqual(["a", "b", "c"]);
+  expect(config.get("cluster")).toBe("y");
+});
+
+test("config: an empty variable counts as not set, as for etcdctl; an empty flag is a fault", async () => {
+  const { config, faults } = await read({ cacert: [""] }, { ETCDSAFE_CLUSTER: "", ETCDCTL_ENDPOINTS: "" });
+  expect(faults).toEqual(["--cacert: is empty"]);
+  expect(config.origin("cluster")).toEqual({ kind: "default" });
+});
+
+test("config: all faults are found at once, each with its origin", async () => {
+  const { faults } = await read({ "stall-limit": ["1"] }, { ETCDCTL_DIAL_TIMEOUT: "x", ETCDSAFE_LEVEL: "all", ETCDSAFE_CACRT: "/ca.pem" });
+  expect(faults.toSorted()).toEqual([
+    '--stall-limit: "1" is not a duration such as 30s, 5m or 1h30m',
+    'ETCDCTL_DIAL_TIMEOUT: "x" is not a duration such as 30s, 5m or 1h30m',
+    "ETCDSAFE_CACRT: is not an option; did you mean ETCDSAFE_CACERT?",
+    'ETCDSAFE_LEVEL: "all" is none of stored-bytes, hash, structure',
+  ]);
+});
+
+test("config: variables that Kubernetes makes for a service named etcdsafe are no faults", async () => {
+  const { faults } = await read({}, { ETCDSAFE_PORT: "tcp://10.0.0.1:80", ETCDSAFE_SERVICE_HOST: "10.0.0.1", ETCDSAFE_PORT_80_TCP_ADDR: "10.0.0.1" });
+  expect(faults).toEqual([]);
+});
+
+test("config: a command reads its own variables only", async () => {
+  const { faults } = await readConfig({ command: "list", flags: new Map(), environment: { ETCDCTL_DIAL_TIMEOUT: "x" } });
+  expect(faults).toEqual([]);
+});

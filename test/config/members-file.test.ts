@@ -1,0 +1,58 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readMembersFile } from "../../src/config/members-file.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+async function readText(text: string) {
+  await using directory = await temporaryDirectory("members");
+  const path = join(directory.path, "members.yaml");
+  await writeFile(path, text);
+  const read = readMembersFile(path).catch((error: Error & { code?: string }) => ({ code: error.code, message: error.message.replaceAll(path, "FILE") }));
+  return { read: await read, directory: directory.path };
+}
+
+test("members file: names, peer URLs and directories, the latter from where the file is", async () => {
+  const { read, directory } = await readText(
+    "token: t1\nmembers:\n  - name: 1\n    peerUrls: [http://a:2380, http://b:2380]\n    dataDir: /var/lib/etcd\n  - { name: m2, peerUrls: [http://c:2380], dataDir: m2, walDir: wal/m2 }\n",
+  );
+  expect(read).toEqual({
+    token: "t1",
+    members: [
+      { name: "1", peerUrls: ["http://a:2380", "http://b:2380"], dataDir: "/var/lib/etcd" },
+      { name: "m2", peerUrls: ["http://c:2380"], dataDir: join(directory, "m2"), walDir: join(directory, "wal/m2") },
+    ],
+  });
+});
+
+test("members file: every fault with its line", async () => {
+  const { read } = await readText("tokn: x\nmembers:\n  - name: a\n    peerURLs: [x]\n    dataDir: d\n  - name: ''\n    peerUrls: x\n    dataDir:\n  - 4\n");
+  expect(read).toEqual({
+    code: "MEMBERS_INVALID",
+    message: `the members file has 7 faults:
+  FILE:1: tokn is unknown; did you mean token?
+  FILE:3: members[0].peerUrls is missing
+  FILE:4: members[0].peerURLs is unknown; did you mean peerUrls?
+  FILE:6: members[1].name is empty
+  FILE:7: members[1].peerUrls takes a list of URLs
+  FILE:8: members[1].dataDir has no value
+  FILE:9: members[2] takes keys with values`,
+  });
+});
+
+test.each([
+  ["", "FILE:1: the file holds nothing"],
+  ["token: x", "FILE:1: members is missing"],
+  ["members: []", "FILE:1: members is an empty list"],
+  ["members: [", "FILE:1: Flow sequence in block collection must be sufficiently indented and end with a ]"],
+  ["members:\n  - name: a\n    peerUrls: []\n    dataDir: x", "FILE:3: members[0].peerUrls is an empty list"],
+])("members file: %j is refused", async (text, message) => {
+  expect((await readText(text)).read).toEqual({ code: "MEMBERS_INVALID", message });
+});
+
+test("members file: one that is not there is refused", async () => {
+  await expect(readMembersFile("/absent/members.yaml")).rejects.toMatchObject({
+    code: "MEMBERS_INVALID",
+    message: "/absent/members.yaml:1: cannot be read: there is no such file",
+  });
+});

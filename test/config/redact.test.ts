@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { shownValue } from "../../src/config/redact.ts";
+
+test("redaction: secrets never show", () => {
+  expect(shownValue("password", "hidden")).toBe("(redacted)");
+  expect(shownValue("user", "root:hid:den")).toBe("root:(redacted)");
+  expect(shownValue("repository", "azblob://a:hidden@account/c?sig=hidden&sp=hidden")).toBe("azblob://(redacted)@account/c?sig=(redacted)&sp=(redacted)");
+  expect(shownValue("endpoints", ["http://a:hidden@h:2379", "http://b:2379"])).toBe("http://(redacted)@h:2379,http://b:2379");
+});
+
+test("redaction: everything else shows as a user would write it", () => {
+  expect(shownValue("user", "root")).toBe("root");
+  expect(shownValue("password-file", "/etc/pw")).toBe("/etc/pw");
+  expect(shownValue("stall-limit", 90_000)).toBe("1m30s");
+  expect(shownValue("no-spool", true)).toBe("true");
+  expect(shownValue("repository", "/a@b?c=d")).toBe("/a@b?c=d");
+});

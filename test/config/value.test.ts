@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import type { OptionSpec } from "../../src/config/option.ts";
+import { optionSpec } from "../../src/config/options.ts";
+import { readOpenValue, readValue } from "../../src/config/value.ts";
+
+const spec = (kind: OptionSpec["kind"], more: Partial<OptionSpec> = {}): OptionSpec => ({ kind, description: "", group: "etcd", commands: [], ...more });
+const refusal = (of: OptionSpec, text: string) => {
+  const read = readValue(of, text);
+  return "refused" in read ? read.refused : `taken: ${read.value}`;
+};
+
+test.each(["1", "t", "T", "true", "TRUE", "True"])("value: %s is true, as for etcdctl", (text) => {
+  expect(readValue(spec("boolean"), text)).toEqual({ value: true });
+});
+
+test.each(["0", "f", "F", "false", "FALSE", "False"])("value: %s is false, as for etcdctl", (text) => {
+  expect(readValue(spec("boolean"), text)).toEqual({ value: false });
+});
+
+test("value: lists lose blanks and empty items", () => {
+  expect(readValue(spec("list"), " a, b,,c ,")).toEqual({ value: ["a", "b", "c"] });
+});
+
+test.each<[OptionSpec, string, string]>([
+  [spec("boolean"), "yes", '"yes" is neither true nor false'],
+  [spec("string"), "", "is empty"],
+  [spec("list"), " , ", "names nothing"],
+  [spec("enum", { choices: ["a", "b"] }), "c", '"c" is none of a, b'],
+  [spec("duration"), "10", '"10" is not a duration such as 30s, 5m or 1h30m'],
+  [spec("duration", { atLeast: "1s" }), "900ms", "900ms is less than 1s"],
+  [spec("duration", { atMost: "24d" }), "25d", "25d is more than 24d"],
+  [spec("string", { pattern: { regex: /^a$/, is: "an a" } }), "b\n", '"b\\n" is not an a'],
+  [spec("location"), "s3://key:hidden@bucket", "holds a user or a password, which a URL must not: it is printed and logged"],
+])("value: is refused and why (%#)", (of, text, expected) => {
+  expect(refusal(of, text)).toBe(expected);
+});
+
+test("value: relative paths start from the file that names them, if there is one", () => {
+  expect(readValue(spec("path"), "a/b")).toEqual({ value: "a/b" });
+  expect(readValue(spec("path"), "a/b", "/etc")).toEqual({ value: "/etc/a/b" });
+  expect(readValue(spec("path"), "/a", "/etc")).toEqual({ value: "/a" });
+  expect(readValue(spec("path"), "-", "/etc")).toEqual({ value: "-" });
+  expect(readValue(spec("location"), "../backup", "/etc/x")).toEqual({ value: "/etc/backup" });
+  expect(readValue(spec("location"), "file:///a", "/etc")).toEqual({ value: "file:///a" });
+});
+
+test("value: where others can read it, a secret is refused without being repeated", () => {
+  for (const read of [readOpenValue(optionSpec("password"), "hidden"), readOpenValue(optionSpec("user"), "root:hidden")]) {
+    expect(read).toHaveProperty("refused", expect.stringContaining("--password-file"));
+    expect(JSON.stringify(read)).not.toContain("hidden");
+  }
+  expect(readValue(optionSpec("user"), "root:hidden")).toEqual({ value: "root:hidden" });
+});
