@@ -1,0 +1,81 @@
+// What is raced against what, and the goals of it. Each run is a whole process as a user starts it, on files in the page cache.
+import { join } from "node:path";
+import type { EtcdBinaries } from "../scripts/provision.ts";
+import { type Command, cliCommand, neutralEnvironment } from "../test/support/measured-cli.ts";
+import type { Goal } from "./statistics.ts";
+
+export interface ContestSource {
+  /** A client URL of the live etcd, which only runs for the contests that need it. */
+  readonly endpoint: string;
+  /** A snapshot of it, as etcdctl saved it. */
+  readonly snapshot: string;
+}
+
+export interface Contest {
+  readonly name: string;
+  /** Both commands, for people. */
+  readonly ours: string;
+  readonly peer: string;
+  readonly needs: "live etcd" | "file";
+  readonly goal: Goal;
+  /** Both write only into `directory`, which is empty before each run. */
+  commands(source: ContestSource, directory: string, peers: EtcdBinaries): { readonly ours: Command; readonly peer: Command };
+}
+
+/** What every command of ours may hold in memory. */
+const MAX_RSS_BYTES = 200 * 1000 ** 2;
+
+export const CONTESTS: readonly Contest[] = [
+  {
+    name: "save to a file",
+    ours: "etcdsafe save --output FILE",
+    peer: "etcdctl snapshot save FILE",
+    needs: "live etcd",
+    goal: { timeRatioMax: 0.85, maxRssBytes: MAX_RSS_BYTES },
+    commands: ({ endpoint }, directory, { etcdctl }) => ({
+      ours: cliCommand(["save", "--endpoints", endpoint, "--output", join(directory, "snapshot.db")]),
+      peer: etcdctlSave(etcdctl, endpoint, directory),
+    }),
+  },
+  {
+    name: "save, compressed and checked",
+    ours: "etcdsafe save --repository DIR",
+    peer: "etcdctl snapshot save FILE",
+    needs: "live etcd",
+    goal: { timeRatioMax: 1.4, maxRssBytes: MAX_RSS_BYTES },
+    commands: ({ endpoint }, directory, { etcdctl }) => ({
+      ours: cliCommand(["save", "--endpoints", endpoint, "--repository", join(directory, "repository")]),
+      peer: etcdctlSave(etcdctl, endpoint, directory),
+    }),
+  },
+  {
+    name: "verify a file",
+    ours: "etcdsafe verify FILE",
+    peer: "etcdutl snapshot status FILE",
+    needs: "file",
+    goal: { timeRatioMax: 1.1, maxRssBytes: MAX_RSS_BYTES },
+    commands: ({ snapshot }, _directory, { etcdutl }) => ({
+      ours: cliCommand(["verify", snapshot]),
+      peer: peer(etcdutl, "snapshot", "status", snapshot),
+    }),
+  },
+  {
+    name: "restore one member",
+    ours: "etcdsafe restore FILE --data-dir DIR",
+    peer: "etcdutl snapshot restore FILE --data-dir DIR",
+    needs: "file",
+    goal: { timeRatioMax: 0.8, maxRssBytes: MAX_RSS_BYTES },
+    commands: ({ snapshot }, directory, { etcdutl }) => ({
+      ours: cliCommand(["restore", snapshot, "--data-dir", join(directory, "data")]),
+      peer: peer(etcdutl, "snapshot", "restore", snapshot, "--data-dir", join(directory, "data")),
+    }),
+  },
+];
+
+function etcdctlSave(etcdctl: string, endpoint: string, directory: string): Command {
+  return peer(etcdctl, "--endpoints", endpoint, "snapshot", "save", join(directory, "snapshot.db"));
+}
+
+function peer(file: string, ...args: readonly string[]): Command {
+  return { file, args, env: neutralEnvironment() };
+}
