@@ -35,14 +35,14 @@ export function writeDatabase(sink: PageSink, buckets: Iterable<BucketRows>, opt
   return { highWaterMark, sizeBytes: highWaterMark * pageSizeBytes };
 }
 
-/** Writes a bucket of these rows, and gives the value of its element in the tree of buckets. */
+/** Writes a bucket of these rows; gives what `finishBucket` does. */
 export function writeRows(output: PageOutput, rows: Iterable<Row>): Uint8Array {
   const tree = new TreeWriter(output);
   for (const row of rows) tree.add(row);
   return finishBucket(output, tree);
 }
 
-/** Finishes a bucket's tree, and gives the same: a header, and the page itself when that is small enough to be inline. */
+/** Finishes a bucket's tree, and gives the value of the bucket's element: a header, and the page itself when that is small enough to be inline. */
 export function finishBucket(output: PageOutput, tree: TreeWriter): Uint8Array {
   const inline = tree.finishInline(Math.floor(output.pageSizeBytes / INLINE_BUCKET_PAGE_PART));
   const value = new Uint8Array(BUCKET_HEADER_SIZE_BYTES + (inline?.length ?? 0));

@@ -75,11 +75,13 @@ test.each([
   }
 });
 
-test("page builder: a key is 1 to 32768 bytes long", () => {
+test("page builder: a key is 1 to 32768 bytes long, a value less than 2 GiB", () => {
   const builder = new PageBuilder(PAGE_LEAF);
   builder.addRow({ key: new Uint8Array(KEY_SIZE_BYTES_MAX), value: NOTHING });
   for (const sizeBytes of [0, KEY_SIZE_BYTES_MAX + 1]) {
     const key = new Uint8Array(sizeBytes).fill(1);
     expect(() => builder.addRow({ key, value: NOTHING })).toThrow(expect.objectContaining({ code: "BBOLT_ROW_INVALID" }));
   }
+  const tooLong = { length: 2 ** 31 - 1 } as Uint8Array;
+  expect(() => builder.addRow({ key: text("k"), value: tooLong })).toThrow(expect.objectContaining({ code: "BBOLT_ROW_INVALID" }));
 });
