@@ -2,6 +2,7 @@
 import type { ByteStream } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import type { CallOptions } from "../../src/runtime.ts";
+import { abortable } from "../../src/storage/abortable.ts";
 import type { ObjectInfo, PutOptions, ReadOptions, Storage } from "../../src/storage/storage.ts";
 
 const CHUNK_SIZE_BYTES = 64 * 1024;
@@ -24,10 +25,7 @@ export class MemoryStorage implements Storage {
 
   async put(key: string, body: ByteStream, { ifAbsent, ifVersion, signal }: PutOptions): Promise<ObjectInfo> {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of body) {
-      signal.throwIfAborted();
-      chunks.push(chunk);
-    }
+    for await (const chunk of abortable(body, signal)) chunks.push(chunk);
     signal.throwIfAborted();
     const present = this.#objects.get(key)?.info.version;
     if ((ifAbsent && present !== undefined) || (ifVersion !== undefined && present !== ifVersion)) {
