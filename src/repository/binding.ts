@@ -1,0 +1,91 @@
+// Whether a cluster may write under a name: docs/repository-format.md, "Binding", whose order of rules this keeps. Pure.
+import { EtcdsafeError } from "../errors.ts";
+import type { ClusterFile, ObservedCluster } from "./cluster-file.ts";
+import type { LineageVerdict } from "./lineage.ts";
+import type { RestoreRecord } from "./sidecars.ts";
+
+export interface BindingFacts {
+  readonly cluster: string;
+  /** What the name is bound to, if it is. */
+  readonly bound: ClusterFile | undefined;
+  readonly hasBackups: boolean;
+  readonly observed: ObservedCluster;
+  /** The restore records of the observed cluster id. */
+  readonly restores: readonly { readonly key: string; readonly record: RestoreRecord }[];
+  /** The new snapshot against the newest backup before it; undefined while there is no snapshot yet, or none to compare with. */
+  readonly lineage: LineageVerdict | undefined;
+}
+
+export type BindingDecision =
+  | { readonly allowed: true; readonly restore: string | null }
+  | { readonly allowed: false; readonly reason: BindingRefusal; readonly message: string };
+
+export type BindingRefusal =
+  | "binding-missing"
+  | "drill"
+  | "kube-system-differs"
+  | "cluster-id-differs"
+  | "peer-urls-differ"
+  | "members-replaced"
+  | "lineage-disagrees";
+
+/** Decides. `restore` is the key of the unused restore record that makes this cluster the successor, if there is one. */
+export function checkBinding(facts: BindingFacts): BindingDecision {
+  const { cluster, bound, hasBackups, observed, restores, lineage } = facts;
+  if (bound === undefined && hasBackups) return refuse("binding-missing", `${cluster} holds backups, but no cluster.json says of which cluster`);
+  const used = new Set(bound?.bindings.map(({ restore }) => restore));
+  const restore = restores.find(({ key, record }) => record.purpose === "cluster" && !used.has(key))?.key ?? null;
+  if (observed.clusterId !== bound?.clusterId && restores.some(({ record }) => record.purpose === "drill")) {
+    return refuse("drill", `cluster ${observed.clusterId} was restored as a drill, and drills never write to the repository they came from`);
+  }
+  if (bound === undefined) return { allowed: true, restore };
+  if (bound.kubeSystemUid !== null && observed.kubeSystemUid !== null && bound.kubeSystemUid !== observed.kubeSystemUid) {
+    return refuse(
+      "kube-system-differs",
+      `${cluster} belongs to the Kubernetes cluster whose kube-system has UID ${bound.kubeSystemUid}; this one's has ${observed.kubeSystemUid}`,
+    );
+  }
+  if (observed.clusterId !== bound.clusterId) {
+    if (restore !== null) return { allowed: true, restore };
+    const former = bound.bindings.some(({ clusterId }) => clusterId === observed.clusterId)
+      ? ", which it succeeded"
+      : ", and no restore on record makes that its successor";
+    return refuse("cluster-id-differs", `${cluster} belongs to cluster ${bound.clusterId}; this is cluster ${observed.clusterId}${former}`);
+  }
+  const replaced = membersRefusal(bound, observed);
+  if (replaced !== undefined) return replaced;
+  if (lineage?.verdict === "disagrees" && restore === null && !bound.adoptionPending) {
+    return refuse(
+      "lineage-disagrees",
+      `this snapshot and the newest backup of ${cluster} hold different data at revision ${lineage.firstDifference} though both come from cluster ${bound.clusterId}: ` +
+        "a copy of the cluster, a restore that is not on record, or a member whose data is damaged",
+    );
+  }
+  return { allowed: true, restore };
+}
+
+/** Throws CLUSTER_MISMATCH for a refusal. */
+export function assertAllowed(decision: BindingDecision): asserts decision is Extract<BindingDecision, { allowed: true }> {
+  if (!decision.allowed) throw new EtcdsafeError("CLUSTER_MISMATCH", decision.message);
+}
+
+/** Members come and go, but one that kept its id and moved, or a wholly new set, looks like a cluster built elsewhere. */
+function membersRefusal(bound: ClusterFile, observed: ObservedCluster): BindingDecision | undefined {
+  const known = new Map(bound.members.map((member) => [member.id, member]));
+  const common = observed.members.filter(({ id }) => known.has(id));
+  for (const member of common) {
+    const before = known.get(member.id)!.peerUrls;
+    if (!member.peerUrls.some((url) => before.includes(url))) {
+      return refuse(
+        "peer-urls-differ",
+        `member ${member.id} of cluster ${bound.clusterId} had the peer URLs ${before.join(", ")} and now has ${member.peerUrls.join(", ")}`,
+      );
+    }
+  }
+  if (common.length > 0 || bound.members.length === 0) return undefined;
+  return refuse("members-replaced", `none of the members that cluster ${bound.clusterId} had at its last backup is left: ${[...known.keys()].join(", ")}`);
+}
+
+function refuse(reason: BindingRefusal, message: string): BindingDecision {
+  return { allowed: false, reason, message };
+}

@@ -1,0 +1,122 @@
+// What backups there are, and what is known about each: its manifest, its later verifications, and whether it is damaged.
+import { EtcdsafeError } from "../errors.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { type ScannedBackup, scanBackups, scanVerifications } from "./backup-scan.ts";
+import { type BackupState, type Manifest, readManifest } from "./manifest.ts";
+import type { Repository } from "./repository.ts";
+import { readVerification, VERIFICATION_LEVELS, type Verification, type VerificationLevel } from "./sidecars.ts";
+
+/** A backup whose manifest could be read. */
+export interface BackupEntry {
+  readonly id: string;
+  readonly manifest: Manifest;
+  /** The manifest's state, unless later reading found worse. */
+  readonly state: BackupState | "damaged";
+  /** Why it is damaged. */
+  readonly damage: readonly string[];
+  /** The newest verification of each level that was made. */
+  readonly verifications: Partial<Record<VerificationLevel, Verification>>;
+  /** All its objects as stored. */
+  readonly storedSizeBytes: number;
+}
+
+/** A backup whose manifest cannot be read or trusted. */
+export interface UnreadableEntry {
+  readonly id: string;
+  readonly manifest: null;
+  readonly error: EtcdsafeError;
+}
+
+export type CatalogueEntry = BackupEntry | UnreadableEntry;
+
+const READS_IN_FLIGHT = 8;
+/** A backup verified every night keeps the last month's results readable; older ones change nothing. */
+const VERIFICATIONS_READ_MAX = 32;
+
+/** Names of the clusters that were ever bound, in order. */
+export async function listClusters({ storage }: Repository, { signal }: CallOptions): Promise<string[]> {
+  const clusters: string[] = [];
+  for await (const { key } of storage.list("", { signal })) {
+    const [, cluster] = /^([^/]+)\/cluster\.json$/.exec(key) ?? [];
+    if (cluster !== undefined) clusters.push(cluster);
+  }
+  return clusters;
+}
+
+/** All backups of a cluster, newest first. One that cannot be read is an entry, not an error. */
+export async function listBackups({ storage }: Repository, cluster: string, options: CallOptions): Promise<CatalogueEntry[]> {
+  const scanned = await scanBackups(storage, cluster, options);
+  const verifications = await scanVerifications(storage, cluster, options);
+  const entries: (CatalogueEntry | undefined)[] = [];
+  for (let at = 0; at < scanned.length; at += READS_IN_FLIGHT) {
+    entries.push(
+      ...(await Promise.all(
+        scanned.slice(at, at + READS_IN_FLIGHT).map((backup) => readEntry(storage, cluster, backup, verifications.get(backup.id) ?? [], options)),
+      )),
+    );
+  }
+  return entries.filter((entry) => entry !== undefined);
+}
+
+/** One entry of the catalogue; undefined when the backup was removed since it was listed. */
+export async function readEntry(
+  storage: Storage,
+  cluster: string,
+  { id, sizes }: ScannedBackup,
+  verificationKeys: readonly string[],
+  options: CallOptions,
+): Promise<CatalogueEntry | undefined> {
+  let manifest: Manifest;
+  try {
+    manifest = await readManifest(storage, cluster, id, options);
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
+    return error.code === "STORAGE_NOT_FOUND" ? undefined : { id, manifest: null, error };
+  }
+  const results = await readResults(storage, verificationKeys, options);
+  const damage = [...missingObjects(manifest, sizes), ...results.flatMap((result, index) => damageOf(result, results.slice(0, index)))];
+  return {
+    id,
+    manifest,
+    state: damage.length > 0 ? "damaged" : manifest.state,
+    damage,
+    verifications: newestByLevel(results),
+    storedSizeBytes: manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0),
+  };
+}
+
+/** Newest first. A result that cannot be read says nothing about the backup; the next verification will. */
+async function readResults(storage: Storage, keys: readonly string[], options: CallOptions): Promise<Verification[]> {
+  const read = keys.slice(-VERIFICATIONS_READ_MAX).map(async (key) => {
+    try {
+      return await readVerification(storage, key, options);
+    } catch (error) {
+      if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
+      return undefined;
+    }
+  });
+  return (await Promise.all(read)).filter((result) => result !== undefined).reverse();
+}
+
+function missingObjects({ objects }: Manifest, sizes: ReadonlyMap<string, number>): string[] {
+  return objects.flatMap(({ name, storedSizeBytes }) => {
+    const found = sizes.get(name);
+    if (found === storedSizeBytes) return [];
+    return [found === undefined ? `${name} is missing` : `${name} holds ${found} bytes instead of ${storedSizeBytes}`];
+  });
+}
+
+/** A failure counts until the same or a deeper level has passed: reading may have failed on the way, not in the store. */
+function damageOf(result: Verification, newer: readonly Verification[]): string[] {
+  const depth = VERIFICATION_LEVELS.indexOf(result.level);
+  const refuted = newer.some(({ level, outcome }) => outcome === "passed" && VERIFICATION_LEVELS.indexOf(level) >= depth);
+  if (result.outcome === "passed" || refuted) return [];
+  return [`verification at level ${result.level} failed at ${result.finishedAt}: ${result.failure?.message ?? "see its findings"}`];
+}
+
+function newestByLevel(results: readonly Verification[]): Partial<Record<VerificationLevel, Verification>> {
+  const newest: Partial<Record<VerificationLevel, Verification>> = {};
+  for (const result of results) newest[result.level] ??= result;
+  return newest;
+}

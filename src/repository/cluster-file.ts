@@ -1,0 +1,103 @@
+// cluster.json: which etcd cluster may write under a name, and which timeline it is on. docs/repository-format.md, "Cluster file".
+import { isDeepStrictEqual } from "node:util";
+import type { z } from "zod";
+import { streamOf } from "../bytes/stream.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { type DocumentKind, encodeDocument, readDocument } from "./document.ts";
+import { clusterFileKey } from "./names.ts";
+import { clusterFileSchema } from "./schemas/cluster-file.ts";
+import { FORMAT_VERSION } from "./schemas/common.ts";
+import type { TimelineDecision } from "./timeline.ts";
+
+export type ClusterFile = z.infer<typeof clusterFileSchema>;
+export type TimelineReason = NonNullable<ClusterFile["timeline"]>["reason"];
+
+/** A cluster as its members and its keyspace show it now. */
+export interface ObservedCluster {
+  readonly clusterId: string;
+  readonly members: ClusterFile["members"];
+  /** UID of the namespace kube-system, where the keyspace holds one. */
+  readonly kubeSystemUid: string | null;
+}
+
+const CLUSTER_FILE: DocumentKind<typeof clusterFileSchema> = { schema: clusterFileSchema, label: "cluster file", invalid: "REPOSITORY_INVALID" };
+
+const FILE_HEAD: Pick<ClusterFile, "format" | "requires"> = { format: FORMAT_VERSION, requires: [] };
+
+/** The stored file and the version to replace it by, or undefined where the name was never bound. */
+export async function readClusterFile(
+  storage: Storage,
+  cluster: string,
+  options: CallOptions,
+): Promise<{ readonly file: ClusterFile; readonly version: string } | undefined> {
+  const key = clusterFileKey(cluster);
+  // In this order: a version older than the content only fails the compare-and-swap, the other way round it would pass wrongly.
+  const info = await storage.stat(key, options);
+  if (info === undefined) return undefined;
+  const file = await readDocument(storage, CLUSTER_FILE, key, options);
+  if (file.cluster !== cluster) throw new EtcdsafeError("REPOSITORY_INVALID", `${key} belongs to the cluster name ${file.cluster}`);
+  return { file, version: info.version };
+}
+
+/** Creates the file, or replaces the one of `version`. Throws STORAGE_CONFLICT when somebody else did meanwhile. */
+export async function writeClusterFile(storage: Storage, file: ClusterFile, version: string | undefined, { signal }: CallOptions): Promise<void> {
+  const key = clusterFileKey(file.cluster);
+  await storage.put(key, streamOf(encodeDocument(CLUSTER_FILE, key, file)), {
+    signal,
+    ...(version === undefined ? { ifAbsent: true } : { ifVersion: version }),
+  });
+}
+
+/** The file as it has to be once a backup is stored, or undefined when it is so already. `restore`: the restore record that allows this cluster. Pure. */
+export function nextClusterFile(facts: {
+  readonly cluster: string;
+  readonly bound: ClusterFile | undefined;
+  readonly observed: ObservedCluster;
+  readonly restore: string | null;
+  readonly decision: TimelineDecision;
+  readonly now: Date;
+}): ClusterFile | undefined {
+  const { cluster, bound, observed, restore, decision, now } = facts;
+  const time = now.toISOString();
+  const { timeline, began } = decision;
+  const next = {
+    clusterId: observed.clusterId,
+    members: observed.members,
+    kubeSystemUid: observed.kubeSystemUid ?? bound?.kubeSystemUid ?? null,
+    adoptionPending: false,
+    timeline:
+      began === null || timeline === bound?.timeline?.id
+        ? (bound?.timeline ?? null)
+        : { id: timeline, reason: began.reason, after: began.after?.backup ?? null, beganAt: time },
+  };
+  if (bound === undefined) {
+    return {
+      ...FILE_HEAD,
+      cluster,
+      ...next,
+      updatedAt: time,
+      bindings: [{ clusterId: observed.clusterId, boundAt: time, by: restore === null ? "first-save" : "restore", restore }],
+    };
+  }
+  const succeeds = observed.clusterId !== bound.clusterId || (began !== null && restore !== null);
+  const bindings = succeeds ? [...bound.bindings, { clusterId: observed.clusterId, boundAt: time, by: "restore" as const, restore }] : bound.bindings;
+  const file = { ...bound, ...next, bindings };
+  return isDeepStrictEqual(file, bound) ? undefined : { ...file, updatedAt: time };
+}
+
+/** The file after `repo adopt`: the cluster at hand is the name's, whatever was there before. Pure. */
+export function adoptedClusterFile(cluster: string, bound: ClusterFile | undefined, observed: ObservedCluster, now: Date): ClusterFile {
+  const time = now.toISOString();
+  const binding = { clusterId: observed.clusterId, boundAt: time, by: "adopt" as const, restore: null };
+  return {
+    ...(bound ?? { ...FILE_HEAD, cluster, timeline: null }),
+    clusterId: observed.clusterId,
+    members: observed.members,
+    kubeSystemUid: observed.kubeSystemUid,
+    updatedAt: time,
+    bindings: [...(bound?.bindings ?? []), binding],
+    adoptionPending: true,
+  };
+}

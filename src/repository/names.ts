@@ -1,0 +1,109 @@
+// Names of everything in a repository: docs/repository-format.md, "Layout". Every key is made here and nowhere else.
+import { EtcdsafeError } from "../errors.ts";
+
+export const REPOSITORY_KEY = "etcdsafe-repository.json";
+export const DEFAULT_CLUSTER = "default";
+export const SNAPSHOT_OBJECT = "snapshot.db.zst";
+
+const CLUSTER_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const BACKUP_ID = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z-(\d{19})-[a-z2-7]{6}$/;
+/** RFC 4648 §6, in lower case. */
+const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
+const BACKUP_SUFFIX_LENGTH = 6;
+const RANDOM_ID_LENGTH = 12;
+const REVISION_DIGITS = 19;
+
+/** Throws CONFIG_INVALID for what may not be a cluster name. */
+export function checkClusterName(name: string): void {
+  if (CLUSTER_NAME.test(name) && name !== REPOSITORY_KEY) return;
+  throw new EtcdsafeError("CONFIG_INVALID", `"${name}" cannot be a cluster name`, {
+    hint: "Lower-case letters, digits, dots, underscores and hyphens, at most 63, beginning with a letter or digit.",
+  });
+}
+
+/** A new backup id. `createdAt` loses its milliseconds; `revision` is the one known when the backup begins. */
+export function backupId(createdAt: Date, revision: bigint, randomBytes: (sizeBytes: number) => Uint8Array): string {
+  const time = compactTime(createdAt).replace(/\.\d{3}Z$/, "Z");
+  return `${time}-${paddedRevision(revision)}-${base32(randomBytes, BACKUP_SUFFIX_LENGTH)}`;
+}
+
+/** What a backup id says, or undefined when it is none. */
+export function parseBackupId(id: string): { readonly createdAt: Date; readonly revision: bigint } | undefined {
+  const parts = BACKUP_ID.exec(id);
+  if (parts === null) return undefined;
+  const [, year, month, day, hour, minute, second, revision] = parts;
+  const createdAt = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  // Date takes 30 February for 2 March.
+  const exists = !Number.isNaN(createdAt.getTime()) && createdAt.getUTCDate() === Number(day);
+  return exists ? { createdAt, revision: BigInt(revision!) } : undefined;
+}
+
+/** A new id of a timeline or a repository: 60 random bits. */
+export function randomId(randomBytes: (sizeBytes: number) => Uint8Array): string {
+  return base32(randomBytes, RANDOM_ID_LENGTH);
+}
+
+export function clusterFileKey(cluster: string): string {
+  return `${cluster}/cluster.json`;
+}
+
+/** What all keys of backups start with. */
+export function backupsPrefix(cluster: string): string {
+  return `${cluster}/backups/`;
+}
+
+/** Key of one object of a backup, or of its manifest. */
+export function backupObjectKey(cluster: string, id: string, name: string): string {
+  return `${backupsPrefix(cluster)}${id}/${name}`;
+}
+
+export function manifestKey(cluster: string, id: string): string {
+  return backupObjectKey(cluster, id, "manifest.json");
+}
+
+export function verificationsPrefix(cluster: string, id?: string): string {
+  return id === undefined ? `${cluster}/verifications/` : `${cluster}/verifications/${id}/`;
+}
+
+export function verificationKey(cluster: string, id: string, finishedAt: Date): string {
+  return `${verificationsPrefix(cluster, id)}${compactTime(finishedAt)}.json`;
+}
+
+export function attemptKey(cluster: string, finishedAt: Date, randomBytes: (sizeBytes: number) => Uint8Array): string {
+  return `${cluster}/attempts/${compactTime(finishedAt)}-${base32(randomBytes, BACKUP_SUFFIX_LENGTH)}.json`;
+}
+
+/** Prefix of the restore records of one cluster id. */
+export function restoresPrefix(cluster: string, clusterId: string): string {
+  return `${cluster}/restores/${clusterId}`;
+}
+
+/** `restoredAt` is for an id that was restored before. */
+export function restoreKey(cluster: string, clusterId: string, restoredAt?: Date): string {
+  return `${restoresPrefix(cluster, clusterId)}${restoredAt === undefined ? "" : `-${compactTime(restoredAt)}`}.json`;
+}
+
+export function deletionsPrefix(cluster: string): string {
+  return `${cluster}/deleting/`;
+}
+
+export function deletionKey(cluster: string, id: string): string {
+  return `${deletionsPrefix(cluster)}${id}.json`;
+}
+
+export function uploadKey(cluster: string, id: string): string {
+  return `${cluster}/uploads/${id}.json`;
+}
+
+/** `20261121T093000.123Z`: RFC 3339 without what keys and file names dislike. */
+function compactTime(time: Date): string {
+  return time.toISOString().replaceAll(/[-:]/g, "");
+}
+
+function paddedRevision(revision: bigint): string {
+  return revision.toString().padStart(REVISION_DIGITS, "0");
+}
+
+function base32(randomBytes: (sizeBytes: number) => Uint8Array, length: number): string {
+  return Array.from(randomBytes(length), (byte) => BASE32[byte % BASE32.length]).join("");
+}

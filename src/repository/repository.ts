@@ -1,0 +1,55 @@
+// A repository on a storage: found or created. docs/repository-format.md, "Repository file".
+import type { z } from "zod";
+import { EtcdsafeError } from "../errors.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { createDocument, type DocumentKind, readDocument } from "./document.ts";
+import { REPOSITORY_KEY, randomId } from "./names.ts";
+import { FORMAT_VERSION } from "./schemas/common.ts";
+import { repositoryFileSchema } from "./schemas/repository-file.ts";
+
+export type RepositoryFile = z.infer<typeof repositoryFileSchema>;
+
+/** Who writes: recorded in every document. */
+export interface Author {
+  readonly tool: { readonly name: string; readonly version: string };
+  readonly writer: { readonly host: string; readonly pid: number };
+}
+
+export interface Repository {
+  readonly storage: Storage;
+  readonly file: RepositoryFile;
+}
+
+const REPOSITORY_FILE: DocumentKind<typeof repositoryFileSchema> = { schema: repositoryFileSchema, label: "repository file", invalid: "REPOSITORY_INVALID" };
+
+/** Opens a repository. Throws REPOSITORY_NOT_FOUND where there is none, REPOSITORY_UNSUPPORTED when it is too new. */
+export async function openRepository(storage: Storage, options: CallOptions): Promise<Repository> {
+  try {
+    return { storage, file: await readDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, options) };
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_NOT_FOUND") throw error;
+    throw new EtcdsafeError("REPOSITORY_NOT_FOUND", `there is no repository in ${storage.location}: ${REPOSITORY_KEY} is missing`, { cause: error });
+  }
+}
+
+/** Opens a repository, creating it where there is none: the first save does. */
+export async function openOrCreateRepository(
+  storage: Storage,
+  { tool }: Author,
+  options: CallOptions & { readonly runtime: Pick<Runtime, "now" | "randomBytes"> },
+): Promise<Repository> {
+  const { runtime, signal } = options;
+  if ((await storage.stat(REPOSITORY_KEY, { signal })) === undefined) {
+    const file: RepositoryFile = {
+      format: FORMAT_VERSION,
+      requires: [],
+      id: randomId(runtime.randomBytes),
+      createdAt: runtime.now().toISOString(),
+      createdBy: tool,
+      policy: {},
+    };
+    await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal }); // Whoever is faster, there is one afterwards.
+  }
+  return openRepository(storage, { signal });
+}
