@@ -11,7 +11,7 @@ const FLUSH_STEP_BYTES = 16 * 1024 * 1024;
 const HEADROOM_BYTES = 64 * 1024 * 1024;
 const MODE = 0o600;
 
-export interface Spool {
+export interface Spool extends AsyncDisposable {
   /** Opens the same file again, as long as this process lives and the spool is open. */
   readonly path: string;
   readonly directory: string;
@@ -75,6 +75,10 @@ class SpoolFile implements Spool {
     } catch (error) {
       throw spoolError(error, this.directory);
     }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async close(): Promise<void> {

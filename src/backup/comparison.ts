@@ -1,0 +1,111 @@
+// The members' HashKV at one revision, compared with what the file gives for it (etcd-formats §5.1).
+// 1. R0 is read through the serving member before the stream; the members are asked for it as soon as the stream has begun.
+// 2. Answers that cannot be compared (R0 has been compacted since) are asked for once more, at the revision of the file itself.
+// 3. The check of the file computes HashKV with each member's own compaction revision, and each answer is judged by that.
+import { formatId, type MemberId, type Revision } from "../bytes/u64.ts";
+import { type Agreement, judgeAgreement } from "../cluster/agreement.ts";
+import { compareHashes, type MemberAnswer } from "../cluster/compare.ts";
+import type { MemberClients } from "../cluster/member-clients.ts";
+import type { Candidate, Selection } from "../cluster/select.ts";
+import type { SnapshotPeek } from "../etcd-files/check/peek.ts";
+import type { HashKvRequest, HashKvResult } from "../etcd-files/mvcc/hash-kv.ts";
+import type { Manifest } from "../repository/manifest.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+
+/** Longest wait for one member's HashKV: it scans its whole keyspace, 0.3 s per gigabyte where nothing else is going on. */
+const MEMBER_LIMIT_MS = 60_000;
+
+export type WhichMembers = "all" | "others" | "none";
+
+/** One round of questions, all at the same revision. */
+export interface Answers {
+  readonly revision: Revision;
+  readonly answers: readonly MemberAnswer[];
+}
+
+export interface Comparison {
+  readonly agreement: Agreement | undefined;
+  /** As the manifest says it. */
+  readonly record: Manifest["comparison"];
+}
+
+export interface Asking extends CallOptions {
+  readonly clients: MemberClients;
+  readonly selection: Selection;
+  readonly serving: Candidate;
+  readonly which: "all" | "others";
+  readonly runtime: Runtime;
+}
+
+/** Asks the members for HashKV at `revision`. Rejects only with the signal's reason. */
+export async function askMembers(revision: Revision, { clients, selection, serving, which, signal, runtime }: Asking): Promise<Answers> {
+  const endpoints = new Map<MemberId, string>(selection.order.map(({ memberId, endpoint }) => [memberId, endpoint]));
+  endpoints.set(serving.memberId, serving.endpoint);
+  const options = { revision, which, serving: serving.memberId, leader: selection.leader, members: selection.members, endpoints };
+  return { revision, answers: await compareHashes(clients, { ...options, memberLimitMs: MEMBER_LIMIT_MS, signal, runtime }) };
+}
+
+/** Asks once more where answers cannot be compared with the file that arrived; keeps the round in which more can. */
+export async function askAgain(first: Answers, file: SnapshotPeek, asking: Asking): Promise<Answers> {
+  const usable = countUsable(first, file);
+  const reachable = first.answers.filter(({ outcome }) => outcome !== "unreachable").length;
+  // At the file's own revision nothing can be compared either when that is the revision of its compaction.
+  if (usable === reachable || file.revision === first.revision || file.revision <= file.compactRevision) return first;
+  const second = await askMembers(file.revision as Revision, asking);
+  return countUsable(second, file) > usable ? second : first;
+}
+
+/** The hashes to compute from the file: its own first, then one for each compaction revision that a member answered with. */
+export function hashesToCompute(answers: Answers | undefined): HashKvRequest[] {
+  const compactRevisions = new Set((answers?.answers ?? []).flatMap((answer) => (answer.outcome === "answered" ? [answer.compactRevision] : [])));
+  return [{ revision: 0n }, ...[...compactRevisions].map((compactRevision) => ({ revision: answers!.revision, compactRevision }))];
+}
+
+/** Judges the answers by the file's hashes, in the order of `hashesToCompute`. */
+export function compareWithMembers(answers: Answers, computed: readonly HashKvResult[], { selection, serving, which }: Asking): Comparison {
+  const agreement = judgeAgreement({
+    revision: answers.revision,
+    serving: serving.memberId,
+    members: selection.members,
+    answers: answers.answers,
+    fileHash: (revision, compactRevision) => {
+      const same = normal(compactRevision);
+      const found = computed.slice(1).find((result) => result.revision === revision && normal(result.compactRevision) === same);
+      return found ?? { notComparable: `the file's HashKV for compaction revision ${compactRevision} was not computed` };
+    },
+  });
+  return {
+    agreement,
+    record: {
+      asked: which,
+      why: null,
+      revision: answers.revision.toString(),
+      members: agreement.members.map((member) => ({
+        id: formatId(member.memberId),
+        name: member.name,
+        endpoint: member.endpoint ?? null,
+        serving: member.serving,
+        outcome: member.outcome,
+        why: member.outcome === "not-comparable" || member.outcome === "unreachable" ? (member.why ?? null) : null,
+        compactRevision: member.compactRevision === undefined ? null : normal(member.compactRevision).toString(),
+        hash: member.hash ?? null,
+        fileHash: member.fileHash ?? null,
+      })),
+    },
+  };
+}
+
+/** Members that were not asked, and why. */
+export function notCompared(why: string): Comparison {
+  return { agreement: undefined, record: { asked: "none", why, revision: null, members: [] } };
+}
+
+function countUsable({ revision, answers }: Answers, { compactRevision }: SnapshotPeek): number {
+  return answers.filter((answer) => answer.outcome === "answered" && revision > compactRevision && normal(answer.compactRevision) >= normal(compactRevision))
+    .length;
+}
+
+/** -1 and 0 both mean that nothing was compacted. */
+function normal(compactRevision: bigint): bigint {
+  return compactRevision <= 0n ? -1n : compactRevision;
+}

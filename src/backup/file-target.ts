@@ -1,0 +1,100 @@
+// A save to a plain snapshot file or to standard output, as etcdctl writes it and etcdutl takes it.
+import { rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { syncDirectory } from "../bytes/files.ts";
+import { openNamedSpool, type Spool } from "../bytes/spool.ts";
+import { TrailingHash } from "../bytes/trailing-hash.ts";
+import { openSnapshot } from "../cluster/snapshot-stream.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { ObservedCluster } from "../repository/cluster-file.ts";
+import { checkReceived } from "./receive.ts";
+import type { Saved, SaveTarget } from "./save-target.ts";
+import { stateOf } from "./state.ts";
+import { check, receive, revisionBefore, type TakeOptions } from "./take.ts";
+
+/** Takes the bytes of one batch; resolves when there is room for more. */
+export type WriteOut = (chunks: readonly Uint8Array[]) => Promise<void>;
+
+/** Writes `path` through `path.part`, which is the spool as well. A file that is there is replaced at the very end, as etcdctl does. */
+export function fileTarget(path: string): SaveTarget {
+  const full = resolve(path);
+  const part = `${full}.part`;
+  return {
+    ...NOTHING_STORED,
+    prepare: async () => {
+      const found = await stat(full).catch(() => undefined);
+      if (found?.isDirectory()) throw new EtcdsafeError("FILE_FAILED", `${path} is a directory`, { hint: "Name the file to write." });
+    },
+    openSpool: (expectedSizeBytes) => openNamedSpool(part, expectedSizeBytes),
+    store: async (_observed, spool, take) => {
+      try {
+        const saved = await receiveAndCheck(spool, take);
+        await rename(part, full);
+        await syncDirectory(dirname(full));
+        return { ...saved, file: path };
+      } catch (error) {
+        await rm(part, { force: true });
+        throw error;
+      }
+    },
+    passOn: async (_observed, take) => {
+      await using spool = await openNamedSpool(part, take.serving.dbSizeBytes);
+      try {
+        const saved = await forward(take, (chunks) => spool.append(chunks));
+        await spool.flush();
+        await rename(part, full);
+        await syncDirectory(dirname(full));
+        return { ...saved, file: path };
+      } catch (error) {
+        await rm(part, { force: true });
+        throw error;
+      }
+    },
+  };
+}
+
+/** Passes the stream on as it comes: who reads standard output sees it before it can be checked, and takes it as good only if the exit code is 0. */
+export function streamTarget(write: WriteOut): SaveTarget {
+  const pass = (_observed: ObservedCluster, take: TakeOptions) => forward(take, write);
+  return { ...NOTHING_STORED, prepare: async () => undefined, store: (observed, _spool, take) => pass(observed, take), passOn: pass };
+}
+
+const NOTHING_STORED = { comparedAlready: async () => undefined, failed: async () => undefined };
+
+async function receiveAndCheck(spool: Spool, take: TakeOptions): Promise<Saved> {
+  const snapshot = await receive(spool, take);
+  const { facts, comparison, warnings } = await check(snapshot, take);
+  const { rawSizeBytes, dataSha256 } = snapshot.received;
+  return {
+    manifest: null,
+    file: null,
+    ...stateOf(comparison),
+    members: comparison.record.members,
+    revision: facts.revision.toString(),
+    rawSizeBytes,
+    databaseSha256: dataSha256,
+    warnings,
+  };
+}
+
+async function forward(take: TakeOptions, write: WriteOut): Promise<Saved> {
+  take.onPhase("connect");
+  await revisionBefore(take);
+  await using stream = await openSnapshot(take.clients.at(take.serving.endpoint), take);
+  take.onPhase("stream");
+  const hash = new TrailingHash();
+  const totalBytes = stream.totalSizeBytes;
+  let doneBytes = 0;
+  for await (const batch of stream) {
+    for (const chunk of batch) {
+      hash.update(chunk);
+      doneBytes += chunk.length;
+    }
+    await write(batch);
+    take.runtime.progress({ step: "stream", doneBytes, totalBytes });
+  }
+  take.runtime.progress({ step: "stream", doneBytes, totalBytes, done: true });
+  const { rawSizeBytes, dataSha256 } = checkReceived(hash.finish());
+  const stateWhy = "passed on without a local copy, so its structure was not checked";
+  return { manifest: null, file: null, state: "partial", stateWhy, members: [], revision: null, rawSizeBytes, databaseSha256: dataSha256, warnings: [] };
+}

@@ -1,0 +1,225 @@
+// A save into a repository: uploaded from the spool while the spool is being checked; the manifest last, when all is known.
+import { createReadStream } from "node:fs";
+import type { Spool } from "../bytes/spool.ts";
+import { type ByteStream, counted } from "../bytes/stream.ts";
+import { TrailingHash } from "../bytes/trailing-hash.ts";
+import { formatId } from "../bytes/u64.ts";
+import { openSnapshot, type SnapshotStream } from "../cluster/snapshot-stream.ts";
+import { EtcdsafeError } from "../errors.ts";
+import { listBackups } from "../repository/catalogue.ts";
+import type { ObservedCluster } from "../repository/cluster-file.ts";
+import type { Manifest } from "../repository/manifest.ts";
+import { backupId, SNAPSHOT_OBJECT } from "../repository/names.ts";
+import { placeBackup, requireMayWrite } from "../repository/placement.ts";
+import { type BackupUpload, beginUpload } from "../repository/publish.ts";
+import { type Author, openOrCreateRepository, type Repository } from "../repository/repository.ts";
+import { writeAttempt } from "../repository/sidecars.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { notCompared } from "./comparison.ts";
+import { buildManifest, type ManifestFacts } from "./manifest.ts";
+import { checkReceived } from "./receive.ts";
+import type { Saved, SaveTarget } from "./save-target.ts";
+import { stateOf } from "./state.ts";
+import { check, receive, revisionBefore, type SavePhase, type TakeOptions } from "./take.ts";
+
+export interface RepositoryTargetOptions {
+  readonly storage: Storage;
+  readonly author: Author;
+  readonly cluster: string;
+  /** Members are not compared when a stored backup did so within this time. */
+  readonly compareEveryMs: number | undefined;
+}
+
+type Options = CallOptions & { readonly runtime: Runtime };
+type Upload = Awaited<ReturnType<BackupUpload["put"]>>;
+
+/** How long the clean-up after a failed save may take. */
+const ABANDON_LIMIT_MS = 10_000;
+const READ_SIZE_BYTES = 1024 * 1024;
+
+export class RepositoryTarget implements SaveTarget {
+  readonly #options: RepositoryTargetOptions;
+  #repository: Repository | undefined;
+  #startedAt = "";
+
+  constructor(options: RepositoryTargetOptions) {
+    this.#options = options;
+  }
+
+  async prepare(observed: ObservedCluster, options: Options): Promise<void> {
+    const { storage, author, cluster } = this.#options;
+    this.#startedAt = options.runtime.now().toISOString();
+    this.#repository = await openOrCreateRepository(storage, author, options);
+    await requireMayWrite(this.#repository, cluster, observed, options);
+  }
+
+  async comparedAlready(options: Options): Promise<string | undefined> {
+    const { cluster, compareEveryMs } = this.#options;
+    if (compareEveryMs === undefined) return undefined;
+    const sinceMs = options.runtime.now().getTime() - compareEveryMs;
+    for (const { manifest } of await listBackups(this.#opened(), cluster, options)) {
+      const compared = manifest?.comparison.members.some(({ outcome }) => outcome === "agreed" || outcome === "disagreed");
+      if (manifest !== null && compared && Date.parse(manifest.createdAt) >= sinceMs)
+        return `${manifest.id} compared them, within the time of --check-members-every`;
+    }
+    return undefined;
+  }
+
+  async store(observed: ObservedCluster, spool: Spool, take: TakeOptions): Promise<Saved> {
+    const createdAt = take.runtime.now();
+    const snapshot = await receive(spool, take);
+    const { received } = snapshot;
+    return this.#publish(createdAt, snapshot.peek.revision, take, async (upload) => {
+      const stop = new AbortController();
+      const options = { ...take, signal: AbortSignal.any([take.signal, stop.signal]) };
+      // Whichever fails first stops the other, and is what the save fails with.
+      const failed = (error: unknown) => {
+        stop.abort(error);
+        throw error;
+      };
+      const storing = upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, fromSpool(spool, received.rawSizeBytes, options), options).catch(failed);
+      const [object, checked] = await bothEnd(storing, check(snapshot, options).catch(failed));
+      if (object.rawSha256 !== received.rawSha256)
+        throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `the spool in ${spool.directory} gives other bytes back than were written to it`);
+      const { facts, comparison, warnings } = checked;
+      return { ...stateOf(comparison), observed, snapshot, facts, comparison: comparison.record, warnings, received, object };
+    });
+  }
+
+  async passOn(observed: ObservedCluster, take: TakeOptions): Promise<Saved> {
+    const createdAt = take.runtime.now();
+    take.onPhase("connect");
+    const before = await revisionBefore(take);
+    await using stream = await openSnapshot(take.clients.at(take.serving.endpoint), take);
+    return await this.#publish(createdAt, before, take, async (upload) => {
+      take.onPhase("stream");
+      const hash = new TrailingHash();
+      const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, hashed(stream, hash, take.runtime), take);
+      const state = { state: "partial", stateWhy: "saved without a local copy, so its structure was not checked (--no-spool)" } as const;
+      const snapshot = { revisionBefore: before, quorumSeen: take.selection.quorum };
+      const comparison = notCompared("a snapshot that is not looked into cannot be compared").record;
+      return { ...state, observed, snapshot, facts: undefined, comparison, warnings: [], received: checkReceived(hash.finish()), object };
+    });
+  }
+
+  async failed(error: unknown, phase: SavePhase, { runtime, signal }: Options): Promise<void> {
+    if (!(error instanceof EtcdsafeError) || this.#repository === undefined) return;
+    const { storage, author, cluster } = this.#options;
+    const failure = { code: error.code, message: error.message, hint: error.hint };
+    const finishedAt = runtime.now().toISOString();
+    await writeAttempt(
+      storage,
+      cluster,
+      author,
+      { action: "save", phase, backup: null, startedAt: this.#startedAt, finishedAt, failure },
+      { runtime, signal },
+    ).catch(() => {
+      // The save's own error says enough; a repository that cannot be written is often what it is about.
+    });
+  }
+
+  /** Begins a backup, has its object stored by `work`, and writes the manifest; or leaves nothing. */
+  async #publish(createdAt: Date, revision: bigint, take: TakeOptions, work: (upload: BackupUpload) => Promise<Known>): Promise<Saved> {
+    const { author, cluster } = this.#options;
+    const { runtime, signal } = take;
+    const id = backupId(createdAt, revision, runtime.randomBytes);
+    const upload = await beginUpload(this.#opened(), author, { cluster, id, action: "save" }, { runtime, signal });
+    try {
+      const known = await work(upload);
+      take.onPhase("manifest");
+      const manifest = await this.#manifest(id, createdAt, known, take);
+      await upload.publish(manifest, { signal });
+      return savedOf(manifest);
+    } catch (error) {
+      await upload.abandon(ABANDON_LIMIT_MS);
+      throw error;
+    }
+  }
+
+  async #manifest(id: string, createdAt: Date, known: Known, { runtime, signal, serving }: TakeOptions): Promise<Manifest> {
+    const { author, cluster } = this.#options;
+    const { observed, snapshot, ...rest } = known;
+    const facts: Omit<ManifestFacts, "timeline" | "timelineBegan"> = {
+      ...rest,
+      tool: author.tool,
+      id,
+      cluster,
+      clusterId: observed.clusterId,
+      createdAt: createdAt.toISOString(),
+      publishedAt: runtime.now().toISOString(),
+      servingMember: {
+        id: formatId(serving.memberId),
+        name: serving.name,
+        endpoint: serving.endpoint,
+        isLeader: serving.isLeader,
+        etcdVersion: serving.etcdVersion,
+      },
+      quorumSeen: snapshot.quorumSeen,
+      revisionBefore: snapshot.revisionBefore,
+      kubeSystemUid: observed.kubeSystemUid,
+    };
+    // The timeline follows from what the manifest says of the snapshot, so it is put in last.
+    const draft = buildManifest({ ...facts, timeline: "", timelineBegan: null });
+    const { timeline, began } = await placeBackup(this.#opened(), cluster, observed, draft, { runtime, signal });
+    return { ...draft, timeline, timelineBegan: began };
+  }
+
+  #opened(): Repository {
+    if (this.#repository === undefined) throw new EtcdsafeError("INTERNAL", "a repository was used before it was opened");
+    return this.#repository;
+  }
+}
+
+/** What `work` finds out for the manifest. */
+type Known = Pick<ManifestFacts, "state" | "stateWhy" | "warnings" | "comparison" | "received" | "facts"> & {
+  readonly observed: ObservedCluster;
+  readonly snapshot: Pick<ManifestFacts, "revisionBefore" | "quorumSeen">;
+  readonly object: Upload;
+};
+
+function savedOf(manifest: Manifest): Saved {
+  const { state, stateWhy, comparison, revision, snapshot, warnings, objects } = manifest;
+  const rawSizeBytes = objects.reduce((sum, object) => sum + object.rawSizeBytes, 0);
+  return {
+    manifest,
+    file: null,
+    state,
+    stateWhy,
+    members: comparison.members,
+    revision: state === "partial" ? null : revision,
+    rawSizeBytes,
+    databaseSha256: snapshot.dataSha256,
+    warnings,
+  };
+}
+
+function fromSpool(spool: Spool, totalBytes: number, { runtime }: TakeOptions): ByteStream {
+  let doneBytes = 0;
+  const source: ByteStream = createReadStream(spool.path, { highWaterMark: READ_SIZE_BYTES });
+  return counted(source, (sizeBytes) => {
+    doneBytes += sizeBytes;
+    runtime.progress({ step: "upload", doneBytes, totalBytes, ...(doneBytes === totalBytes ? { done: true } : {}) });
+  });
+}
+
+async function* hashed(stream: SnapshotStream, hash: TrailingHash, runtime: Runtime): AsyncGenerator<Uint8Array> {
+  let doneBytes = 0;
+  const totalBytes = stream.totalSizeBytes;
+  for await (const batch of stream) {
+    for (const chunk of batch) {
+      hash.update(chunk);
+      doneBytes += chunk.length;
+      yield chunk;
+    }
+    runtime.progress({ step: "stream", doneBytes, totalBytes });
+  }
+  runtime.progress({ step: "stream", doneBytes, totalBytes, done: true });
+}
+
+/** Both results, or the failure that came first, once both have ended. */
+async function bothEnd<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  const both = Promise.all([a, b]);
+  await Promise.allSettled([a, b]);
+  return both;
+}

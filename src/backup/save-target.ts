@@ -1,0 +1,46 @@
+// Where a save goes: a repository, a file, or a stream. What differs between them, and nothing else.
+import type { Spool } from "../bytes/spool.ts";
+import type { ObservedCluster } from "../repository/cluster-file.ts";
+import type { BackupState, Manifest, MemberOutcome } from "../repository/manifest.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { SavePhase, TakeOptions } from "./take.ts";
+
+/** One stored snapshot. */
+export interface Saved {
+  /** Null where it did not go to a repository. */
+  readonly manifest: Manifest | null;
+  /** Null where it went to a repository, or to a stream. */
+  readonly file: string | null;
+  readonly state: BackupState;
+  readonly stateWhy: string;
+  readonly members: readonly MemberOutcome[];
+  /** Null where nobody looked inside. */
+  readonly revision: string | null;
+  readonly rawSizeBytes: number;
+  /** Of the database, hexadecimal: the hash at the snapshot's end. */
+  readonly databaseSha256: string;
+  readonly warnings: readonly string[];
+}
+
+export interface SaveResult {
+  readonly saved: Saved;
+  /** Taken before it from members that turned out to stand alone with their data. */
+  readonly suspects: readonly Saved[];
+}
+
+type Options = CallOptions & { readonly runtime: Runtime };
+
+export interface SaveTarget {
+  /** Refuses, before etcd is made to work, what it can refuse by then. */
+  prepare(observed: ObservedCluster, options: Options): Promise<void>;
+  /** Why members need not be compared this time, if so. */
+  comparedAlready(options: Options): Promise<string | undefined>;
+  /** Where the spool is to be, when it is to become the result. Throws SPOOL_NO_SPACE. */
+  openSpool?(expectedSizeBytes: number): Promise<Spool>;
+  /** Receives into the spool, checks, and stores. */
+  store(observed: ObservedCluster, spool: Spool, take: TakeOptions): Promise<Saved>;
+  /** Without a local copy: the stream goes on as it comes, and is not looked into. */
+  passOn(observed: ObservedCluster, take: TakeOptions): Promise<Saved>;
+  /** Records what failed, where there is a place for it. Never throws. */
+  failed(error: unknown, phase: SavePhase, options: Options): Promise<void>;
+}

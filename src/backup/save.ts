@@ -1,0 +1,131 @@
+// Saves a live etcd: chooses a member, takes its snapshot, checks it, stores it; turns to another member when one fails or stands alone with its data.
+// 1. Every endpoint is asked how it is; the best voter is taken, the others are whom to turn to.
+// 2. The repository is asked whether this cluster may write under the name, before etcd is made to work.
+// 3. The snapshot is received, then checked while it is uploaded; its manifest, written last, makes it a backup.
+// 4. When a majority of the members holds other data, the backup is stored as suspect, and one is taken from the majority.
+import { tmpdir } from "node:os";
+import { openSpool } from "../bytes/spool.ts";
+import { formatId, type MemberId } from "../bytes/u64.ts";
+import type { ConnectionOptions } from "../cluster/connection-options.ts";
+import { kubeSystemUid } from "../cluster/kube-system.ts";
+import { type MemberClients, openClients } from "../cluster/member-clients.ts";
+import { type Candidate, type Selection, selectMember } from "../cluster/select.ts";
+import { survey } from "../cluster/survey.ts";
+import { ERRORS, EtcdsafeError } from "../errors.ts";
+import type { ObservedCluster } from "../repository/cluster-file.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { WhichMembers } from "./comparison.ts";
+import type { Saved, SaveResult, SaveTarget } from "./save-target.ts";
+import { etcdDatabaseOnSameDisk } from "./shared-disk.ts";
+import type { SavePhase, TakeOptions } from "./take.ts";
+
+export interface SaveRequest {
+  readonly connection: ConnectionOptions;
+  /** Name, id or endpoint of the member to save from, and from no other. */
+  readonly member?: string | undefined;
+  readonly checkMembers: WhichMembers;
+  readonly stallLimitMs: number;
+  /** Undefined: no local copy. */
+  readonly spoolDirectory: string | undefined;
+  readonly target: SaveTarget;
+}
+
+export type SaveOptions = CallOptions & { readonly runtime: Runtime };
+
+/** The system's temporary directory, where --spool-dir names no other. */
+export const DEFAULT_SPOOL_DIRECTORY: string = tmpdir();
+
+/** Rejects with the error of the member that was tried last; nothing is listed then that is not whole. */
+export async function save(request: SaveRequest, options: SaveOptions): Promise<SaveResult> {
+  const { runtime, signal } = options;
+  await using clients = openClients(request.connection);
+  const { member } = request;
+  const selection = selectMember(await survey(clients, request.connection.endpoints, { signal, ...(member === undefined ? {} : { member }) }), member);
+  report(selection, request, runtime);
+  const observed = await observe(clients, selection, options);
+  await request.target.prepare(observed, options);
+  const compared = await request.target.comparedAlready(options);
+  const taken = { clients, selection, signal, runtime, stallLimitMs: request.stallLimitMs };
+  const suspects: Saved[] = [];
+  let candidates = [...selection.order];
+  let last: unknown;
+  for (let serving = candidates.shift(); serving !== undefined; serving = candidates.shift()) {
+    const which = compared === undefined ? request.checkMembers : "none";
+    const whyNone = compared ?? "it was not asked for (--check-members none)";
+    let phase: SavePhase = "connect";
+    const onPhase = (next: SavePhase) => {
+      phase = next;
+    };
+    try {
+      const saved = await saveFrom(serving, request, observed, { ...taken, serving, which, whyNone, onPhase });
+      if (saved.state !== "suspect") return { saved, suspects };
+      suspects.push(saved);
+      last = inMinority(serving, saved);
+      candidates = candidates.filter(({ memberId }) => disagrees(saved, memberId));
+      runtime.log({ level: "error", message: `${(last as Error).message}${candidates.length === 0 ? "" : "; taking a snapshot from the majority"}` });
+    } catch (error) {
+      signal.throwIfAborted();
+      await request.target.failed(error, phase, options);
+      if (!mayTryAnother(error) || candidates.length === 0) throw error;
+      last = error;
+      runtime.log({ level: "warn", message: `${(error as Error).message}; trying ${candidates[0]!.endpoint}` });
+    }
+  }
+  throw last;
+}
+
+async function saveFrom(serving: Candidate, request: SaveRequest, observed: ObservedCluster, take: TakeOptions): Promise<Saved> {
+  const { spoolDirectory, target } = request;
+  if (spoolDirectory === undefined) return target.passOn(observed, take);
+  await using spool = await (target.openSpool?.(serving.dbSizeBytes) ?? openSpool(spoolDirectory, serving.dbSizeBytes));
+  const beside = await etcdDatabaseOnSameDisk(spool.directory);
+  if (beside !== undefined) {
+    take.runtime.log({
+      level: "warn",
+      message: `the spool in ${spool.directory} shares a disk with ${beside}: give --spool-dir on another one, so that etcd's writes do not wait for it`,
+    });
+  }
+  return await target.store(observed, spool, take); // Awaited here, or the spool would be closed first.
+}
+
+async function observe(clients: MemberClients, selection: Selection, { signal }: CallOptions): Promise<ObservedCluster> {
+  const members = selection.members.map(({ id, name, peerUrls, clientUrls, isLearner }) => ({
+    id: formatId(id),
+    name,
+    peerUrls: [...peerUrls],
+    clientUrls: [...clientUrls],
+    isLearner,
+  }));
+  const client = clients.at(selection.order[0]!.endpoint);
+  // A user who may take snapshots may read everything; should the read fail all the same, the save will tell why.
+  const uid = await kubeSystemUid(client, { signal }).catch(() => null);
+  signal.throwIfAborted();
+  return { clusterId: formatId(selection.clusterId), members, kubeSystemUid: uid };
+}
+
+function report({ order, passedOver, quorum }: Selection, { connection }: SaveRequest, runtime: Runtime): void {
+  const [best] = order;
+  runtime.log({ level: "info", message: `saving from ${best!.endpoint}${best!.name === "" ? "" : ` (${best!.name})`}: ${best!.reasons.join(", ")}` });
+  for (const { endpoint, reason } of passedOver) runtime.log({ level: "warn", message: `not from ${endpoint}: ${reason}` });
+  if (quorum) return;
+  const login = connection.user === undefined ? "" : ". A login by password needs a quorum; a client certificate does not";
+  runtime.log({
+    level: "warn",
+    message: `the cluster has no quorum: what ${best!.endpoint} holds is saved as it is, and may lack the newest writes, or hold some that were never acknowledged${login}`,
+  });
+}
+
+/** Trying another member helps where this one, or the way to it, is at fault. */
+function mayTryAnother(error: unknown): boolean {
+  if (!(error instanceof EtcdsafeError)) return false;
+  return ERRORS[error.code].exit === 4 || error.code === "SNAPSHOT_HASH_MISMATCH" || error.code === "SNAPSHOT_DAMAGED" || error.code === "SNAPSHOT_TRUNCATED";
+}
+
+function disagrees({ members }: Saved, id: MemberId): boolean {
+  return members.some((member) => member.id === formatId(id) && member.outcome === "disagreed");
+}
+
+function inMinority(serving: Candidate, { members, stateWhy }: Saved): EtcdsafeError {
+  const others = members.filter(({ outcome }) => outcome === "disagreed").map(({ name, id }) => name || id);
+  return new EtcdsafeError("MEMBER_IN_MINORITY", `${serving.name || serving.endpoint} holds other data than ${others.join(", ")}: ${stateWhy}`);
+}

@@ -1,0 +1,117 @@
+// One snapshot of one member, received and checked: what may then be stored, and what is known about it.
+import type { Spool } from "../bytes/spool.ts";
+import type { TrailingHashResult } from "../bytes/trailing-hash.ts";
+import type { Revision } from "../bytes/u64.ts";
+import { linearizableRevision, serializableRevision } from "../cluster/revision.ts";
+import { openSnapshot } from "../cluster/snapshot-stream.ts";
+import { EtcdsafeError } from "../errors.ts";
+import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
+import { checkSnapshotFile } from "../etcd-files/check/check-file.ts";
+import type { SnapshotFacts } from "../etcd-files/check/facts.ts";
+import { peekSnapshot, type SnapshotPeek } from "../etcd-files/check/peek.ts";
+import { type Answers, type Asking, askAgain, askMembers, type Comparison, compareWithMembers, hashesToCompute, notCompared } from "./comparison.ts";
+import { receiveSnapshot } from "./receive.ts";
+
+export interface TakeOptions extends Omit<Asking, "which"> {
+  readonly which: Asking["which"] | "none";
+  /** Why members are not asked, where `which` is none. */
+  readonly whyNone: string;
+  readonly stallLimitMs: number;
+  /** Tells in which phase a failure happened. */
+  onPhase(phase: SavePhase): void;
+}
+
+export type SavePhase = "connect" | "stream" | "check" | "upload" | "manifest";
+
+/** A snapshot in the spool whose hash is right, not looked into yet. */
+export interface ReceivedSnapshot {
+  readonly spool: Spool;
+  readonly received: TrailingHashResult;
+  readonly peek: SnapshotPeek;
+  readonly answers: Answers | undefined;
+  /** Read through the member before the stream. */
+  readonly revisionBefore: Revision;
+  readonly quorumSeen: boolean;
+}
+
+export interface CheckedSnapshot {
+  readonly facts: SnapshotFacts;
+  readonly comparison: Comparison;
+  /** What the check found that does not make the snapshot bad. */
+  readonly warnings: readonly string[];
+}
+
+/** The revision that the snapshot must reach: read linearizably, so that a member cut off from its cluster is found out. */
+export async function revisionBefore({ clients, selection, serving, signal }: TakeOptions): Promise<Revision> {
+  const client = clients.at(serving.endpoint);
+  const read = selection.quorum ? linearizableRevision : serializableRevision;
+  return (await read(client, { signal })).revision;
+}
+
+/** Streams into the spool, and meanwhile asks the members. Throws ETCD_* errors, SPOOL_NO_SPACE, SNAPSHOT_HASH_MISMATCH, and ETCD_MEMBER_STALE. */
+export async function receive(spool: Spool, options: TakeOptions): Promise<ReceivedSnapshot> {
+  const { clients, serving, which } = options;
+  options.onPhase("connect");
+  const before = await revisionBefore(options);
+  await using stream = await openSnapshot(clients.at(serving.endpoint), options);
+  options.onPhase("stream");
+  const asking = which === "none" ? undefined : { ...options, which };
+  const [received, first] = await allOrNothing(receiveSnapshot(stream, spool, options), asking === undefined ? undefined : askMembers(before, asking));
+  const peek = peekFile(spool.path, serving.endpoint);
+  if (peek.revision < before) {
+    throw new EtcdsafeError(
+      "ETCD_MEMBER_STALE",
+      `${serving.endpoint} sent a snapshot at revision ${peek.revision}, though its cluster was at ${before} before`,
+    );
+  }
+  const answers = asking === undefined || first === undefined ? undefined : await askAgain(first, peek, asking);
+  return { spool, received, peek, answers, revisionBefore: before, quorumSeen: options.selection.quorum };
+}
+
+/** Size, structure, rows and HashKV. Throws SNAPSHOT_DAMAGED: what etcd sent is not to be stored then. */
+export async function check({ spool, answers, received }: ReceivedSnapshot, options: TakeOptions): Promise<CheckedSnapshot> {
+  const { runtime, serving, which, whyNone } = options;
+  options.onPhase("check");
+  const { report, computedSha256 } = await checkSnapshotFile(spool.path, {
+    signal: options.signal,
+    hashes: hashesToCompute(answers),
+    onProgress: (doneBytes, totalBytes) => runtime.progress({ step: "check", doneBytes, totalBytes }),
+  });
+  runtime.progress({ step: "check", doneBytes: received.rawSizeBytes, totalBytes: received.rawSizeBytes, done: true });
+  if (computedSha256 !== received.dataSha256) {
+    throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `the spool in ${spool.directory} gives other bytes back than were written to it`, {
+      hint: "Suspect the disk or the memory of this host; nothing was published. Give --spool-dir on another disk.",
+    });
+  }
+  const errors = report.findings.filter(({ severity }) => severity === "error");
+  if (report.facts === undefined || errors.length > 0) {
+    const [first] = errors;
+    throw new EtcdsafeError(
+      "SNAPSHOT_DAMAGED",
+      `${serving.endpoint} sent a damaged database: ${first?.text ?? "its rows cannot be read"}, at byte ${first?.offset ?? 0}`,
+      {
+        hint: "The member's own file is damaged, or the bytes changed before they were hashed. Nothing was published; save from another member, and replace this one.",
+      },
+    );
+  }
+  const { facts } = report;
+  const comparison = answers === undefined || which === "none" ? notCompared(whyNone) : compareWithMembers(answers, facts.hashes, { ...options, which });
+  return { facts, comparison, warnings: report.findings.map(({ text, offset }) => `${text} (at byte ${offset})`) };
+}
+
+function peekFile(path: string, endpoint: string): SnapshotPeek {
+  const source = openFilePageSource(path);
+  try {
+    return peekSnapshot(`the snapshot from ${endpoint}`, source);
+  } finally {
+    source.close();
+  }
+}
+
+/** Both results; or the first failure, when the other has ended as well. */
+async function allOrNothing<A, B>(a: Promise<A>, b: Promise<B> | undefined): Promise<[A, B | undefined]> {
+  const [first, second] = await Promise.allSettled([a, b]);
+  if (first.status === "rejected") throw first.reason;
+  if (second.status === "rejected") throw second.reason;
+  return [first.value, second.value];
+}

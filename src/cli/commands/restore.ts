@@ -1,0 +1,93 @@
+// `etcdsafe restore`
+import { resolve } from "node:path";
+import { EtcdsafeError } from "../../errors.ts";
+import type { RestoreResult } from "../../restore/apply.ts";
+import type { SnapshotSource } from "../../restore/source.ts";
+import type { Invocation } from "../command.ts";
+import { readOperand } from "../operand.ts";
+import { author, openForReading, openNamedStorage } from "../repository.ts";
+import { restoreMembers } from "../restore-members.ts";
+import { planText, restoredText, snapshotText } from "../restore-text.ts";
+
+const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { config, output, runtime } = invocation;
+  const bump = config.get("bump-revision");
+  const bumpRevisionBy = bump === "none" ? undefined : BigInt(bump);
+  if (config.get("mark-compacted") && bumpRevisionBy === undefined) {
+    throw new EtcdsafeError("USAGE", "--mark-compacted goes with --bump-revision, as in etcdutl", { hint: "Add --bump-revision 1000000000." });
+  }
+  const source = await openSource(invocation);
+  const skipHashCheck = config.get("skip-hash-check");
+  const file = config.get("to-snapshot");
+  if (file !== undefined) {
+    const { planRevision } = await import("../../restore/plan.ts");
+    const revision = planRevision(source.facts, bumpRevisionBy);
+    if (config.get("plan")) {
+      output.print({ plan: { source: source.facts, file, revision, skipHashCheck } }, () => snapshotText({ path: file, revision, planned: source.facts }));
+      return 0;
+    }
+    const { writeSnapshotFile } = await import("../../restore/to-snapshot.ts");
+    const written = await writeSnapshotFile(source, file, { revision, skipHashCheck }, invocation);
+    output.print({ file: written }, () => snapshotText(written));
+    return 0;
+  }
+  const { planRestore } = await import("../../restore/plan.ts");
+  const members = await restoreMembers(config, invocation);
+  const targets = members.targets.map((target) => ({
+    ...target,
+    dataDir: resolve(target.dataDir),
+    ...(target.walDir === undefined ? {} : { walDir: resolve(target.walDir) }),
+  }));
+  const plan = planRestore({
+    source: source.facts,
+    ...members,
+    targets,
+    newToken: `etcdsafe-${random(invocation, 12)}`,
+    stageId: random(invocation, 6),
+    bumpRevisionBy,
+    skipHashCheck,
+  });
+  if (config.get("plan")) {
+    output.print({ plan }, () => planText(plan));
+    return 0;
+  }
+  for (const message of plan.warnings) runtime.log({ level: "warn", message });
+  const { applyRestore } = await import("../../restore/apply.ts");
+  const result = await applyRestore(plan, source, invocation);
+  await registerRestore(invocation, result);
+  output.print(result, () => restoredText(result));
+  return 0;
+}
+
+async function openSource(invocation: Invocation): Promise<SnapshotSource> {
+  const operand = readOperand(invocation.operands[0] ?? "latest");
+  if (operand.kind === "stdin")
+    throw new EtcdsafeError("USAGE", "a restore cannot read standard input", {
+      hint: "Write it to a file first: the members' files are planned from its facts.",
+    });
+  if (operand.kind === "file") return (await import("../../restore/file-source.ts")).snapshotFileSource(operand.path);
+  const [{ resolveBackup }, { backupSource }] = await Promise.all([import("../../repository/resolve.ts"), import("../../restore/backup-source.ts")]);
+  const repository = await openForReading(invocation);
+  const cluster = invocation.config.get("cluster");
+  return backupSource(repository, cluster, await resolveBackup(repository, cluster, operand.reference, invocation));
+}
+
+/** Lets the restored cluster save under the same name. One that cannot be registered is restored all the same. */
+async function registerRestore(invocation: Invocation, { plan }: RestoreResult): Promise<void> {
+  if (plan.source.kind !== "backup") return;
+  const { recordRestore } = await import("../../restore/record.ts");
+  try {
+    await recordRestore(await openNamedStorage(invocation), await author(), plan, invocation);
+  } catch (error) {
+    invocation.runtime.log({
+      level: "warn",
+      message: `the restore could not be recorded in the repository (${(error as Error).message}); before the new cluster saves there, run \`etcdsafe repo adopt\``,
+    });
+  }
+}
+
+function random({ runtime }: Invocation, length: number): string {
+  return Array.from(runtime.randomBytes(length), (byte) => BASE32[byte % BASE32.length]).join("");
+}

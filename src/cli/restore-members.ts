@@ -1,0 +1,72 @@
+// Which members a restore makes, and which of them this run writes: from --members FILE, or from the flags that etcdutl has.
+import type { Config } from "../config/config.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
+import type { MemberTarget } from "../restore/plan.ts";
+import type { CallOptions } from "../runtime.ts";
+
+export interface RestoreMembers {
+  readonly cluster: readonly MemberSpec[];
+  readonly targets: readonly MemberTarget[];
+  readonly token: string | undefined;
+}
+
+/** etcd resolves peer host names for this long when advertised URLs and --initial-cluster differ as texts (etcd-formats §4.1). */
+const RESOLVE_LIMIT_MS = 30_000;
+
+/** Throws USAGE for options that exclude each other, and MEMBERS_INVALID. */
+export async function restoreMembers(config: Config, options: CallOptions): Promise<RestoreMembers> {
+  const file = config.get("members");
+  if (file === undefined) return fromFlags(config, options);
+  for (const name of ["initial-cluster", "initial-advertise-peer-urls", "data-dir", "wal-dir"] as const) {
+    if (config.origin(name).kind !== "default")
+      throw new EtcdsafeError("USAGE", `--${name} says what the members file says as well`, { hint: "Give either --members or the members' own options." });
+  }
+  const { readMembersFile } = await import("../config/members-file.ts");
+  const { members, token } = await readMembersFile(file);
+  const all = config.get("all-members");
+  const named = config.origin("name").kind !== "default";
+  if (all && named) throw new EtcdsafeError("USAGE", "--all-members writes every member, --name only one", { hint: "Give one of the two." });
+  const name = named ? config.get("name") : members.length === 1 ? members[0]!.name : undefined;
+  if (!all && name === undefined)
+    throw new EtcdsafeError("USAGE", `${file} names ${members.length} members`, {
+      hint: "Say which of them to write with --name, or write all of them with --all-members.",
+    });
+  if (!all && !members.some((member) => member.name === name)) {
+    throw new EtcdsafeError(
+      "MEMBERS_INVALID",
+      `the member ${JSON.stringify(name)} is not in ${file}, which names ${members.map((member) => JSON.stringify(member.name)).join(", ")}`,
+    );
+  }
+  return {
+    cluster: members,
+    targets: members
+      .filter((member) => all || member.name === name)
+      .map(({ name, dataDir, walDir }) => ({ name, dataDir, ...(walDir === undefined ? {} : { walDir }) })),
+    token: config.get("initial-cluster-token") ?? token,
+  };
+}
+
+async function fromFlags(config: Config, { signal }: CallOptions): Promise<RestoreMembers> {
+  if (config.get("all-members")) throw new EtcdsafeError("USAGE", "--all-members needs --members FILE, which says where each member's directory is");
+  const name = config.get("name");
+  const [{ parseAdvertisedPeerUrls, parseInitialCluster }, { memberNamed, planCluster }, { checkAdvertisedPeerUrls }] = await Promise.all([
+    import("../etcd-files/membership/initial-cluster.ts"),
+    import("../etcd-files/membership/plan-cluster.ts"),
+    import("../etcd-files/membership/advertised-urls.ts"),
+  ]);
+  // As etcdutl: its default cluster is the one member that --name names.
+  const cluster = parseInitialCluster(config.origin("initial-cluster").kind === "default" ? `${name}=http://localhost:2380` : config.get("initial-cluster"));
+  const advertised = parseAdvertisedPeerUrls(config.get("initial-advertise-peer-urls"));
+  const member = memberNamed(planCluster(cluster, config.get("initial-cluster-token") ?? ""), name);
+  const { lookup } = await import("node:dns/promises");
+  await checkAdvertisedPeerUrls(member, advertised, async (host) => (await lookup(host)).address, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_LIMIT_MS)]),
+  });
+  const walDir = config.get("wal-dir");
+  return {
+    cluster,
+    targets: [{ name, dataDir: config.get("data-dir") ?? `${name}.etcd`, ...(walDir === undefined ? {} : { walDir }) }],
+    token: config.get("initial-cluster-token"),
+  };
+}

@@ -1,0 +1,88 @@
+// Plans and results of a restore for people.
+import type { RestoreResult } from "../restore/apply.ts";
+import type { RestorePlan } from "../restore/plan.ts";
+import type { SourceFacts } from "../restore/source.ts";
+import type { SnapshotFileResult } from "../restore/to-snapshot.ts";
+import { formatSize } from "./format.ts";
+import { facts, table } from "./output.ts";
+
+/** What --plan prints. */
+export function planText(plan: RestorePlan): string {
+  const { source, revision, bytes } = plan;
+  const rows = plan.members.map(({ name, id, peerUrls, dataDir, walDir }) => ({
+    name,
+    id,
+    peerUrls: peerUrls.join(","),
+    where: dataDir === null ? "(another run)" : directories(dataDir, walDir),
+  }));
+  return [
+    facts([
+      ["source", source.location],
+      ["saved", source.createdAt],
+      ["state", source.state],
+      ["versions", versionsOf(source)],
+      ["revision before", revision.before],
+      [
+        "revision after",
+        revision.bumpedBy === null ? revision.after : `${revision.after} (moved ahead by ${revision.bumpedBy}; all before is marked as compacted)`,
+      ],
+      ["authentication", source.authEnabled ? "on, with the users of the source" : "off"],
+      ["cluster id", plan.clusterId],
+      ["token", plan.token],
+      [
+        "to be written",
+        `${formatSize(bytes.total)} (${formatSize(bytes.databasePerMember)} database and ${formatSize(bytes.walPerMember)} WAL, mostly empty, per member)`,
+      ],
+    ]),
+    table(rows, [
+      { title: "member", of: ({ name }) => name },
+      { title: "id", of: ({ id }) => id },
+      { title: "peer URLs", of: ({ peerUrls }) => peerUrls },
+      { title: "directory", of: ({ where }) => where },
+    ]),
+    plan.warnings.map((warning) => `! ${warning}\n`).join(""),
+  ]
+    .filter((part) => part !== "")
+    .join("\n");
+}
+
+/** What a restore prints when it is done. */
+export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string {
+  const written = plan.members.filter(({ dataDir }) => dataDir !== null);
+  const initialCluster = plan.members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join(",");
+  const lines = [
+    `Restored ${written.length === 1 ? "one member" : `${written.length} members`} of cluster ${plan.clusterId} at revision ${plan.revision.after}.`,
+    ...written.map(({ name, id, dataDir, walDir }) => `  ${name} (${id}) in ${directories(dataDir!, walDir)}`),
+    "",
+    "Start each with its --name and --data-dir, and with",
+    `  --initial-cluster ${initialCluster} --initial-cluster-state existing`,
+    '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
+  ];
+  if (plan.revision.bumpedBy === null) lines.push("", `Every member must then answer ${hashKv.hash} to: etcdctl endpoint hashkv --rev ${hashKv.revision}`);
+  if (leftovers.length > 0) lines.push("", "An interrupted restore left these, which are safe to remove:", ...leftovers.map((path) => `  ${path}`));
+  return `${lines.join("\n")}\n`;
+}
+
+/** The result of --to-snapshot, or the plan for it. */
+export function snapshotText(
+  snapshot: Pick<SnapshotFileResult, "path" | "revision"> & { readonly planned?: SourceFacts } & Partial<
+      Pick<SnapshotFileResult, "sizeBytes" | "databaseSha256">
+    >,
+): string {
+  return facts([
+    ["source", snapshot.planned?.location],
+    [snapshot.planned === undefined ? "written" : "to be written", snapshot.path],
+    ["size", snapshot.sizeBytes === undefined ? undefined : formatSize(snapshot.sizeBytes)],
+    ["revision", snapshot.revision.after],
+    ["SHA-256", snapshot.databaseSha256],
+  ]);
+}
+
+function directories(dataDir: string, walDir: string | null): string {
+  return walDir === null ? dataDir : `${dataDir}, WAL in ${walDir}`;
+}
+
+function versionsOf({ storageVersion, clusterVersion }: SourceFacts): string | undefined {
+  if (storageVersion === null && clusterVersion === null) return undefined;
+  return [storageVersion && `storage ${storageVersion}`, clusterVersion && `cluster ${clusterVersion}`].filter(Boolean).join(", ");
+}

@@ -1,0 +1,11 @@
+// What the file system refuses during a restore, in the words of the error table.
+import { EtcdsafeError } from "../errors.ts";
+
+/** TARGET_NO_SPACE or FILE_FAILED for an error of the file system; anything else as it is. */
+export function fileError(error: unknown): unknown {
+  if (error instanceof EtcdsafeError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOSPC" || code === "EDQUOT") return new EtcdsafeError("TARGET_NO_SPACE", `the target's file system filled up: ${message}`, { cause: error });
+  if (code !== undefined) return new EtcdsafeError("FILE_FAILED", `the restore cannot read or write its files: ${message}`, { cause: error });
+  return error;
+}

@@ -1,0 +1,38 @@
+// A snapshot file on this host as what is restored from.
+import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
+import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import type { SnapshotSource } from "./source.ts";
+
+/**
+ * Reads the facts from a few pages of the file. Throws SNAPSHOT_EMPTY, SNAPSHOT_PACKED, SNAPSHOT_NOT_A_DATABASE, SNAPSHOT_TRUNCATED
+ * or SNAPSHOT_DAMAGED for a file that cannot be restored, FILE_FAILED for one that cannot be read.
+ */
+export function snapshotFileSource(path: string): SnapshotSource {
+  const source = openFilePageSource(path);
+  try {
+    const found = peekSnapshot(path, source);
+    return {
+      facts: {
+        kind: "snapshot-file",
+        location: path,
+        cluster: null,
+        backupId: null,
+        state: null,
+        createdAt: null,
+        databaseSha256: found.trailer ?? null,
+        databaseSizeBytes: found.sizeBytes,
+        revision: found.revision.toString(),
+        compactRevision: found.compactRevision.toString(),
+        storageVersion: found.storageVersion ?? null,
+        clusterVersion: found.clusterVersion ?? null,
+        leases: found.leases,
+        alarms: found.alarms.length,
+        authEnabled: found.authEnabled,
+        hashKv: null,
+      },
+      content: { path },
+    };
+  } finally {
+    source.close();
+  }
+}

@@ -1,0 +1,139 @@
+// What a restore will do, as plain data: computed before anything is touched, printed by --plan, and all that apply goes by.
+// Pure: the source's facts, the members and the token come in; nothing is read here.
+import { formatId } from "../bytes/u64.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
+import { memberNamed, planCluster } from "../etcd-files/membership/plan-cluster.ts";
+import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
+import type { SourceFacts } from "./source.ts";
+
+/** Where one member's files go. */
+export interface MemberTarget {
+  readonly name: string;
+  readonly dataDir: string;
+  /** When it is not `<data-dir>/member/wal`. */
+  readonly walDir?: string;
+}
+
+export interface RestoreRequest {
+  readonly source: SourceFacts;
+  /** Every member of the new cluster, not yet checked. */
+  readonly cluster: readonly MemberSpec[];
+  /** Those whose directories this run writes. */
+  readonly targets: readonly MemberTarget[];
+  /** Absent: a new one, `newToken`, is taken where that can form a cluster. */
+  readonly token?: string | undefined;
+  readonly newToken: string;
+  /** Distinguishes this run's staging directories. */
+  readonly stageId: string;
+  /** How far the revision is moved ahead; etcdutl's --bump-revision with --mark-compacted. */
+  readonly bumpRevisionBy?: bigint | undefined;
+  readonly skipHashCheck: boolean;
+}
+
+/** Plain JSON; revisions are decimal strings, ids 16 hexadecimal digits. Documented in docs/cli.md. */
+export interface RestorePlan {
+  readonly format: 1;
+  readonly source: SourceFacts;
+  readonly skipHashCheck: boolean;
+  readonly token: string;
+  readonly clusterId: string;
+  readonly members: readonly PlannedRestoreMember[];
+  readonly revision: { readonly before: string; readonly after: string; readonly bumpedBy: string | null; readonly markCompacted: boolean };
+  /** Which etcd's encoding of the WAL and .snap is written; every version reads both (etcd-formats §4.4). */
+  readonly walDialect: "3.4" | "3.6" | "3.7";
+  readonly stageId: string;
+  readonly bytes: { readonly databasePerMember: number; readonly walPerMember: number; readonly total: number };
+  readonly warnings: readonly string[];
+}
+
+export interface PlannedRestoreMember {
+  readonly name: string;
+  readonly id: string;
+  readonly peerUrls: readonly string[];
+  /** Null for a member that another run, on another host, writes. */
+  readonly dataDir: string | null;
+  readonly walDir: string | null;
+}
+
+/**
+ * Computes the plan. Throws MEMBERS_INVALID as etcd would refuse the members, and TOKEN_REQUIRED when separate runs would each invent a token
+ * and never form a quorum.
+ */
+export function planRestore(request: RestoreRequest): RestorePlan {
+  const { source, targets } = request;
+  const token = chooseToken(request);
+  const cluster = planCluster(request.cluster, token);
+  for (const { name } of targets) memberNamed(cluster, name);
+  return {
+    format: 1,
+    source,
+    skipHashCheck: request.skipHashCheck,
+    token,
+    clusterId: formatId(cluster.clusterId),
+    members: cluster.members.map(({ name, id, peerUrls }) => {
+      const target = targets.find((each) => each.name === name);
+      return { name, id: formatId(id), peerUrls, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null };
+    }),
+    revision: planRevision(source, request.bumpRevisionBy),
+    walDialect: walDialect(source.storageVersion ?? source.clusterVersion),
+    stageId: request.stageId,
+    bytes: {
+      databasePerMember: source.databaseSizeBytes,
+      walPerMember: WAL_PREALLOCATED_SIZE_BYTES,
+      total: targets.length * (source.databaseSizeBytes + WAL_PREALLOCATED_SIZE_BYTES),
+    },
+    warnings: warningsOf(request),
+  };
+}
+
+/** `bumpBy` is an amount added, as in etcdutl; what lies before is marked as compacted. */
+export function planRevision(source: SourceFacts, bumpBy: bigint | undefined): RestorePlan["revision"] {
+  const before = BigInt(source.revision);
+  return { before: before.toString(), after: (before + (bumpBy ?? 0n)).toString(), bumpedBy: bumpBy?.toString() ?? null, markCompacted: bumpBy !== undefined };
+}
+
+function chooseToken({ token, newToken, cluster, targets }: RestoreRequest): string {
+  if (token !== undefined) return token;
+  if (targets.length === cluster.length) return newToken;
+  planCluster(cluster, newToken); // A mistake in the members is told first.
+  const initialCluster = cluster.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join(",");
+  const commands = cluster.map(
+    ({ name, peerUrls }) =>
+      `  etcdsafe restore … --name ${name} --initial-advertise-peer-urls ${peerUrls.join(",")} --initial-cluster ${initialCluster} --initial-cluster-token ${newToken} --data-dir …`,
+  );
+  throw new EtcdsafeError(
+    "TOKEN_REQUIRED",
+    `${cluster.length} members are restored by separate runs, so all of them need the same --initial-cluster-token: members with different tokens never form a cluster`,
+    {
+      hint: `Run one command per member, all with this new token:\n${commands.join("\n")}\nor write every member's directory in one run with --members FILE --all-members.`,
+    },
+  );
+}
+
+/** The first encoding that etcd of `version` writes itself (etcd-formats §4.4); an unknown version gets 3.6's, which all read. */
+function walDialect(version: string | null): RestorePlan["walDialect"] {
+  const minor = /^3\.(\d+)/.exec(version ?? "")?.[1];
+  if (minor === undefined) return "3.6";
+  if (Number(minor) >= 7) return "3.7";
+  return Number(minor) <= 4 ? "3.4" : "3.6";
+}
+
+function warningsOf({ source, bumpRevisionBy, skipHashCheck }: RestoreRequest): string[] {
+  const warnings: string[] = [];
+  if (bumpRevisionBy === undefined) {
+    warnings.push(
+      `The revision goes back to ${source.revision}: clients that saw a higher one (Kubernetes API servers, controllers, anything that watches) fail with "future revision" ` +
+        "or silently miss changes. Restart all of them after the restore, or give --bump-revision 1000000000.",
+    );
+  }
+  if (skipHashCheck) warnings.push("The source's hash is not checked (--skip-hash-check): only the structure vouches for its bytes.");
+  if (source.state === "suspect") warnings.push("The backup is suspect: when it was taken, its member disagreed with the majority of its cluster.");
+  if (source.state === "unconfirmed") warnings.push("The backup is unconfirmed: its member could not be compared with a majority of its cluster.");
+  if (source.state === "partial")
+    warnings.push("The backup is partial: its structure was not checked when it was saved. It is checked now, before anything is put in place.");
+  if (source.alarms > 0)
+    warnings.push(`${source.alarms} alarm(s) of the old members are dropped; a NOSPACE alarm comes back by itself if the quota is still too small.`);
+  if (source.leases > 0) warnings.push(`${source.leases} lease(s) start again with their full time to live; keys bound to them stay until then.`);
+  return warnings;
+}

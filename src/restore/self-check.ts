@@ -1,0 +1,104 @@
+// Reads back what was written, once, after it was edited: structure, rows and HashKV in a worker, and meanwhile the SHA-256 that etcd put at the
+// snapshot's end, over the file as it was before the edit. The edit only wrote behind the original pages and into the first two, so with the
+// original two put in their place the hash covers every byte that was copied.
+import { createHash } from "node:crypto";
+import { open } from "node:fs/promises";
+import { runInWorker } from "../bytes/worker.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { Finding } from "../etcd-files/bbolt/finding.ts";
+import type { CheckWorkerInput } from "../etcd-files/check/check-worker.ts";
+import type { SnapshotReport } from "../etcd-files/check/facts.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { DatabaseEdit } from "./database.ts";
+import type { RestorePlan } from "./plan.ts";
+
+const READ_SIZE_BYTES = 1024 * 1024;
+
+/** HashKV of the written file; revisions are decimal strings, "-1" for no compaction. */
+export interface HashKvValue {
+  readonly revision: string;
+  readonly compactRevision: string;
+  readonly hash: number;
+}
+
+export interface WrittenDatabase {
+  readonly plan: Pick<RestorePlan, "source" | "revision">;
+  readonly edit: DatabaseEdit;
+  /** What etcd put at the snapshot's end, hexadecimal. */
+  readonly trailer: string | undefined;
+}
+
+/**
+ * Checks the file at `path`. Throws SNAPSHOT_HASH_MISMATCH or SNAPSHOT_DAMAGED for a bad source, SELF_CHECK_FAILED when what was written
+ * is not what the source's manifest said or the plan computed.
+ */
+export async function checkWrittenDatabase(path: string, written: WrittenDatabase, options: CallOptions & { readonly runtime: Runtime }): Promise<HashKvValue> {
+  const { source } = written.plan;
+  const compactRevision = BigInt(source.hashKv?.compactRevision ?? source.compactRevision);
+  const input: CheckWorkerInput = { path, hashes: [{ revision: BigInt(source.hashKv?.revision ?? source.revision), compactRevision }] };
+  const totalBytes = source.databaseSizeBytes;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const walking = runInWorker<CheckWorkerInput, SnapshotReport>(new URL("../etcd-files/check/check-worker", import.meta.url), input, {
+    signal,
+    onProgress: (doneBytes) => options.runtime.progress({ step: "check", doneBytes: Math.min(doneBytes, totalBytes), totalBytes }),
+  });
+  const hashing = hashOriginal(path, written, signal);
+  for (const work of [walking, hashing]) work.catch(() => stop.abort()); // When one fails the other has nothing left to find.
+  const [walked, hashed] = await Promise.allSettled([walking, hashing]);
+  options.signal.throwIfAborted();
+  if (hashed.status === "rejected" && !stop.signal.aborted) throw hashed.reason;
+  // A wrong hash explains whatever else is wrong, so it is told first.
+  if (hashed.status === "fulfilled" && hashed.value !== written.trailer && written.trailer !== undefined) {
+    throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `${source.location}: the SHA-256 at its end is ${written.trailer}, but its bytes give ${hashed.value}`);
+  }
+  if (walked.status === "rejected") throw walked.reason;
+  options.runtime.progress({ step: "check", doneBytes: totalBytes, totalBytes, done: true });
+  return judge(walked.value, written);
+}
+
+function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {
+  const errors = report.findings.filter(({ severity }) => severity === "error");
+  if (errors.length > 0 || report.facts === undefined) throw damaged(plan.source.location, errors);
+  const { facts } = report;
+  const hash = facts.hashes[0];
+  if (facts.revision.toString() !== plan.revision.after) throw differs("revision", facts.revision, plan.revision.after);
+  if (hash === undefined || !("hash" in hash))
+    throw differs("HashKV", hash === undefined ? "missing" : hash.notComparable, plan.source.hashKv?.hash ?? "a value");
+  const expected = plan.source.hashKv?.hash;
+  if (expected !== undefined && hash.hash !== expected) throw differs(`HashKV at revision ${hash.revision}`, hash.hash, expected);
+  return { revision: hash.revision.toString(), compactRevision: hash.compactRevision.toString(), hash: hash.hash };
+}
+
+/** SHA-256 of the database before the edit, hexadecimal; undefined where there is nothing to compare it with. */
+async function hashOriginal(path: string, { plan, edit, trailer }: WrittenDatabase, signal: AbortSignal): Promise<string | undefined> {
+  if (trailer === undefined) return undefined;
+  const hash = createHash("sha256").update(edit.originalMetaPages);
+  const buffer = Buffer.allocUnsafeSlow(READ_SIZE_BYTES);
+  const file = await open(path, "r");
+  try {
+    for (let offset = edit.originalMetaPages.length; offset < plan.source.databaseSizeBytes; ) {
+      signal.throwIfAborted();
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, plan.source.databaseSizeBytes - offset), offset);
+      if (bytesRead === 0) throw differs("size", offset, plan.source.databaseSizeBytes);
+      hash.update(buffer.subarray(0, bytesRead));
+      offset += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+  return hash.digest("hex");
+}
+
+function damaged(location: string, errors: readonly Finding[]): EtcdsafeError {
+  const [first] = errors;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more findings)` : "";
+  return new EtcdsafeError(
+    "SNAPSHOT_DAMAGED",
+    `${location} is damaged: ${first === undefined ? "its rows cannot be read" : `${first.text}, at byte ${first.offset}`}${more}`,
+  );
+}
+
+function differs(what: string, found: unknown, expected: unknown): EtcdsafeError {
+  return new EtcdsafeError("SELF_CHECK_FAILED", `the written database's ${what} is ${found} instead of ${expected}`);
+}

@@ -1,0 +1,32 @@
+// What is restored from: a stored backup or any snapshot file. The facts go into the plan; the bytes are read when it is applied.
+import type { ByteStream } from "../bytes/stream.ts";
+import type { CallOptions } from "../runtime.ts";
+
+/** Plain JSON, part of the plan. */
+export interface SourceFacts {
+  readonly kind: "backup" | "snapshot-file";
+  readonly location: string;
+  readonly cluster: string | null;
+  readonly backupId: string | null;
+  readonly state: "proven" | "unconfirmed" | "suspect" | "partial" | "damaged" | null;
+  readonly createdAt: string | null;
+  /** SHA-256 of the database bytes, which etcd appended to the snapshot; null where the file has none. Hexadecimal. */
+  readonly databaseSha256: string | null;
+  readonly databaseSizeBytes: number;
+  readonly revision: string;
+  /** "-1" when nothing was ever compacted. */
+  readonly compactRevision: string;
+  readonly storageVersion: string | null;
+  readonly clusterVersion: string | null;
+  readonly leases: number;
+  readonly alarms: number;
+  readonly authEnabled: boolean;
+  /** What a member holding these bytes answers to HashKV, where that is known beforehand. `hash` as etcdctl prints it. */
+  readonly hashKv: { readonly revision: string; readonly compactRevision: string; readonly hash: number } | null;
+}
+
+export interface SnapshotSource {
+  readonly facts: SourceFacts;
+  /** A file is copied, which the kernel does best; a backup is decoded, and compared with its stored sizes and hashes on the way. */
+  readonly content: { readonly path: string } | { read(options: CallOptions): ByteStream };
+}

@@ -1,0 +1,69 @@
+// `restore --to-snapshot`: the source as a plain snapshot file with its SHA-256 at the end, which etcd's own tools and distributions take.
+import { createHash } from "node:crypto";
+import { link, open, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { syncDirectory } from "../bytes/files.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { RestoreOptions } from "./apply.ts";
+import { bumpDatabase, type DatabaseEdit } from "./database.ts";
+import { fileError } from "./file-error.ts";
+import type { RestorePlan } from "./plan.ts";
+import { checkWrittenDatabase, type HashKvValue } from "./self-check.ts";
+import type { SnapshotSource } from "./source.ts";
+import { writeDatabaseFile } from "./write.ts";
+
+export interface SnapshotFileResult {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Of the database, as it stands at the file's end; hexadecimal. */
+  readonly databaseSha256: string;
+  readonly revision: RestorePlan["revision"];
+  readonly hashKv: HashKvValue;
+}
+
+/** Writes `path`, which must not exist, through `path.part`. Throws TARGET_NOT_EMPTY, TARGET_NO_SPACE, SNAPSHOT_* and SELF_CHECK_FAILED. */
+export async function writeSnapshotFile(
+  source: SnapshotSource,
+  path: string,
+  plan: { readonly revision: RestorePlan["revision"]; readonly skipHashCheck: boolean },
+  options: RestoreOptions,
+): Promise<SnapshotFileResult> {
+  if ((await stat(path).catch(() => undefined)) !== undefined) throw exists(path);
+  const part = `${path}.part`;
+  await rm(part, { force: true });
+  try {
+    const trailer = await writeDatabaseFile(source, part, { ...options, skipHashCheck: plan.skipHashCheck });
+    const edit: DatabaseEdit = plan.revision.bumpedBy === null ? { originalMetaPages: new Uint8Array(0) } : bumpDatabase(part, plan);
+    const hashKv = await checkWrittenDatabase(part, { plan: { source: source.facts, revision: plan.revision }, edit, trailer }, options);
+    const { sizeBytes, databaseSha256 } = await appendHash(part);
+    await link(part, path).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "EEXIST" ? exists(path) : error;
+    });
+    await syncDirectory(dirname(path));
+    return { path, sizeBytes, databaseSha256, revision: plan.revision, hashKv };
+  } catch (error) {
+    throw fileError(error);
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
+/** As etcd sends it: SHA-256 over the database, 32 bytes behind it. */
+async function appendHash(path: string): Promise<{ sizeBytes: number; databaseSha256: string }> {
+  const file = await open(path, "r+");
+  try {
+    const hash = createHash("sha256");
+    for await (const chunk of file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1024 * 1024 })) hash.update(chunk as Uint8Array);
+    const digest = hash.digest();
+    const { size } = await file.stat();
+    await file.write(digest, 0, digest.length, size);
+    await file.sync();
+    return { sizeBytes: size + digest.length, databaseSha256: digest.toString("hex") };
+  } finally {
+    await file.close();
+  }
+}
+
+function exists(path: string): EtcdsafeError {
+  return new EtcdsafeError("TARGET_NOT_EMPTY", `${path} exists already`, { hint: "Name a file that does not exist; nothing is overwritten." });
+}

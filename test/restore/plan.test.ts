@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+import { EtcdsafeError } from "../../src/errors.ts";
+import { planRestore, type RestoreRequest } from "../../src/restore/plan.ts";
+import type { SourceFacts } from "../../src/restore/source.ts";
+
+const SOURCE: SourceFacts = {
+  kind: "snapshot-file",
+  location: "/backups/etcd.db",
+  cluster: null,
+  backupId: null,
+  state: null,
+  createdAt: null,
+  databaseSha256: "ab".repeat(32),
+  databaseSizeBytes: 8192,
+  revision: "762",
+  compactRevision: "-1",
+  storageVersion: "3.6.0",
+  clusterVersion: "3.6.0",
+  leases: 0,
+  alarms: 0,
+  authEnabled: false,
+  hashKv: null,
+};
+/** etcd-formats §4.2: ids that real etcd gave these members under this token. */
+const CLUSTER = [
+  { name: "n1", peerUrls: ["http://127.0.0.1:42001"] },
+  { name: "n2", peerUrls: ["http://127.0.0.1:42003", "http://127.0.0.2:42003"] },
+  { name: "n3", peerUrls: ["http://127.0.0.1:42005"] },
+];
+const TARGETS = CLUSTER.map(({ name }) => ({ name, dataDir: `/var/lib/${name}` }));
+
+function request(changes: Partial<RestoreRequest> = {}): RestoreRequest {
+  return { source: SOURCE, cluster: CLUSTER, targets: TARGETS, token: "tokX", newToken: "new-token", stageId: "s1", skipHashCheck: false, ...changes };
+}
+
+test("restore plan: member and cluster ids are those etcd computes", () => {
+  const plan = planRestore(request());
+  expect(plan.clusterId).toBe("93b2df0f46cd604b");
+  expect(Object.fromEntries(plan.members.map(({ name, id }) => [name, id]))).toEqual({
+    n1: "0ce9dd4bce73f8c4",
+    n2: "dbaba6e397d3a479",
+    n3: "2f1bd00aa88e6bda",
+  });
+});
+
+test("restore plan: it is plain JSON", () => {
+  const plan = planRestore(request({ bumpRevisionBy: 10n }));
+  expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
+});
+
+test("restore plan: several members in separate runs need a token, and the refusal holds commands that work", () => {
+  const attempt = () => planRestore(request({ targets: TARGETS.slice(0, 1), token: undefined }));
+  expect(attempt).toThrow(EtcdsafeError);
+  try {
+    attempt();
+  } catch (error) {
+    expect(error).toMatchObject({ code: "TOKEN_REQUIRED" });
+    const { hint } = error as EtcdsafeError;
+    for (const { name } of CLUSTER) expect(hint).toContain(`--name ${name} `);
+    expect(hint.match(/--initial-cluster-token new-token/g)).toHaveLength(3);
+    expect(hint).toContain("--all-members");
+  }
+});
+
+test("restore plan: one member, or all members in one run, get the new token", () => {
+  expect(planRestore(request({ token: undefined })).token).toBe("new-token");
+  const alone = { cluster: CLUSTER.slice(0, 1), targets: TARGETS.slice(0, 1) };
+  expect(planRestore(request({ ...alone, token: undefined })).token).toBe("new-token");
+});
+
+test("restore plan: a name that is not in the cluster, and URLs used twice, are refused before a token is asked for", () => {
+  expect(() => planRestore(request({ targets: [{ name: "n9", dataDir: "/x" }] }))).toThrow(/n9/);
+  const twice = [...CLUSTER.slice(0, 2), { name: "n3", peerUrls: ["http://127.0.0.1:42001"] }];
+  expect(() => planRestore(request({ cluster: twice, targets: TARGETS.slice(0, 1), token: undefined }))).toThrow(/same peer URL/);
+});
+
+test("restore plan: a bump is added to the source's revision and marks it compacted; without one the plan warns of clients that saw more", () => {
+  const bumped = planRestore(request({ bumpRevisionBy: 1_000_000_000n }));
+  expect(bumped.revision).toEqual({ before: "762", after: "1000000762", bumpedBy: "1000000000", markCompacted: true });
+  expect(bumped.warnings).toEqual([]);
+  const plain = planRestore(request());
+  expect(plain.revision).toEqual({ before: "762", after: "762", bumpedBy: null, markCompacted: false });
+  expect(plain.warnings.join()).toContain("--bump-revision");
+});
+
+test("restore plan: the encoding follows the version that wrote the source", () => {
+  const dialect = (storageVersion: string | null, clusterVersion: string | null) =>
+    planRestore(request({ source: { ...SOURCE, storageVersion, clusterVersion } })).walDialect;
+  expect(dialect(null, "3.4.0")).toBe("3.4");
+  expect(dialect(null, "3.5.0")).toBe("3.6");
+  expect(dialect("3.6.0", "3.6.0")).toBe("3.6");
+  expect(dialect("3.7.0", "3.7.0")).toBe("3.7");
+  expect(dialect(null, null)).toBe("3.6");
+});
+
+test("restore plan: leases, alarms, states that are not proven, and a skipped hash are all said", () => {
+  const text = planRestore(request({ source: { ...SOURCE, leases: 4, alarms: 2, state: "suspect" }, skipHashCheck: true })).warnings.join("\n");
+  for (const word of ["4 lease", "2 alarm", "suspect", "--skip-hash-check"]) expect(text).toContain(word);
+});
+
+test("restore plan: bytes count the directories this run writes", () => {
+  const { bytes } = planRestore(request({ targets: TARGETS.slice(0, 2) }));
+  expect(bytes).toEqual({ databasePerMember: 8192, walPerMember: 64_000_000, total: 2 * (8192 + 64_000_000) });
+});
