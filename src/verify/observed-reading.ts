@@ -1,0 +1,39 @@
+// Counts what is read from a store, for the record of a verification and for its progress.
+import { counted } from "../bytes/stream.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Examination } from "./examination.ts";
+import type { VerifyOptions } from "./options.ts";
+
+export interface Reading {
+  /** The storage whose reads are counted. */
+  readonly storage: Storage;
+  /** Reports the end of the step, once. */
+  end(): void;
+}
+
+/** `totalBytes` is what there is to read; damage may be looked at twice. */
+export function observeReading(inner: Storage, totalBytes: number, examination: Examination, { runtime, stepPrefix }: VerifyOptions): Reading {
+  const step = `${stepPrefix}read`;
+  let doneBytes = 0;
+  let ended = false;
+  const onBytes = (sizeBytes: number) => {
+    doneBytes += sizeBytes;
+    examination.readSizeBytes += sizeBytes;
+    if (!ended) runtime.progress({ step, doneBytes: Math.min(doneBytes, totalBytes), totalBytes });
+  };
+  return {
+    storage: {
+      location: inner.location,
+      capabilities: inner.capabilities,
+      put: inner.put.bind(inner),
+      read: (key, options) => counted(inner.read(key, options), onBytes),
+      stat: inner.stat.bind(inner),
+      list: inner.list.bind(inner),
+      remove: inner.remove.bind(inner),
+    },
+    end: () => {
+      if (!ended) runtime.progress({ step, doneBytes: Math.min(doneBytes, totalBytes), totalBytes, done: true });
+      ended = true;
+    },
+  };
+}

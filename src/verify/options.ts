@@ -1,0 +1,15 @@
+// What every verification is told.
+import type { VerificationLevel } from "../repository/sidecars.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+
+/** Those of docs/repository-format.md, "Verifications", that this version knows how to reach. */
+export type VerifyLevel = Exclude<VerificationLevel, "points">;
+
+export interface VerifyOptions extends CallOptions {
+  readonly runtime: Runtime;
+  readonly level: VerifyLevel;
+  /** Where a snapshot goes that is to be looked into and is no file yet. */
+  readonly spoolDirectory: string;
+  /** Begins the names of the steps that progress is reported of: "3/14 ", or nothing. */
+  readonly stepPrefix: string;
+}

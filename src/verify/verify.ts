@@ -1,0 +1,94 @@
+// Reads backups back from their store and says whether they are good: docs/repository-format.md, "Verifications".
+// That a backup is bad is a result, and is stored beside it just as one that passed; that it cannot be read (the store does not answer, its
+// format is too new) is an error, since nothing is known about the backup then.
+import { EtcdsafeError } from "../errors.ts";
+import { type Manifest, readManifest } from "../repository/manifest.ts";
+import { manifestKey } from "../repository/names.ts";
+import type { Author, Repository } from "../repository/repository.ts";
+import { type Verification, writeVerification } from "../repository/sidecars.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { Examination, type Failure } from "./examination.ts";
+import type { VerifyLevel, VerifyOptions } from "./options.ts";
+import { examineObject, MANIFEST_OBJECT } from "./stored-object.ts";
+
+/** As the sidecar stores it. */
+export type BackupVerification = Omit<Verification, "format" | "requires" | "tool" | "writer">;
+
+/** A backup that could not be read. */
+export interface NotVerified {
+  readonly cluster: string;
+  readonly backup: string;
+  readonly level: VerifyLevel;
+  readonly outcome: "not-verified";
+  readonly failure: Failure;
+}
+
+export interface BackupName {
+  readonly cluster: string;
+  readonly id: string;
+}
+
+/** Verifies one backup and stores the result. Throws what keeps it from being read; BACKUP_NOT_FOUND when it is removed meanwhile. */
+export async function verifyBackup({ storage }: Repository, { cluster, id }: BackupName, author: Author, options: VerifyOptions): Promise<BackupVerification> {
+  const { runtime, level } = options;
+  const examination = new Examination();
+  const startedAt = runtime.now().toISOString();
+  const manifest = await readTrusted(storage, { cluster, id }, examination, options);
+  for (const object of manifest?.objects ?? []) await examineObject(storage, { manifest: manifest!, object }, examination, options);
+  if (examination.failure?.code === "STORAGE_NOT_FOUND" && (await storage.stat(manifestKey(cluster, id), options)) === undefined) {
+    throw new EtcdsafeError("BACKUP_NOT_FOUND", `${id} of cluster ${cluster} was removed from ${storage.location} while it was verified`);
+  }
+  const { outcome, failure, findings, hashKv, readSizeBytes } = examination;
+  const facts = { backup: id, level, outcome, startedAt, finishedAt: runtime.now().toISOString(), readSizeBytes, hashKv, failure, findings };
+  await keepResult(() => writeVerification(storage, cluster, author, facts, options), id, options);
+  return { cluster, ...facts, findingsTotal: findings.length };
+}
+
+/** Verifies all of `backups`, going on after every one that fails or cannot be read. Throws only when aborted. */
+export async function verifyBackups(
+  repository: Repository,
+  backups: readonly BackupName[],
+  author: Author,
+  options: Omit<VerifyOptions, "stepPrefix">,
+): Promise<(BackupVerification | NotVerified)[]> {
+  const results: (BackupVerification | NotVerified)[] = [];
+  for (const [index, backup] of backups.entries()) {
+    try {
+      results.push(await verifyBackup(repository, backup, author, { ...options, stepPrefix: `${index + 1}/${backups.length} ` }));
+    } catch (error) {
+      options.signal.throwIfAborted();
+      const { code, message, hint } = expected(error);
+      results.push({ cluster: backup.cluster, backup: backup.id, level: options.level, outcome: "not-verified", failure: { code, message, hint } });
+    }
+  }
+  return results;
+}
+
+async function readTrusted(storage: Storage, { cluster, id }: BackupName, examination: Examination, options: CallOptions): Promise<Manifest | undefined> {
+  try {
+    return await readManifest(storage, cluster, id, options);
+  } catch (error) {
+    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") {
+      throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup ${id} of cluster ${cluster} in ${storage.location}`, { cause: error });
+    }
+    examination.failWith(error, MANIFEST_OBJECT);
+    return undefined;
+  }
+}
+
+/** A result is worth more than its record: what lies in a repository that cannot be written to is verified all the same. */
+async function keepResult(write: () => Promise<unknown>, id: string, { runtime, signal }: VerifyOptions): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    signal.throwIfAborted();
+    runtime.log({ level: "warn", message: `the result of verifying ${id} was not stored: ${expected(error).message}` });
+  }
+}
+
+/** An error of the store or the format. Throws any other again: it is a fault of etcdsafe's. */
+function expected(error: unknown): EtcdsafeError {
+  if (error instanceof EtcdsafeError && error.code !== "INTERNAL") return error;
+  throw error;
+}

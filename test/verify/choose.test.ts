@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { manifestKey } from "../../src/repository/names.ts";
+import { allBackups, chooseBackup } from "../../src/verify/choose.ts";
+import { CLUSTER, newRepository, put, recordingRuntime, signal, snapshotKey, someSnapshot, storeBackup } from "./stored-backup.ts";
+
+test("a backup is chosen by a unique beginning of its id, also when its manifest is broken", async () => {
+  const repository = await newRepository();
+  const [first, second] = [await storeBackup(repository, someSnapshot()), await storeBackup(repository, someSnapshot(), { second: "01" })];
+  const options = { signal, runtime: recordingRuntime() };
+  await put(repository.storage, manifestKey(CLUSTER, first), Buffer.from("{}"));
+  expect(await chooseBackup(repository, CLUSTER, second.slice(0, 16), options)).toEqual({ cluster: CLUSTER, id: second });
+  expect(await chooseBackup(repository, CLUSTER, first.slice(0, 16), options)).toEqual({ cluster: CLUSTER, id: first });
+  await expect(chooseBackup(repository, CLUSTER, "2026", options)).rejects.toMatchObject({ code: "BACKUP_AMBIGUOUS" });
+  await expect(chooseBackup(repository, CLUSTER, "2027", options)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+});
+
+test("latest warns of newer backups that it skips", async () => {
+  const repository = await newRepository();
+  const good = await storeBackup(repository, someSnapshot());
+  const runtime = recordingRuntime();
+  expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime })).toMatchObject({ id: good });
+  expect(runtime.events).toEqual([]);
+  const broken = await storeBackup(repository, someSnapshot(), { second: "01" });
+  await repository.storage.remove(snapshotKey(broken), { signal });
+  expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime })).toMatchObject({ id: good });
+  expect(runtime.events).toMatchObject([{ level: "warn", message: expect.stringContaining(broken) }]);
+});
+
+test("all backups of the clusters named, and that there is none is an error", async () => {
+  const repository = await newRepository();
+  await expect(allBackups(repository, [CLUSTER], { signal })).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  const [first, second] = [await storeBackup(repository, someSnapshot()), await storeBackup(repository, someSnapshot(), { second: "01" })];
+  expect(await allBackups(repository, ["other", CLUSTER], { signal })).toEqual([second, first].map((id) => ({ cluster: CLUSTER, id })));
+});
