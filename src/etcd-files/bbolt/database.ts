@@ -20,15 +20,21 @@ export interface Database {
  * high-water mark.
  */
 export function openDatabase(source: PageSource): Database {
-  const metas = readMetas(source);
-  const [first, second] = metas;
-  const meta = typeof first === "string" ? second : typeof second === "string" ? first : newerMeta(first, second);
-  if (typeof meta === "string") throw new FormatError("BBOLT_META_INVALID", `neither meta page is valid (${faultText(first)}; ${faultText(second)})`, 0);
+  const { meta, metas } = findMeta(source);
   const sizeBytes = meta.highWaterMark * meta.pageSizeBytes;
   if (source.sizeBytes < sizeBytes) {
     throw new FormatError("SNAPSHOT_TRUNCATED", `the file ends after ${source.sizeBytes} of the database's ${sizeBytes} bytes`, source.sizeBytes);
   }
   return { source, meta, metas, pageSizeBytes: meta.pageSizeBytes, sizeBytes };
+}
+
+/** The meta that counts, whether or not the file holds all that it names. Throws FormatError BBOLT_META_INVALID when there is none. */
+export function findMeta(source: PageSource): Pick<Database, "meta" | "metas"> {
+  const metas = readMetas(source);
+  const [first, second] = metas;
+  const meta = typeof first === "string" ? second : typeof second === "string" ? first : newerMeta(first, second);
+  if (typeof meta === "string") throw new FormatError("BBOLT_META_INVALID", `neither meta page is valid (${faultText(first)}; ${faultText(second)})`, 0);
+  return { meta, metas };
 }
 
 /** What a fault means, in words. */
