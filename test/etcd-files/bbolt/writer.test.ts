@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readBuckets, rowsOf } from "../../../src/etcd-files/bbolt/buckets.ts";
+import { checkStructure } from "../../../src/etcd-files/bbolt/check.ts";
 import { KEY_SIZE_BYTES_MAX } from "../../../src/etcd-files/bbolt/constants.ts";
 import { openDatabase } from "../../../src/etcd-files/bbolt/database.ts";
 import type { Row } from "../../../src/etcd-files/bbolt/page-builder.ts";
@@ -21,6 +22,7 @@ function write(buckets: Readonly<Record<string, Iterable<Row>>>, pageSizeBytes =
   expect([file.sizeBytes, sizeBytes]).toEqual([highWaterMark * pageSizeBytes, highWaterMark * pageSizeBytes]);
   const audit = auditDatabase(file.bytes());
   expect(audit.faults).toEqual([]);
+  expect(checkStructure(bufferPageSource(file.bytes()))).toEqual([]);
   expect([audit.freePages, audit.branchesWithOneChild, audit.pageSizeBytes]).toEqual([0, 0, pageSizeBytes]);
   return { image: file.bytes(), audit };
 }
