@@ -1,0 +1,33 @@
+// etcd's buckets and the keys of the small ones, by name (server/storage/schema/bucket.go, etcd-formats §3).
+
+/** A row of any of them. */
+export interface Row {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+export const BUCKETS = {
+  alarm: "alarm",
+  auth: "auth",
+  authRoles: "authRoles",
+  authUsers: "authUsers",
+  cluster: "cluster",
+  key: "key",
+  lease: "lease",
+  members: "members",
+  membersRemoved: "members_removed",
+  meta: "meta",
+} as const;
+
+export const META_KEYS = {
+  consistentIndex: "consistent_index",
+  term: "term",
+  confState: "confState",
+  scheduledCompactRev: "scheduledCompactRev",
+  finishedCompactRev: "finishedCompactRev",
+  storageVersion: "storageVersion",
+} as const;
+
+export const CLUSTER_KEYS = { clusterVersion: "clusterVersion", downgrade: "downgrade" } as const;
+
+export const AUTH_KEYS = { authEnabled: "authEnabled", authRevision: "authRevision" } as const;

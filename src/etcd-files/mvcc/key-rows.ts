@@ -1,0 +1,174 @@
+// The rows of `key`, leaf by leaf: whether each is a row, what it counts, and the checksums of those that matter to each hash.
+// Nothing is allocated per row.
+import { ELEMENTS_MAX } from "../bbolt/constants.ts";
+import type { Findings } from "../bbolt/finding.ts";
+import type { Page } from "../bbolt/page.ts";
+import type { LeafVisitor } from "../bbolt/scan.ts";
+import type { HashPlan, HashTask } from "./hash-kv.ts";
+import { KeyPrefixes } from "./key-prefixes.ts";
+import { KeyRowCursor } from "./key-row.ts";
+import { hashCounted, hashLeaf, LeafHashes } from "./leaf-hashes.ts";
+import { LineageSampler } from "./lineage-sample.ts";
+import { LiveKeys } from "./live-keys.ts";
+import { RowBits } from "./row-bits.ts";
+import { SupersededKeys } from "./superseded-keys.ts";
+
+/**
+ * What a scan is for. `record`: the leaves that may hold rows after the last finished compaction; notes which keys they supersede.
+ * `hash`: the others, leaving out what is superseded. `mark`: only notes which rows the part of the keys that is recorded now supersedes.
+ * `record` and `hash` count and hash the leaves that they see first.
+ */
+export type KeyScanMode = "record" | "hash" | "mark";
+
+/** The checksum for one task; while every row so far counts for it, it is that of all rows. */
+interface TaskHash {
+  readonly task: HashTask;
+  hashes: LeafHashes | undefined;
+}
+
+export class KeyRows implements LeafVisitor {
+  readonly plan: HashPlan;
+  readonly superseded: SupersededKeys;
+  readonly prefixes: KeyPrefixes = new KeyPrefixes();
+  readonly lineage: LineageSampler = new LineageSampler();
+  readonly live: LiveKeys;
+  rows = 0;
+  tombstones = 0;
+  /** Of each task, how many rows are left out because of its compaction. */
+  readonly leftOut: number[];
+  readonly #findings: Findings;
+  #mode: KeyScanMode = "hash";
+  #all = new LeafHashes();
+  #tasks: TaskHash[] = [];
+  readonly #row = new KeyRowCursor();
+  readonly #marks: RowBits;
+  /** Number of the next row that `mark` or `hash` looks up. */
+  #lookedUp = 0;
+  // Of each row of the leaf at hand:
+  readonly #mains = new Float64Array(ELEMENTS_MAX);
+  readonly #tombstones = new Uint8Array(ELEMENTS_MAX);
+  readonly #bits = new Uint32Array(ELEMENTS_MAX);
+  readonly #counted = new Uint8Array(ELEMENTS_MAX);
+
+  constructor(plan: HashPlan, findings: Findings, superseded: SupersededKeys = new SupersededKeys(plan.revisions)) {
+    this.plan = plan;
+    this.superseded = superseded;
+    this.live = new LiveKeys(plan);
+    this.leftOut = plan.tasks.map(() => 0);
+    this.#findings = findings;
+    this.#marks = new RowBits(plan.revisions.length);
+  }
+
+  /** Begins a scan, with checksums of its own. */
+  start(mode: KeyScanMode): void {
+    this.#mode = mode;
+    this.#lookedUp = 0;
+    this.#all = new LeafHashes();
+    this.#tasks = this.plan.tasks.map((task) => ({ task, hashes: undefined }));
+  }
+
+  leaf(page: Page, slot: number, packed: boolean, first: boolean): void {
+    if (this.#mode === "mark") this.#markLeaf(page);
+    else if (first) this.#countLeaf(page, slot, packed);
+    else if (this.#mode === "record") this.#recordLeaf(page);
+  }
+
+  batchEnd(slots: number): void {
+    this.#all.fold(slots);
+    for (const { hashes } of this.#tasks) hashes?.fold(slots);
+  }
+
+  /** Checksums of the leaves that this scan saw first: of all rows, and of each task's. */
+  hashes(): { readonly all: LeafHashes; readonly tasks: readonly LeafHashes[] } {
+    return { all: this.#all, tasks: this.#tasks.map(({ hashes }) => hashes ?? this.#all) };
+  }
+
+  #countLeaf(page: Page, slot: number, packed: boolean): void {
+    let lowest = Number.POSITIVE_INFINITY;
+    let highest = 0;
+    for (let index = 0; index < page.count; index++) {
+      this.#countRow(page, index);
+      const main = this.#mains[index] as number;
+      if (main < lowest) lowest = main;
+      if (main > highest) highest = main;
+    }
+    this.rows += page.count;
+    hashLeaf(this.#all, page, slot, packed);
+    for (let index = 0; index < this.#tasks.length; index++) {
+      const each = this.#tasks[index] as TaskHash;
+      const whole = (lowest > each.task.compactRevision && highest <= each.task.revision) || this.#choose(each.task, index, page.count);
+      if (whole && each.hashes !== undefined) hashLeaf(each.hashes, page, slot, packed);
+      if (whole) continue;
+      each.hashes ??= this.#all.copy();
+      hashCounted(each.hashes, page, slot, this.#counted);
+    }
+  }
+
+  #countRow(page: Page, index: number): void {
+    const row = this.#row;
+    const fault = row.read(page, index);
+    if (fault !== undefined) {
+      this.#findings.error(page.offsetOf(row.start), fault);
+      this.#mains[index] = 0;
+      this.#tombstones[index] = 0;
+      this.#bits[index] = 0;
+      return;
+    }
+    const { bytes, view } = page;
+    const { main, tombstone, keyValue } = row;
+    if (tombstone) this.tombstones += 1;
+    this.lineage.offer(bytes, row.start, row.end, main, row.sub, tombstone);
+    let bits = 0;
+    if (this.#mode === "record") {
+      this.#recordRow(page);
+    } else if (main <= this.plan.filtered) {
+      bits = this.superseded.supersededBits(view, bytes, keyValue.keyStart, keyValue.keyEnd, main);
+      if (this.superseded.parts > 1) bits |= this.#marks.get(this.#lookedUp);
+      this.#lookedUp += 1;
+    }
+    this.#mains[index] = main;
+    this.#tombstones[index] = tombstone ? 1 : 0;
+    this.#bits[index] = bits;
+    const change = this.live.add(row, bits);
+    if (change !== 0) this.prefixes.add(bytes, keyValue.keyStart, keyValue.keyEnd, change);
+  }
+
+  /** Sets `#counted` for a task; true when every row counts. */
+  #choose({ revision, compactRevision, bit }: HashTask, taskIndex: number, count: number): boolean {
+    let whole = true;
+    let leftOut = 0;
+    for (let index = 0; index < count; index++) {
+      const main = this.#mains[index] as number;
+      let counted = main <= revision;
+      if (main <= compactRevision && (this.#tombstones[index] === 1 || ((this.#bits[index] as number) & (1 << bit)) !== 0)) {
+        counted = false;
+        leftOut += 1;
+      }
+      this.#counted[index] = counted ? 1 : 0;
+      if (!counted) whole = false;
+    }
+    this.leftOut[taskIndex] = (this.leftOut[taskIndex] as number) + leftOut;
+    return whole;
+  }
+
+  /** A leaf that another scan counts. Its damaged rows are that one's findings. */
+  #recordLeaf(page: Page): void {
+    for (let index = 0; index < page.count; index++) if (this.#row.read(page, index) === undefined) this.#recordRow(page);
+  }
+
+  /** See hash-kv.ts: the row before such a one, of the same key, is superseded by it. */
+  #recordRow(page: Page): void {
+    const { main, tombstone, keyValue } = this.#row;
+    if (main <= this.plan.unique || !(tombstone || keyValue.version !== 1)) return;
+    this.superseded.record(page.view, page.bytes, keyValue.keyStart, keyValue.keyEnd, main);
+  }
+
+  #markLeaf(page: Page): void {
+    const { keyValue } = this.#row;
+    for (let index = 0; index < page.count; index++) {
+      if (this.#row.read(page, index) !== undefined || this.#row.main > this.plan.filtered) continue;
+      this.#marks.set(this.#lookedUp, this.superseded.supersededBits(page.view, page.bytes, keyValue.keyStart, keyValue.keyEnd, this.#row.main));
+      this.#lookedUp += 1;
+    }
+  }
+}

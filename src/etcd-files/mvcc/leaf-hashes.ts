@@ -1,0 +1,85 @@
+// Checksums of a bucket's rows, computed leaf by leaf in the order of the file and joined in the order of the keys.
+import { crc32c } from "../../bytes/crc32c.ts";
+import { RunningCrc32c } from "../../bytes/crc32c-combine.ts";
+import type { Page } from "../bbolt/page.ts";
+
+/** One checksum over the leaves of a scan. A page is far smaller than 4 GiB (walk.ts), so lengths fit 32 bits. */
+export class LeafHashes {
+  readonly total: RunningCrc32c = new RunningCrc32c();
+  #crcs = new Uint32Array(64);
+  #lengths = new Uint32Array(64);
+
+  set(slot: number, crc: number, lengthBytes: number): void {
+    if (slot >= this.#crcs.length) this.#grow(slot + 1);
+    this.#crcs[slot] = crc;
+    this.#lengths[slot] = lengthBytes;
+  }
+
+  /** For a hash that differs from this one from some leaf on. */
+  copy(): LeafHashes {
+    const copy = new LeafHashes();
+    copy.#crcs = this.#crcs.slice();
+    copy.#lengths = this.#lengths.slice();
+    copy.total.append(this.total.crc, this.total.lengthBytes);
+    return copy;
+  }
+
+  /** Joins the leaves below `slots` to the total, and forgets them. */
+  fold(slots: number): void {
+    const end = Math.min(slots, this.#crcs.length);
+    for (let slot = 0; slot < end; slot++) this.total.append(this.#crcs[slot] as number, this.#lengths[slot] as number);
+    this.#lengths.fill(0, 0, end);
+  }
+
+  #grow(wanted: number): void {
+    const capacity = Math.max(wanted, this.#crcs.length * 2);
+    const crcs = new Uint32Array(capacity);
+    crcs.set(this.#crcs);
+    this.#crcs = crcs;
+    const lengths = new Uint32Array(capacity);
+    lengths.set(this.#lengths);
+    this.#lengths = lengths;
+  }
+}
+
+/** The checksum of all rows of a leaf. Their bytes are one range when the page is packed (checkPage). */
+export function hashLeaf(hashes: LeafHashes, page: Page, slot: number, packed: boolean): void {
+  const { bytes, count } = page;
+  if (count === 0) return;
+  if (packed) {
+    const start = page.keyStart(0);
+    const end = page.valueStart(count - 1) + page.valueSize(count - 1);
+    hashes.set(slot, crc32c(bytes.subarray(start, end)), end - start);
+    return;
+  }
+  let crc = 0;
+  let lengthBytes = 0;
+  for (let index = 0; index < count; index++) {
+    const start = page.keyStart(index);
+    const end = page.valueStart(index) + page.valueSize(index);
+    crc = crc32c(bytes.subarray(start, end), crc);
+    lengthBytes += end - start;
+  }
+  hashes.set(slot, crc, lengthBytes);
+}
+
+/** The checksum of the rows of a leaf for which `counted` holds a 1. */
+export function hashCounted(hashes: LeafHashes, page: Page, slot: number, counted: Uint8Array): void {
+  const { bytes } = page;
+  let crc = 0;
+  let lengthBytes = 0;
+  let runStart = 0;
+  let runEnd = 0;
+  for (let index = 0; index < page.count; index++) {
+    if (counted[index] !== 1) continue;
+    const start = page.keyStart(index);
+    if (start !== runEnd) {
+      if (runEnd > runStart) crc = crc32c(bytes.subarray(runStart, runEnd), crc);
+      lengthBytes += runEnd - runStart;
+      runStart = start;
+    }
+    runEnd = page.valueStart(index) + page.valueSize(index);
+  }
+  if (runEnd > runStart) crc = crc32c(bytes.subarray(runStart, runEnd), crc);
+  hashes.set(slot, crc, lengthBytes + runEnd - runStart);
+}

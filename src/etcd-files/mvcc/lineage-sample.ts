@@ -1,0 +1,113 @@
+// A sample of a keyspace's rows, small enough for a manifest, by which a later snapshot shows whether it continues the same history.
+// A row's hash is 64 bits: the upper 32 mix its revision alone and choose the sample, so that two histories of equal revisions sample the
+// same places; the lower 32 are the crc32c of the row's key and value, which then differ. Rows with hashes below the threshold are kept,
+// and the threshold is halved whenever more than 2,000 are left, so a large keyspace keeps between 1,000 and 2,000.
+import { crc32c } from "../../bytes/crc32c.ts";
+
+const KEPT_MAX = 2000;
+const TWO_32 = 2 ** 32;
+
+export interface LineageSample {
+  /** The greatest hash a sampled row may have, 16 hexadecimal digits. All ones: every row is sampled. */
+  readonly threshold: string;
+  /** `<main revision, decimal>:<hash, 16 hexadecimal digits>`, in order of revisions. */
+  readonly hashes: readonly string[];
+}
+
+/** Collects the sample of one keyspace, whose rows may come in any order. */
+export class LineageSampler {
+  /** Rows whose upper half is below it are kept: at most 2^32. */
+  #threshold = TWO_32;
+  #count = 0;
+  #mains = new Float64Array(KEPT_MAX + 1);
+  #subs = new Float64Array(KEPT_MAX + 1);
+  #uppers = new Uint32Array(KEPT_MAX + 1);
+  #lowers = new Uint32Array(KEPT_MAX + 1);
+
+  /** Offers the row of `bytes[start, end)`, key and value without a gap. */
+  offer(bytes: Uint8Array, start: number, end: number, main: number, sub: number, tombstone: boolean): void {
+    const upper = revisionHash(main, sub, tombstone);
+    if (upper >= this.#threshold) return;
+    const at = this.#count;
+    this.#mains[at] = main;
+    this.#subs[at] = sub;
+    this.#uppers[at] = upper;
+    this.#lowers[at] = crc32c(bytes.subarray(start, end));
+    this.#count += 1;
+    while (this.#count > KEPT_MAX) this.#halve();
+  }
+
+  finish(): LineageSample {
+    const order = Array.from({ length: this.#count }, (_, index) => index).sort(
+      (a, b) => (this.#mains[a] as number) - (this.#mains[b] as number) || (this.#subs[a] as number) - (this.#subs[b] as number),
+    );
+    const hashes = order.map((index) => `${this.#mains[index]}:${hex32(this.#uppers[index] as number)}${hex32(this.#lowers[index] as number)}`);
+    return { threshold: ((BigInt(this.#threshold) << 32n) - 1n).toString(16).padStart(16, "0"), hashes };
+  }
+
+  #halve(): void {
+    this.#threshold /= 2;
+    let kept = 0;
+    for (let from = 0; from < this.#count; from++) {
+      if ((this.#uppers[from] as number) >= this.#threshold) continue;
+      for (const column of [this.#mains, this.#subs, this.#uppers, this.#lowers]) column[kept] = column[from] as number;
+      kept += 1;
+    }
+    this.#count = kept;
+  }
+}
+
+/** One keyspace of a comparison. */
+export interface LineagePoint {
+  readonly sample: LineageSample;
+  readonly revision: bigint;
+  /** The last compaction, finished or not; -1 where there was none. */
+  readonly compactRevision: bigint;
+}
+
+export interface LineageComparison {
+  /** How many rows could tell. */
+  readonly compared: number;
+  /** Sampled rows that one of the two must have and does not. Any at all means that the newer does not continue the older. */
+  readonly differing: readonly string[];
+}
+
+/**
+ * Whether a newer keyspace continues an older one. Rows are only ever added above the current revision, and only compaction removes any. So
+ * what the newer one holds up to the older one's revision, the older one must hold; and what the older one holds above the newer one's
+ * compaction, the newer one must. Only rows that both samples would choose can tell.
+ */
+export function compareLineage(older: LineagePoint, newer: LineagePoint): LineageComparison {
+  const chosen = (hashes: readonly string[], inRange: (revision: bigint) => boolean): string[] =>
+    hashes.filter((entry) => {
+      const [revision = "", hash = ""] = entry.split(":");
+      return hash <= older.sample.threshold && hash <= newer.sample.threshold && inRange(BigInt(revision));
+    });
+  const inNewer = chosen(newer.sample.hashes, (revision) => revision <= older.revision);
+  const inOlder = chosen(older.sample.hashes, (revision) => revision > newer.compactRevision);
+  const known = { older: new Set(older.sample.hashes), newer: new Set(newer.sample.hashes) };
+  const differing = [...inNewer.filter((entry) => !known.older.has(entry)), ...inOlder.filter((entry) => !known.newer.has(entry))];
+  return { compared: new Set([...inNewer, ...inOlder]).size, differing };
+}
+
+/** Mixes a revision into 32 bits (the rounds and finalizer of MurmurHash3). Part of the repository format: it must never change. */
+function revisionHash(main: number, sub: number, tombstone: boolean): number {
+  let hash = tombstone ? 0x9e3779b9 : 0;
+  hash = mixed(hash, main >>> 0);
+  hash = mixed(hash, Math.floor(main / TWO_32));
+  hash = mixed(hash, sub >>> 0);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function mixed(hash: number, word: number): number {
+  let product = Math.imul(word, 0xcc9e2d51);
+  product = Math.imul((product << 15) | (product >>> 17), 0x1b873593);
+  const sum = hash ^ product;
+  return (Math.imul((sum << 13) | (sum >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+function hex32(value: number): string {
+  return value.toString(16).padStart(8, "0");
+}
