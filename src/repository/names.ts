@@ -2,7 +2,6 @@
 import { EtcdsafeError } from "../errors.ts";
 
 export const REPOSITORY_KEY = "etcdsafe-repository.json";
-export const DEFAULT_CLUSTER = "default";
 export const SNAPSHOT_OBJECT = "snapshot.db.zst";
 
 const CLUSTER_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;

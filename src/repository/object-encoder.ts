@@ -22,7 +22,7 @@ export interface ObjectFacts {
 export interface EncodedObject {
   /** The bytes to store; to be read once, to the end. */
   readonly stored: ByteStream;
-  /** Known once `stored` has been read to the end. */
+  /** Known once `stored` has been read to the end; throws OBJECT_TRUNCATED where a store stopped before. */
   facts(): ObjectFacts;
 }
 
@@ -34,7 +34,7 @@ export function encodeObject(raw: ByteStream, options: CallOptions): EncodedObje
       facts = found;
     }),
     facts: () => {
-      if (facts === undefined) throw new EtcdsafeError("INTERNAL", "an object's sizes and hashes were asked for before it was stored");
+      if (facts === undefined) throw new EtcdsafeError("OBJECT_TRUNCATED", "the store did not take the object to its end");
       return facts;
     },
   };

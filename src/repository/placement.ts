@@ -6,7 +6,7 @@ import type { Storage } from "../storage/storage.ts";
 import { scanBackups } from "./backup-scan.ts";
 import { assertAllowed, checkBinding } from "./binding.ts";
 import { adoptedClusterFile, type ClusterFile, nextClusterFile, type ObservedCluster, readClusterFile, writeClusterFile } from "./cluster-file.ts";
-import { compareLineage } from "./lineage.ts";
+import { compareCommonLineage, compareLineage, type LineageVerdict } from "./lineage.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { randomId } from "./names.ts";
 import type { Repository } from "./repository.ts";
@@ -38,10 +38,9 @@ export async function placeBackup(
   return retryConflicts(async () => {
     const bound = await readClusterFile(storage, cluster, options);
     const ids = (await scanBackups(storage, cluster, options)).map(({ id }) => id);
-    const previous = await newestGoodBefore(storage, cluster, ids, snapshot.createdAt, options);
+    const { newest, previous } = await comparable(storage, cluster, ids, snapshot, options);
     const restores = await readRestoreRecords(storage, cluster, observed.clusterId, options);
-    // A suspect snapshot holds other data than the cluster's majority: that it disagrees with the past as well says nothing new.
-    const lineage = previous === undefined || snapshot.state === "suspect" ? undefined : compareLineage(previous, snapshot);
+    const lineage = lineageOf(newest, previous, snapshot);
     const binding = checkBinding({ cluster, bound: bound?.file, hasBackups: ids.length > 0, observed, restores, lineage });
     assertAllowed(binding);
     const decision = chooseTimeline({
@@ -72,24 +71,51 @@ export async function adoptCluster(
   });
 }
 
-/** The newest backup that can be compared with and began before `createdAt`: a save that took longer than a later one is no step back. */
-async function newestGoodBefore(
-  storage: Storage,
-  cluster: string,
-  ids: readonly string[],
-  createdAt: string,
-  options: CallOptions,
-): Promise<Manifest | undefined> {
+interface Comparable {
+  /** The newest good backup. */
+  readonly newest: Manifest | undefined;
+  /** The newest good one that is older than the snapshot; usually the same. */
+  readonly previous: Manifest | undefined;
+}
+
+/** Suspect, partial and broken backups are nothing to compare with. */
+async function comparable(storage: Storage, cluster: string, ids: readonly string[], snapshot: SnapshotState, options: CallOptions): Promise<Comparable> {
+  let newest: Manifest | undefined;
   for (const id of ids) {
-    try {
-      const manifest = await readManifest(storage, cluster, id, options);
-      if (manifest.createdAt < createdAt && (manifest.state === "proven" || manifest.state === "unconfirmed")) return manifest;
-    } catch (error) {
-      const unusable = error instanceof EtcdsafeError && ["MANIFEST_INVALID", "REPOSITORY_UNSUPPORTED", "STORAGE_NOT_FOUND"].includes(error.code);
-      if (!unusable) throw error;
-    }
+    const manifest = await readIfGood(storage, cluster, id, options);
+    if (manifest === undefined) continue;
+    newest ??= manifest;
+    if (isOlder(manifest, snapshot)) return { newest, previous: manifest };
   }
-  return undefined;
+  return { newest, previous: undefined };
+}
+
+/** A save that took longer than a later one is no step back; and a host whose clock is behind saves what is newer all the same. */
+function isOlder(manifest: Manifest, snapshot: SnapshotState): boolean {
+  const notAbove = (before: string | null, now: string | null) => before === null || now === null || BigInt(before) <= BigInt(now);
+  return (
+    manifest.createdAt < snapshot.createdAt ||
+    (notAbove(manifest.revision, snapshot.revision) && notAbove(manifest.raftIndex, snapshot.raftIndex) && notAbove(manifest.raftTerm, snapshot.raftTerm))
+  );
+}
+
+function lineageOf(newest: Manifest | undefined, previous: Manifest | undefined, snapshot: SnapshotState): LineageVerdict | undefined {
+  // A suspect snapshot holds other data than the cluster's majority: that it disagrees with the past as well says nothing new.
+  if (snapshot.state === "suspect") return undefined;
+  const beside = newest === undefined || newest === previous ? undefined : compareCommonLineage(newest, snapshot);
+  if (beside?.verdict === "disagrees") return beside;
+  return previous === undefined ? beside : compareLineage(previous, snapshot);
+}
+
+async function readIfGood(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<Manifest | undefined> {
+  try {
+    const manifest = await readManifest(storage, cluster, id, options);
+    return manifest.state === "proven" || manifest.state === "unconfirmed" ? manifest : undefined;
+  } catch (error) {
+    const unusable = error instanceof EtcdsafeError && ["MANIFEST_INVALID", "REPOSITORY_UNSUPPORTED", "STORAGE_NOT_FOUND"].includes(error.code);
+    if (!unusable) throw error;
+    return undefined;
+  }
 }
 
 async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {

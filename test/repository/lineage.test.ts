@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compareLineage } from "../../src/repository/lineage.ts";
+import { compareCommonLineage, compareLineage } from "../../src/repository/lineage.ts";
 import { runs, SEED } from "../support/counts.ts";
 import { sampleOf } from "./sample-manifest.ts";
 
@@ -29,6 +29,19 @@ test.each([
   ],
 ] as const)("lineage: %s", (_, older, newer, verdict, firstDifference) => {
   expect(compareLineage(older, newer)).toMatchObject({ verdict, firstDifference });
+});
+
+test.each([
+  ["the same rows", state(3, { 2: 1, 3: 1 }), state(3, { 2: 1, 3: 1 }), "agrees"],
+  ["more of the same", state(3, { 2: 1, 3: 1 }), state(4, { 2: 1, 3: 1, 4: 1 }), "agrees"],
+  ["rows that one of them compacted", state(4, { 2: 1, 3: 1, 4: 1 }), state(6, { 4: 1, 5: 1, 6: 1 }, "3"), "agrees"],
+  ["nothing in common", state(3, { 2: 1, 3: 1 }), state(9, { 9: 1 }, "8"), "unknown"],
+  ["a compaction revision nobody knows", state(3, { 2: 1, 3: 1 }), state(4, { 2: 7, 3: 7 }, null), "unknown"],
+  ["other content", state(4, { 2: 1, 3: 1, 4: 1 }), state(6, { 3: 1, 4: 2, 5: 1, 6: 1 }, "2"), "disagrees"],
+  ["a row too few", state(4, { 2: 1, 4: 1 }), state(4, { 2: 1, 3: 1, 4: 1 }), "disagrees"],
+] as const)("lineage: of two snapshots of unknown order, %s", (_, a, b, verdict) => {
+  expect(compareCommonLineage(a, b).verdict).toBe(verdict);
+  expect(compareCommonLineage(b, a).verdict).toBe(verdict);
 });
 
 test("lineage: without a sample nothing is known", () => {

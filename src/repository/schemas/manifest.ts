@@ -90,7 +90,7 @@ export const lineageSampleSchema = z.object({
   rows: z.array(z.string().regex(/^\d{1,19}:[0-9a-f]{16}$/, "not revision:hash")),
 });
 
-export const checkName = z.enum(["trailing-sha256", "size", "structure", "mvcc", "hashkv", "stored-checksum"]);
+const checkName = z.enum(["trailing-sha256", "size", "structure", "mvcc", "hashkv", "stored-checksum"]);
 
 export const manifestSchema = z.object({
   ...documentHead,

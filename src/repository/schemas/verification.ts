@@ -3,7 +3,7 @@ import { z } from "zod";
 import { backupId, clusterName, count, documentHead, failure, finding, hashKv, sizeBytes, time, tool, writer } from "./common.ts";
 
 /** From the cheapest to the deepest; each includes those before it. */
-export const verificationLevel = z.enum(["stored-bytes", "hash", "structure", "points"]);
+const verificationLevel = z.enum(["stored-bytes", "hash", "structure", "points"]);
 
 export const verificationSchema = z.object({
   ...documentHead,

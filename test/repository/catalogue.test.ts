@@ -1,0 +1,192 @@
+import { beforeEach, expect, test } from "vitest";
+import { streamOf } from "../../src/bytes/stream.ts";
+import { type BackupEntry, listBackups, listClusters } from "../../src/repository/catalogue.ts";
+import { encodeManifest, type Manifest } from "../../src/repository/manifest.ts";
+import { backupObjectKey, deletionKey, manifestKey } from "../../src/repository/names.ts";
+import type { Repository } from "../../src/repository/repository.ts";
+import { resolveBackup } from "../../src/repository/resolve.ts";
+import { writeVerification } from "../../src/repository/sidecars.ts";
+import { failingStorage } from "../faults/kit/storages.ts";
+import { MemoryStorage } from "../support/memory-storage.ts";
+import { sampleManifest } from "./sample-manifest.ts";
+
+const signal = AbortSignal.timeout(60_000);
+const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
+let storage: MemoryStorage;
+let repository: Repository;
+
+beforeEach(() => {
+  storage = new MemoryStorage();
+  repository = { storage, file: {} as Repository["file"] };
+});
+
+async function store(day: number, changes: Partial<Manifest> = {}): Promise<string> {
+  const manifest = sampleManifest({ createdAt: `2026-11-${String(day).padStart(2, "0")}T09:30:00.000Z`, ...changes });
+  for (const { name, storedSizeBytes } of manifest.objects) await put(backupObjectKey("default", manifest.id, name), new Uint8Array(storedSizeBytes));
+  await put(manifestKey("default", manifest.id), encodeManifest(manifest));
+  return manifest.id;
+}
+
+function put(key: string, bytes: Uint8Array) {
+  return storage.put(key, streamOf(bytes), { signal });
+}
+
+function verify(backup: string, level: "stored-bytes" | "hash" | "structure", outcome: "passed" | "failed", finishedAt: string) {
+  const failure = outcome === "passed" ? null : { code: "OBJECT_CORRUPT", message: "frame 3 is broken", hint: "h" };
+  const facts = { backup, level, outcome, startedAt: finishedAt, finishedAt, readSizeBytes: 1, hashKv: null, failure, findings: [] };
+  return writeVerification(storage, "default", author, facts, { signal });
+}
+
+const list = () => listBackups(repository, "default", { signal });
+const resolve = (reference: string) => resolveBackup(repository, "default", reference, { signal });
+
+test("catalogue: lists backups newest first, with their sizes", async () => {
+  const ids = [await store(20), await store(22), await store(21)];
+  const entries = await list();
+  expect(entries.map(({ id }) => id)).toEqual([ids[1], ids[2], ids[0]]);
+  expect(entries[0]).toMatchObject({ state: "proven", damage: [], verifications: {}, storedSizeBytes: 100 });
+});
+
+test("catalogue: takes nothing for a backup that has no manifest, is being deleted, or has no backup's name", async () => {
+  const id = await store(20);
+  const deleted = await store(21);
+  await put(deletionKey("default", deleted), new Uint8Array(1));
+  await put(backupObjectKey("default", sampleManifest({ createdAt: "2026-11-22T09:30:00.000Z" }).id, "snapshot.db.zst"), new Uint8Array(1));
+  await put("default/backups/notes/manifest.json", new Uint8Array(1));
+  await put("default/backups/notes.txt", new Uint8Array(1));
+  await put("other/backups/20261122T093000Z-0000000000000012345-aaaaaa/manifest.json", new Uint8Array(1));
+  expect((await list()).map((entry) => entry.id)).toEqual([id]);
+});
+
+test("catalogue: marks a manifest that cannot be read, and lists the others", async () => {
+  const good = await store(20);
+  const broken = await store(21);
+  await put(manifestKey("default", broken), Buffer.from("{"));
+  const newer = await store(22);
+  await put(manifestKey("default", newer), Buffer.from('{"format":7}'));
+  expect(await list()).toEqual([
+    expect.objectContaining({ id: newer, manifest: null, error: expect.objectContaining({ code: "REPOSITORY_UNSUPPORTED" }) }),
+    expect.objectContaining({ id: broken, manifest: null, error: expect.objectContaining({ code: "MANIFEST_INVALID" }) }),
+    expect.objectContaining({ id: good, state: "proven" }),
+  ]);
+});
+
+test("catalogue: a store that fails for one manifest costs one row, one that fails to list costs the list", async () => {
+  const [good, denied] = [await store(20), await store(21)];
+  const one = failingStorage(storage, { operations: ["read"], key: new RegExp(denied) });
+  expect(await listBackups({ ...repository, storage: one }, "default", { signal })).toEqual([
+    expect.objectContaining({ id: denied, error: expect.objectContaining({ code: "STORAGE_UNREACHABLE" }) }),
+    expect.objectContaining({ id: good }),
+  ]);
+  const all = failingStorage(storage, { operations: ["list"] });
+  await expect(listBackups({ ...repository, storage: all }, "default", { signal })).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
+});
+
+test("catalogue: a backup whose object is missing or has another size is damaged", async () => {
+  const [missing, short] = [await store(20), await store(21)];
+  await storage.remove(backupObjectKey("default", missing, "snapshot.db.zst"), { signal });
+  await put(backupObjectKey("default", short, "snapshot.db.zst"), new Uint8Array(99));
+  expect(await list()).toEqual([
+    expect.objectContaining({ id: short, state: "damaged", damage: ["snapshot.db.zst holds 99 bytes instead of 100"] }),
+    expect.objectContaining({ id: missing, state: "damaged", damage: ["snapshot.db.zst is missing"] }),
+  ]);
+});
+
+test("catalogue: knows the newest verification of each level", async () => {
+  const id = await store(20);
+  await verify(id, "hash", "passed", "2026-11-21T00:00:00.000Z");
+  await verify(id, "structure", "passed", "2026-11-22T00:00:00.000Z");
+  await verify(id, "hash", "passed", "2026-11-23T00:00:00.000Z");
+  const [entry] = (await list()) as [BackupEntry];
+  expect(entry.verifications).toMatchObject({ hash: { finishedAt: "2026-11-23T00:00:00.000Z" }, structure: { finishedAt: "2026-11-22T00:00:00.000Z" } });
+  expect(entry.state).toBe("proven");
+});
+
+test.each([
+  ["a failed verification", [["hash", "failed"]], "damaged"],
+  [
+    "one that a later one of the same level refutes",
+    [
+      ["hash", "failed"],
+      ["hash", "passed"],
+    ],
+    "proven",
+  ],
+  [
+    "one that a later, deeper one refutes",
+    [
+      ["hash", "failed"],
+      ["structure", "passed"],
+    ],
+    "proven",
+  ],
+  [
+    "one after which only a shallower one passed",
+    [
+      ["structure", "failed"],
+      ["stored-bytes", "passed"],
+    ],
+    "damaged",
+  ],
+  [
+    "one that failed after one that passed",
+    [
+      ["structure", "passed"],
+      ["hash", "failed"],
+    ],
+    "damaged",
+  ],
+] as const)("catalogue: after %s the backup is what it should be", async (_, results, state) => {
+  const id = await store(20);
+  for (const [index, [level, outcome]] of results.entries()) await verify(id, level, outcome, `2026-11-2${index}T12:00:00.000Z`);
+  const [entry] = (await list()) as [BackupEntry];
+  expect(entry.state).toBe(state);
+  if (state === "damaged") expect(entry.damage[0]).toContain("frame 3 is broken");
+});
+
+test("catalogue: a verification that cannot be read says nothing", async () => {
+  const id = await store(20);
+  await put(`default/verifications/${id}/20261122T000000.000Z.json`, Buffer.from("{"));
+  expect(await list()).toEqual([expect.objectContaining({ state: "proven", verifications: {} })]);
+});
+
+test("catalogue: names the clusters that were bound", async () => {
+  for (const key of ["b/cluster.json", "a/cluster.json", "c/backups/x/manifest.json", "etcdsafe-repository.json", "a/x/cluster.json"])
+    await put(key, new Uint8Array(1));
+  expect(await listClusters(repository, { signal })).toEqual(["a", "b"]);
+});
+
+test("catalogue: stops when it is told to", async () => {
+  await store(20);
+  await expect(listBackups(repository, "default", { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
+});
+
+test("resolve: latest and oldest skip what is suspect, partial, damaged or unreadable", async () => {
+  const states = ["suspect", "proven", "unconfirmed", "proven", "partial", "suspect"] as const;
+  const ids = await Promise.all(states.map((state, index) => store(10 + index, { state })));
+  await put(manifestKey("default", ids[3]!), Buffer.from("{"));
+  expect((await resolve("latest")).id).toBe(ids[2]);
+  expect((await resolve("oldest")).id).toBe(ids[1]);
+  await verify(ids[2]!, "hash", "failed", "2026-11-22T00:00:00.000Z");
+  expect((await resolve("latest")).id).toBe(ids[1]);
+  // By its id, anything is found.
+  expect(await resolve(ids[5]!)).toMatchObject({ state: "suspect" });
+  expect(await resolve(ids[2]!)).toMatchObject({ state: "damaged" });
+  await expect(resolve(ids[3]!)).rejects.toMatchObject({ code: "MANIFEST_INVALID" });
+});
+
+test("resolve: says what there is when nothing may be latest", async () => {
+  await expect(resolve("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  const id = await store(20, { state: "partial" });
+  await expect(resolve("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", message: expect.stringContaining(`${id} (partial)`) });
+});
+
+test("resolve: takes a unique prefix, and names the candidates of one that is not", async () => {
+  const [a, b] = [await store(20), await store(21)];
+  expect((await resolve("20261120")).id).toBe(a);
+  expect((await resolve(b)).id).toBe(b);
+  await expect(resolve("202611")).rejects.toMatchObject({ code: "BACKUP_AMBIGUOUS", message: expect.stringContaining(`${b}, ${a}`) });
+  await expect(resolve("2027")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", message: expect.stringContaining("2027") });
+  for (let day = 1; day <= 15; day++) await store(day);
+  await expect(resolve("2026")).rejects.toMatchObject({ message: expect.stringContaining("(17 in all)") });
+});

@@ -1,0 +1,38 @@
+import { randomBytes } from "node:crypto";
+import { expect, test } from "vitest";
+import { collect, streamOf } from "../../src/bytes/stream.ts";
+import { REPOSITORY_KEY } from "../../src/repository/names.ts";
+import { openOrCreateRepository, openRepository } from "../../src/repository/repository.ts";
+import { MemoryStorage } from "../support/memory-storage.ts";
+
+const signal = AbortSignal.timeout(60_000);
+const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
+const options = { signal, runtime: { now: () => new Date("2026-11-21T09:00:00.000Z"), randomBytes } };
+
+test("repository: is created once, by whoever comes first, and found afterwards", async () => {
+  const storage = new MemoryStorage();
+  const [a, b] = await Promise.all([openOrCreateRepository(storage, author, options), openOrCreateRepository(storage, author, options)]);
+  expect(a.file).toEqual(b.file);
+  expect((await openRepository(storage, { signal })).file).toEqual(a.file);
+  expect(a.file).toMatchObject({ format: 1, createdAt: "2026-11-21T09:00:00.000Z", createdBy: author.tool, policy: {} });
+});
+
+test("repository: says where there is none", async () => {
+  await expect(openRepository(new MemoryStorage(), { signal })).rejects.toMatchObject({
+    code: "REPOSITORY_NOT_FOUND",
+    message: expect.stringContaining("memory:"),
+  });
+});
+
+test.each([
+  ["a newer format", '{"format":2}', "REPOSITORY_UNSUPPORTED"],
+  ["a feature it does not know", '{"format":1,"requires":["sharding"]}', "REPOSITORY_UNSUPPORTED"],
+  ["a broken file", '{"format":1', "REPOSITORY_INVALID"],
+  ["something else", "{}", "REPOSITORY_INVALID"],
+])("repository: refuses %s, and never writes over it", async (_, text, code) => {
+  const storage = new MemoryStorage();
+  await storage.put(REPOSITORY_KEY, streamOf(Buffer.from(text)), { signal });
+  await expect(openRepository(storage, { signal })).rejects.toMatchObject({ code });
+  await expect(openOrCreateRepository(storage, author, options)).rejects.toMatchObject({ code });
+  expect(Buffer.from(await collect(storage.read(REPOSITORY_KEY, { signal }), 1000, () => new Error())).toString()).toBe(text);
+});
