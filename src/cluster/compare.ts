@@ -1,0 +1,112 @@
+// Asks the voting members for HashKV at one revision: one after the other, the leader last, each with a deadline, because a member that scans does
+// not write meanwhile. What the answers mean for a backup is agreement.ts.
+import type { MemberId, Revision } from "../bytes/u64.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { ClusterMember } from "../proto/rpc-cluster.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { MemberClient } from "./channel.ts";
+import { type HashRefusal, hashKv, type MemberHash } from "./hashkv.ts";
+import type { MemberClients } from "./member-clients.ts";
+import { isCompactedThrough } from "./revision.ts";
+
+/** How long to wait before a member that lags is asked again. */
+const LAG_PAUSE_MS = 200;
+
+export interface CompareOptions extends CallOptions {
+  /** The revision to hash. Read linearizably before the snapshot, so that no member that is up to date lags behind it. */
+  readonly revision: Revision;
+  /** `others`: all but the serving member. */
+  readonly which: "all" | "others";
+  readonly serving: MemberId;
+  readonly leader: MemberId | undefined;
+  readonly members: readonly ClusterMember[];
+  /** Where members are known to answer, ahead of the client URLs they advertise. */
+  readonly endpoints: ReadonlyMap<MemberId, string>;
+  /** For one member, its retries included. */
+  readonly memberLimitMs: number;
+  readonly runtime: Pick<Runtime, "sleep" | "monotonicMs">;
+}
+
+/** `endpoint`: where it answered, or was last tried. */
+export type MemberAnswer = { readonly memberId: MemberId; readonly name: string; readonly endpoint: string | undefined } & (
+  | { readonly outcome: "answered"; readonly hash: number; readonly compactRevision: Revision }
+  | { readonly outcome: "not-comparable" | "unreachable"; readonly why: string }
+);
+
+type Outcome =
+  | Omit<Extract<MemberAnswer, { outcome: "answered" }>, "memberId" | "name">
+  | Omit<Exclude<MemberAnswer, { outcome: "answered" }>, "memberId" | "name">;
+
+/** One answer per member asked. Rejects only with the signal's reason. */
+export async function compareHashes(clients: MemberClients, options: CompareOptions): Promise<MemberAnswer[]> {
+  const asked = options.members.filter((member) => !member.isLearner && (options.which === "all" || member.id !== options.serving));
+  asked.sort((a, b) => Number(a.id === options.leader) - Number(b.id === options.leader));
+  const answers: MemberAnswer[] = [];
+  for (const member of asked) {
+    answers.push({ memberId: member.id, name: member.name, ...(await askWithin(clients, member, options)) });
+  }
+  return answers;
+}
+
+async function askWithin(clients: MemberClients, member: ClusterMember, options: CompareOptions): Promise<Outcome> {
+  const limit = AbortSignal.timeout(options.memberLimitMs);
+  const signal = AbortSignal.any([options.signal, limit]);
+  const urls = [...new Set([options.endpoints.get(member.id), ...member.clientUrls].filter((url) => url !== undefined))];
+  let why = member.name === "" ? "it has not started yet" : "it advertises no client URL";
+  for (const url of urls) {
+    try {
+      return { endpoint: url, ...(await ask(reach(clients, url), member, { ...options, signal })) };
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (limit.aborted) return { outcome: "unreachable", endpoint: url, why: `${url}: no answer within ${options.memberLimitMs} ms` };
+      if (!(error instanceof EtcdsafeError)) throw error;
+      why = error.message;
+    }
+  }
+  return { outcome: "unreachable", endpoint: urls.at(-1), why };
+}
+
+/** Never takes a password to where it would travel in the clear, just because a member advertises such a URL. */
+function reach(clients: MemberClients, url: string): MemberClient {
+  if (clients.secure && url.startsWith("http:")) throw new EtcdsafeError("ETCD_UNREACHABLE", `${url}: advertised without TLS, which the given endpoints use`);
+  return clients.at(url);
+}
+
+type Answer =
+  | { readonly outcome: "answered"; readonly hash: number; readonly compactRevision: Revision }
+  | { readonly outcome: "not-comparable"; readonly why: string };
+
+async function ask(client: MemberClient, member: ClusterMember, options: CompareOptions): Promise<Answer> {
+  const { revision, signal, runtime, memberLimitMs } = options;
+  const giveUpAtMs = runtime.monotonicMs() + memberLimitMs;
+  for (;;) {
+    const answer = await hashKv(client, revision, { signal, limitMs: memberLimitMs });
+    if (!("refused" in answer)) return await comparable(client, member, answer, options);
+    if (answer.refused !== "future revision" || runtime.monotonicMs() + LAG_PAUSE_MS >= giveUpAtMs) {
+      return { outcome: "not-comparable", why: REFUSAL_WORDS[answer.refused](revision) };
+    }
+    await runtime.sleep(LAG_PAUSE_MS, signal);
+  }
+}
+
+const REFUSAL_WORDS: Readonly<Record<HashRefusal, (revision: Revision) => string>> = {
+  compacted: (revision) => `it has compacted beyond revision ${revision}`,
+  "future revision": (revision) => `it had not reached revision ${revision} in time`,
+  learner: () => "it is a learner",
+  "not implemented": () => "it does not know HashKV",
+  "permission denied": () => "HashKV needs a user with the role root",
+};
+
+/**
+ * The cached-hash trap (etcd-formats §5.1): for the revision of a recent compaction a member answers with a hash that no file gives. The answer
+ * does not show it, so the member is asked whether a compaction has come this far; afterwards, as it may have happened in between.
+ */
+async function comparable(client: MemberClient, member: ClusterMember, answer: MemberHash, { revision, signal }: CompareOptions): Promise<Answer> {
+  if (answer.memberId !== member.id) {
+    throw new EtcdsafeError("ETCD_UNREACHABLE", `${client.endpoint}: another member (${answer.memberId.toString(16)}) answers there`);
+  }
+  if (answer.compactRevision >= revision || (await isCompactedThrough(client, revision, { signal }))) {
+    return { outcome: "not-comparable", why: `it has compacted revision ${revision}` };
+  }
+  return { outcome: "answered", hash: answer.hash, compactRevision: answer.compactRevision };
+}

@@ -1,0 +1,56 @@
+// What etcd's refusals mean, by their text: 3.4 and 3.5 send many of them with the code Unknown (etcd-formats §1.2).
+import { type ErrorCode, EtcdsafeError } from "../errors.ts";
+
+/** A call that was refused, or failed, with a status. */
+export class GrpcStatusError extends Error {
+  readonly status: number;
+
+  /** `status`: grpc's number; `message`: etcd's words. */
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = "GrpcStatusError";
+    this.status = status;
+  }
+}
+
+/** A call without a status: the connection or the stream ended first. */
+export class StreamLostError extends Error {
+  override readonly name = "StreamLostError";
+}
+
+/** grpc `codes.Unimplemented`. */
+const UNIMPLEMENTED = 12;
+
+/** api/v3rpc/rpctypes/error.go; the text is looked for anywhere, because 3.4 and 3.5 leave "etcdserver: " out of some. */
+const REFUSALS: readonly (readonly [text: string, code: ErrorCode, hint?: string])[] = [
+  ["authentication failed, invalid user ID or password", "ETCD_AUTH_FAILED"],
+  [
+    "user name is empty",
+    "ETCD_AUTH_FAILED",
+    "etcd wants to know who asks: give --user and --password-file, or a client certificate whose common name is a user.",
+  ],
+  ["invalid auth token", "ETCD_AUTH_FAILED"],
+  ["revision of auth store is old", "ETCD_AUTH_FAILED"],
+  ["permission denied", "ETCD_PERMISSION_DENIED"],
+  ["rpc not supported for learner", "ETCD_LEARNER_ONLY"],
+  ["no leader", "ETCD_NO_QUORUM"],
+  ["request timed out", "ETCD_NO_QUORUM"],
+  ["server stopped", "ETCD_UNREACHABLE"],
+];
+
+/** `what`: the call, e.g. `Maintenance/Status`. */
+export function refusal(endpoint: string, what: string, fault: GrpcStatusError): EtcdsafeError {
+  const [, code, hint] = REFUSALS.find(([text]) => fault.message.includes(text)) ?? ["", "ETCD_REQUEST_FAILED" as const];
+  const words = fault.message === "" ? `gRPC status ${fault.status}` : fault.message;
+  return new EtcdsafeError(code, `${endpoint}: ${what} failed: ${words}`, { cause: fault, ...(hint === undefined ? {} : { hint }) });
+}
+
+/** Whether logging in again may help: tokens live 5 minutes, and any change of users makes older ones stale. */
+export function wantsNewToken(error: unknown): boolean {
+  const text = error instanceof EtcdsafeError && error.cause instanceof GrpcStatusError ? error.cause.message : "";
+  return /invalid auth token|revision of auth store is old|user name is empty/.test(text);
+}
+
+export function isUnimplemented(fault: unknown): boolean {
+  return fault instanceof GrpcStatusError && fault.status === UNIMPLEMENTED;
+}

@@ -1,0 +1,43 @@
+// One member's HashKV (etcd-formats §5.1). It blocks that member's writes while it scans, so nobody asks without need or two members at a time.
+import type { MemberId, Revision } from "../bytes/u64.ts";
+import { EtcdsafeError } from "../errors.ts";
+import { decodeHashKvResponse, encodeHashKvRequest } from "../proto/rpc-maintenance.ts";
+import type { MemberClient, UnaryOptions } from "./channel.ts";
+import { GrpcStatusError, isUnimplemented } from "./grpc-errors.ts";
+
+export interface MemberHash {
+  readonly hash: number;
+  /** -1 when nothing was ever compacted. */
+  readonly compactRevision: Revision;
+  /** Absent before 3.6. */
+  readonly hashRevision?: Revision;
+  /** The member's latest revision when it answered. */
+  readonly headerRevision: Revision;
+  readonly memberId: MemberId;
+}
+
+/** Why a member has no hash to give: an answer, not a failure. */
+export type HashRefusal = "compacted" | "future revision" | "learner" | "not implemented" | "permission denied";
+
+/** `revision` 0 is the member's latest. Rejects with ETCD_* errors for what is not a refusal. */
+export async function hashKv(client: MemberClient, revision: Revision, options: UnaryOptions): Promise<MemberHash | { readonly refused: HashRefusal }> {
+  let answer: Uint8Array;
+  try {
+    answer = await client.call("Maintenance/HashKV", encodeHashKvRequest(revision), options);
+  } catch (error) {
+    const refused = refusalOf(error);
+    if (refused === undefined) throw error;
+    return { refused };
+  }
+  const { header, hash, compactRevision, hashRevision } = decodeHashKvResponse(answer);
+  return { hash, compactRevision, headerRevision: header.revision, memberId: header.memberId, ...(hashRevision === undefined ? {} : { hashRevision }) };
+}
+
+function refusalOf(error: unknown): HashRefusal | undefined {
+  if (!(error instanceof EtcdsafeError) || !(error.cause instanceof GrpcStatusError)) return undefined;
+  if (error.code === "ETCD_LEARNER_ONLY") return "learner";
+  if (error.code === "ETCD_PERMISSION_DENIED") return "permission denied";
+  if (error.cause.message.includes("required revision has been compacted")) return "compacted";
+  if (error.cause.message.includes("required revision is a future revision")) return "future revision";
+  return isUnimplemented(error.cause) ? "not implemented" : undefined;
+}

@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import type { MemberId, Revision } from "../../src/bytes/u64.ts";
+import type { MemberClient, UnaryOptions } from "../../src/cluster/channel.ts";
+import { type CompareOptions, compareHashes } from "../../src/cluster/compare.ts";
+import type { MemberClients } from "../../src/cluster/member-clients.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
+import { ProtoWriter } from "../../src/proto/wire.ts";
+import { member } from "./reports.ts";
+
+type Behaviour = { readonly id: number } | "down" | "silent";
+
+/** Members that answer HashKV with 42; `asked` lists who was asked, in order. */
+function fakeClients(behaviours: Record<string, Behaviour>, secure = false): MemberClients & { readonly asked: string[] } {
+  const asked: string[] = [];
+  const at = (endpoint: string): MemberClient => ({
+    endpoint,
+    async call(method: string, _message: Uint8Array, { signal }: UnaryOptions) {
+      const behaviour = behaviours[endpoint] ?? "down";
+      if (method === "Maintenance/HashKV") asked.push(endpoint);
+      if (behaviour === "down") throw new EtcdsafeError("ETCD_UNREACHABLE", `${endpoint}: cannot connect`);
+      if (behaviour === "silent") return await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      return new ProtoWriter().bytes(1, new ProtoWriter().varint(2, behaviour.id).finish()).varint(2, 42).varint(3, -1n).finish();
+    },
+    stream: () => Promise.reject(new Error("not asked for")),
+    close: async () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  });
+  return { asked, secure, at, close: async () => undefined, [Symbol.asyncDispose]: async () => undefined };
+}
+
+function compare(clients: MemberClients, options: Partial<CompareOptions> = {}) {
+  return compareHashes(clients, {
+    signal: new AbortController().signal,
+    revision: 9n as Revision,
+    which: "all",
+    serving: 2n as MemberId,
+    leader: 1n as MemberId,
+    members: [member(1), member(2), member(3), member(4, true)],
+    endpoints: new Map(),
+    memberLimitMs: 200,
+    runtime: { monotonicMs: () => performance.now(), sleep: async () => undefined },
+    ...options,
+  });
+}
+
+const ALL = { "http://m1:2379": { id: 1 }, "http://m2:2379": { id: 2 }, "http://m3:2379": { id: 3 } } as const;
+
+test("comparison: voting members only, the leader last, the serving one only if all are asked", async () => {
+  const clients = fakeClients(ALL);
+  expect((await compare(clients)).map(({ name, outcome }) => `${name} ${outcome}`)).toEqual(["m2 answered", "m3 answered", "m1 answered"]);
+  expect(clients.asked).toEqual(["http://m2:2379", "http://m3:2379", "http://m1:2379"]);
+  expect((await compare(clients, { which: "others" })).map(({ name }) => name)).toEqual(["m3", "m1"]);
+});
+
+test("comparison: endpoints known to work come before advertised ones, and the next is tried when one fails", async () => {
+  const clients = fakeClients({ "http://forwarded:1": { id: 2 }, "http://m3:2379": { id: 3 } });
+  const endpoints = new Map([
+    [2n as MemberId, "http://forwarded:1"],
+    [3n as MemberId, "http://forwarded:3"],
+  ]);
+  expect(await compare(clients, { endpoints })).toMatchObject([
+    { name: "m2", outcome: "answered", endpoint: "http://forwarded:1", hash: 42 },
+    { name: "m3", outcome: "answered", endpoint: "http://m3:2379" },
+    { name: "m1", outcome: "unreachable", endpoint: "http://m1:2379", why: "http://m1:2379: cannot connect" },
+  ]);
+});
+
+test("comparison: a member that does not answer is given up at its limit, and the others are asked", async () => {
+  const answers = await compare(fakeClients({ ...ALL, "http://m2:2379": "silent" }));
+  expect(answers.map(({ outcome }) => outcome)).toEqual(["unreachable", "answered", "answered"]);
+  expect(answers[0]).toMatchObject({ why: "http://m2:2379: no answer within 200 ms" });
+});
+
+test("comparison: the caller's abort is not taken for a silent member", async () => {
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(new Error("enough")), 50);
+  await expect(compare(fakeClients({ ...ALL, "http://m2:2379": "silent" }), { signal: abort.signal })).rejects.toThrow("enough");
+});
+
+test("comparison: another member behind the address, a member that never started, and plain URLs beside TLS are unreachable", async () => {
+  const [wrong] = await compare(fakeClients({ ...ALL, "http://m2:2379": { id: 3 } }));
+  expect(wrong).toMatchObject({ outcome: "unreachable", why: "http://m2:2379: another member (3) answers there" });
+  const unstarted = { ...member(2), name: "", clientUrls: [] };
+  expect(await compare(fakeClients(ALL), { members: [unstarted] })).toMatchObject([
+    { outcome: "unreachable", endpoint: undefined, why: "it has not started yet" },
+  ]);
+  const secure = fakeClients(ALL, true);
+  expect((await compare(secure)).map(({ outcome }) => outcome)).toEqual(["unreachable", "unreachable", "unreachable"]);
+  expect(secure.asked).toEqual([]);
+});

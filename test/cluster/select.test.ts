@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { selectMember } from "../../src/cluster/select.ts";
+import { answered, type Found, failed } from "./reports.ts";
+
+const order = (...found: Found[]) => selectMember(found.map(answered)).order.map(({ name }) => name);
+
+test("selection: a follower before the leader, in the order given otherwise", () => {
+  expect(order({ id: 1 }, { id: 2 }, { id: 3 })).toEqual(["m2", "m3", "m1"]);
+  expect(order({ id: 3 }, { id: 2 }, { id: 1 })).toEqual(["m3", "m2", "m1"]);
+});
+
+test("selection: a lag that measuring explains only breaks ties, a real one comes first", () => {
+  expect(order({ id: 1, applied: 2000 }, { id: 2, applied: 1500 }, { id: 3, applied: 1600 })).toEqual(["m3", "m2", "m1"]);
+  expect(order({ id: 1, applied: 2000 }, { id: 2, applied: 999 }, { id: 3, applied: 1000 })).toEqual(["m3", "m1", "m2"]);
+});
+
+test("selection: a member without a quorum, and one that etcd holds for corrupt, come last", () => {
+  expect(order({ id: 2, quorum: false, leader: 0 }, { id: 1 })).toEqual(["m1", "m2"]);
+  expect(order({ id: 2, errors: ["memberID:2 alarm:CORRUPT "] }, { id: 3, errors: ["memberID:2  alarm:CORRUPT"] }, { id: 1 })).toEqual(["m3", "m1", "m2"]);
+});
+
+test("selection: says in words why", () => {
+  const { order, passedOver, quorum, leader, clusterId } = selectMember([
+    answered({ id: 1, applied: 5000 }),
+    answered({ id: 2, applied: 100 }),
+    answered({ id: 3, applied: 4999 }),
+    answered({ id: 4, isLearner: true }),
+    answered({ id: 3, endpoint: "http://vip:2379" }),
+    failed("http://m5:2379"),
+  ]);
+  expect([quorum, leader, clusterId]).toEqual([true, 1n, 9n]);
+  expect(order.map(({ reasons }) => reasons)).toEqual([
+    ["reads linearizably", "follower", "1 raft entries behind, as good as none"],
+    ["reads linearizably", "leader", "has applied everything"],
+    ["reads linearizably", "follower", "4900 raft entries behind"],
+  ]);
+  expect(passedOver).toEqual([
+    { endpoint: "http://m4:2379", reason: "a learner may lag without anyone noticing" },
+    { endpoint: "http://vip:2379", reason: "the same member as http://m3:2379" },
+    { endpoint: "http://m5:2379", reason: "http://m5:2379: cannot connect: connect ECONNREFUSED" },
+  ]);
+});
+
+test("selection: no quorum is told, not refused", () => {
+  expect(selectMember([answered({ id: 2, quorum: false, leader: 0 })])).toMatchObject({ quorum: false, leader: undefined, order: [{ name: "m2" }] });
+});
+
+test("selection: a forced member is taken by name, id or endpoint, whatever speaks against it", () => {
+  const reports = [answered({ id: 1 }), answered({ id: 2 }), answered({ id: 3, applied: 1, quorum: false })];
+  for (const member of ["m3", "3", "0000000000000003", "http://m3:2379"]) {
+    const { order, passedOver } = selectMember(reports, member);
+    expect(order.map(({ name }) => name)).toEqual(["m3"]);
+    expect(passedOver.map(({ reason }) => reason)).toEqual(["another member was asked for", "another member was asked for"]);
+  }
+});
+
+test.each([
+  [
+    "all endpoints fail alike",
+    [failed("http://a:1"), failed("http://b:1")],
+    undefined,
+    "ETCD_UNREACHABLE",
+    /none of 2 endpoints.*http:\/\/a:1: .*; http:\/\/b:1: /,
+  ],
+  ["the one endpoint fails", [failed("http://a:1")], undefined, "ETCD_UNREACHABLE", /^http:\/\/a:1: cannot connect/],
+  [
+    "only learners answer",
+    [answered({ id: 4, isLearner: true }), failed("http://a:1")],
+    undefined,
+    "ETCD_LEARNER_ONLY",
+    /http:\/\/m4:2379: only learners answer \(http:\/\/a:1: /,
+  ],
+  [
+    "two clusters answer",
+    [answered({ id: 1 }), answered({ id: 2, clusterId: 10 })],
+    undefined,
+    "CLUSTER_MISMATCH",
+    /m1:2379 of cluster 0{15}9; http.*m2:2379 of cluster 0{15}a/,
+  ],
+  ["no endpoint is given", [], undefined, "CONFIG_INVALID", /no endpoints/],
+  ["the forced one is a learner", [answered({ id: 1 }), answered({ id: 4, isLearner: true })], "http://m4:2379", "ETCD_LEARNER_ONLY", /m4:2379\) is a learner/],
+  ["the forced one failed", [answered({ id: 1 }), failed("http://m2:2379")], "http://m2:2379", "ETCD_UNREACHABLE", /m2:2379: cannot connect/],
+  [
+    "the forced one answers nowhere",
+    [answered({ id: 1 }), failed("http://m2:2379")],
+    "m2",
+    "ETCD_UNREACHABLE",
+    /the member m2 answers at none of its client URLs \(.*ECONNREFUSED/,
+  ],
+  ["the forced one is unknown", [answered({ id: 1 })], "m7", "USAGE", /no member m7; the cluster's are m1 0{15}1, m2 .*, m3 /],
+] as const)("selection: when %s", (_, reports, member, code, message) => {
+  expect(() => selectMember(reports, member)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
+});
