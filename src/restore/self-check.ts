@@ -35,7 +35,8 @@ export interface WrittenDatabase {
 export async function checkWrittenDatabase(path: string, written: WrittenDatabase, options: CallOptions & { readonly runtime: Runtime }): Promise<HashKvValue> {
   const { source } = written.plan;
   const compactRevision = BigInt(source.hashKv?.compactRevision ?? source.compactRevision);
-  const input: CheckWorkerInput = { path, hashes: [{ revision: BigInt(source.hashKv?.revision ?? source.revision), compactRevision }] };
+  const hashes = [{ revision: BigInt(source.hashKv?.revision ?? source.revision), compactRevision }];
+  const input: CheckWorkerInput = { path, hashes, compactionNotStarted: written.plan.revision.markCompacted };
   const totalBytes = source.databaseSizeBytes;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);

@@ -66,11 +66,7 @@ test("alarms of the old members do not come along: a snapshot taken under NOSPAC
   const file = join(directory.path, "snapshot.db");
   {
     await using source = await startCluster({ minor: "3.7", extraArgs: ["--quota-backend-bytes", String(2 * 1024 * 1024)] });
-    const filling = putMany(
-      await source.client(),
-      Array.from({ length: 60 }, (_, index) => ({ key: `fill-${index}`, value: "x".repeat(100_000) })),
-    );
-    await expect(filling).rejects.toThrow(/space exceeded/);
+    await expect(fillUp(source)).rejects.toThrow(/space exceeded/);
     await succeed(["save", "--endpoints", source.endpoints.join(","), "--output", file]);
   }
   const members = await planMembers(1, directory.path);
@@ -165,6 +161,12 @@ async function writeKeyspace(cluster: EtcdCluster): Promise<void> {
   await cluster.etcdctl(["compact", "250"], [cluster.members[0]!]);
   await putMany(client, rows.slice(0, 80));
   await deleteMany(client, ["txn-1", "txn-2"]);
+}
+
+/** One after the other: etcd looks at its quota as each comes in. */
+async function fillUp(cluster: EtcdCluster): Promise<void> {
+  const client = await cluster.client();
+  for (let index = 0; index < 200; index++) await putMany(client, [{ key: `fill-${index}`, value: "x".repeat(100_000) }]);
 }
 
 /** Put, compact, defragment, restart; and a member added later gets the whole keyspace, which only a written .snap file makes sure of. */

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "node:tls";
 
 /** Where a member listens and keeps its files; known before it starts, so that a restore can be given it. */
 export interface PlannedMember {
@@ -81,7 +82,8 @@ export class EtcdMember implements PlannedMember {
   async waitUntil(state: "healthy" | "serving"): Promise<void> {
     const url = `${this.metricsUrl}/health${state === "serving" ? "?serializable=true" : ""}`;
     const giveUpAt = performance.now() + START_LIMIT_MS;
-    while (!(await answersHealthy(url))) {
+    // A new member answers its clients only once it has published its name, which may take until its second try, seconds after it is healthy.
+    while (!((await answersHealthy(url)) && (await answersClients(this.clientUrl)))) {
       if (this.#child === undefined) throw new Error(`etcd ${this.name} ended; its log:\n${await this.logTail()}`);
       if (performance.now() > giveUpAt) throw new Error(`etcd ${this.name} was not ${state} within ${START_LIMIT_MS} ms; its log:\n${await this.logTail()}`);
       await sleep(15);
@@ -123,4 +125,15 @@ export class EtcdMember implements PlannedMember {
 async function answersHealthy(url: string): Promise<boolean> {
   const answer = await fetch(url, { signal: AbortSignal.timeout(3_000) }).catch(() => undefined);
   return (await answer?.text().catch(() => undefined)) !== undefined && answer?.status === 200;
+}
+
+/** The port is open from the start; what tells is an answer, or a finished handshake. */
+async function answersClients(clientUrl: string): Promise<boolean> {
+  const { protocol, hostname, port } = new URL(clientUrl);
+  if (protocol === "http:") return (await fetch(`${clientUrl}/version`, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined)) !== undefined;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ host: hostname, port: Number(port), rejectUnauthorized: false, timeout: 1_000 });
+  socket.once("secureConnect", () => resolve(true));
+  for (const event of ["error", "timeout"]) socket.once(event, () => resolve(false));
+  return promise.finally(() => socket.destroy());
 }
