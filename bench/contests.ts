@@ -1,14 +1,18 @@
 // What is raced against what, and the goals of it. Each run is a whole process as a user starts it, on files in the page cache.
 import { join } from "node:path";
 import type { EtcdBinaries } from "../scripts/provision.ts";
-import { type Command, cliCommand, neutralEnvironment } from "../test/support/measured-cli.ts";
+import { type Command, neutralEnvironment } from "../test/support/measured-cli.ts";
 import type { Goal } from "./statistics.ts";
 
+/** What the sides work on and with. */
 export interface ContestSource {
   /** A client URL of the live etcd, which only runs for the contests that need it. */
   readonly endpoint: string;
   /** A snapshot of it, as etcdctl saved it. */
   readonly snapshot: string;
+  /** etcdsafe with these arguments. */
+  etcdsafe(...args: readonly string[]): Command;
+  readonly peers: EtcdBinaries;
 }
 
 export interface Contest {
@@ -19,7 +23,7 @@ export interface Contest {
   readonly needs: "live etcd" | "file";
   readonly goal: Goal;
   /** Both write only into `directory`, which is empty before each run. */
-  commands(source: ContestSource, directory: string, peers: EtcdBinaries): { readonly ours: Command; readonly peer: Command };
+  commands(source: ContestSource, directory: string): { readonly ours: Command; readonly peer: Command };
 }
 
 /** What every command of ours may hold in memory. */
@@ -32,9 +36,9 @@ export const CONTESTS: readonly Contest[] = [
     peer: "etcdctl snapshot save FILE",
     needs: "live etcd",
     goal: { timeRatioMax: 0.85, maxRssBytes: MAX_RSS_BYTES },
-    commands: ({ endpoint }, directory, { etcdctl }) => ({
-      ours: cliCommand(["save", "--endpoints", endpoint, "--output", join(directory, "snapshot.db")]),
-      peer: etcdctlSave(etcdctl, endpoint, directory),
+    commands: ({ endpoint, etcdsafe, peers }, directory) => ({
+      ours: etcdsafe("save", "--endpoints", endpoint, "--output", join(directory, "snapshot.db")),
+      peer: etcdctlSave(peers, endpoint, directory),
     }),
   },
   {
@@ -43,9 +47,9 @@ export const CONTESTS: readonly Contest[] = [
     peer: "etcdctl snapshot save FILE",
     needs: "live etcd",
     goal: { timeRatioMax: 1.4, maxRssBytes: MAX_RSS_BYTES },
-    commands: ({ endpoint }, directory, { etcdctl }) => ({
-      ours: cliCommand(["save", "--endpoints", endpoint, "--repository", join(directory, "repository")]),
-      peer: etcdctlSave(etcdctl, endpoint, directory),
+    commands: ({ endpoint, etcdsafe, peers }, directory) => ({
+      ours: etcdsafe("save", "--endpoints", endpoint, "--repository", join(directory, "repository")),
+      peer: etcdctlSave(peers, endpoint, directory),
     }),
   },
   {
@@ -54,9 +58,9 @@ export const CONTESTS: readonly Contest[] = [
     peer: "etcdutl snapshot status FILE",
     needs: "file",
     goal: { timeRatioMax: 1.1, maxRssBytes: MAX_RSS_BYTES },
-    commands: ({ snapshot }, _directory, { etcdutl }) => ({
-      ours: cliCommand(["verify", snapshot]),
-      peer: peer(etcdutl, "snapshot", "status", snapshot),
+    commands: ({ snapshot, etcdsafe, peers }) => ({
+      ours: etcdsafe("verify", snapshot),
+      peer: peer(peers.etcdutl, "snapshot", "status", snapshot),
     }),
   },
   {
@@ -65,14 +69,14 @@ export const CONTESTS: readonly Contest[] = [
     peer: "etcdutl snapshot restore FILE --data-dir DIR",
     needs: "file",
     goal: { timeRatioMax: 0.8, maxRssBytes: MAX_RSS_BYTES },
-    commands: ({ snapshot }, directory, { etcdutl }) => ({
-      ours: cliCommand(["restore", snapshot, "--data-dir", join(directory, "data")]),
-      peer: peer(etcdutl, "snapshot", "restore", snapshot, "--data-dir", join(directory, "data")),
+    commands: ({ snapshot, etcdsafe, peers }, directory) => ({
+      ours: etcdsafe("restore", snapshot, "--data-dir", join(directory, "data")),
+      peer: peer(peers.etcdutl, "snapshot", "restore", snapshot, "--data-dir", join(directory, "data")),
     }),
   },
 ];
 
-function etcdctlSave(etcdctl: string, endpoint: string, directory: string): Command {
+function etcdctlSave({ etcdctl }: EtcdBinaries, endpoint: string, directory: string): Command {
   return peer(etcdctl, "--endpoints", endpoint, "snapshot", "save", join(directory, "snapshot.db"));
 }
 

@@ -5,8 +5,9 @@ import { arch, cpus, platform, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ProvisionError } from "../scripts/provision/provision-error.ts";
-import { type EtcdBinaries, provisionEtcd } from "../scripts/provision.ts";
+import { provisionEtcd } from "../scripts/provision.ts";
 import { outputOf } from "../test/support/command.ts";
+import { buildCli } from "../test/support/measured-cli.ts";
 import { temporaryDirectory } from "../test/support/temporary-directory.ts";
 import type { Contest, ContestSource } from "./contests.ts";
 import { type DataSet, ROW_SIZE_BYTES, startFilled } from "./data.ts";
@@ -15,6 +16,7 @@ import { race } from "./race.ts";
 import { type Circumstances, isJudged, markdownReport, missedGoals, type Result, textTable } from "./report.ts";
 
 type MeasuredSet = Circumstances["dataSets"][number];
+type Tools = Pick<ContestSource, "peers" | "etcdsafe">;
 
 /** etcd's database and WAL, a snapshot, and what the larger of two sides writes, with its spool. */
 const DISK_PER_DATA = 6;
@@ -40,17 +42,18 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function bench(options: BenchOptions): Promise<number> {
-  const peers = await provisionEtcd("3.7");
+  await using build = await temporaryDirectory("bench-build");
+  const tools: Tools = { peers: await provisionEtcd("3.7"), etcdsafe: await buildCli(build.path) };
   const results: Result[] = [];
   const dataSets: MeasuredSet[] = [];
-  for (const set of options.dataSets) dataSets.push(await benchSet(set, options, peers, results));
+  for (const set of options.dataSets) dataSets.push(await benchSet(set, options, tools, results));
   const about: Circumstances = {
     date: new Date(),
     cores: cpus().length,
     memoryBytes: totalmem(),
     system: `${platform()} ${arch()}`,
     nodeVersion: process.versions.node,
-    etcdVersion: /^etcdctl version: (\S+)/m.exec(await outputOf(peers.etcdctl, ["version"]))?.[1] ?? "3.7",
+    etcdVersion: /^etcdctl version: (\S+)/m.exec(await outputOf(tools.peers.etcdctl, ["version"]))?.[1] ?? "3.7",
     runs: options.runs,
     dataSets,
   };
@@ -63,19 +66,19 @@ async function bench(options: BenchOptions): Promise<number> {
 }
 
 /** Adds the results of one data set; its files are gone afterwards. */
-async function benchSet(set: DataSet, options: BenchOptions, peers: EtcdBinaries, results: Result[]): Promise<MeasuredSet> {
+async function benchSet(set: DataSet, options: BenchOptions, tools: Tools, results: Result[]): Promise<MeasuredSet> {
   await using directory = await temporaryDirectory("bench");
   await demandSpace(directory.path, DISK_PER_DATA * options.sizeBytes);
   say(`${set.name}: filling an etcd with ${options.sizeBytes / 1000 ** 2} MB …`);
   const etcd = join(directory.path, "etcd");
   await mkdir(etcd);
   const cluster = await startFilled(set, Math.round(options.sizeBytes / ROW_SIZE_BYTES), etcd);
-  const source: ContestSource = { endpoint: cluster.endpoints[0] as string, snapshot: join(directory.path, "snapshot.db") };
+  const source: ContestSource = { ...tools, endpoint: cluster.endpoints[0] as string, snapshot: join(directory.path, "snapshot.db") };
   const raceAll = async (needs: Contest["needs"]) => {
     for (const contest of options.contests.filter((each) => each.needs === needs)) {
       say(`${set.name}: ${contest.name}: ${options.runs} runs of each …`);
       const out = join(directory.path, "out");
-      const result: Result = { dataSet: set.name, contest, ...(await race(contest.commands(source, out, peers), out, options.runs)) };
+      const result: Result = { dataSet: set.name, contest, ...(await race(contest.commands(source, out), out, options.runs)) };
       results.push(result);
       process.stderr.write(textTable([result], false));
     }

@@ -53,7 +53,7 @@ Data, written through a real etcd with rows of 4 KiB:
 ${about.dataSets.map(({ name, description, snapshotSizeBytes }) => `- **${name}**, a snapshot of ${megabytes(snapshotSizeBytes)} MB: ${description}`).join("\n")}
 
 ## How it was measured
-- Whole processes, from their start to their end, Node's start included. ${about.runs} runs of each side in turns (ours, the peer, ours, …), after one of each that is not
+- Whole processes, from their start to their end, Node's start included, of the package as it is published. ${about.runs} runs of each side in turns (ours, the peer, ours, …), after one of each that is not
   counted; files read lie in the page cache.
 - Time ratio: our median wall time divided by the peer's. CPU: user and system time of all threads, the median; for saves, etcd's own is not in it.
 - Max RSS: the largest high-water mark of resident memory that the kernel kept (\`VmHWM\`, all threads, read every 5 ms from outside) over all runs. A file that a
