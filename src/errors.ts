@@ -29,6 +29,11 @@ export const ERRORS = {
   ETCD_CLIENT_CERT_REQUIRED: { exit: 4, retryable: false, hint: "Give --cert and --key of a client certificate that etcd's --trusted-ca-file accepts." },
   ETCD_AUTH_FAILED: { exit: 4, retryable: false, hint: "Check --user and --password-file." },
   ETCD_PERMISSION_DENIED: { exit: 4, retryable: false, hint: "Snapshots and HashKV need a user with the role root." },
+  ETCD_NO_QUORUM: {
+    exit: 4,
+    retryable: true,
+    hint: "Start members until a majority runs. Password logins need a quorum too; a client certificate gets in without one.",
+  },
   ETCD_LEARNER_ONLY: { exit: 4, retryable: true, hint: "A learner may lag without anyone noticing; name a voting member in --endpoints, or promote it." },
   ETCD_MEMBER_STALE: { exit: 4, retryable: true, hint: "The member lags behind its cluster; wait, or save from another one." },
   ETCD_STREAM_CUT: { exit: 4, retryable: true, hint: "The member or the network dropped the snapshot stream; nothing was published. Run it again." },
@@ -43,8 +48,8 @@ export const ERRORS = {
   // Repository and storage
   STORAGE_UNREACHABLE: { exit: 5, retryable: true, hint: "Check the repository's URL, the mount or the network." },
   STORAGE_DENIED: { exit: 5, retryable: false, hint: "The user that runs etcdsafe needs to read and write there." },
-  STORAGE_FULL: { exit: 5, retryable: false, hint: "Free space in the repository's store; `etcdsafe prune --plan` shows what retention would free." },
-  STORAGE_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe repo check` finds backups whose objects are missing." },
+  STORAGE_FULL: { exit: 5, retryable: false, hint: "Free space in the repository's store; what was being written was not published." },
+  STORAGE_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe verify --all --level stored-bytes` finds backups whose objects are missing." },
   STORAGE_CONFLICT: { exit: 7, retryable: true, hint: "Somebody else wrote the same object; run it again." },
   STORAGE_READ_ONLY: { exit: 9, retryable: false, hint: "The repository was opened for reading only." },
   REPOSITORY_NOT_FOUND: { exit: 8, retryable: false, hint: "Check --repository; the first `etcdsafe save` or `etcdsafe repo init` creates one." },
