@@ -1,0 +1,83 @@
+// Whether database, log and raft snapshots of one member fit together, as etcd will find when it starts from them
+// (`server/etcdserver/bootstrap.go`, `server/storage/backend.go` RecoverSnapshotBackend; etcd-formats §4.9, §9). Pure.
+import type { DataDirectorySection, SnapshotSection, WalSection } from "./inspection.ts";
+
+export interface MemberFiles {
+  readonly snapshot: SnapshotSection | undefined;
+  readonly wal: WalSection | undefined;
+  /** Oldest first. */
+  readonly raftSnapshots: DataDirectorySection["raftSnapshots"];
+  /** Raft indexes of databases that were received from the leader (`….snap.db`). */
+  readonly receivedDatabases: readonly bigint[];
+}
+
+export type FitFinding = DataDirectorySection["findings"][number];
+
+export function fitFindings(files: MemberFiles): FitFinding[] {
+  return [...walFindings(files), ...logPositionFindings(files), ...raftSnapshotFindings(files)];
+}
+
+/** How many entries of the log are not in the database; null where either is not known. */
+export function unappliedEntries({ snapshot, wal }: MemberFiles): bigint | null {
+  if (snapshot?.consistentIndex === undefined || wal?.entries == null) return null;
+  const count = BigInt(wal.entries.lastIndex) - BigInt(snapshot.consistentIndex);
+  return count < 0n ? 0n : count;
+}
+
+function walFindings({ wal, snapshot }: MemberFiles): FitFinding[] {
+  if (wal === undefined) {
+    return [
+      warning(
+        "there is no log (wal) here: etcd was started with --wal-dir, and the log is there, or it is lost. Without its log the member starts as an empty one",
+      ),
+    ];
+  }
+  const findings: FitFinding[] = [];
+  if (wal.fault?.kind === "torn") findings.push(warning(`the log's last write is torn, which etcd repairs when it starts: ${wal.fault.text}`));
+  if (wal.fault?.kind === "corrupt") findings.push(error(`the log is corrupt, and etcd will refuse to start: ${wal.fault.text}`));
+  if (wal.memberId !== null && snapshot?.members?.length && !snapshot.members.some(({ id }) => id === wal.memberId)) {
+    findings.push(warning(`the log is that of member ${wal.memberId}, which is not among the members in the database`));
+  }
+  return findings;
+}
+
+function logPositionFindings({ snapshot, wal }: MemberFiles): FitFinding[] {
+  if (wal?.entries == null) return [];
+  const [first, last] = [BigInt(wal.entries.firstIndex), BigInt(wal.entries.lastIndex)];
+  const commit = BigInt(wal.hardState?.commit ?? 0);
+  const findings: FitFinding[] = [];
+  if (commit > last) findings.push(error(`entry ${commit} is known to be committed, but the log ends with entry ${last}: its newest part is lost`));
+  if (snapshot?.consistentIndex === undefined) return findings;
+  const applied = BigInt(snapshot.consistentIndex);
+  if (applied > last) findings.push(error(`the database holds entry ${applied}, but the log ends with entry ${last}: its newest part is lost`));
+  if (applied + 1n < first) findings.push(error(`the database ends with entry ${applied}, and the log begins with entry ${first}: what is between is lost`));
+  return findings;
+}
+
+function raftSnapshotFindings({ snapshot, wal, raftSnapshots, receivedDatabases }: MemberFiles): FitFinding[] {
+  const findings: FitFinding[] = [];
+  for (const { name, fault } of raftSnapshots) {
+    if (fault !== null) findings.push(warning(`${name} cannot be read; etcd renames it to .broken and takes the one before it: ${fault.text}`));
+  }
+  const readable = raftSnapshots.filter(({ fault }) => fault === null);
+  const newest = readable.at(-1);
+  const wanted = wal?.snapshot;
+  if (wanted != null && BigInt(wanted.index) > 0n && !readable.some(({ index, term }) => index === wanted.index && term === wanted.term)) {
+    const text = `the log goes on from the raft snapshot at entry ${wanted.index}, whose .snap file is missing or unreadable`;
+    findings.push(newest === undefined && BigInt(wal?.entries?.firstIndex ?? 1) > 1n ? error(`${text}, as is any before it`) : warning(text));
+  }
+  if (newest?.index === undefined || snapshot?.consistentIndex === undefined || BigInt(newest.index) <= BigInt(snapshot.consistentIndex)) return findings;
+  const behind = `the database ends with entry ${snapshot.consistentIndex}, before the raft snapshot ${newest.name}`;
+  if (receivedDatabases.includes(BigInt(newest.index)))
+    findings.push(warning(`${behind}; etcd replaces it by the one it received from the leader when it starts`));
+  else findings.push(error(`${behind}, and the database that belongs to it is missing: etcd will refuse to start`));
+  return findings;
+}
+
+function warning(text: string): FitFinding {
+  return { severity: "warning", text };
+}
+
+function error(text: string): FitFinding {
+  return { severity: "error", text };
+}

@@ -1,0 +1,71 @@
+// Reads a log and raft snapshot files in a thread of its own (bytes/worker.ts): some seconds for a full log.
+import { readFileSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import type { WorkerContext } from "../bytes/worker.ts";
+import { EtcdsafeError, FormatError } from "../errors.ts";
+import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
+import { RAFT_SNAPSHOT_SIZE_BYTES_MAX, type RaftSnapshotFacts, raftSnapshotFacts } from "../etcd-files/raft-snapshot/read.ts";
+import { fileSegments } from "../etcd-files/wal/directory.ts";
+import { type WalFacts, walFacts } from "../etcd-files/wal/facts.ts";
+import type { SegmentSource } from "../etcd-files/wal/read.ts";
+import { parseWalSegmentName, type SegmentName } from "../etcd-files/wal/segment-name.ts";
+
+export interface RaftFilesInput {
+  /** A directory of segments, or one of them. */
+  readonly wal?: { readonly path: string; readonly isDirectory: boolean };
+  readonly raftSnapshots: readonly string[];
+}
+
+export interface RaftFilesOutput {
+  readonly wal: WalFacts | undefined;
+  /** In the order asked for. */
+  readonly raftSnapshots: readonly RaftSnapshotOutcome[];
+}
+
+export type RaftSnapshotOutcome = RaftSnapshotFacts | { readonly fault: { readonly offset: number; readonly text: string } };
+
+type Segment = SegmentSource & SegmentName;
+
+/** Throws FILE_FAILED. */
+export function run({ wal, raftSnapshots }: RaftFilesInput, context: WorkerContext): RaftFilesOutput {
+  return { wal: wal && (wal.isDirectory ? walOfDirectory(wal.path, context) : walOfFile(wal.path, context)), raftSnapshots: raftSnapshots.map(readOne) };
+}
+
+function walOfDirectory(path: string, context: WorkerContext): WalFacts {
+  return walFacts(fileSegments(path).map((segment) => cancellable(segment, context)));
+}
+
+/** A segment alone: what came before it is taken from its first record. */
+function walOfFile(path: string, context: WorkerContext): WalFacts {
+  const source = openFilePageSource(path);
+  try {
+    const name = basename(path);
+    const { sequence, firstIndex } = parseWalSegmentName(name) ?? { sequence: 0n, firstIndex: 0n as SegmentName["firstIndex"] };
+    const { sizeBytes } = source;
+    return walFacts([cancellable({ name, sequence, firstIndex, sizeBytes, read: source.read }, context)]);
+  } finally {
+    source.close();
+  }
+}
+
+function cancellable(segment: Segment, context: WorkerContext): Segment {
+  return {
+    ...segment,
+    read: (offset, sizeBytes) => {
+      if (context.cancelled()) throw new EtcdsafeError("INTERRUPTED", "reading the log was given up");
+      return segment.read(offset, sizeBytes);
+    },
+  };
+}
+
+function readOne(path: string): RaftSnapshotOutcome {
+  try {
+    const { size } = statSync(path);
+    if (size > RAFT_SNAPSHOT_SIZE_BYTES_MAX) return { fault: { offset: RAFT_SNAPSHOT_SIZE_BYTES_MAX, text: `${size} bytes, more than a .snap file may have` } };
+    return raftSnapshotFacts(readFileSync(path));
+  } catch (error) {
+    if (error instanceof FormatError) return { fault: { offset: error.offset, text: error.message } };
+    if (error instanceof Error && "syscall" in error) throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
