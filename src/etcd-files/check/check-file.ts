@@ -4,15 +4,14 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
 import { runInWorker } from "../../bytes/worker.ts";
-import { EtcdsafeError, FormatError } from "../../errors.ts";
+import { EtcdsafeError } from "../../errors.ts";
 import type { CallOptions } from "../../runtime.ts";
-import { findMeta } from "../bbolt/database.ts";
 import { openFilePageSource } from "../bbolt/file-page-source.ts";
 import type { Finding } from "../bbolt/finding.ts";
 import type { HashKvRequest } from "../mvcc/hash-kv.ts";
 import type { CheckWorkerInput } from "./check-worker.ts";
 import type { SnapshotReport } from "./facts.ts";
-import { HEAD_SIZE_BYTES, notADatabase, snapshotKind, truncatedSnapshot } from "./snapshot-kind.ts";
+import { requireDatabase } from "./require-database.ts";
 
 export interface CheckFileOptions extends CallOptions {
   /** HashKV values to compute. None. */
@@ -50,7 +49,7 @@ export async function checkSnapshotFile(path: string, options: CheckFileOptions)
   const signal = AbortSignal.any([options.signal, both.signal]);
   try {
     const { size } = await file.stat();
-    const databaseSizeBytes = requireDatabase(path, size);
+    const databaseSizeBytes = databaseSizeOf(path);
     const dataSizeBytes = size % SECTOR_SIZE_BYTES === TRAILER_SIZE_BYTES ? size - TRAILER_SIZE_BYTES : size;
     const progress = slowerOf(size, options);
     const input: CheckWorkerInput = { path, hashes: options.hashes ?? [] };
@@ -71,21 +70,10 @@ export async function checkSnapshotFile(path: string, options: CheckFileOptions)
   }
 }
 
-/** Gives the size in bytes that the database's own meta page names. */
-function requireDatabase(path: string, sizeBytes: number): number {
+function databaseSizeOf(path: string): number {
   const source = openFilePageSource(path);
   try {
-    const kind = snapshotKind(source.read(0, HEAD_SIZE_BYTES), sizeBytes);
-    if (kind.verdict !== "maybe") throw notADatabase(path, kind);
-    const { meta } = findMeta(source);
-    const databaseSizeBytes = meta.highWaterMark * meta.pageSizeBytes;
-    if (sizeBytes < databaseSizeBytes) throw truncatedSnapshot(path, sizeBytes, databaseSizeBytes);
-    const rest = sizeBytes - databaseSizeBytes;
-    if (rest > 0 && rest < TRAILER_SIZE_BYTES) throw truncatedSnapshot(path, sizeBytes, databaseSizeBytes + TRAILER_SIZE_BYTES);
-    return databaseSizeBytes;
-  } catch (error) {
-    if (error instanceof FormatError) throw notADatabase(path, { verdict: "maybe", what: "" }, error);
-    throw error;
+    return requireDatabase(path, source);
   } finally {
     source.close();
   }

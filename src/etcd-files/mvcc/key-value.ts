@@ -10,6 +10,8 @@ const VERSION = 4;
 const VALUE = 5;
 const LEASE = 6;
 const VARINT_SIZE_BYTES_MAX = 10;
+/** A field number has 29 bits, the wire type three. */
+const TAG_MAX = 2 ** 32 - 1;
 
 export class KeyValueCursor {
   keyStart = 0;
@@ -36,6 +38,7 @@ export class KeyValueCursor {
     this.#position = start;
     while (this.#position < end) {
       const tag = this.#varint(bytes, end);
+      if (!(tag <= TAG_MAX)) return false;
       const wireType = tag % 8;
       const field = (tag - wireType) / 8;
       if (field === KEY || field === VALUE) {
@@ -96,6 +99,8 @@ export class KeyValueCursor {
       const byte = bytes[position] as number;
       position += 1;
       if (byte < 0x80) {
+        // The tenth byte holds the last of 64 bits.
+        if (byte > 1 && position - this.#position === VARINT_SIZE_BYTES_MAX) return Number.NaN;
         this.#position = position;
         return value + byte * factor;
       }

@@ -7,6 +7,9 @@
 const BUDGET_SIZE_BYTES: number = 48 * 1024 * 1024;
 const PARTS_MAX = 65_536;
 const NO_ENTRY = -1;
+/** Room to begin with; it doubles when it is used up. */
+const FIRST_ENTRIES = 64;
+const FIRST_KEYS_SIZE_BYTES = 2048;
 
 export class SupersededKeys {
   /** The revisions asked about. */
@@ -18,18 +21,18 @@ export class SupersededKeys {
   #count = 0;
   #keysSize = 0;
   /** Open addressing: an entry's number plus one, or 0. */
-  #slots = new Int32Array(1024);
-  #hashes = new Uint32Array(512);
-  #keyStarts = new Uint32Array(512);
-  #keySizes = new Uint32Array(512);
+  #slots = new Int32Array(2 * FIRST_ENTRIES);
+  #hashes = new Uint32Array(FIRST_ENTRIES);
+  #keyStarts = new Uint32Array(FIRST_ENTRIES);
+  #keySizes = new Uint32Array(FIRST_ENTRIES);
   /** Of each entry, for each revision asked about, the main revision of the newest change at or before it; 0 when there is none. */
   #newest: Float64Array;
-  #keys = new Uint8Array(16 * 1024);
+  #keys = new Uint8Array(FIRST_KEYS_SIZE_BYTES);
 
   constructor(revisions: readonly number[], budgetBytes: number = BUDGET_SIZE_BYTES) {
     this.#revisions = revisions;
     this.#budgetBytes = budgetBytes;
-    this.#newest = new Float64Array(512 * revisions.length);
+    this.#newest = new Float64Array(FIRST_ENTRIES * revisions.length);
   }
 
   /** Starts recording another part; `parts` no longer changes then. */

@@ -109,7 +109,7 @@ test("HashKV: equals what the member itself answers, at every revision and state
       expect(facts.revision).toBe(store.currentRevision);
       expect(facts.keys).toBe(store.liveKeys().size);
     }),
-    { seed: SEED, numRuns: runs(150, 5000) },
+    { seed: SEED, numRuns: runs(80, 5000) },
   );
 }, 600_000);
 
@@ -123,7 +123,7 @@ test("HashKV: equals that of a server started from the file, which resumes the c
       fc.pre(!isAmbiguous(store, store.currentRevision, store.compactRevision));
       for (const server of [restarted, finished]) expect(facts.hashes).toEqual([{ revision: server.currentRevision, ...(server.hashByRev(0n) as object) }]);
     }),
-    { seed: SEED, numRuns: runs(100, 5000) },
+    { seed: SEED, numRuns: runs(60, 5000) },
   );
 }, 600_000);
 
@@ -140,7 +140,7 @@ test("HashKV: equals that of a member that has compacted further than the file",
       const expected = requests.map(({ revision }) => ({ revision, ...(member.hashByRev(revision) as object) }));
       expect(factsOf(store, requests).hashes).toEqual(expected);
     }),
-    { seed: SEED, numRuns: runs(150, 5000) },
+    { seed: SEED, numRuns: runs(80, 5000) },
   );
 }, 600_000);
 

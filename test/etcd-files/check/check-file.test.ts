@@ -1,0 +1,146 @@
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { EtcdsafeError } from "../../../src/errors.ts";
+import { checkSnapshotFile, type SnapshotFileCheck } from "../../../src/etcd-files/check/check-file.ts";
+import { runs, SEED } from "../../support/counts.ts";
+import { plainRows, randomNumbers } from "../../support/random-history.ts";
+import { buildSnapshot } from "../../support/snapshots.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../../support/temporary-directory.ts";
+
+const golden = zstdDecompressSync(readFileSync(new URL("../../golden/snapshots/3.7/compacted.db.zst", import.meta.url)));
+const database = golden.subarray(0, golden.length - 32);
+const { signal } = new AbortController();
+let directory: TemporaryDirectory;
+
+beforeAll(async () => {
+  directory = await temporaryDirectory();
+});
+afterAll(() => directory.remove());
+
+function file(name: string, bytes: Uint8Array): string {
+  const path = join(directory.path, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+const check = (bytes: Uint8Array, name = "snapshot.db"): Promise<SnapshotFileCheck> =>
+  checkSnapshotFile(file(name, bytes), { signal, hashes: [{ revision: 0n }] });
+
+test("check of a file: a snapshot from etcd is good", async () => {
+  const progress: number[] = [];
+  const path = file("good.db", golden);
+  const { report, ...rest } = await checkSnapshotFile(path, { signal, hashes: [{ revision: 0n }], onProgress: (doneBytes) => progress.push(doneBytes) });
+  expect(rest).toEqual({ sha256: "matches", computedSha256: createHash("sha256").update(database).digest("hex"), rawSizeBytes: golden.length });
+  expect(report.findings).toEqual([]);
+  expect(report.facts?.hashes).toEqual([{ revision: 73n, compactRevision: 44n, hash: 3404893121 }]);
+  expect(progress).toEqual([golden.length]);
+});
+
+test("check of a file: a copied database has no hash, and may be longer than its pages", async () => {
+  expect(await check(database)).toMatchObject({
+    sha256: "absent",
+    computedSha256: createHash("sha256").update(database).digest("hex"),
+    report: { findings: [] },
+  });
+  const longer = await check(Buffer.concat([database, Buffer.alloc(16_384)]));
+  expect(longer).toMatchObject({ sha256: "absent", report: { findings: [] } });
+  expect(longer.report.facts?.sizeBytes).toBe(database.length);
+});
+
+test("check of a file: bytes between database and hash, or after a database, are odd", async () => {
+  const longer = Buffer.concat([database, Buffer.alloc(512)]);
+  const hashed = await check(Buffer.concat([longer, createHash("sha256").update(longer).digest()]));
+  expect(hashed).toMatchObject({
+    sha256: "matches",
+    report: { findings: [{ severity: "warning", offset: database.length, text: "512 bytes follow the database, before the hash" }] },
+  });
+  const odd = await check(Buffer.concat([database, Buffer.alloc(100)]));
+  expect(odd).toMatchObject({ sha256: "absent", report: { findings: [{ severity: "warning", text: "100 bytes follow the database" }] } });
+});
+
+test("check of a file: any flipped byte of a snapshot is found", async () => {
+  const random = randomNumbers(SEED);
+  const places = [
+    0,
+    100,
+    golden.length - 33,
+    golden.length - 32,
+    golden.length - 1,
+    ...Array.from({ length: runs(3, 300) }, () => random.integer(0, golden.length - 1)),
+  ];
+  for (const place of places) {
+    const bytes = Buffer.from(golden);
+    bytes[place] = (bytes[place] as number) ^ random.integer(1, 255);
+    const outcome = await check(bytes).catch((error: unknown) => error);
+    // A meta page that names a larger database makes the file a truncated one.
+    if (!(outcome instanceof EtcdsafeError)) expect(outcome).toMatchObject({ sha256: "differs" });
+  }
+});
+
+const refused: [string, string, Uint8Array, string, RegExp, RegExp][] = [
+  ["an empty file", "empty.db", Buffer.alloc(0), "SNAPSHOT_EMPTY", /empty\.db is an empty file/, /Fetch the file again/],
+  ["a gzip file", "packed.db", gzipSync(golden), "SNAPSHOT_PACKED", /packed\.db is a gzip file/, /`gunzip`/],
+  ["a zstd file", "packed.zst", zstdCompressSync(golden), "SNAPSHOT_PACKED", /is a zstd file/, /`zstd -d`/],
+  ["a zip archive", "packed.zip", Buffer.from("PK\x03\x04 and so on"), "SNAPSHOT_PACKED", /is a zip archive/, /`unzip`/],
+  ["an age file", "s.age", Buffer.from("age-encryption.org/v1\n-> X25519 abc\n"), "SNAPSHOT_PACKED", /is an age-encrypted file/, /`age -d`/],
+  [
+    "an HTML page",
+    "page.db",
+    Buffer.from("\n<!DOCTYPE html><html><head><title>403 Forbidden</title>"),
+    "SNAPSHOT_NOT_A_DATABASE",
+    /is an HTML page titled “403 Forbidden”/,
+    /stored an answer/,
+  ],
+  [
+    "an S3 error",
+    "error.db",
+    Buffer.from("<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>"),
+    "SNAPSHOT_NOT_A_DATABASE",
+    /is an XML document/,
+    /stored an answer/,
+  ],
+  ["a JSON answer", "answer.db", Buffer.from('{"error":"etcdserver: no leader"}'), "SNAPSHOT_NOT_A_DATABASE", /is a JSON document/, /stored an answer/],
+  ["a text", "text.db", Buffer.from("context deadline exceeded\n"), "SNAPSHOT_NOT_A_DATABASE", /is a text file/, /stored an answer/],
+  ["zeros", "zeros.db", Buffer.alloc(100_000), "SNAPSHOT_NOT_A_DATABASE", /begins with zeros only/, /inspect/],
+  ["random bytes", "random.db", Buffer.from(randomNumbers(7).bytes(70_000)), "SNAPSHOT_NOT_A_DATABASE", /is no etcd database/, /inspect/],
+  [
+    "a truncated snapshot",
+    "cut.db",
+    golden.subarray(0, 50_000),
+    "SNAPSHOT_TRUNCATED",
+    /cut\.db is cut short \(50000 bytes of \d+ bytes\)/,
+    /Fetch the file again/,
+  ],
+  [
+    "an unfinished download",
+    "s.db.part",
+    golden.subarray(0, 50_000),
+    "SNAPSHOT_TRUNCATED",
+    /is the \.part file of an unfinished download \(50000 bytes of/,
+    /renames it when the download is complete/,
+  ],
+  ["a snapshot cut in its hash", "tail.db", golden.subarray(0, golden.length - 5), "SNAPSHOT_TRUNCATED", /cut short/, /Fetch the file again/],
+];
+
+test.each(refused)("check of a file: %s is refused in words", async (_, name, bytes, code, message, hint) => {
+  const error = await check(bytes, name).catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(EtcdsafeError);
+  expect(error).toMatchObject({ code, message: expect.stringMatching(message), hint: expect.stringMatching(hint) });
+});
+
+test("check of a file: one that is not there is FILE_FAILED", async () => {
+  await expect(checkSnapshotFile(join(directory.path, "none"), { signal })).rejects.toMatchObject({
+    code: "FILE_FAILED",
+    message: expect.stringMatching(/none.*ENOENT|ENOENT.*none/),
+  });
+});
+
+test("check of a file: aborting it ends both the hash and the walk", async () => {
+  const path = file("large.db", buildSnapshot({ rows: plainRows(9000, { valueSizeBytes: 3000 }) }));
+  const controller = new AbortController();
+  const checking = checkSnapshotFile(path, { signal: controller.signal, onProgress: () => controller.abort(new Error("enough")) });
+  await expect(checking).rejects.toThrow("enough");
+});

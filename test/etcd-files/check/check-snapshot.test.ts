@@ -1,0 +1,169 @@
+import { expect, test } from "vitest";
+import type { Row } from "../../../src/etcd-files/bbolt/page-builder.ts";
+import { bufferPageSource } from "../../../src/etcd-files/bbolt/page-source.ts";
+import { checkSnapshot } from "../../../src/etcd-files/check/check-snapshot.ts";
+import type { SnapshotReport } from "../../../src/etcd-files/check/facts.ts";
+import { plainRows } from "../../support/random-history.ts";
+import { putRow, revisionKey, type TestMember, text, tombstoneRow, u64 } from "../../support/rows.ts";
+import { buildSnapshot, type SnapshotOptions } from "../../support/snapshots.ts";
+
+const report = (options: SnapshotOptions): SnapshotReport => checkSnapshot(bufferPageSource(buildSnapshot(options)), { hashes: [{ revision: 0n }] });
+const textsOf = (options: SnapshotOptions): string[] => report(options).findings.map(({ severity, text: found }) => `${severity}: ${found}`);
+
+const put = (main: number, sub = 0, fields: Partial<{ modRevision: number; key: string; version: number }> = {}): Row =>
+  putRow(
+    {
+      key: text(fields.key ?? `k${main}.${sub}`),
+      createRevision: main,
+      modRevision: fields.modRevision ?? main,
+      version: fields.version ?? 1,
+      value: text("v"),
+      lease: 0n,
+    },
+    sub,
+  );
+const withKey = (key: Uint8Array, row = put(2)): Row => ({ key, value: row.value });
+
+test("check: an empty keyspace is at revision 1 and has a hash", () => {
+  const { findings, facts } = report({});
+  expect(findings).toEqual([]);
+  expect(facts).toMatchObject({ revision: 1n, keys: 0, revisions: 0, compactRevision: -1n, scheduledCompactRevision: -1n, keysByPrefix: [] });
+  // crc32c of "key".
+  expect(facts?.hashes).toEqual([{ revision: 1n, compactRevision: -1n, hash: 1084519789 }]);
+});
+
+test.each<[string, Row, string]>([
+  ["a key of another length", withKey(text("short")), "a key of 5 bytes is no revision"],
+  ["a key without its separator", withKey(revisionKey(2).with(8, 0x2e)), "a key that is no revision"],
+  ["a mark that is none", withKey(revisionKey(2, 0, true).with(17, 0x75)), "a key that is no revision"],
+  ["a negative revision", withKey(revisionKey(2).with(0, 0x80)), "a revision beyond 2^53, or below 0"],
+  ["a revision no double can hold", withKey(revisionKey(2n ** 53n)), "a revision beyond 2^53, or below 0"],
+  ["a negative sub revision", withKey(revisionKey(2).with(9, 0xff)), "a revision beyond 2^53, or below 0"],
+  ["a value that is no KeyValue", { key: revisionKey(2), value: Uint8Array.of(0x0a, 200) }, "the value of revision 2 is no KeyValue"],
+  ["a tombstone that is no KeyValue", { key: revisionKey(2, 0, true), value: Uint8Array.of(0x07) }, "the value of revision 2 is no KeyValue"],
+  ["a row written at another revision", withKey(revisionKey(2), put(3)), "the value of revision 2 says that it was written at revision 3"],
+])("check: %s in `key` is found", (_, row, message) => {
+  const { findings, facts } = report({ rows: [row] });
+  expect(findings).toEqual([{ severity: "error", offset: expect.any(Number), text: message }]);
+  expect(facts).toBeUndefined();
+});
+
+test("check: revisions up to 2^53 are exact", () => {
+  const { facts } = report({ rows: [put(2), put(2 ** 53 - 2), put(2 ** 53 - 1)] });
+  expect(facts).toMatchObject({ revision: 2n ** 53n - 1n, keys: 3 });
+});
+
+test("check: a finding names the byte of its row", () => {
+  const image = buildSnapshot({ rows: [put(2), withKey(revisionKey(3).with(8, 0x2e), put(3)), put(4)] });
+  const [finding] = checkSnapshot(bufferPageSource(image), { hashes: [] }).findings;
+  expect(Buffer.from(image).indexOf(revisionKey(3).with(8, 0x2e))).toBe(finding?.offset);
+});
+
+const member: TestMember = { id: 2n ** 63n + 5n, name: "a<b", peerURLs: ["http://h:1", "http://h:2"], isLearner: true };
+
+test("check: members with ids beyond 2^53, learners, both kinds of alarm, users and roles", () => {
+  const { findings, facts } = report({
+    members: [member],
+    alarms: [
+      { memberId: member.id, alarm: 1 },
+      { memberId: 7n, alarm: 2 },
+    ],
+    users: [{ name: "root", roles: ["root"] }],
+    roles: ["root", "reader"],
+    authEnabled: true,
+    leases: [
+      { id: -3n, ttlSeconds: 60 },
+      { id: 9n, ttlSeconds: 60 },
+    ],
+    consistentIndex: 4711,
+    term: 12,
+  });
+  expect(findings).toEqual([]);
+  expect(facts).toMatchObject({
+    users: 1,
+    roles: 2,
+    leases: 2,
+    authEnabled: true,
+    consistentIndex: 4711n,
+    term: 12n,
+    storageVersion: "3.6.0",
+    clusterVersion: "3.6.0",
+  });
+  expect(facts?.members).toEqual([{ id: member.id, name: "a<b", peerURLs: member.peerURLs, clientURLs: [], isLearner: true }]);
+  expect(facts?.confState).toMatchObject({ voters: [], learners: [member.id] });
+  expect(facts?.downgrade).toEqual({ enabled: false, targetVersion: "" });
+  expect(facts?.alarms.toSorted((a, b) => Number(a.memberId - b.memberId))).toEqual([
+    { memberId: 7n, alarm: "CORRUPT" },
+    { memberId: member.id, alarm: "NOSPACE" },
+  ]);
+});
+
+test("check: what etcd 3.4 and 3.5 do not write is absent", () => {
+  const { findings, facts } = report({
+    storageVersion: null,
+    clusterVersion: null,
+    buckets: { meta: [{ key: text("consistent_index"), value: u64(5) }], auth: null, alarm: null },
+  });
+  expect(findings).toEqual([]);
+  expect(facts).toMatchObject({
+    consistentIndex: 5n,
+    term: undefined,
+    confState: undefined,
+    storageVersion: undefined,
+    clusterVersion: undefined,
+    downgrade: undefined,
+  });
+});
+
+test.each<[string, string, Row, RegExp]>([
+  [
+    "a consistent index that is no number",
+    "meta",
+    { key: text("consistent_index"), value: u64(5).subarray(1) },
+    /bucket meta: consistent_index has 7 bytes instead of 8 at byte \d+/,
+  ],
+  ["a compaction that is no revision", "meta", { key: text("finishedCompactRev"), value: u64(5) }, /bucket meta: finishedCompactRev is no revision/],
+  ["a compaction beyond all revisions", "meta", { key: text("scheduledCompactRev"), value: revisionKey(2n ** 62n) }, /scheduledCompactRev is no revision/],
+  ["a raft configuration that is no JSON", "meta", { key: text("confState"), value: text("{") }, /bucket meta: the row confState is not a JSON object/],
+  ["a member that is no JSON", "members", { key: text("1"), value: text("removed") }, /bucket members: a member's row is not a JSON object/],
+  ["a lease under another id", "lease", { key: u64(6), value: Uint8Array.of(0x08, 5) }, /bucket lease: lease 5 is stored under 6/],
+  ["a lease whose id is cut", "lease", { key: text("short"), value: Uint8Array.of(0x08, 5) }, /bucket lease: a lease's id has 5 bytes/],
+  ["an alarm that is no message", "alarm", { key: Uint8Array.of(0x08), value: text("") }, /bucket alarm: message ends inside a number/],
+  ["a downgrade that is no JSON", "cluster", { key: text("downgrade"), value: text("no") }, /bucket cluster: the row downgrade is not what etcd writes/],
+])("check: %s is found", (_, bucket, row, message) => {
+  expect(textsOf({ buckets: { [bucket]: [row] } })).toEqual([expect.stringMatching(message)]);
+});
+
+test("check: rows of buckets that etcd does not know are hashed and counted, no more", () => {
+  const { findings, facts } = report({ buckets: { zzz: [{ key: text("a"), value: text("b") }] } });
+  expect(findings).toEqual([]);
+  expect(facts?.totalKeys34).toBe((report({}).facts?.totalKeys34 ?? 0) + 1);
+  expect(facts?.statusHash).not.toBe(report({}).facts?.statusHash);
+});
+
+test("check: a bbolt database without the bucket `key` is not etcd's", () => {
+  expect(textsOf({ buckets: { key: null } })).toEqual(["error: no bucket `key`: a bbolt database, but not one of etcd's"]);
+});
+
+test("check: of thousands of bad rows a thousand are listed", () => {
+  const rows = Array.from({ length: 3000 }, (_, index) => withKey(revisionKey(index + 2), put(1)));
+  const { findings } = report({ rows });
+  expect(findings.length).toBe(1001);
+  expect(findings.at(-1)).toEqual({ severity: "error", offset: 0, text: "and 2000 more" });
+});
+
+test("check: reports progress over large files", () => {
+  const doneBytes: number[] = [];
+  const image = buildSnapshot({ rows: plainRows(2, { valueSizeBytes: 20_000_000 }) });
+  checkSnapshot(bufferPageSource(image), { hashes: [], progress: (done) => doneBytes.push(done) });
+  expect(doneBytes.length).toBe(2);
+  expect(doneBytes.at(-1)).toBeGreaterThan(40_000_000);
+});
+
+test("check: revisions moved on by --bump-revision count one key, as etcdutl does", () => {
+  const marker = (main: number): Row => ({ key: revisionKey(main), value: new Uint8Array(0) });
+  const { findings, facts } = report({ rows: [put(2), tombstoneRow(text("k2.0"), 3), marker(1000), put(1001), marker(5000)] });
+  expect(findings).toEqual([]);
+  expect(facts).toMatchObject({ keys: 2, revision: 5000n, revisions: 5, tombstones: 1 });
+  expect(facts?.keysByPrefix).toEqual([{ prefix: "", keys: 1 }]);
+});
