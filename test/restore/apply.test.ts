@@ -1,0 +1,157 @@
+import { mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { formatId } from "../../src/bytes/u64.ts";
+import { openFilePageSource } from "../../src/etcd-files/bbolt/file-page-source.ts";
+import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
+import { applyRestore } from "../../src/restore/apply.ts";
+import { snapshotFileSource } from "../../src/restore/file-source.ts";
+import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
+import type { SnapshotSource } from "../../src/restore/source.ts";
+import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
+import { randomHistory } from "../support/random-history.ts";
+import { buildSnapshot } from "../support/snapshots.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { testRuntime } from "../support/test-runtime.ts";
+
+const signal = new AbortController().signal;
+const CLUSTER = ["a", "b", "c"].map((name, index) => ({ name, peerUrls: [`http://127.0.0.1:${2380 + index}`] }));
+const HISTORY = randomHistory(42, { revisions: 500, keys: 60, valueSizeBytesMax: 2000, compaction: "finished" });
+// A Uint8Array, since slicing a Buffer copies nothing.
+const SNAPSHOT = new Uint8Array(buildSnapshot({ ...HISTORY, alarms: [{ memberId: 5n, alarm: 1 }] }));
+
+test("restore: every member gets the same database, with the new members, their voters, no alarm, and the old data", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const { hashKv } = await applyRestore(plan, source, { signal, runtime: testRuntime() });
+  const [first, ...others] = await Promise.all(CLUSTER.map(({ name }) => readFile(join(directory.path, name, "member/snap/db"))));
+  for (const other of others) expect(other.equals(first!)).toBe(true);
+  const { facts, findings } = checked(join(directory.path, "a/member/snap/db"));
+  expect(findings).toEqual([]);
+  expect(facts).toMatchObject({ revision: BigInt(HISTORY.revision), alarms: [], consistentIndex: 3n, term: 1n });
+  expect(facts!.members.map(({ id }) => formatId(id)).sort()).toEqual(plan.members.map(({ id }) => id).sort());
+  expect(facts!.confState?.voters.map(formatId).sort()).toEqual(plan.members.map(({ id }) => id).sort());
+  expect(facts!.hashes[0]).toMatchObject({ hash: hashKv.hash });
+  expect(facts!.hashes[0]).toEqual(checkSnapshot(pages(source), { hashes: [{ revision: 0n }] }).facts!.hashes[0]);
+});
+
+test("restore: a bump moves the revision ahead and schedules the compaction of all before it", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path, { bumpRevisionBy: 1_000_000n });
+  await applyRestore(plan, source, { signal, runtime: testRuntime() });
+  const after = BigInt(HISTORY.revision) + 1_000_000n;
+  expect(checked(join(directory.path, "b/member/snap/db")).facts).toMatchObject({
+    revision: after,
+    scheduledCompactRevision: after,
+    compactRevision: BigInt(HISTORY.compactRevision!),
+  });
+});
+
+test("restore: a source with any byte changed is refused, and nothing is left in the targets", async () => {
+  for (const at of [0, 5000, Math.floor(SNAPSHOT.length / 2), SNAPSHOT.length - 40, SNAPSHOT.length - 1]) {
+    await using directory = await temporaryDirectory("restore");
+    const damaged = SNAPSHOT.slice();
+    damaged[at]! ^= 1;
+    const attempt = async () => {
+      const { source, plan } = await planned(directory.path, {}, damaged);
+      await applyRestore(plan, source, { signal, runtime: testRuntime() });
+    };
+    await expect(attempt(), `byte ${at}`).rejects.toMatchObject({ code: expect.stringMatching(/^(SNAPSHOT_HASH_MISMATCH|SNAPSHOT_DAMAGED|BBOLT_\w+)$/) });
+    expect(await readdir(directory.path)).toEqual(["source.db"]);
+  }
+});
+
+test("restore: a page damaged under a right hash is refused by the check of what was written", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const image = SNAPSHOT.slice(0, -32);
+  image[4096 * 3 + 8] = 0x77; // A page's type flags.
+  const { source, plan } = await planned(directory.path, { skipHashCheck: true }, image);
+  await expect(applyRestore(plan, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({
+    code: "SNAPSHOT_DAMAGED",
+    message: expect.stringContaining("byte"),
+  });
+  expect(await readdir(directory.path)).toEqual(["source.db"]);
+});
+
+test("restore: a HashKV other than the manifest's fails the self-check, and nothing is put in place", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const wrong = { revision: plan.source.revision, compactRevision: plan.source.compactRevision, hash: 1 };
+  const altered: RestorePlan = { ...plan, source: { ...plan.source, hashKv: wrong } };
+  await expect(applyRestore(altered, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({ code: "SELF_CHECK_FAILED" });
+  expect(await readdir(directory.path)).toEqual(["source.db"]);
+});
+
+test("restore: one target that is not empty refuses all of them before anything is written", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  await mkdir(join(directory.path, "c"));
+  await writeFile(join(directory.path, "c/notes"), "mine");
+  await expect(applyRestore(plan, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  expect((await readdir(directory.path)).sort()).toEqual(["c", "source.db"]);
+});
+
+test("restore: a plan whose ids do not follow from its members and token is refused", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  await expect(applyRestore({ ...plan, token: "another" }, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({ code: "INTERNAL" });
+});
+
+test("restore: an abort before the end leaves nothing", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const abort = new AbortController();
+  const runtime = { ...testRuntime(), progress: () => abort.abort(new Error("enough")) };
+  await expect(applyRestore(plan, source, { signal: abort.signal, runtime })).rejects.toThrow("enough");
+  expect(await readdir(directory.path)).toEqual(["source.db"]);
+});
+
+test("restore to a snapshot: the same bytes again, never over a file that exists", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source } = await planned(directory.path);
+  const path = join(directory.path, "plain.db");
+  const revision = { before: source.facts.revision, after: source.facts.revision, bumpedBy: null, markCompacted: false };
+  await writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime: testRuntime() });
+  expect((await readFile(path)).equals(SNAPSHOT)).toBe(true);
+  expect((await readdir(directory.path)).sort()).toEqual(["plain.db", "source.db"]);
+  await expect(writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime: testRuntime() })).rejects.toMatchObject({
+    code: "TARGET_NOT_EMPTY",
+  });
+});
+
+test("restore to a snapshot: a copied database gets its hash, without what lies behind its last page", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source } = await planned(directory.path, {}, SNAPSHOT.slice(0, -32));
+  await truncate(join(directory.path, "source.db"), SNAPSHOT.length - 32 + 16 * 1024 * 1024);
+  const path = join(directory.path, "plain.db");
+  const revision = { before: source.facts.revision, after: source.facts.revision, bumpedBy: null, markCompacted: false };
+  await writeSnapshotFile(source, path, { revision, skipHashCheck: true }, { signal, runtime: testRuntime() });
+  expect((await readFile(path)).equals(SNAPSHOT)).toBe(true);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+});
+
+async function planned(
+  directory: string,
+  changes: Partial<RestoreRequest> = {},
+  bytes: Uint8Array = SNAPSHOT,
+): Promise<{ source: SnapshotSource; plan: RestorePlan }> {
+  const path = join(directory, "source.db");
+  await writeFile(path, bytes);
+  const source = snapshotFileSource(path);
+  const targets = CLUSTER.map(({ name }) => ({ name, dataDir: join(directory, name) }));
+  return { source, plan: planRestore({ source: source.facts, cluster: CLUSTER, targets, newToken: "fresh", stageId: "s1", skipHashCheck: false, ...changes }) };
+}
+
+function pages(source: SnapshotSource) {
+  if (!("path" in source.content)) throw new Error("the source is a file here");
+  return openFilePageSource(source.content.path);
+}
+
+function checked(path: string) {
+  const file = openFilePageSource(path);
+  try {
+    return checkSnapshot(file, { hashes: [{ revision: 0n }] });
+  } finally {
+    file.close();
+  }
+}
