@@ -74,12 +74,18 @@ export class RepositoryTarget implements SaveTarget {
       const stop = new AbortController();
       const options = { ...take, signal: AbortSignal.any([take.signal, stop.signal]) };
       // Whichever fails first stops the other, and is what the save fails with.
-      const failed = (error: unknown) => {
+      const failedIn = (phase: SavePhase) => (error: unknown) => {
+        if (!stop.signal.aborted) take.onPhase(phase);
         stop.abort(error);
         throw error;
       };
-      const storing = upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, fromSpool(spool, received.rawSizeBytes, options), options).catch(failed);
-      const [object, checked] = await bothEnd(storing, check(snapshot, options).catch(failed));
+      const checking = check(snapshot, options).then((checked) => {
+        take.onPhase("upload"); // It began with the check, and is all that is left now.
+        return checked;
+      }, failedIn("check"));
+      const raw = fromSpool(spool, received.rawSizeBytes, options);
+      const storing = upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, raw, options).catch(failedIn("upload"));
+      const [object, checked] = await bothEnd(storing, checking);
       if (object.rawSha256 !== received.rawSha256)
         throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `the spool in ${spool.directory} gives other bytes back than were written to it`);
       const { facts, comparison, warnings } = checked;
