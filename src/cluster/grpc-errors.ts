@@ -33,6 +33,7 @@ const REFUSALS: readonly (readonly [text: string, code: ErrorCode, hint?: string
   ["revision of auth store is old", "ETCD_AUTH_FAILED"],
   ["permission denied", "ETCD_PERMISSION_DENIED"],
   ["rpc not supported for learner", "ETCD_LEARNER_ONLY"],
+  ["waiting for the applied index took too long", "ETCD_MEMBER_STALE"],
   ["no leader", "ETCD_NO_QUORUM"],
   ["request timed out", "ETCD_NO_QUORUM"],
   ["server stopped", "ETCD_UNREACHABLE"],
@@ -45,12 +46,17 @@ export function refusal(endpoint: string, what: string, fault: GrpcStatusError):
   return new EtcdsafeError(code, `${endpoint}: ${what} failed: ${words}`, { cause: fault, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** Whether logging in again may help: tokens live 5 minutes, and any change of users makes older ones stale. */
-export function wantsNewToken(error: unknown): boolean {
-  const text = error instanceof EtcdsafeError && error.cause instanceof GrpcStatusError ? error.cause.message : "";
-  return /invalid auth token|revision of auth store is old|user name is empty/.test(text);
+/** Whether `error` is a refusal with these of etcd's words in it. */
+export function wasRefused(error: unknown, words: string): boolean {
+  return error instanceof EtcdsafeError && error.cause instanceof GrpcStatusError && error.cause.message.includes(words);
 }
 
-export function isUnimplemented(fault: unknown): boolean {
-  return fault instanceof GrpcStatusError && fault.status === UNIMPLEMENTED;
+/** Whether logging in again may help: tokens live 5 minutes, and any change of users makes older ones stale. */
+export function wantsNewToken(error: unknown): boolean {
+  return ["invalid auth token", "revision of auth store is old", "user name is empty"].some((words) => wasRefused(error, words));
+}
+
+/** Whether the member does not know the call. */
+export function isUnimplemented(error: unknown): boolean {
+  return error instanceof EtcdsafeError && error.cause instanceof GrpcStatusError && error.cause.status === UNIMPLEMENTED;
 }

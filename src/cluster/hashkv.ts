@@ -1,9 +1,8 @@
 // One member's HashKV (etcd-formats §5.1). It blocks that member's writes while it scans, so nobody asks without need or two members at a time.
 import type { MemberId, Revision } from "../bytes/u64.ts";
-import { EtcdsafeError } from "../errors.ts";
 import { decodeHashKvResponse, encodeHashKvRequest } from "../proto/rpc-maintenance.ts";
 import type { MemberClient, UnaryOptions } from "./channel.ts";
-import { GrpcStatusError, isUnimplemented } from "./grpc-errors.ts";
+import { isUnimplemented, wasRefused } from "./grpc-errors.ts";
 
 export interface MemberHash {
   readonly hash: number;
@@ -34,10 +33,9 @@ export async function hashKv(client: MemberClient, revision: Revision, options: 
 }
 
 function refusalOf(error: unknown): HashRefusal | undefined {
-  if (!(error instanceof EtcdsafeError) || !(error.cause instanceof GrpcStatusError)) return undefined;
-  if (error.code === "ETCD_LEARNER_ONLY") return "learner";
-  if (error.code === "ETCD_PERMISSION_DENIED") return "permission denied";
-  if (error.cause.message.includes("required revision has been compacted")) return "compacted";
-  if (error.cause.message.includes("required revision is a future revision")) return "future revision";
-  return isUnimplemented(error.cause) ? "not implemented" : undefined;
+  if (wasRefused(error, "rpc not supported for learner")) return "learner";
+  if (wasRefused(error, "permission denied")) return "permission denied";
+  if (wasRefused(error, "required revision has been compacted")) return "compacted";
+  if (wasRefused(error, "required revision is a future revision")) return "future revision";
+  return isUnimplemented(error) ? "not implemented" : undefined;
 }

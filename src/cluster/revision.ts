@@ -3,14 +3,16 @@ import type { Revision } from "../bytes/u64.ts";
 import { decodeHeaderOnly, type ResponseHeader } from "../proto/rpc-header.ts";
 import { encodeHeaderRead, type HeaderReadRequest } from "../proto/rpc-kv.ts";
 import type { MemberClient, UnaryOptions } from "./channel.ts";
-import { GrpcStatusError } from "./grpc-errors.ts";
+import { wasRefused } from "./grpc-errors.ts";
 
 /**
  * The member first catches up with what the cluster had committed when it was asked: its later snapshot holds at least this revision.
  * Rejects with ETCD_NO_QUORUM without a quorum, and with ETCD_LEARNER_ONLY on a learner.
  */
-export function linearizableRevision(client: MemberClient, options: UnaryOptions): Promise<ResponseHeader> {
-  return readHeader(client, { serializable: false }, { ...options, needsQuorum: true });
+export async function linearizableRevision(client: MemberClient, options: UnaryOptions): Promise<ResponseHeader> {
+  const read = () => readHeader(client, { serializable: false }, { ...options, needsQuorum: true });
+  // A read that waits while a new leader takes over is refused; the new one answers it.
+  return await read().catch((error: unknown) => (wasRefused(error, "leader changed") ? read() : Promise.reject(error)));
 }
 
 /** What the member itself holds, however far behind its cluster that is. */
@@ -28,8 +30,7 @@ export async function isCompactedThrough(client: MemberClient, revision: Revisio
     await readHeader(client, { serializable: true, revision: (revision - 1n) as Revision }, options);
     return false;
   } catch (error) {
-    const { cause } = error as Error;
-    if (cause instanceof GrpcStatusError && cause.message.includes("required revision has been compacted")) return true;
+    if (wasRefused(error, "required revision has been compacted")) return true;
     throw error;
   }
 }

@@ -74,7 +74,7 @@ function soleCluster(answered: readonly AnsweredReport[]): ClusterId | undefined
 
 function forced(reports: readonly EndpointReport[], member: string): AnsweredReport {
   const id = findMember(reports, member)?.id;
-  const candidates = reports.filter((report) => report.endpoint === member || (isAnswered(report) && report.status.header.memberId === id));
+  const candidates = reports.filter((report) => isEndpoint(report, member) || (isAnswered(report) && report.status.header.memberId === id));
   const report = candidates.find(isAnswered);
   if (report?.status.isLearner) throw new EtcdsafeError("ETCD_LEARNER_ONLY", `the member ${member} (${report.endpoint}) is a learner`);
   if (report !== undefined) return report;
@@ -142,7 +142,8 @@ function nobody(reports: readonly EndpointReport[], answered: readonly AnsweredR
     return new EtcdsafeError("ETCD_LEARNER_ONLY", `${answered.map(({ endpoint }) => endpoint).join(", ")}: only learners answer${failures(reports)}`);
   }
   const errors = reports.filter(isFailed).map(({ error }) => error);
-  const [first] = errors;
+  // What somebody must see to comes before what may only be down.
+  const first = errors.find(({ code }) => code !== "ETCD_UNREACHABLE") ?? errors[0];
   if (first === undefined) return new EtcdsafeError("CONFIG_INVALID", "there are no endpoints", { hint: "Give --endpoints." });
   if (errors.length === 1) return first;
   return new EtcdsafeError(first.code, `none of ${errors.length} endpoints can be used${failures(reports)}`, { hint: first.hint, cause: first });
@@ -151,6 +152,11 @@ function nobody(reports: readonly EndpointReport[], answered: readonly AnsweredR
 function failures(reports: readonly EndpointReport[]): string {
   const texts = reports.filter(isFailed).map(({ error }) => error.message);
   return texts.length === 0 ? "" : ` (${texts.join("; ")})`;
+}
+
+/** With or without its scheme. */
+function isEndpoint({ endpoint }: EndpointReport, member: string): boolean {
+  return endpoint === member || endpoint.replace(/^https?:\/\//, "") === member;
 }
 
 function isFailed(report: EndpointReport): report is FailedReport {

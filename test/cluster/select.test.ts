@@ -47,7 +47,7 @@ test("selection: no quorum is told, not refused", () => {
 
 test("selection: a forced member is taken by name, id or endpoint, whatever speaks against it", () => {
   const reports = [answered({ id: 1 }), answered({ id: 2 }), answered({ id: 3, applied: 1, quorum: false })];
-  for (const member of ["m3", "3", "0000000000000003", "http://m3:2379"]) {
+  for (const member of ["m3", "3", "0000000000000003", "http://m3:2379", "m3:2379"]) {
     const { order, passedOver } = selectMember(reports, member);
     expect(order.map(({ name }) => name)).toEqual(["m3"]);
     expect(passedOver.map(({ reason }) => reason)).toEqual(["another member was asked for", "another member was asked for"]);

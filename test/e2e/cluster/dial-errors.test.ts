@@ -2,12 +2,14 @@ import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openMember } from "../../../src/cluster/channel.ts";
 import type { ConnectionOptions } from "../../../src/cluster/connection-options.ts";
+import { openSnapshot } from "../../../src/cluster/snapshot-stream.ts";
 import { status } from "../../../src/cluster/status.ts";
 import type { EtcdsafeError } from "../../../src/errors.ts";
 import { type CertificateAuthority, type CertificateFiles, createAuthority } from "../../support/certificates.ts";
 import { type EtcdCluster, startCluster } from "../../support/etcd.ts";
 import { claimPorts, releasePorts } from "../../support/ports.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { clientOf, connectionTo, soon } from "./members.ts";
 
 const directory = await temporaryDirectory("dial-errors");
 let authority: CertificateAuthority;
@@ -44,9 +46,9 @@ afterAll(async () => {
 });
 
 async function ask(endpoint: string, options: Partial<ConnectionOptions> = {}): Promise<string> {
-  await using member = openMember(endpoint, { endpoints: [endpoint], dialTimeoutMs: 2000, commandTimeoutMs: 5000, ...options });
+  await using member = openMember(endpoint, connectionTo([endpoint], options));
   try {
-    return (await status(member, { signal: AbortSignal.timeout(20_000) })).version;
+    return (await status(member, soon())).version;
   } catch (error) {
     return `${(error as EtcdsafeError).code} ${(error as Error).message}`;
   }
@@ -63,6 +65,14 @@ test("connecting: plain, TLS, and TLS with a client certificate", async () => {
   expect(await ask(url("tls"), { insecureSkipVerify: true })).toMatch(/^3\.7\./);
   expect(await ask(url("elsewhere"), { cacertPath: authority.path, serverName: "etcd.example.org" })).toMatch(/^3\.7\./);
   expect(await ask(url("mutual"), { cacertPath: authority.path, certPath: client.cert, keyPath: client.key })).toMatch(/^3\.7\./);
+});
+
+test("connecting: a snapshot arrives whole over TLS", async () => {
+  await using member = clientOf(clusters.mutual.members[0], { cacertPath: authority.path, certPath: client.cert, keyPath: client.key });
+  await using stream = await openSnapshot(member, { ...soon(), stallLimitMs: 5000 });
+  let sizeBytes = 0;
+  for await (const batch of stream) for (const slice of batch) sizeBytes += slice.length;
+  expect(sizeBytes).toBe(stream.totalSizeBytes);
 });
 
 test("connecting: an untrusted, expired or misnamed server certificate is ETCD_TLS_FAILED", async () => {
@@ -105,11 +115,11 @@ test("connecting: nothing listens, nothing answers, no such host, not etcd: ETCD
 
 test("connecting: a paused member is ETCD_UNREACHABLE within the limit, connected or not", async () => {
   const [member] = clusters.plain.members;
-  await using connected = openMember(url("plain"), { endpoints: [], dialTimeoutMs: 300, commandTimeoutMs: 300 });
-  await status(connected, { signal: AbortSignal.timeout(5000) });
+  await using connected = clientOf(member, { dialTimeoutMs: 300, commandTimeoutMs: 300 });
+  await status(connected, soon());
   member?.pause();
   try {
-    await expect(status(connected, { signal: AbortSignal.timeout(5000) })).rejects.toMatchObject({
+    await expect(status(connected, soon())).rejects.toMatchObject({
       code: "ETCD_UNREACHABLE",
       message: expect.stringMatching(/no answer to Maintenance\/Status within 300 ms/),
     });
@@ -117,16 +127,16 @@ test("connecting: a paused member is ETCD_UNREACHABLE within the limit, connecte
   } finally {
     member?.resume();
   }
-  await expect(status(connected, { signal: AbortSignal.timeout(5000) })).resolves.toBeDefined();
+  await expect(status(connected, soon())).resolves.toBeDefined();
 });
 
 test("connecting: a member that was restarted is connected to again", async () => {
   const [member] = clusters.plain.members;
-  await using connected = openMember(url("plain"), { endpoints: [], dialTimeoutMs: 2000, commandTimeoutMs: 5000 });
-  await status(connected, { signal: AbortSignal.timeout(5000) });
+  await using connected = clientOf(member);
+  await status(connected, soon());
   for (const end of ["stop", "kill"] as const) {
     await member?.[end]();
     await member?.start("serving");
-    await expect(status(connected, { signal: AbortSignal.timeout(5000) })).resolves.toBeDefined();
+    await expect(status(connected, soon())).resolves.toBeDefined();
   }
 });
