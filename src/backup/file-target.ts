@@ -26,31 +26,28 @@ export function fileTarget(path: string): SaveTarget {
       if (found?.isDirectory()) throw new EtcdsafeError("FILE_FAILED", `${path} is a directory`, { hint: "Name the file to write." });
     },
     openSpool: (expectedSizeBytes) => openNamedSpool(part, expectedSizeBytes),
-    store: async (_observed, spool, take) => {
-      try {
-        const saved = await receiveAndCheck(spool, take);
-        await rename(part, full);
-        await syncDirectory(dirname(full));
-        return { ...saved, file: path };
-      } catch (error) {
-        await rm(part, { force: true });
-        throw error;
-      }
-    },
-    passOn: async (_observed, take) => {
-      await using spool = await openNamedSpool(part, take.serving.dbSizeBytes);
-      try {
+    store: (_observed, spool, take) => inPlace(() => receiveAndCheck(spool, take)),
+    passOn: (_observed, take) =>
+      inPlace(async () => {
+        await using spool = await openNamedSpool(part, take.serving.dbSizeBytes);
         const saved = await forward(take, (chunks) => spool.append(chunks));
         await spool.flush();
-        await rename(part, full);
-        await syncDirectory(dirname(full));
-        return { ...saved, file: path };
-      } catch (error) {
-        await rm(part, { force: true });
-        throw error;
-      }
-    },
+        return saved;
+      }),
   };
+
+  /** Gives the finished file its name, or removes the unfinished one. */
+  async function inPlace(work: () => Promise<Saved>): Promise<Saved> {
+    try {
+      const saved = await work();
+      await rename(part, full);
+      await syncDirectory(dirname(full));
+      return { ...saved, file: path };
+    } catch (error) {
+      await rm(part, { force: true });
+      throw error;
+    }
+  }
 }
 
 /** Passes the stream on as it comes: who reads standard output sees it before it can be checked, and takes it as good only if the exit code is 0. */
