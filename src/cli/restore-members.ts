@@ -56,17 +56,23 @@ async function fromFlags(config: Config, { signal }: CallOptions): Promise<Resto
     import("../etcd-files/membership/advertised-urls.ts"),
   ]);
   // As etcdutl: its default cluster is the one member that --name names.
-  const cluster = parseInitialCluster(config.origin("initial-cluster").kind === "default" ? `${name}=http://localhost:2380` : config.get("initial-cluster"));
+  const cluster = parseInitialCluster(config.get("initial-cluster") ?? `${name}=http://localhost:2380`);
   const advertised = parseAdvertisedPeerUrls(config.get("initial-advertise-peer-urls"));
   const member = memberNamed(planCluster(cluster, config.get("initial-cluster-token") ?? ""), name);
-  const { lookup } = await import("node:dns/promises");
-  await checkAdvertisedPeerUrls(member, advertised, async (host) => (await lookup(host)).address, {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_LIMIT_MS)]),
-  });
+  await checkAdvertisedPeerUrls(member, advertised, resolveHost, { signal: AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_LIMIT_MS)]) });
   const walDir = config.get("wal-dir");
   return {
     cluster,
     targets: [{ name, dataDir: config.get("data-dir") ?? `${name}.etcd`, ...(walDir === undefined ? {} : { walDir }) }],
     token: config.get("initial-cluster-token"),
   };
+}
+
+/** A look-up cannot be taken back, only waited for no longer. */
+async function resolveHost(host: string, { signal }: CallOptions): Promise<string> {
+  const { lookup } = await import("node:dns/promises");
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    lookup(host).then(({ address }) => resolve(address), reject);
+  });
 }

@@ -2,6 +2,8 @@
 // security there is a fault here. etcdctl speaks plain text to an http:// endpoint whatever certificates are given, and takes passwords as arguments.
 import { readFile } from "node:fs/promises";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
+import { parseEndpoint } from "../cluster/endpoint.ts";
+import { EtcdsafeError } from "../errors.ts";
 import type { Config, Environment } from "./config.ts";
 import type { OptionName } from "./options.ts";
 import { type Fault, type Origin, originText, rankOf } from "./origin.ts";
@@ -43,16 +45,21 @@ function readEndpoints(config: Config, faults: Fault[]): string[] {
   const origin = config.origin("endpoints");
   const demand = tlsDemand(config);
   const fallback = demand === undefined && !config.get("insecure-skip-tls-verify") ? "http" : "https";
-  return (config.get("endpoints") ?? []).map((endpoint) => {
-    const parts = /^(?:([a-z]+):\/\/)?([^/@]+:\d{1,5})\/?$/i.exec(endpoint);
-    const scheme = parts?.[1]?.toLowerCase() ?? fallback;
-    if (/@/.test(endpoint))
-      faults.push({ origin, key: "endpoints", text: "an endpoint holds a user or a password, which it must not: give --user and --password-file" });
-    else if (parts === null || (scheme !== "http" && scheme !== "https"))
-      faults.push({ origin, key: "endpoints", text: `${JSON.stringify(endpoint)} is not http://host:port, https://host:port or host:port` });
-    else if (scheme === "http" && demand !== undefined)
-      faults.push({ origin, key: "endpoints", text: `${endpoint} would be spoken to in plain text although ${demand} asks for TLS: write https://` });
-    return `${scheme}://${parts?.[2] ?? ""}`;
+  return config.get("endpoints").map((endpoint) => {
+    const refuse = (text: string) => faults.push({ origin, key: "endpoints", text });
+    if (endpoint.includes("@")) refuse("an endpoint holds a user or a password, which it must not: give --user and --password-file");
+    else {
+      try {
+        parseEndpoint(endpoint, {});
+      } catch (error) {
+        if (!(error instanceof EtcdsafeError)) throw error;
+        refuse(error.message);
+      }
+    }
+    if (!endpoint.includes("://")) return `${fallback}://${endpoint}`;
+    if (/^http:/i.test(endpoint) && demand !== undefined)
+      refuse(`${endpoint} would be spoken to in plain text although ${demand} asks for TLS: write https://`);
+    return endpoint;
   });
 }
 

@@ -42,7 +42,7 @@ export const OPTIONS = {
     kind: "boolean",
     default: "false",
     group: "Repository",
-    commands: ["list", "show"],
+    commands: ["list", "show", "verify"],
     description: "Look at every cluster of the repository.",
   },
 
@@ -154,9 +154,9 @@ export const OPTIONS = {
     kind: "path",
     placeholder: "DIR",
     group: "What to do",
-    commands: ["save"],
+    commands: ["save", "verify"],
     defaultText: "the system's temporary directory",
-    description: "Where the local copy goes; best not on etcd's own disk.",
+    description: "Where the local copy goes of a snapshot that is to be looked into; best not on etcd's own disk.",
   },
   "stall-limit": {
     kind: "duration",
@@ -212,7 +212,7 @@ export const OPTIONS = {
   "initial-cluster": {
     kind: "string",
     placeholder: "NAME=URL,…",
-    default: "default=http://localhost:2380",
+    defaultText: "<name>=http://localhost:2380",
     group: "Members",
     commands: ["restore"],
     description: "All members of the new cluster and their peer URLs; a name repeats for each further URL.",
@@ -286,15 +286,6 @@ export const OPTIONS = {
     group: "What to do",
     commands: ["restore"],
     description: "Take a file that has no SHA-256 at its end, such as a copy of member/snap/db. Its structure is checked all the same.",
-  },
-  "target-version": {
-    kind: "enum",
-    choices: ["3.4", "3.5", "3.6", "3.7"],
-    placeholder: "VERSION",
-    group: "What to do",
-    commands: ["restore"],
-    defaultText: "the source's own",
-    description: "The etcd that will start from the result.",
   },
   "to-snapshot": {
     kind: "path",

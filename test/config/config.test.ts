@@ -23,7 +23,7 @@ function samples(name: OptionName): { text: string; value: unknown }[] {
 async function read(flags: Partial<Record<OptionName, readonly string[]>>, environment: Environment) {
   const { config, faults } = await readConfig({
     command: "config validate",
-    flags: new Map(Object.entries(flags)) as ReadonlyMap<OptionName, string[]>,
+    flags: new Map(Object.entries(flags)) as unknown as ReadonlyMap<OptionName, string[]>,
     environment,
   });
   return { config, faults: faults.map(faultText) };

@@ -56,7 +56,7 @@ test("connection: etcdctl's variables mean what they mean to etcdctl", async () 
   );
   expect(faults).toEqual([]);
   expect(options).toEqual({
-    endpoints: ["https://a:2379", "https://b:2379"],
+    endpoints: ["https://a:2379", "https://b:2379/"],
     cacertPath: file("ca"),
     certPath: file("ca"),
     keyPath: file("key"),
@@ -105,9 +105,9 @@ test.each<[Partial<Record<OptionName, string>>, Environment, string]>([
     "--endpoints: http://h:1 would be spoken to in plain text although --insecure-transport asks for TLS: write https://",
   ],
   [{ endpoints: "http://u:hidden@h:1" }, {}, "--endpoints: an endpoint holds a user or a password, which it must not: give --user and --password-file"],
-  [{ endpoints: "ftp://h:1" }, {}, '--endpoints: "ftp://h:1" is not http://host:port, https://host:port or host:port'],
-  [{ endpoints: "h" }, {}, '--endpoints: "h" is not http://host:port, https://host:port or host:port'],
-  [{ endpoints: "http://h:1/path" }, {}, '--endpoints: "http://h:1/path" is not http://host:port, https://host:port or host:port'],
+  [{ endpoints: "ftp://h:1" }, {}, "--endpoints: the endpoint ftp://h:1 cannot be used: its scheme is ftp"],
+  [{ endpoints: "h" }, {}, "--endpoints: the endpoint h cannot be used: it has no port"],
+  [{ endpoints: "http://h:1/path" }, {}, "--endpoints: the endpoint http://h:1/path cannot be used: it has a path"],
   [{ cert: "ca" }, {}, "--cert: is of no use without --key"],
   [{ key: "key" }, {}, "--key: is of no use without --cert"],
   [{ cacert: "absent" }, {}, "--cacert: absent cannot be read: there is no such file"],

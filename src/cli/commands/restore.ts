@@ -9,12 +9,17 @@ import { author, openForReading, openNamedStorage } from "../repository.ts";
 import { restoreMembers } from "../restore-members.ts";
 import { planText, restoredText, snapshotText } from "../restore-text.ts";
 
+/** Revisions are int64: half of that is left for the future. */
+const BUMP_MAX = 2n ** 62n;
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output, runtime } = invocation;
   const bump = config.get("bump-revision");
   const bumpRevisionBy = bump === "none" ? undefined : BigInt(bump);
+  if (bumpRevisionBy !== undefined && bumpRevisionBy > BUMP_MAX) {
+    throw new EtcdsafeError("USAGE", `--bump-revision ${bump} leaves no room for revisions to come`, { hint: "1000000000 is customary." });
+  }
   if (config.get("mark-compacted") && bumpRevisionBy === undefined) {
     throw new EtcdsafeError("USAGE", "--mark-compacted goes with --bump-revision, as in etcdutl", { hint: "Add --bump-revision 1000000000." });
   }

@@ -1,82 +1,81 @@
 // `etcdsafe save`
-import { once } from "node:events";
-import type { Saved, SaveResult, SaveTarget } from "../../backup/save-target.ts";
+import { fileTarget, streamTarget } from "../../backup/file-target.ts";
+import { RepositoryTarget } from "../../backup/repository-target.ts";
+import { DEFAULT_SPOOL_DIRECTORY, save } from "../../backup/save.ts";
+import type { Saved, SaveTarget } from "../../backup/save-target.ts";
 import { throwFaults } from "../../config/config-error.ts";
 import { readConnection } from "../../config/connection.ts";
+import { formatDuration } from "../../config/duration.ts";
+import { originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { Invocation } from "../command.ts";
-import { formatSize } from "../format.ts";
+import { refuseTogether } from "../conflicts.ts";
+import { withDeadline } from "../deadline.ts";
+import { formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
 import { author, openNamedStorage } from "../repository.ts";
+import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
-  const { config, environment, runtime } = invocation;
+  const { config, environment, output, runtime } = invocation;
+  refuseTogether(config, "output", ["repository", "cluster", "check-members-every"], "a plain snapshot goes to no repository");
+  refuseTogether(config, "no-spool", ["spool-dir"], "there is no local copy to put there");
   const { options: connection, faults } = await readConnection(config, environment);
   throwFaults(faults);
-  const toStdout = config.get("output") === "-";
-  const target = await targetOf(invocation);
-  const { save, DEFAULT_SPOOL_DIRECTORY } = await import("../../backup/save.ts");
-  const spoolDirectory = config.get("no-spool") || toStdout ? undefined : (config.get("spool-dir") ?? DEFAULT_SPOOL_DIRECTORY);
-  const deadlineMs = config.get("deadline");
-  const deadline = new AbortController();
-  const timer =
-    deadlineMs === undefined
-      ? undefined
-      : setTimeout(() => deadline.abort(new EtcdsafeError("DEADLINE_EXCEEDED", `the save took longer than ${deadlineMs} ms`)), deadlineMs);
-  const signal = AbortSignal.any([invocation.signal, deadline.signal]);
-  try {
-    const request = {
-      connection,
-      member: config.get("member"),
-      checkMembers: config.get("check-members"),
-      stallLimitMs: config.get("stall-limit"),
-      spoolDirectory,
-      target,
-    };
-    const result = await save(request, { signal, runtime });
-    for (const message of result.saved.warnings) runtime.log({ level: "warn", message });
-    print(invocation, result, toStdout);
-    return 0;
-  } finally {
-    clearTimeout(timer);
-  }
+  const startedMs = runtime.monotonicMs();
+  const limitMs = config.get("deadline");
+  const exceeded = limitMs === undefined ? "" : `the save took longer than ${formatDuration(limitMs)} (${originText(config.origin("deadline"))})`;
+  const { saved, suspects } = await withDeadline(limitMs, invocation.signal, exceeded, async (signal) =>
+    save(
+      {
+        connection,
+        member: config.get("member"),
+        checkMembers: config.get("check-members"),
+        stallLimitMs: config.get("stall-limit"),
+        spoolDirectory: config.get("no-spool") || config.get("output") === "-" ? undefined : (config.get("spool-dir") ?? DEFAULT_SPOOL_DIRECTORY),
+        target: await targetOf({ ...invocation, signal }),
+      },
+      { runtime, signal },
+    ),
+  );
+  for (const message of saved.warnings) runtime.log({ level: "warn", message });
+  const text = () => savedText(saved, suspects, runtime.monotonicMs() - startedMs);
+  // Standard output holds the snapshot itself then.
+  if (config.get("output") === "-") runtime.log({ level: "info", message: text().trimEnd() });
+  else output.print({ ...documentOf(saved), suspects: suspects.map(documentOf) }, text);
+  return 0;
 }
 
 async function targetOf(invocation: Invocation): Promise<SaveTarget> {
-  const { config } = invocation;
-  const output = config.get("output");
-  if (output !== undefined) {
-    if (config.origin("repository").kind === "flag")
-      throw new EtcdsafeError("USAGE", "--output and --repository exclude each other", { hint: "Give one of the two." });
-    const { fileTarget, streamTarget } = await import("../../backup/file-target.ts");
-    return output === "-" ? streamTarget(writeStdout) : fileTarget(output);
+  const { config, output, signal } = invocation;
+  const path = config.get("output");
+  if (path === undefined) {
+    const compareEveryMs = config.get("check-members-every");
+    return new RepositoryTarget({ storage: await openNamedStorage(invocation), author: await author(), cluster: config.get("cluster"), compareEveryMs });
   }
-  const storage = await openNamedStorage(invocation);
-  const { RepositoryTarget } = await import("../../backup/repository-target.ts");
-  return new RepositoryTarget({ storage, author: await author(), cluster: config.get("cluster"), compareEveryMs: config.get("check-members-every") });
+  if (path !== "-") return fileTarget(path);
+  if (output.format === "json") throw new EtcdsafeError("USAGE", "--output - and -o json: standard output cannot hold both the snapshot and a document");
+  if (process.stdout.isTTY) throw new EtcdsafeError("USAGE", "--output -: standard output is a terminal", { hint: "Redirect it, or name a file." });
+  return streamTarget(writeOutTo(process.stdout, { signal, stallLimitMs: config.get("stall-limit") }));
 }
 
-async function writeStdout(chunks: readonly Uint8Array[]): Promise<void> {
-  for (const chunk of chunks) if (!process.stdout.write(chunk)) await once(process.stdout, "drain");
+function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): string {
+  const { manifest, file, state, stateWhy, revision, rawSizeBytes, databaseSha256 } = saved;
+  const began = manifest?.timelineBegan ?? null;
+  return facts([
+    ["saved", manifest?.id ?? file ?? "to standard output"],
+    ["state", `${state}: ${stateWhy}`],
+    ["revision", revision],
+    ["keys", manifest?.counts?.keys],
+    ["size", formatSize(rawSizeBytes)],
+    ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
+    ["SHA-256", manifest === null ? databaseSha256 : null],
+    ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
+    ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? "a snapshot"}: ${suspect.stateWhy}`] as const),
+    ["took", formatSpan(spanMs)],
+  ]);
 }
 
-function print({ output, runtime }: Invocation, { saved, suspects }: SaveResult, toStdout: boolean): void {
-  const text = () =>
-    facts([
-      ["saved", saved.manifest?.id ?? saved.file ?? "to standard output"],
-      ["state", `${saved.state}: ${saved.stateWhy}`],
-      ["revision", saved.revision],
-      ["keys", saved.manifest?.counts?.keys],
-      ["size", formatSize(saved.rawSizeBytes)],
-      ["stored", saved.manifest === null ? undefined : formatSize(saved.manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
-      ["timeline", saved.manifest?.timelineBegan == null ? undefined : `${saved.manifest.timeline}, begun here: ${saved.manifest.timelineBegan.detail}`],
-      ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? "a snapshot"}: ${suspect.stateWhy}`] as const),
-    ]);
-  // Standard output holds the snapshot itself then.
-  if (toStdout) runtime.log({ level: "info", message: `sent ${formatSize(saved.rawSizeBytes)}, SHA-256 ${saved.databaseSha256} of the database` });
-  else output.print({ ...documentOf(saved), suspects: suspects.map(documentOf) }, text);
-}
-
-function documentOf({ manifest, file, ...facts }: Saved) {
-  return manifest === null ? { manifest, file, ...facts } : { manifest, file };
+function documentOf({ manifest, file, ...known }: Saved) {
+  return manifest === null ? { manifest, file, ...known } : { manifest, file };
 }

@@ -1,0 +1,60 @@
+// A backup in a few fields: one row of `list`.
+import type { CatalogueEntry } from "../repository/catalogue.ts";
+import type { VerificationLevel } from "../repository/sidecars.ts";
+
+export interface BackupSummary {
+  readonly cluster: string;
+  readonly id: string;
+  readonly state: string;
+  readonly createdAt: string | null;
+  readonly timeline: string | null;
+  readonly revision: string | null;
+  readonly keys: number | null;
+  readonly etcdVersion: string | null;
+  readonly rawSizeBytes: number | null;
+  readonly storedSizeBytes: number | null;
+  /** The deepest level that reading the stored bytes back last passed. */
+  readonly verified: { readonly level: VerificationLevel; readonly finishedAt: string } | null;
+  /** Why it is damaged, or cannot be read. */
+  readonly faults: readonly string[];
+}
+
+const DEEPEST_FIRST: readonly VerificationLevel[] = ["points", "structure", "hash", "stored-bytes"];
+
+export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary {
+  if (entry.manifest === null) {
+    const unknown = {
+      createdAt: null,
+      timeline: null,
+      revision: null,
+      keys: null,
+      etcdVersion: null,
+      rawSizeBytes: null,
+      storedSizeBytes: null,
+      verified: null,
+    };
+    return { cluster, id: entry.id, state: "unreadable", ...unknown, faults: [entry.error.message] };
+  }
+  const { manifest, verifications } = entry;
+  const passed = DEEPEST_FIRST.map((level) => verifications[level]).find((verification) => verification?.outcome === "passed");
+  return {
+    cluster,
+    id: entry.id,
+    state: entry.state,
+    createdAt: manifest.createdAt,
+    timeline: manifest.timeline,
+    revision: manifest.revision,
+    keys: manifest.counts?.keys ?? null,
+    etcdVersion: manifest.servingMember?.etcdVersion ?? null,
+    rawSizeBytes: manifest.objects.reduce((sum, { rawSizeBytes }) => sum + rawSizeBytes, 0),
+    storedSizeBytes: entry.storedSizeBytes,
+    verified: passed === undefined ? null : { level: passed.level, finishedAt: passed.finishedAt },
+    faults: entry.damage,
+  };
+}
+
+/** `structure, 2026-11-21 09:30` */
+export function verifiedText({ verified, faults }: BackupSummary): string {
+  if (faults.length > 0) return faults.join("; ");
+  return verified === null ? "no" : `${verified.level}, ${verified.finishedAt.slice(0, 16).replace("T", " ")}`;
+}

@@ -1,0 +1,195 @@
+// Every command: what help and docs/cli.md say about it, and where its code is. A command is loaded when it runs, so that `--help` loads none.
+import type { CommandName } from "../config/option.ts";
+import type { CommandInfo } from "./command.ts";
+
+const BACKUP = "A backup is named by its id, a unique beginning of it, `latest` or `oldest`; a file by its path.";
+
+const MEMBERS_FILE = `A members file, for \`--members\`; relative directories start from where it is:
+
+\`\`\`yaml
+token: prod-2026-11-21 # may be left out where one run writes all members
+members:
+  - name: m1
+    peerUrls: [https://10.0.0.1:2380]
+    dataDir: /var/lib/etcd
+  - name: m2
+    peerUrls: [https://10.0.0.2:2380]
+    dataDir: /var/lib/etcd
+    walDir: /wal/etcd
+\`\`\``;
+
+export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
+  save: {
+    summary: "save a snapshot of a live etcd, check it, and store it",
+    description:
+      "Streams a snapshot from one member to a local copy at the speed of the network, checks its hash, structure and rows, compares it with the other members, and stores it. It becomes a backup when its manifest is written, last of all.",
+    examples: [
+      { line: "etcdsafe save --endpoints https://10.0.0.1:2379,https://10.0.0.2:2379 --cacert ca.pem --repository /backup", does: "into a repository" },
+      { line: "etcdsafe save --output snapshot.db", does: "to a plain file, as etcdctl writes it" },
+    ],
+    json: {
+      manifest: "docs/repository-format.md, “Manifest”; null with `--output`",
+      file: "with `--output`: the file",
+      "state, stateWhy, members, revision, rawSizeBytes, databaseSha256, warnings": "with `--output`: what a manifest would have said",
+      "suspects[]": "the same of snapshots taken before it, of members that stood alone with their data",
+    },
+    load: () => import("./commands/save.ts"),
+  },
+  list: {
+    summary: "list the backups of a repository",
+    examples: [{ line: "etcdsafe list --repository /backup", does: "newest first" }],
+    json: {
+      "backups[]": "newest first, cluster by cluster",
+      "backups[].cluster, .id": "which one",
+      "backups[].state": "`proven`, `unconfirmed`, `suspect`, `partial`, `damaged` or `unreadable`",
+      "backups[].createdAt, .timeline, .revision, .keys, .etcdVersion": "from its manifest; null where unknown",
+      "backups[].rawSizeBytes, .storedSizeBytes": "sizes of all its objects, unpacked and as stored",
+      "backups[].verified": "`level` and `finishedAt` of the deepest verification passed, or null",
+      "backups[].faults[]": "why it is damaged or unreadable",
+    },
+    load: () => import("./commands/list.ts"),
+  },
+  show: {
+    summary: "show all that is known about a backup",
+    description: BACKUP,
+    operands: [{ name: "backup", required: true, description: "which backup" }],
+    examples: [{ line: "etcdsafe show latest --repository /backup", does: "the newest one fit for a restore" }],
+    json: {
+      state: "its state as of now",
+      "damage[]": "why it is damaged",
+      manifest: "docs/repository-format.md, “Manifest”",
+      "verifications[]": "the newest result of each level, docs/repository-format.md, “Verifications”",
+    },
+    load: () => import("./commands/show.ts"),
+  },
+  verify: {
+    summary: "prove that a backup or snapshot file is good",
+    description: `Reads the bytes back and prints every finding with its offset; exit code 6 if there is an error among them. ${BACKUP}`,
+    operands: [{ name: "backup|file|-", required: false, description: "what to verify; - reads standard input (default: latest)" }],
+    examples: [
+      { line: "etcdsafe verify latest --repository /backup", does: "one backup" },
+      { line: "etcdsafe verify --all --repository /backup", does: "all of a cluster" },
+      { line: "etcdsafe verify snapshot.db", does: "a file that any tool saved" },
+    ],
+    json: {
+      "verified[]": "one object for each backup or file",
+      "verified[].cluster, .backup": "which backup, or",
+      "verified[].file": "which file",
+      "verified[].level": "how deep it was looked at",
+      "verified[].outcome": "`passed`, `failed`, or `not-verified` where it could not be read; then only `failure` follows",
+      "verified[].startedAt, .finishedAt, .readSizeBytes": "when, and how much was read",
+      "verified[].hashKv": "`revision`, `compactRevision`, `hash`; null above the level structure",
+      "verified[].failure": "`code`, `message`, `hint` of what came first; null where it passed",
+      "verified[].findings[]": "`severity` (`warning` or `error`), `object`, `offset` in bytes, `text`",
+      "verified[].findingsTotal": "all of them, listed or not",
+    },
+    load: () => import("./commands/verify.ts"),
+  },
+  inspect: {
+    summary: "tell what a file or directory is, and its facts",
+    description: "Knows snapshots, databases, WAL segments, raft snapshots, data directories and what is often mistaken for them. Reads only.",
+    operands: [{ name: "file|directory", required: true, description: "what to look at" }],
+    examples: [{ line: "etcdsafe inspect snapshot.db", does: "a snapshot" }],
+    json: {
+      "path, sizeBytes": "what was looked at",
+      kind: "`snapshot`, `database`, `truncated-snapshot`, `wal-file`, `wal-directory`, `raft-snapshot`, `data-directory`, `repository`, `packed`, `empty`, `directory` or `other`",
+      "what, hint": "the same in words, and what to do about it",
+      inUse: "whether an etcd has it open: `locked`, `processId`",
+      snapshot: "facts of a database: hash, revision, compaction, HashKV, counts, members, versions, `findings`",
+      wal: "facts of a log: `segments`, `memberId`, `clusterId`, `hardState`, `entries`, `snapshot`, `fault`",
+      raftSnapshot: "facts of a .snap file: `index`, `term`, `confState`, `members`, `fault`",
+      dataDirectory: "whose it is, its raft snapshots, leftovers, and what does not fit together",
+      repository: "`id`, `createdAt`, `clusters`",
+    },
+    load: () => import("./commands/inspect.ts"),
+  },
+  restore: {
+    summary: "write the data directories of a new cluster",
+    description: `Computes the members' files from a backup or any snapshot file, checks them, and renames them into place. Nothing that exists is overwritten. ${BACKUP}`,
+    operands: [{ name: "backup|file", required: false, description: "what to restore (default: latest)" }],
+    examples: [
+      { line: "etcdsafe restore snapshot.db --data-dir /var/lib/etcd", does: "a cluster of one member" },
+      { line: "etcdsafe restore latest --repository /backup --members members.yaml --all-members --plan", does: "what would be written" },
+      { line: "etcdsafe restore latest --repository /backup --to-snapshot snapshot.db", does: "a plain snapshot for other tools" },
+    ],
+    example: MEMBERS_FILE,
+    json: {
+      plan: "what was, or with `--plan` would be, done",
+      "plan.source": "what is restored: `kind`, `location`, and facts from the backup or file",
+      "plan.token, plan.clusterId": "of the new cluster",
+      "plan.members[]": "`name`, `id`, `peerUrls`; `dataDir` and `walDir`, null for a member that another run writes",
+      "plan.revision": "`before`, `after`, `bumpedBy` (null: not at all), `markCompacted`",
+      "plan.walDialect": "whose encoding of the WAL is written",
+      "plan.bytes": "`databasePerMember`, `walPerMember`, `total`",
+      "plan.warnings[]": "what to know before starting the cluster",
+      hashKv: "without `--plan`: what every member must answer",
+      "leftovers[]": "without `--plan`: what an interrupted restore left beside the target",
+      file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `source`, `file` and `revision`",
+    },
+    load: () => import("./commands/restore.ts"),
+  },
+  "repo init": {
+    summary: "create an empty repository",
+    description: "The first save does this by itself.",
+    examples: [{ line: "etcdsafe repo init --repository /backup", does: "at a path" }],
+    json: {
+      created: "false where there was one already",
+      location: "where it is",
+      repository: "docs/repository-format.md, “Repository file”",
+    },
+    load: () => import("./commands/repo-init.ts"),
+  },
+  "repo adopt": {
+    summary: "let another etcd cluster write under a cluster's name",
+    description:
+      "For a cluster that really is the successor of the one the name is bound to, and was not restored by etcdsafe. The next save starts a new timeline.",
+    examples: [{ line: "etcdsafe repo adopt --repository /backup --cluster prod --endpoints https://10.0.0.1:2379", does: "the cluster that answers there" }],
+    json: { cluster: "docs/repository-format.md, “Cluster file”" },
+    load: () => import("./commands/repo-adopt.ts"),
+  },
+  "config show": {
+    summary: "show every option's value and where it comes from",
+    description: "Takes every option of every command. Secrets are not shown.",
+    examples: [{ line: "etcdsafe config show --config etcdsafe.yaml", does: "of a file and this environment" }],
+    json: {
+      "options[].name": "the option",
+      "options[].value": "as it would be written, secrets redacted; null where it has none",
+      "options[].origin": "`flag`, `environment`, `etcdctl`, `file` or `default`",
+      "options[].from": "the flag, variable, or path and line",
+      "faults[]": "what is wrong; not empty means exit code 2",
+    },
+    load: () => import("./commands/config-show.ts"),
+  },
+  "config validate": {
+    summary: "find all faults of the configuration",
+    description: "Takes every option of every command. Looks into the files that the configuration names, and connects to nothing.",
+    examples: [{ line: "etcdsafe config validate --config etcdsafe.yaml", does: "a file and this environment" }],
+    json: { valid: "true; faults are an error, CONFIG_INVALID or USAGE" },
+    load: () => import("./commands/config-validate.ts"),
+  },
+  version: {
+    summary: "print the version",
+    examples: [{ line: "etcdsafe version -o json", does: "with Node's" }],
+    json: { etcdsafe: "its version", node: "that of Node" },
+    load: () => import("./commands/version.ts"),
+  },
+};
+
+/** Commands that have others below them. */
+export const GROUPS: Readonly<Record<string, string>> = { repo: "set up a repository", config: "look at the configuration" };
+
+/** What other tools call these. */
+export const SYNONYMS: Readonly<Record<string, CommandName>> = {
+  backup: "save",
+  snapshot: "save",
+  create: "save",
+  ls: "list",
+  snapshots: "list",
+  info: "show",
+  describe: "show",
+  check: "verify",
+  validate: "verify",
+  status: "inspect",
+  recover: "restore",
+  init: "repo init",
+};

@@ -1,0 +1,41 @@
+// What a command is given and gives back. One file per verb in commands/: parse nothing, compute nothing, call the use case, print.
+import type { Config, Environment } from "../config/config.ts";
+import type { CommandName } from "../config/option.ts";
+import type { Fault } from "../config/origin.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { Output } from "./output.ts";
+
+export interface Invocation extends CallOptions {
+  readonly command: CommandName;
+  /** Arguments that are no options. */
+  readonly operands: readonly string[];
+  readonly config: Config;
+  /** Only `config show` and `config validate` are run where there are any. */
+  readonly faults: readonly Fault[];
+  readonly environment: Environment;
+  readonly output: Output;
+  readonly runtime: Runtime;
+}
+
+/** Resolves to the exit code. */
+export type RunCommand = (invocation: Invocation) => Promise<number>;
+
+/** A verb, as help and docs/cli.md show it. */
+export interface CommandInfo {
+  readonly summary: string;
+  /** More than the summary says, where there is more to say. */
+  readonly description?: string;
+  readonly operands?: readonly Operand[];
+  readonly examples: readonly { readonly line: string; readonly does: string }[];
+  /** More of what docs/cli.md shows, in Markdown. */
+  readonly example?: string;
+  /** What `-o json` prints: the fields of its document, and what they mean. */
+  readonly json: Readonly<Record<string, string>>;
+  load(): Promise<{ readonly run: RunCommand }>;
+}
+
+export interface Operand {
+  readonly name: string;
+  readonly required: boolean;
+  readonly description: string;
+}

@@ -1,0 +1,33 @@
+// `etcdsafe list`
+import { type CatalogueEntry, listBackups, listClusters } from "../../repository/catalogue.ts";
+import { summaryOf, verifiedText } from "../backup-summary.ts";
+import type { Invocation } from "../command.ts";
+import { formatSize, formatSpan } from "../format.ts";
+import { type Column, table } from "../output.ts";
+import { openForReading } from "../repository.ts";
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { config, output, runtime } = invocation;
+  const repository = await openForReading(invocation);
+  const clusters = config.get("all-clusters") ? await listClusters(repository, invocation) : [config.get("cluster")];
+  const backups: { cluster: string; entry: CatalogueEntry }[] = [];
+  for (const cluster of clusters) for (const entry of await listBackups(repository, cluster, invocation)) backups.push({ cluster, entry });
+  const summaries = backups.map(({ cluster, entry }) => summaryOf(cluster, entry));
+  type Row = (typeof summaries)[number];
+  const nowMs = runtime.now().getTime();
+  const columns: Column<Row>[] = [
+    ...(config.get("all-clusters") ? [{ title: "cluster", of: ({ cluster }: Row) => cluster }] : []),
+    { title: "id", of: ({ id }) => id },
+    { title: "state", of: ({ state }) => state },
+    { title: "age", align: "right", of: ({ createdAt }) => (createdAt === null ? "" : formatSpan(Math.max(0, nowMs - Date.parse(createdAt)))) },
+    { title: "revision", align: "right", of: ({ revision }) => revision ?? "" },
+    { title: "keys", align: "right", of: ({ keys }) => (keys === null ? "" : String(keys)) },
+    { title: "size", align: "right", of: ({ rawSizeBytes }) => (rawSizeBytes === null ? "" : formatSize(rawSizeBytes)) },
+    { title: "stored", align: "right", of: ({ storedSizeBytes }) => (storedSizeBytes === null ? "" : formatSize(storedSizeBytes)) },
+    { title: "verified", of: verifiedText },
+  ];
+  output.print({ backups: summaries }, () =>
+    summaries.length === 0 ? `There are no backups of ${clusters.join(", ")} in ${repository.storage.location}.\n` : table(summaries, columns),
+  );
+  return 0;
+}

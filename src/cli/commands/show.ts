@@ -1,0 +1,100 @@
+// `etcdsafe show BACKUP`
+import { EtcdsafeError } from "../../errors.ts";
+import { type BackupEntry, listClusters } from "../../repository/catalogue.ts";
+import type { Manifest } from "../../repository/manifest.ts";
+import type { Repository } from "../../repository/repository.ts";
+import { resolveBackup } from "../../repository/resolve.ts";
+import type { Invocation } from "../command.ts";
+import { formatSize } from "../format.ts";
+import { facts, table } from "../output.ts";
+import { openForReading } from "../repository.ts";
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { config, output } = invocation;
+  const repository = await openForReading(invocation);
+  const reference = invocation.operands[0]!;
+  const entry = config.get("all-clusters")
+    ? await findInAnyCluster(repository, reference, invocation)
+    : await resolveBackup(repository, config.get("cluster"), reference, invocation);
+  const { manifest, state, damage, verifications } = entry;
+  output.print({ state, damage, manifest, verifications: Object.values(verifications) }, () => entryText(entry, repository.storage.location));
+  return 0;
+}
+
+/** Throws BACKUP_NOT_FOUND, and BACKUP_AMBIGUOUS where several clusters have one. */
+async function findInAnyCluster(repository: Repository, reference: string, invocation: Invocation): Promise<BackupEntry> {
+  const found: { cluster: string; entry: BackupEntry }[] = [];
+  for (const cluster of await listClusters(repository, invocation)) {
+    try {
+      found.push({ cluster, entry: await resolveBackup(repository, cluster, reference, invocation) });
+    } catch (error) {
+      if (!(error instanceof EtcdsafeError) || error.code !== "BACKUP_NOT_FOUND") throw error;
+    }
+  }
+  if (found[0] === undefined) throw new EtcdsafeError("BACKUP_NOT_FOUND", `no cluster of ${repository.storage.location} has a backup "${reference}"`);
+  if (found.length === 1) return found[0].entry;
+  throw new EtcdsafeError("BACKUP_AMBIGUOUS", `"${reference}" may mean a backup of ${found.map(({ cluster }) => cluster).join(", ")}`, {
+    hint: "Say of which one with --cluster.",
+  });
+}
+
+function entryText({ manifest, state, damage, verifications, storedSizeBytes }: BackupEntry, location: string): string {
+  const { counts, servingMember, hashKv, snapshot } = manifest;
+  const parts = [
+    facts([
+      ["backup", manifest.id],
+      ["repository", location],
+      ["cluster", `${manifest.cluster}${manifest.clusterId === null ? "" : ` (id ${manifest.clusterId})`}`],
+      ["state", state],
+      ["why", damage.length > 0 ? damage.join("; ") : manifest.stateWhy],
+      ["created", manifest.createdAt],
+      ["published", manifest.publishedAt],
+      [
+        "from member",
+        servingMember === null ? null : `${servingMember.name} (${servingMember.id}) at ${servingMember.endpoint}, etcd ${servingMember.etcdVersion}`,
+      ],
+      ["without quorum", manifest.quorumSeen === false ? "yes" : null],
+      ["timeline", `${manifest.timeline}${manifest.timelineBegan === null ? "" : `, begun by this backup: ${manifest.timelineBegan.detail}`}`],
+      ["revision", manifest.revision],
+      ["compacted up to", manifest.compactRevision === "-1" ? "nothing yet" : manifest.compactRevision],
+      ["HashKV", hashKv === null ? null : `${hashKv.hash} at revision ${hashKv.revision}`],
+      ["keys", counts?.keys],
+      ["revisions kept", counts?.revisions],
+      ["leases", counts?.leases],
+      ["users", counts?.users],
+      ["alarms", manifest.alarms?.map(({ alarm, memberId }) => `${alarm} of ${memberId}`).join(", ")],
+      ["authentication", manifest.authEnabled === null ? null : manifest.authEnabled ? "on" : "off"],
+      ["size", `${formatSize(snapshot.dataSizeBytes)}, stored as ${formatSize(storedSizeBytes)}`],
+      ["SHA-256", snapshot.dataSha256],
+      ["checked", manifest.checked.join(", ")],
+      ...manifest.warnings.map((warning) => ["warning", warning] as const),
+      ...Object.entries(manifest.tags).map(([name, value]) => [`tag ${name}`, value] as const),
+    ]),
+    membersText(manifest),
+    verificationsText(verifications),
+  ];
+  return parts.filter((part) => part !== "").join("\n");
+}
+
+function membersText({ comparison }: Manifest): string {
+  if (comparison.members.length === 0) return `Members were not compared${comparison.why === null ? "" : `: ${comparison.why}`}.\n`;
+  return table(comparison.members, [
+    { title: "member", of: ({ name, id }) => `${name} (${id})` },
+    { title: "role", of: ({ serving }) => (serving ? "served the snapshot" : "") },
+    { title: "HashKV", of: ({ outcome, why }) => (why === null ? outcome : `${outcome}: ${why}`) },
+  ]);
+}
+
+function verificationsText(verifications: BackupEntry["verifications"]): string {
+  const results = Object.values(verifications);
+  if (results.length === 0) return "Never verified since it was stored.\n";
+  return table(results, [
+    { title: "verified", of: ({ finishedAt }) => finishedAt },
+    { title: "level", of: ({ level }) => level },
+    {
+      title: "outcome",
+      of: ({ outcome, failure, findingsTotal }) =>
+        `${outcome}${failure === null ? "" : `: ${failure.message}`}${findingsTotal === 0 ? "" : `, ${findingsTotal} findings`}`,
+    },
+  ]);
+}

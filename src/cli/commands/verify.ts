@@ -1,0 +1,43 @@
+// `etcdsafe verify [BACKUP|FILE|-]`
+import { tmpdir } from "node:os";
+import { addAbortSignal } from "node:stream";
+import { ERRORS, EtcdsafeError } from "../../errors.ts";
+import { listClusters } from "../../repository/catalogue.ts";
+import { openRepository } from "../../repository/repository.ts";
+import { allBackups, chooseBackup } from "../../verify/choose.ts";
+import { verifyFile, verifyStream } from "../../verify/file.ts";
+import { type NotVerified, verifyBackup, verifyBackups } from "../../verify/verify.ts";
+import type { Invocation } from "../command.ts";
+import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
+import { readOperand } from "../operand.ts";
+import { author, openNamedStorage } from "../repository.ts";
+import { type Verified, verifiedText } from "../verified-text.ts";
+
+export async function run(invocation: Invocation): Promise<number> {
+  const verified = await verify(invocation);
+  invocation.output.print({ verified }, () => verifiedText(verified));
+  return exitCodeOf(verified);
+}
+
+async function verify(invocation: Invocation): Promise<Verified[]> {
+  const { config, runtime, signal, operands } = invocation;
+  const options = { runtime, signal, level: config.get("level"), spoolDirectory: config.get("spool-dir") ?? tmpdir(), stepPrefix: "" };
+  const wantsAll = config.get("all") || config.get("all-clusters");
+  if (wantsAll && operands.length > 0) throw new EtcdsafeError("USAGE", `--all and ${operands[0]}: one or the other`);
+  const operand = readOperand(operands[0] ?? "latest");
+  if (operand.kind === "file") return [await verifyFile(operand.path, options)];
+  if (operand.kind === "stdin") return [await verifyStream("standard input", addAbortSignal(signal, process.stdin), options)];
+  const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const cluster = config.get("cluster");
+  if (!wantsAll) return [await verifyBackup(repository, await chooseBackup(repository, cluster, operand.reference, options), await author(), options)];
+  const clusters = config.get("all-clusters") ? await listClusters(repository, invocation) : [cluster];
+  return verifyBackups(repository, await allBackups(repository, clusters, invocation), await author(), options);
+}
+
+/** Bad is worse than unknown, and unknown is only part of it where others were read. */
+function exitCodeOf(verified: readonly Verified[]): number {
+  if (verified.some(({ outcome }) => outcome === "failed")) return CORRUPT;
+  const unread = verified.filter((each): each is NotVerified => each.outcome === "not-verified");
+  if (unread.length === 0) return 0;
+  return unread.length < verified.length ? PARTLY_DONE : ERRORS[unread[0]!.failure.code as keyof typeof ERRORS].exit;
+}

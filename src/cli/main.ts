@@ -1,0 +1,77 @@
+// The command line: arguments → configuration → one command → exit code. Everything a command needs is loaded when it runs.
+import { type Environment, readConfig } from "../config/config.ts";
+import { throwFaults } from "../config/config-error.ts";
+import { ERRORS } from "../errors.ts";
+import { COMMANDS } from "./catalogue.ts";
+import { watchInterruption } from "./interruption.ts";
+import { makeReporter, type Reporter } from "./log.ts";
+import { makeOutput } from "./output.ts";
+import { type ParsedArguments, parseArguments } from "./program.ts";
+import { asEtcdsafeError, errorJson, errorText } from "./report-error.ts";
+import { makeRuntime } from "./runtime.ts";
+import { guardStandardStreams } from "./standard-streams.ts";
+import { version } from "./version.ts";
+
+/** Runs one command; `argv` is what follows the program's name. Resolves to the exit code and never rejects. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const environment: Environment = process.env;
+  const session: Session = { json: asksForJson(argv, environment), reporter: undefined };
+  process.on("uncaughtException", (error) => process.exit(reportError(error, session)));
+  const streams = guardStandardStreams();
+  using interruption = watchInterruption((signal) => session.reporter?.log({ level: "warn", message: `${signal}: stopping; a second one stops at once` }));
+  try {
+    const parsed = parseArguments(argv, version(), (text) => process.stdout.write(text));
+    const exitCode = parsed === undefined ? 0 : await runCommand(parsed, environment, interruption.signal, session);
+    await streams.flushed();
+    return exitCode;
+  } catch (error) {
+    // Whatever failed after a signal failed because of it.
+    const exitCode =
+      interruption.exitCode === undefined ? reportError(error, session) : reportError(interruption.signal.reason, session, interruption.exitCode);
+    // A reader who takes nothing any more would keep the process alive.
+    if (process.stdout.writableLength > 0) process.exit(exitCode);
+    return exitCode;
+  } finally {
+    session.reporter?.[Symbol.dispose]();
+  }
+}
+
+/** What is known of how to print, as far as the command has come. */
+interface Session {
+  json: boolean;
+  reporter: Reporter | undefined;
+}
+
+async function runCommand(parsed: ParsedArguments, environment: Environment, signal: AbortSignal, session: Session): Promise<number> {
+  const { config, faults } = await readConfig({ ...parsed, environment });
+  const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
+  if (!isAboutConfig) throwFaults(faults);
+  const format = config.get("format");
+  const logFormat = config.get("log-format");
+  session.json = format === "json" || logFormat === "json";
+  const reporter = makeReporter({
+    stream: process.stderr,
+    format: logFormat,
+    level: config.get("log-level"),
+    now: () => new Date(),
+    monotonicMs: () => performance.now(),
+  });
+  session.reporter = reporter;
+  const { run } = await COMMANDS[parsed.command].load();
+  return run({ ...parsed, config, faults, environment, output: makeOutput(format, process.stdout), runtime: makeRuntime(reporter), signal });
+}
+
+/** Prints the error; resolves to the exit code, the error's own where none is given. */
+function reportError(error: unknown, { json, reporter }: Session, exitCode?: number): number {
+  const known = asEtcdsafeError(error);
+  const code = exitCode ?? ERRORS[known.code].exit;
+  reporter?.[Symbol.dispose](); // Or a progress bar would be drawn over it.
+  process.stderr.write(json ? errorJson(known, code, new Date()) : errorText(known, code));
+  return code;
+}
+
+/** For errors that come before the configuration is read. */
+function asksForJson(argv: readonly string[], environment: Environment): boolean {
+  const text = ` ${argv.join(" ")} `;
+  return / (-o ?|--(log-)?format[ =])json /.test(text) || environment["ETCDSAFE_FORMAT"] === "json" || environment["ETCDSAFE_LOG_FORMAT"] === "json";
+}

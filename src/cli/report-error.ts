@@ -1,0 +1,29 @@
+// The one way an error leaves the process: message, hint and code on standard error, and the exit code.
+import { ERRORS, EtcdsafeError, FormatError } from "../errors.ts";
+import { printable } from "./printable.ts";
+
+/** Whatever was thrown, as an error of the table. Only a fault of etcdsafe itself becomes INTERNAL. */
+export function asEtcdsafeError(error: unknown): EtcdsafeError {
+  if (error instanceof EtcdsafeError) return error;
+  if (error instanceof Error && "syscall" in error) return new EtcdsafeError("FILE_FAILED", error.message, { cause: error });
+  return new EtcdsafeError("INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+/** Three lines of text: `error: …`, `hint: …`, `code: …`. A fault of etcdsafe itself also says where it happened. */
+export function errorText(error: EtcdsafeError, exitCode: number): string {
+  const retry = ERRORS[error.code].retryable ? ", trying again may help" : "";
+  return `error: ${printable(error.message)}\nhint: ${printable(error.hint)}\ncode: ${error.code} (exit code ${exitCode}${retry})\n${stackOf(error)}`;
+}
+
+/** The same as one line of JSON. */
+export function errorJson(error: EtcdsafeError, exitCode: number, now: Date): string {
+  const { code, message, hint } = error;
+  const offset = error instanceof FormatError ? { offset: error.offset } : {};
+  const stack = stackOf(error) === "" ? {} : { stack: stackOf(error) };
+  return `${JSON.stringify({ time: now.toISOString(), level: "error", message, hint, code, exitCode, retryable: ERRORS[code].retryable, ...offset, ...stack })}\n`;
+}
+
+function stackOf({ code, stack, cause }: EtcdsafeError): string {
+  if (code !== "INTERNAL") return "";
+  return `${(cause instanceof Error ? cause.stack : stack) ?? ""}\n`;
+}

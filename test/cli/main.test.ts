@@ -1,0 +1,116 @@
+// The command line as a process: what it prints where, how it ends, and what it loads.
+import { spawn } from "node:child_process";
+import { open, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type CliOptions, NODE, runCli, startCli } from "../support/cli.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+/** Prints the URL of everything that is imported. */
+const LOADED = `data:text/javascript,${encodeURIComponent(
+  'import { registerHooks } from "node:module"; registerHooks({ load(url, context, next) { process.stderr.write("loaded " + url + "\\n"); return next(url, context); } });',
+)}`;
+
+async function fails(args: readonly string[], options?: CliOptions) {
+  const result = await runCli(args, options);
+  expect(result.stdout).toBe("");
+  expect(result.stderr).not.toMatch(/\n\s+at /);
+  return { exitCode: result.exitCode, stderr: result.stderr };
+}
+
+test("command line: a mistake is three lines on standard error and exit code 2", async () => {
+  expect(await fails(["sav"])).toEqual({
+    exitCode: 2,
+    stderr: 'error: there is no command "sav"\nhint: Did you mean `etcdsafe save`? See `etcdsafe --help`.\ncode: USAGE (exit code 2)\n',
+  });
+  expect((await fails(["save", "--repositry", "x"])).stderr).toContain("(Did you mean --repository?)");
+});
+
+test("command line: a broken configuration file is told by line, and shown in JSON where that is asked for", async () => {
+  await using directory = await temporaryDirectory("cli");
+  const path = join(directory.path, "etcdsafe.yaml");
+  await writeFile(path, "cluster: prod\nformat: json\nstall-limit: soon\n");
+  const { exitCode, stderr } = await fails(["list", "-o", "json", "--config", path]);
+  expect(exitCode).toBe(2);
+  expect(JSON.parse(stderr)).toMatchObject({
+    level: "error",
+    code: "CONFIG_INVALID",
+    exitCode: 2,
+    retryable: false,
+    message: `${path}:3: stall-limit "soon" is not a duration such as 30s, 5m or 1h30m`,
+  });
+  await writeFile(path, "a: [");
+  expect((await fails(["list"], { env: { ETCDSAFE_CONFIG: path } })).stderr).toContain(`${path}:1: `);
+});
+
+test("command line: a password in the arguments is refused, and not repeated", async () => {
+  const { exitCode, stderr } = await fails(["save", "--user", "root:hidden", "--password", "hidden", "--repository", "/x"]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain("--password-file");
+  expect(stderr).not.toContain("hidden");
+});
+
+test("config show: values, where they come from, and no secrets", async () => {
+  const env = { ETCDCTL_USER: "root:hidden", ETCDSAFE_PASSWORD: "hidden", ETCDSAFE_STALL_LIMIT: "1m" };
+  const { exitCode, stdout } = await runCli(["config", "show", "--cluster", "prod", "-o", "json"], { env });
+  expect(exitCode).toBe(0);
+  expect(stdout).not.toContain("hidden");
+  const { options, faults } = JSON.parse(stdout);
+  expect(faults).toEqual([]);
+  expect(options).toContainEqual({ name: "cluster", value: "prod", origin: "flag", from: "--cluster" });
+  expect(options).toContainEqual({ name: "user", value: "root:(redacted)", origin: "etcdctl", from: "ETCDCTL_USER" });
+  expect(options).toContainEqual({ name: "password", value: "(redacted)", origin: "environment", from: "ETCDSAFE_PASSWORD" });
+  expect(options).toContainEqual({ name: "stall-limit", value: "1m", origin: "environment", from: "ETCDSAFE_STALL_LIMIT" });
+  expect(options).toContainEqual({ name: "deadline", value: null, origin: "default", from: "default" });
+  const { stdout: text } = await runCli(["config", "show"], { env });
+  expect(text).toMatch(/^OPTION +VALUE +FROM\n/);
+  expect(text).toMatch(/\nstall-limit +1m +ETCDSAFE_STALL_LIMIT\n/);
+});
+
+test("config show: shows what it can of a faulty configuration, and fails", async () => {
+  const { exitCode, stdout, stderr } = await runCli(["config", "show", "--cluster", "prod"], { env: { ETCDSAFE_LEVEL: "deep", ETCDSAFE_LOG_FORMAT: "xml" } });
+  expect(exitCode).toBe(2);
+  expect(stdout).toMatch(/\ncluster +prod +--cluster\n/);
+  expect(stderr).toContain("the configuration has 2 faults:\n  ETCDSAFE_LEVEL: ");
+});
+
+test("config validate: finds what only a connection would run into", async () => {
+  const { exitCode, stderr } = await fails(["config", "validate", "--cacert", "/absent", "--endpoints", "http://h:1"], { env: { ETCDSAFE_LEVEL: "deep" } });
+  expect(exitCode).toBe(2);
+  for (const part of ["ETCDSAFE_LEVEL: ", "/absent cannot be read", "plain text although --cacert"]) expect(stderr).toContain(part);
+  const valid = await runCli(["config", "validate"]);
+  expect(valid).toMatchObject({ exitCode: 0, stdout: "The configuration is valid.\n", stderr: "" });
+});
+
+test("command line: a reader of standard output that goes away is no error", async () => {
+  const command = startCli(["config", "show"]);
+  command.child.stdout!.destroy();
+  expect(await command.finished).toMatchObject({ exitCode: 0, stderr: "" });
+});
+
+test.runIf(process.platform === "linux")("command line: standard output on a full disk is an error", async () => {
+  await using full = await open("/dev/full", "w");
+  const child = spawn(NODE, ["bin/etcdsafe.js", "config", "show"], { stdio: ["ignore", full.fd, "pipe"] });
+  let stderr = "";
+  child.stderr?.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  expect(await new Promise((resolve) => child.on("close", resolve))).toBe(1);
+  expect(stderr).toMatch(/^error: standard output cannot be written: .*ENOSPC.*\nhint: .*\ncode: FILE_FAILED/);
+});
+
+test.each([["--help"], ["--version"], ["help", "save"], ["version"]])(
+  "start-up: `etcdsafe %s %s` loads commander and nothing else that is installed",
+  async (...args) => {
+    const { exitCode, stderr } = await runCli(args, { nodeArguments: ["--import", LOADED] });
+    expect(exitCode).toBe(0);
+    const packages = new Set([...stderr.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)\//g)].map(([, name]) => name));
+    expect([...packages]).toEqual(["commander"]);
+    expect(stderr).not.toMatch(/src\/(cluster|repository|storage|etcd-files|backup|restore|verify)\//);
+  },
+);
+
+test("version: one line, or one document", async () => {
+  expect((await runCli(["version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  expect(JSON.parse((await runCli(["version", "-o", "json"])).stdout)).toEqual({ etcdsafe: expect.any(String), node: process.versions.node });
+});
