@@ -1,0 +1,48 @@
+// What `verify` found, for people: a line for each backup or file, and below it every finding.
+import type { FileVerification } from "../verify/file.ts";
+import type { BackupVerification, NotVerified } from "../verify/verify.ts";
+import { formatSize, formatSpan } from "./format.ts";
+import { printableLine } from "./printable.ts";
+
+export type Verified = BackupVerification | FileVerification | NotVerified;
+
+/** More than these nobody reads; JSON has more. */
+const FINDINGS_SHOWN = 20;
+
+export function verifiedText(verified: readonly Verified[]): string {
+  const names = verified.map(nameOf);
+  const width = Math.max(0, ...names.map((name) => name.length));
+  const lines = verified.map((each, index) => `${names[index]!.padEnd(width)}  ${outcomeText(each)}\n${findingsText(each)}`);
+  return `${lines.join("")}${verified.length > 1 ? summaryText(verified) : ""}`;
+}
+
+function nameOf(verified: Verified): string {
+  return printableLine("file" in verified ? verified.file : `${verified.cluster}/${verified.backup}`);
+}
+
+/** `passed  structure, 20.5 MB read in 0.3 s, HashKV 1480317217 at revision 12351` */
+function outcomeText(verified: Verified): string {
+  if (verified.outcome === "not-verified") return "NOT READ";
+  const { outcome, level, readSizeBytes, startedAt, finishedAt, hashKv } = verified;
+  const span = formatSpan(Date.parse(finishedAt) - Date.parse(startedAt));
+  const hash = hashKv === null ? "" : `, HashKV ${hashKv.hash} at revision ${hashKv.revision}`;
+  return `${outcome === "passed" ? "passed" : "FAILED"}  ${level}, ${formatSize(readSizeBytes)} read in ${span}${hash}`;
+}
+
+function findingsText(verified: Verified): string {
+  const { failure } = verified;
+  const hint = failure === null ? "" : `  hint: ${printableLine(failure.hint)}\n`;
+  if (verified.outcome === "not-verified") return `  ${verified.failure.code}: ${printableLine(verified.failure.message)}\n${hint}`;
+  const { findings, findingsTotal } = verified;
+  const shown = findings
+    .slice(0, FINDINGS_SHOWN)
+    .map(({ severity, object, offset, text }) => `  ${severity}: ${printableLine(`${object}, byte ${offset}: ${text}`)}\n`);
+  const more = findingsTotal > FINDINGS_SHOWN ? `  … and ${findingsTotal - FINDINGS_SHOWN} more\n` : "";
+  return `${shown.join("")}${more}${hint}`;
+}
+
+function summaryText(verified: readonly Verified[]): string {
+  const count = (wanted: Verified["outcome"]) => verified.filter(({ outcome }) => outcome === wanted).length;
+  const unread = count("not-verified") === 0 ? "" : `, ${count("not-verified")} could not be read`;
+  return `${verified.length} backups: ${count("passed")} passed, ${count("failed")} failed${unread}\n`;
+}

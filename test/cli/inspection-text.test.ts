@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { inspectionText } from "../../src/cli/inspection-text.ts";
+import type { Inspection, SnapshotSection } from "../../src/inspect/inspection.ts";
+
+const SNAPSHOT: SnapshotSection = {
+  ...{ hash: "matches", sha256: "ab", findings: [], databaseSizeBytes: 20_480, pageSizeBytes: 4096, revision: "12", keys: 3, statusHash: 0xbeef },
+  ...{ compactRevision: "5", scheduledCompactRevision: "9", storageVersion: null, consistentIndex: "20", term: "2", keysByPrefix: [{ prefix: "", keys: 3 }] },
+};
+
+test("a snapshot: its facts, in the words of etcd's own tools where they have some", () => {
+  const text = inspectionText({
+    path: "a.db",
+    kind: "snapshot",
+    what: "an etcd snapshot",
+    sizeBytes: 20_512,
+    inUse: { locked: false, processId: null },
+    snapshot: SNAPSHOT,
+  });
+  expect(text.split("\n")[0]).toBe("a.db: an etcd snapshot, 20.5 kB");
+  expect(text).toMatch(/^etcdutl's hash +beef$/m);
+  expect(text).toMatch(/^compacted up to +5, and an unfinished compaction up to 9$/m);
+  expect(text).toMatch(/^storage version +none, as before etcd 3\.6$/m);
+  expect(text).toMatch(/^raft +index 20, term 2$/m);
+  expect(text).not.toMatch(/has it open|undefined|null/);
+});
+
+test("a database that is in use: by whom, and what that means", () => {
+  const inspection: Inspection = { path: "db", kind: "database", what: "an etcd database", snapshot: { ...SNAPSHOT, hash: "absent" } };
+  expect(inspectionText({ ...inspection, inUse: { locked: true, processId: 42 } })).toMatch(/An etcd has it open \(process 42\): /);
+  expect(inspectionText({ ...inspection, inUse: { locked: true, processId: null } })).toMatch(/An etcd has it open: /);
+  expect(inspectionText({ ...inspection, inUse: { locked: null, processId: null } })).toMatch(/cannot be told on this system/);
+});
+
+test("findings are shown up to a number, with their places, and without control characters", () => {
+  const findings = Array.from({ length: 60 }, (_, offset) => ({ severity: "error" as const, offset, text: "bad\x1b[31m row" }));
+  const text = inspectionText({ path: "a\x07.db", kind: "snapshot", what: "an etcd snapshot, damaged", snapshot: { hash: "differs", sha256: "ab", findings } });
+  expect(text).toContain("error: byte 49: bad\\x1b[31m row\n… and 10 more\n");
+  expect(text).toContain("DIFFERS");
+  expect(text).not.toContain("\x1b");
+  expect(text).not.toContain("\x07");
+});
+
+test("a data directory: whose it is, what does not fit, its log, its raft snapshots and what is left over", () => {
+  const text = inspectionText({
+    path: "m0",
+    kind: "data-directory",
+    what: "an etcd data directory",
+    snapshot: SNAPSHOT,
+    wal: {
+      segments: [{ name: "0.wal", sizeBytes: 64_000_000, usedBytes: 70_000, records: 12 }],
+      memberId: "7",
+      clusterId: "8",
+      hardState: { term: "2", vote: "7", commit: "22" },
+      entries: { firstIndex: "1", lastIndex: "22", lastTerm: "2" },
+      snapshot: { index: "10", term: "1" },
+      fault: { kind: "torn", segment: "0.wal", offset: 70_000, text: "0.wal: the file ends inside a record at byte 70000" },
+    },
+    dataDirectory: {
+      memberDirectory: "m0/member",
+      memberId: "7",
+      memberName: "cp-1",
+      clusterId: "8",
+      unappliedEntries: "2",
+      raftSnapshots: [{ name: "1.snap", sizeBytes: 6500, index: "10", term: "1", fault: null }],
+      leftovers: [{ path: "member/snap/db.tmp.1", what: "a defragmentation that did not finish", sizeBytes: 512 }],
+      findings: [{ severity: "warning", text: "something does not fit" }],
+    },
+  });
+  for (const line of [
+    /^member +7 cp-1$/m,
+    /^only in the log +2 entries; a copy of the database alone lacks them$/m,
+    /^warning: something does not fit$/m,
+    /^torn +0\.wal: the file ends .* \(etcd repairs this when it starts\)$/m,
+    /^0\.wal +12 +70\.0 kB +64\.0 MB$/m,
+    /^1\.snap +10 +1 +6\.5 kB +good$/m,
+    /^member\/snap\/db\.tmp\.1 +512 B +a defragmentation that did not finish$/m,
+  ]) {
+    expect(text).toMatch(line);
+  }
+});
+
+test("a repository and a raft snapshot", () => {
+  const repository = { id: "abc", createdAt: "2026-11-21T09:00:00.000Z", clusters: [{ name: "default", backups: 3 }] };
+  expect(inspectionText({ path: "r", kind: "repository", what: "a repository of etcdsafe", repository })).toMatch(/^cluster +default: 3 backups$/m);
+  const raftSnapshot = { index: "3", term: "1", members: null, fault: null };
+  expect(inspectionText({ path: "s", kind: "raft-snapshot", what: "an etcd raft snapshot file", raftSnapshot })).toMatch(/^v2 store +unreadable/m);
+});

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { type Verified, verifiedText } from "../../src/cli/verified-text.ts";
+
+const times = { startedAt: "2026-11-21T09:30:00.000Z", finishedAt: "2026-11-21T09:30:02.500Z", readSizeBytes: 20_500_000 };
+const passed: Verified = {
+  ...{ cluster: "prod", backup: "20261121T093000Z-0000000000000000002-aaaaaa", level: "structure", outcome: "passed", ...times },
+  ...{ hashKv: { revision: "12351", compactRevision: "12000", hash: 1480317217 }, failure: null, findings: [], findingsTotal: 0 },
+};
+const failure = { code: "OBJECT_CORRUPT", message: "it was changed", hint: "Use another backup." };
+
+function findings(count: number) {
+  return Array.from({ length: count }, (_, offset) => ({ severity: "error" as const, object: "snapshot.db.zst", offset, text: "bad\x1b row" }));
+}
+
+test("one that passed takes one line", () => {
+  expect(verifiedText([passed])).toBe(`prod/${passed.backup}  passed  structure, 20.5 MB read in 2.5 s, HashKV 1480317217 at revision 12351\n`);
+});
+
+test("a failure shows its findings with their places, then what to do; many are cut short", () => {
+  const file: Verified = { file: "a.db", level: "hash", outcome: "failed", ...times, hashKv: null, failure, findings: findings(22), findingsTotal: 22 };
+  const lines = verifiedText([file]).split("\n");
+  expect(lines.slice(0, 2)).toEqual(["a.db  FAILED  hash, 20.5 MB read in 2.5 s", "  error: snapshot.db.zst, byte 0: bad\\x1b row"]);
+  expect(lines.slice(20)).toEqual(["  error: snapshot.db.zst, byte 19: bad\\x1b row", "  … and 2 more", "  hint: Use another backup.", ""]);
+});
+
+test("several: names of one width, one that could not be read, and a count of each at the end", () => {
+  const unread: Verified = { cluster: "p", backup: "b", level: "structure", outcome: "not-verified", failure };
+  const lines = verifiedText([passed, unread, { ...passed, outcome: "failed", failure }]).split("\n");
+  expect(lines[1]).toMatch(/^p\/b {40,} {2}NOT READ$/);
+  expect(lines[2]).toBe("  OBJECT_CORRUPT: it was changed");
+  expect(lines.at(-2)).toBe("3 backups: 1 passed, 1 failed, 1 could not be read");
+});
