@@ -226,6 +226,7 @@ async function* hashed(stream: SnapshotStream, hash: TrailingHash, runtime: Runt
 /** Both results, or the failure that came first, once both have ended. */
 async function bothEnd<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   const both = Promise.all([a, b]);
+  both.catch(() => undefined); // Until it is looked at below: a rejection that nobody awaits ends the process.
   await Promise.allSettled([a, b]);
   return both;
 }

@@ -55,8 +55,14 @@ export async function receive(spool: Spool, options: TakeOptions): Promise<Recei
   const before = await revisionBefore(options);
   await using stream = await openSnapshot(clients.at(serving.endpoint), options);
   options.onPhase("stream");
-  const asking = which === "none" ? undefined : { ...options, which };
-  const [received, first] = await allOrNothing(receiveSnapshot(stream, spool, options), asking === undefined ? undefined : askMembers(before, asking));
+  // A member behind a connection that stands still would be waited for long after the stream was given up.
+  const stop = new AbortController();
+  const asking = which === "none" ? undefined : { ...options, which, signal: AbortSignal.any([options.signal, stop.signal]) };
+  const receiving = receiveSnapshot(stream, spool, options).catch((error: unknown) => {
+    stop.abort(error);
+    throw error;
+  });
+  const [received, first] = await allOrNothing(receiving, asking === undefined ? undefined : askMembers(before, asking));
   const peek = peekFile(spool.path, serving.endpoint);
   if (peek.revision < before) {
     throw new EtcdsafeError(

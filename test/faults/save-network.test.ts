@@ -1,0 +1,189 @@
+// What a network, a dying member and an operator do to a save. Whatever it is: nothing half done is listed or left, and the error says what happened.
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { runCli, startCli } from "../support/cli.ts";
+import type { CommandResult } from "../support/command.ts";
+import { runs } from "../support/counts.ts";
+import { type EtcdCluster, startCluster } from "../support/etcd.ts";
+import { putMany } from "../support/etcd-data.ts";
+import { report } from "../support/report.ts";
+import { expectExit, filesBelow, listedBackups, logLines, saveArguments } from "../support/saving.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
+import { type ProxyFaults, startProxy, type TcpProxy } from "./kit/proxy.ts";
+
+/** By then the first chunk, 32 KiB, has arrived. */
+const STREAMING_AT_BYTES = 70_000;
+const HELD_LIMIT_MS = 20_000;
+
+let directory: TemporaryDirectory;
+let cluster: EtcdCluster;
+let streamBytes: number;
+let repository: string;
+let spool: string;
+let runNumber = 0;
+
+beforeAll(async () => {
+  directory = await temporaryDirectory("network");
+  cluster = await startCluster();
+  await writeSome(cluster);
+  const { stdout } = await expectExit(0, saveArguments(cluster.endpoints, join(directory.path, "first")));
+  streamBytes = JSON.parse(stdout).manifest.snapshot.dataSizeBytes;
+});
+
+beforeEach(() => {
+  repository = join(directory.path, `repository-${runNumber++}`);
+  spool = join(directory.path, "spool");
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  await directory?.remove();
+});
+
+test("a stream that is cut, or ends early, at any byte: exit code 4, and nothing is listed", async () => {
+  const places = [2_000, STREAMING_AT_BYTES, ...spread(runs(1, 40)), streamBytes];
+  const faults = [...places.map((bytes) => ({ cutAfterBytes: bytes })), ...spread(runs(1, 10)).map((bytes) => ({ endAfterBytes: bytes }))];
+  for (const toClient of faults) {
+    const result = await saveThrough({ toClient });
+    expect(errorOf(result), JSON.stringify(toClient)).toMatchObject({ exitCode: 4, code: "ETCD_STREAM_CUT" });
+    await nothingIsLeft();
+  }
+});
+
+test("a stream that stands still is given up after the stall limit", async () => {
+  const startedAt = performance.now();
+  const result = await saveThrough({ toClient: { stallAfterBytes: Math.floor(streamBytes / 2) } }, ["--stall-limit", "1s"]);
+  expect(errorOf(result)).toMatchObject({ exitCode: 4, code: "ETCD_STREAM_STALLED", message: expect.stringContaining("the member sent nothing for 1000 ms") });
+  expect(performance.now() - startedAt).toBeLessThan(15_000);
+  await nothingIsLeft();
+});
+
+test("a byte that changes on the way is found, and nothing is listed", async () => {
+  const found: Record<string, number> = {};
+  for (const corruptByte of spread(runs(6, 100))) {
+    const result = await saveThrough({ toClient: { corruptByte } });
+    const { code = "harmless: the stream says the version once more with each chunk" } = errorOf(result);
+    found[code] = (found[code] ?? 0) + 1;
+    if (result.exitCode === 0) {
+      await expectExit(0, ["verify", "latest", "--repository", repository]);
+      repository = join(directory.path, `repository-${runNumber++}`);
+      continue;
+    }
+    expect([4, 6], `byte ${corruptByte}: ${result.stderr}`).toContain(result.exitCode);
+    await nothingIsLeft();
+  }
+  report("a changed byte was found as", found);
+  expect(found).toHaveProperty("SNAPSHOT_HASH_MISMATCH");
+});
+
+test("a member that dies while it streams: the save goes on with another, and says so", async () => {
+  await using trio = await startCluster({ size: 3 });
+  await writeSome(trio);
+  const held: ProxyFaults = { toClient: { stallAfterBytes: Math.floor(streamBytes / 2) } };
+  const proxies = await Promise.all(trio.members.map((member) => startProxy(member.clientUrl, held)));
+  try {
+    const saving = startCli(saveArguments(proxies.map(urlOf), repository, "--spool-dir", spool));
+    await saving.printed(/"phase":"stream"/);
+    const serving = await untilOneHas(proxies, Math.floor(streamBytes / 2));
+    await trio.members[serving]!.kill();
+    for (const proxy of proxies) proxy.change({});
+    const { exitCode, stdout, stderr } = await saving.finished;
+    expect(exitCode, stderr).toBe(0);
+    const { manifest } = JSON.parse(stdout);
+    const dead = trio.members[serving]!.name;
+    expect(manifest).toMatchObject({ state: "proven", quorumSeen: true });
+    expect(manifest.servingMember.name).not.toBe(dead);
+    const { outcome } = manifest.comparison.members.find(({ name }: { name: string }) => name === dead);
+    expect(outcome).toBe("unreachable");
+    const warning = logLines(stderr).find(({ level, message }) => level === "warn" && message.includes("; trying "));
+    expect(warning?.message).toContain(`${urlOf(proxies[serving]!)}: the snapshot stream broke off after`);
+    const attempt = Object.entries(await filesBelow(repository)).find(([name]) => name.startsWith("default/attempts/"))?.[1] ?? "";
+    expect(JSON.parse(Buffer.from(attempt, "base64").toString())).toMatchObject({ phase: "stream", failure: { code: "ETCD_STREAM_CUT" } });
+    await expectExit(0, ["verify", "latest", "--repository", repository]);
+  } finally {
+    for (const proxy of proxies) await proxy.close();
+  }
+});
+
+for (const [name, exitCode] of [
+  ["SIGTERM", 143],
+  ["SIGINT", 130],
+] as const) {
+  test(`${name} stops a save in any phase: exit code ${exitCode}, and nothing is left`, async () => {
+    for (const [stallAfterBytes, until] of [
+      [400, /^/],
+      [Math.floor(streamBytes / 2), /"phase":"stream"/],
+    ] as const) {
+      await using proxy = await startProxy(cluster.endpoints[0]!, { toClient: { stallAfterBytes } });
+      const saving = startCli(saveArguments(urlOf(proxy), repository, "--spool-dir", spool));
+      await untilOneHas([proxy], stallAfterBytes);
+      await saving.printed(until);
+      saving.signal(name);
+      expect(errorOf(await saving.finished)).toMatchObject({ exitCode, code: "INTERRUPTED", message: `stopped by ${name}` });
+      await nothingIsLeft();
+    }
+    await whileItChecks(name, exitCode);
+  });
+}
+
+/** A save cannot be held there from outside; on a busy machine it may be done before the signal arrives. */
+async function whileItChecks(name: NodeJS.Signals, exitCode: number): Promise<void> {
+  for (let tries = 0; tries < 5; tries++) {
+    const saving = startCli(saveArguments(cluster.endpoints, repository, "--spool-dir", spool));
+    await saving.printed(/"phase":"check"/);
+    saving.signal(name);
+    const result = await saving.finished;
+    if (result.exitCode === 0) {
+      repository = join(directory.path, `repository-${runNumber++}`);
+      continue;
+    }
+    expect(errorOf(result)).toMatchObject({ exitCode, code: "INTERRUPTED" });
+    await nothingIsLeft();
+    return;
+  }
+  throw new Error("no signal came in time");
+}
+
+async function saveThrough(faults: ProxyFaults, more: readonly string[] = []): Promise<CommandResult> {
+  await using proxy = await startProxy(cluster.endpoints[0]!, faults);
+  return await runCli(saveArguments(urlOf(proxy), repository, "--spool-dir", spool, ...more));
+}
+
+/** Nothing is listed, and of the attempt there is no more than its record. */
+async function nothingIsLeft(): Promise<void> {
+  expect(await listedBackups(repository).catch((error: { code: string }) => error.code)).toSatisfy(
+    (listed: unknown) => listed === "REPOSITORY_NOT_FOUND" || (listed as unknown[]).length === 0,
+  );
+  const files = Object.keys(await filesBelow(repository));
+  expect(files.filter((path) => path !== "etcdsafe-repository.json" && !path.startsWith("default/attempts/"))).toEqual([]);
+  expect(await readdir(spool).catch(() => [])).toEqual([]);
+}
+
+/** Resolves to the index of the first proxy through which so many bytes came to the client. */
+async function untilOneHas(proxies: readonly TcpProxy[], bytes: number): Promise<number> {
+  for (const giveUpAt = performance.now() + HELD_LIMIT_MS; performance.now() < giveUpAt; await sleep(5)) {
+    const index = proxies.findIndex(({ passedBytes }) => passedBytes.toClient >= bytes);
+    if (index >= 0) return index;
+  }
+  throw new Error(`no member sent ${bytes} bytes`);
+}
+
+function errorOf({ exitCode, stderr }: CommandResult) {
+  return { ...logLines(stderr).find(({ code }) => code !== undefined), exitCode };
+}
+
+/** Places within the stream, in bytes from the connection's start. */
+function spread(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => STREAMING_AT_BYTES + Math.floor(((index + 0.5) * (streamBytes - STREAMING_AT_BYTES)) / count));
+}
+
+async function writeSome(target: EtcdCluster): Promise<void> {
+  const values = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: crypto.getRandomValues(Buffer.alloc(50_000)) }));
+  await putMany(await target.client(), values);
+}
+
+function urlOf({ port }: TcpProxy): string {
+  return `http://127.0.0.1:${port}`;
+}
