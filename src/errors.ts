@@ -119,10 +119,13 @@ export class EtcdsafeError extends Error {
 /** A fault in a file of a known format, with the byte it was found at. `offset` counts from the start of the file or buffer being read. */
 export class FormatError extends EtcdsafeError {
   readonly offset: number;
+  /** The message without the offset. */
+  readonly what: string;
 
   constructor(code: ErrorCode, what: string, offset: number, details: { readonly hint?: string; readonly cause?: unknown } = {}) {
     super(code, `${what} at byte ${offset}`, details);
     this.name = "FormatError";
     this.offset = offset;
+    this.what = what;
   }
 }

@@ -24,6 +24,8 @@ export interface RestoreRequest {
   /** Absent: a new one, `newToken`, is taken where that can form a cluster. */
   readonly token?: string | undefined;
   readonly newToken: string;
+  /** The command that restores one member under a token, for the refusal that asks for one. */
+  command(member: string, token: string): string;
   /** Distinguishes this run's staging directories. */
   readonly stageId: string;
   /** How far the revision is moved ahead; etcdutl's --bump-revision with --mark-compacted. */
@@ -65,6 +67,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
   const token = chooseToken(request);
   const cluster = planCluster(request.cluster, token);
   for (const { name } of targets) memberNamed(cluster, name);
+  requireOwnDirectories(targets);
   return {
     format: 1,
     source,
@@ -87,21 +90,35 @@ export function planRestore(request: RestoreRequest): RestorePlan {
   };
 }
 
+function requireOwnDirectories(targets: readonly MemberTarget[]): void {
+  const owners = new Map<string, string>();
+  for (const { name, dataDir, walDir } of targets) {
+    for (const directory of walDir === undefined ? [dataDir] : [dataDir, walDir]) {
+      const owner = owners.get(directory);
+      if (owner !== undefined && owner !== name) throw sharedDirectory(owner, name, directory);
+      owners.set(directory, name);
+    }
+  }
+}
+
+function sharedDirectory(owner: string, name: string, directory: string): EtcdsafeError {
+  return new EtcdsafeError("MEMBERS_INVALID", `the members ${JSON.stringify(owner)} and ${JSON.stringify(name)} have the same directory ${directory}`, {
+    hint: "Give each member a data directory of its own, and a WAL directory of its own if any.",
+  });
+}
+
 /** `bumpBy` is an amount added, as in etcdutl; what lies before is marked as compacted. */
 export function planRevision(source: SourceFacts, bumpBy: bigint | undefined): RestorePlan["revision"] {
   const before = BigInt(source.revision);
   return { before: before.toString(), after: (before + (bumpBy ?? 0n)).toString(), bumpedBy: bumpBy?.toString() ?? null, markCompacted: bumpBy !== undefined };
 }
 
-function chooseToken({ token, newToken, cluster, targets }: RestoreRequest): string {
+function chooseToken(request: RestoreRequest): string {
+  const { token, newToken, cluster, targets } = request;
   if (token !== undefined) return token;
   if (targets.length === cluster.length) return newToken;
   planCluster(cluster, newToken); // A mistake in the members is told first.
-  const initialCluster = cluster.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join(",");
-  const commands = cluster.map(
-    ({ name, peerUrls }) =>
-      `  etcdsafe restore … --name ${name} --initial-advertise-peer-urls ${peerUrls.join(",")} --initial-cluster ${initialCluster} --initial-cluster-token ${newToken} --data-dir …`,
-  );
+  const commands = cluster.map(({ name }) => `  ${request.command(name, newToken)}`);
   throw new EtcdsafeError(
     "TOKEN_REQUIRED",
     `${cluster.length} members are restored by separate runs, so all of them need the same --initial-cluster-token: members with different tokens never form a cluster`,

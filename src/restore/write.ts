@@ -24,7 +24,7 @@ export async function writeDatabaseFile(
     await file.chmod(FILE_MODE);
     if ("read" in content) await writeStream(content.read(options), source.facts.databaseSizeBytes, file, options);
     const trailer = await readTrailer(file);
-    if (trailer === undefined && !options.skipHashCheck) throw new EtcdsafeError("SNAPSHOT_HASH_MISSING", `${source.facts.location} has no hash at its end`);
+    if (trailer === undefined && !options.skipHashCheck) throw hashMissing(source.facts.location);
     // Only the pages below the high-water mark are the database: a file copied from a data directory may be longer (etcd-formats §2.9).
     await file.truncate(source.facts.databaseSizeBytes);
     return trailer;
@@ -50,6 +50,13 @@ async function writeStream(content: ByteStream, databaseSizeBytes: number, file:
     }
   }
   runtime.progress({ step: "write", doneBytes, totalBytes, done: true });
+}
+
+function hashMissing(location: string): EtcdsafeError {
+  return new EtcdsafeError(
+    "SNAPSHOT_HASH_MISSING",
+    `${location} has no SHA-256 at its end, as every snapshot has: it is a copy of a member's database, or cut short`,
+  );
 }
 
 /** etcdutl/snapshot/v3_snapshot.go hasChecksum: a snapshot's size leaves 32 when divided by 512, a database's nothing. */

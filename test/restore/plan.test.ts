@@ -30,7 +30,17 @@ const CLUSTER = [
 const TARGETS = CLUSTER.map(({ name }) => ({ name, dataDir: `/var/lib/${name}` }));
 
 function request(changes: Partial<RestoreRequest> = {}): RestoreRequest {
-  return { source: SOURCE, cluster: CLUSTER, targets: TARGETS, token: "tokX", newToken: "new-token", stageId: "s1", skipHashCheck: false, ...changes };
+  return {
+    source: SOURCE,
+    cluster: CLUSTER,
+    targets: TARGETS,
+    token: "tokX",
+    newToken: "new-token",
+    command: (member, token) => `restore --name ${member} --initial-cluster-token ${token}`,
+    stageId: "s1",
+    skipHashCheck: false,
+    ...changes,
+  };
 }
 
 test("restore plan: member and cluster ids are those etcd computes", () => {
@@ -101,4 +111,11 @@ test("restore plan: leases, alarms, states that are not proven, and a skipped ha
 test("restore plan: bytes count the directories this run writes", () => {
   const { bytes } = planRestore(request({ targets: TARGETS.slice(0, 2) }));
   expect(bytes).toEqual({ databasePerMember: 8192, walPerMember: 64_000_000, total: 2 * (8192 + 64_000_000) });
+});
+
+test("restore plan: two members in one directory are refused", () => {
+  const shared = (targets: RestoreRequest["targets"]) => () => planRestore(request({ targets }));
+  const [first, second] = TARGETS as [(typeof TARGETS)[number], (typeof TARGETS)[number]];
+  expect(shared([first, { ...second, dataDir: first.dataDir }])).toThrow('the members "n1" and "n2" have the same directory /var/lib/n1');
+  expect(shared([{ ...first, walDir: "/wal" }, { ...second, walDir: "/wal" }, TARGETS[2]!])).toThrow("/wal");
 });

@@ -38,7 +38,7 @@ export function openForCheck(source: PageSource, findings: Findings, onLeafBytes
     return new DatabaseCheck(database, findings, onLeafBytes);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    findings.error(error.offset, error.message);
+    findings.error(error.offset, error.what);
     return undefined;
   }
 }
@@ -73,7 +73,7 @@ export class DatabaseCheck {
             found.push({ slot, bucket: bucketAt(page, index) });
           } catch (error) {
             if (!(error instanceof FormatError)) throw error;
-            this.findings.error(error.offset, error.message);
+            this.findings.error(error.offset, error.what);
           }
         }
       },
@@ -103,7 +103,7 @@ export class DatabaseCheck {
       yield* this.#readFreelist(Number(meta.freelistPageId), free);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      this.findings.error(error.offset, error.message);
+      this.findings.error(error.offset, error.what);
     }
     // In a damaged tree every page behind the damage would be one more finding.
     if (this.findings.errors > 0) return;

@@ -129,7 +129,7 @@ export class TreeScan {
       visitor.leaf(page, 0, false, first);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      if (first) findings.error(error.offset, error.message);
+      if (first) findings.error(error.offset, error.what);
     }
     visitor.batchEnd?.(1);
   }
@@ -178,7 +178,7 @@ export class TreeScan {
       if (first && !used.add(id, page.overflow + 1)) throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is referenced twice`, page.fileOffset);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      if (first) findings.error(error.offset, error.message);
+      if (first) findings.error(error.offset, error.what);
       return;
     }
     if (first) checkKeyOrder(page, level, slot, findings);
@@ -222,7 +222,7 @@ export class TreeScan {
           this.#visit(page, id, list, slot, visitor, first);
         } catch (error) {
           if (!(error instanceof FormatError)) throw error;
-          if (first) this.#context.findings.error(error.offset, error.message);
+          if (first) this.#context.findings.error(error.offset, error.what);
           if (page === undefined) {
             index += 1;
             break;

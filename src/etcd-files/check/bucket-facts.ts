@@ -54,7 +54,7 @@ export class BucketFacts {
       else if (bucket === BUCKETS.authRoles) this.roles += 1;
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      this.#findings.error(error.offset, `bucket ${bucket}: ${error.message}`);
+      this.#findings.error(error.offset, `bucket ${bucket}: ${error.what}`);
     }
   }
 

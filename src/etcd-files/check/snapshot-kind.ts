@@ -62,7 +62,8 @@ export function snapshotKind(head: Uint8Array, sizeBytes: number): SnapshotKind 
 export function notADatabase(path: string, kind: SnapshotKind, cause?: unknown): EtcdsafeError {
   const codes = { empty: "SNAPSHOT_EMPTY", packed: "SNAPSHOT_PACKED", other: "SNAPSHOT_NOT_A_DATABASE", maybe: "SNAPSHOT_NOT_A_DATABASE" } as const;
   const code: ErrorCode = codes[kind.verdict];
-  const what = kind.verdict === "maybe" ? "no etcd database" : kind.what;
+  const why = cause instanceof Error ? `: ${cause.message}` : "";
+  const what = kind.verdict === "maybe" ? `no etcd database${why}` : kind.what;
   return new EtcdsafeError(code, `${path} is ${what}`, { hint: kind.hint ?? ERRORS[code].hint, cause });
 }
 

@@ -120,7 +120,7 @@ test.each<[string, string, Row, RegExp]>([
     "a consistent index that is no number",
     "meta",
     { key: text("consistent_index"), value: u64(5).subarray(1) },
-    /bucket meta: consistent_index has 7 bytes instead of 8 at byte \d+/,
+    /bucket meta: consistent_index has 7 bytes instead of 8$/,
   ],
   ["a compaction that is no revision", "meta", { key: text("finishedCompactRev"), value: u64(5) }, /bucket meta: finishedCompactRev is no revision/],
   ["a compaction beyond all revisions", "meta", { key: text("scheduledCompactRev"), value: revisionKey(2n ** 62n) }, /scheduledCompactRev is no revision/],
