@@ -139,7 +139,19 @@ async function planned(
   await writeFile(path, bytes);
   const source = snapshotFileSource(path);
   const targets = CLUSTER.map(({ name }) => ({ name, dataDir: join(directory, name) }));
-  return { source, plan: planRestore({ source: source.facts, cluster: CLUSTER, targets, newToken: "fresh", stageId: "s1", skipHashCheck: false, ...changes }) };
+  return {
+    source,
+    plan: planRestore({
+      source: source.facts,
+      cluster: CLUSTER,
+      targets,
+      newToken: "fresh",
+      command: () => "restore",
+      stageId: "s1",
+      skipHashCheck: false,
+      ...changes,
+    }),
+  };
 }
 
 function pages(source: SnapshotSource) {

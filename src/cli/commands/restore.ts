@@ -1,16 +1,20 @@
 // `etcdsafe restore`
 import { resolve } from "node:path";
+import { OPTION_NAMES, type OptionName, optionSpec } from "../../config/options.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { RestoreResult } from "../../restore/apply.ts";
 import type { SnapshotSource } from "../../restore/source.ts";
 import type { Invocation } from "../command.ts";
+import { refuseTogether } from "../conflicts.ts";
 import { readOperand } from "../operand.ts";
 import { author, openForReading, openNamedStorage } from "../repository.ts";
+import { restoreCommand } from "../restore-command.ts";
 import { restoreMembers } from "../restore-members.ts";
 import { planText, restoredText, snapshotText } from "../restore-text.ts";
 
 /** Revisions are int64: half of that is left for the future. */
 const BUMP_MAX = 2n ** 62n;
+const MEMBER_OPTIONS: readonly OptionName[] = OPTION_NAMES.filter((name) => optionSpec(name).group === "Members");
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -23,6 +27,7 @@ export async function run(invocation: Invocation): Promise<number> {
   if (config.get("mark-compacted") && bumpRevisionBy === undefined) {
     throw new EtcdsafeError("USAGE", "--mark-compacted goes with --bump-revision, as in etcdutl", { hint: "Add --bump-revision 1000000000." });
   }
+  refuseTogether(config, "to-snapshot", MEMBER_OPTIONS, "a snapshot file has no members");
   const source = await openSource(invocation);
   const skipHashCheck = config.get("skip-hash-check");
   const file = config.get("to-snapshot");
@@ -50,6 +55,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ...members,
     targets,
     newToken: `etcdsafe-${random(invocation, 12)}`,
+    command: (member, token) => restoreCommand(invocation, source.facts, members.cluster, member, token),
     stageId: random(invocation, 6),
     bumpRevisionBy,
     skipHashCheck,

@@ -1,0 +1,31 @@
+// The command line that restores one member on its own host: what an operator can copy when several runs have to share a token.
+import type { OptionName } from "../config/options.ts";
+import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
+import type { SourceFacts } from "../restore/source.ts";
+import type { Invocation } from "./command.ts";
+
+/** Options of this run that every member's run needs as well. */
+const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "bump-revision", "skip-hash-check"];
+
+export function restoreCommand({ config }: Invocation, source: SourceFacts, cluster: readonly MemberSpec[], member: string, token: string): string {
+  // The id, not `latest`: which backup is the newest may change between two hosts' runs.
+  const words = ["etcdsafe", "restore", source.backupId ?? source.location];
+  if (source.backupId !== null) words.push("--repository", config.get("repository") ?? "", "--cluster", config.get("cluster"));
+  for (const name of SHARED) {
+    const value = config.get(name);
+    if (config.origin(name).kind === "default" || value === undefined) continue;
+    words.push(...(value === true ? [`--${name}`] : [`--${name}`, String(value)]));
+  }
+  words.push("--name", member);
+  const peerUrls = cluster.find(({ name }) => name === member)?.peerUrls ?? [];
+  if (config.get("members") === undefined) {
+    words.push("--initial-advertise-peer-urls", peerUrls.join(","));
+    words.push("--initial-cluster", cluster.flatMap(({ name, peerUrls: urls }) => urls.map((url) => `${name}=${url}`)).join(","));
+  }
+  return [...words, "--initial-cluster-token", token].map(quoted).join(" ");
+}
+
+/** As a POSIX shell takes it for one word. */
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
