@@ -1,0 +1,63 @@
+// What save, verify and restore refuse before they do anything, and where a plain file is all they need.
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCli } from "../../support/cli.ts";
+import { writeSnapshot } from "../../support/snapshots.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../../support/temporary-directory.ts";
+
+let directory: TemporaryDirectory;
+const path = (name: string) => join(directory.path, name);
+
+beforeAll(async () => {
+  directory = await temporaryDirectory("commands");
+  writeSnapshot(path("snapshot.db"));
+});
+afterAll(() => directory.remove());
+
+const NOBODY = ["--endpoints", "127.0.0.1:1", "--dial-timeout", "200ms"];
+
+test.each<[string[], number, string]>([
+  [["save", "--output", "x.db", "--repository", "/x"], 2, "a plain snapshot goes to no repository"],
+  [["save", "--repository", "/x", "--no-spool", "--spool-dir", "/y"], 2, "there is no local copy to put there"],
+  [["save", "--output", "-", "-o", "json"], 2, "standard output cannot hold both"],
+  [["save"], 2, "no repository is named"],
+  [["save", "--output", "x.db", "--cert", "/absent"], 2, "is of no use without --key"],
+  [["save", "--output", "x.db", ...NOBODY], 4, "ETCD_UNREACHABLE"],
+  [["verify", "latest", "--all", "--repository", "/x"], 2, "one or the other"],
+  [["verify", "/absent"], 1, "FILE_FAILED"],
+  [["verify", "/absent", "--level", "stored-bytes"], 2, "no manifest"],
+  [["restore", "-"], 2, "cannot read standard input"],
+  [["restore", "x.db", "--mark-compacted"], 2, "--bump-revision"],
+  [["restore", "x.db", "--bump-revision", "9223372036854775807"], 2, "leaves no room"],
+  [["restore", "x.db", "--bump-revision", "0"], 2, "above 0"],
+  [["restore", "x.db", "--to-snapshot", "y.db", "--data-dir", "d"], 2, "a snapshot file has no members"],
+])("command line: %j ends with %i: %s", async (args, exitCode, text) => {
+  const result = await runCli(args, { cwd: directory.path });
+  expect(result).toMatchObject({ exitCode, stdout: "", stderr: expect.stringContaining(text) });
+  expect(result.stderr).not.toMatch(/\n\s+at /);
+});
+
+test("restore --plan: says everything, and writes nothing", async () => {
+  const { exitCode, stdout } = await runCli(["restore", path("snapshot.db"), "--data-dir", path("planned"), "--plan", "-o", "json"]);
+  expect(exitCode).toBe(0);
+  const { plan } = JSON.parse(stdout);
+  expect(plan).toMatchObject({ format: 1, source: { kind: "snapshot-file" }, members: [{ name: "default", dataDir: path("planned"), walDir: null }] });
+  expect(await readdir(directory.path)).toEqual(["snapshot.db"]);
+});
+
+test("save --output FILE: an interrupted save leaves nothing and ends with 130", async () => {
+  const { startCli } = await import("../../support/cli.ts");
+  const { createServer } = await import("node:net");
+  const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+  await new Promise((resolve) => silent.once("listening", resolve));
+  const { port } = silent.address() as { port: number };
+  const command = startCli(["save", "--output", path("x.db"), "--endpoints", `127.0.0.1:${port}`, "--dial-timeout", "1m", "--command-timeout", "1m"]);
+  await new Promise((resolve) => silent.once("connection", resolve));
+  command.signal("SIGINT");
+  const { exitCode, stderr } = await command.finished;
+  silent.close();
+  expect(stderr).toMatch(/^warning: SIGINT: stopping; a second one stops at once\nerror: stopped by SIGINT\nhint: .*\ncode: INTERRUPTED \(exit code 130/);
+  expect(exitCode).toBe(130);
+  expect(await readdir(directory.path)).toEqual(["snapshot.db"]);
+});
