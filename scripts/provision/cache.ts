@@ -15,7 +15,7 @@ const WAIT_MAX_MS = 20 * 60_000;
 const LEFTOVER_MS = 24 * 60 * 60_000;
 
 /** ETCDSAFE_CACHE, else etcdsafe's place in the user's cache directory. */
-export function cacheDirectory(): string {
+function cacheDirectory(): string {
   const xdg = process.env["XDG_CACHE_HOME"];
   return process.env["ETCDSAFE_CACHE"] ?? join(xdg === undefined || xdg === "" ? join(homedir(), ".cache") : xdg, "etcdsafe");
 }

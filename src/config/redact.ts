@@ -2,7 +2,7 @@
 import { formatDuration } from "./duration.ts";
 import { type OptionName, optionSpec } from "./options.ts";
 
-export const REDACTED = "(redacted)";
+const REDACTED = "(redacted)";
 
 /** As a user would write it; secrets, and passwords after a user's name, are replaced. */
 export function shownValue(name: OptionName, value: string | number | boolean | readonly string[]): string {

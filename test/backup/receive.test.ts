@@ -45,6 +45,7 @@ function streamOf(bytes: Buffer): SnapshotStream {
   return {
     totalSizeBytes: bytes.length,
     storageVersion: undefined,
+    lost: new AbortController().signal,
     close: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
     async *[Symbol.asyncIterator]() {

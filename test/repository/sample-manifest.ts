@@ -1,7 +1,7 @@
 // A manifest that is valid as it is, for tests to change.
 import type { LineageSample, Manifest } from "../../src/repository/manifest.ts";
 
-export const SAMPLE_SHA256 = "ab".repeat(32);
+const SAMPLE_SHA256 = "ab".repeat(32);
 
 export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
   const createdAt = changes.createdAt ?? "2026-11-21T09:30:00.000Z";

@@ -171,7 +171,7 @@ class HistoryWriter {
   }
 }
 
-/** Rows of `count` puts of different keys from `firstRevision` on, one per revision. Millions of them: many-rows.ts. */
+/** Rows of `count` puts of different keys from `firstRevision` on, one per revision. */
 export function* plainRows(count: number, { firstRevision = 2, valueSizeBytes = 100, prefix = "/registry/pods/ns/" } = {}): Generator<Row> {
   const value = new Uint8Array(valueSizeBytes).fill(0x78);
   for (let index = 0; index < count; index++) {

@@ -215,7 +215,7 @@ export function isTombstone({ key }: Row): boolean {
   return key.length === 18;
 }
 
-export function userKeyOf({ value }: Row): string {
+function userKeyOf({ value }: Row): string {
   const reader = new ProtoReader(value);
   let key = "";
   while (reader.next()) {

@@ -28,7 +28,7 @@ export interface Meta {
 export type MetaFault = "too short" | "magic" | "byte order" | "version" | "page size" | "checksum" | "page ids";
 
 /** FNV-1a, 64 bits (Go `hash/fnv` New64a), which bbolt uses for the meta checksum. */
-export function fnv1a64(bytes: Uint8Array): bigint {
+function fnv1a64(bytes: Uint8Array): bigint {
   let hash = 0xcbf29ce484222325n;
   for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   return hash;

@@ -1,11 +1,5 @@
 // etcd's buckets and the keys of the small ones, by name (server/storage/schema/bucket.go, etcd-formats §3).
 
-/** A row of any of them. */
-export interface Row {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
-}
-
 export const BUCKETS = {
   alarm: "alarm",
   auth: "auth",

@@ -31,7 +31,7 @@ export interface CompactionState {
 /** A store that was never compacted has this compaction revision (kvstore.go). */
 export const NONE = -1;
 /** Each revision takes one bit of a row's answer. */
-export const REVISIONS_MAX = 31;
+const REVISIONS_MAX = 31;
 
 /** One hash to compute, of `revision` and `compactRevision`. */
 export interface HashTask {
@@ -76,9 +76,7 @@ export function planHashes(requests: readonly HashKvRequest[], fileRevision: num
     if (reason !== undefined) return { revision, compactRevision, task: reason };
     const known = tasks.find((task) => BigInt(task.revision) === revision && BigInt(task.compactRevision) === compactRevision);
     if (known !== undefined) return { revision, compactRevision, task: known };
-    if (compactRevision !== BigInt(NONE) && !revisions.includes(Number(revision)) && revisions.length === REVISIONS_MAX) {
-      return { revision, compactRevision, task: `more than ${REVISIONS_MAX} revisions at once` };
-    }
+    if (tasks.length === TASKS_MAX) return { revision, compactRevision, task: `more than ${TASKS_MAX} hashes at once` };
     const bit = compactRevision === BigInt(NONE) ? 0 : bitOf(Number(revision));
     const task = { revision: Number(revision), compactRevision: Number(compactRevision), bit };
     tasks.push(task);

@@ -7,7 +7,7 @@ import type { LeafVisitor } from "../bbolt/scan.ts";
 import type { HashPlan, HashTask } from "./hash-kv.ts";
 import { KeyPrefixes } from "./key-prefixes.ts";
 import { KeyRowCursor } from "./key-row.ts";
-import { hashCounted, hashLeaf, LeafHashes } from "./leaf-hashes.ts";
+import { hashLeaf, hashRuns, LeafHashes } from "./leaf-hashes.ts";
 import { LineageSampler } from "./lineage-sample.ts";
 import { LiveKeys } from "./live-keys.ts";
 import { RowBits } from "./row-bits.ts";
@@ -48,7 +48,7 @@ export class KeyRows implements LeafVisitor {
   readonly #mains = new Float64Array(ELEMENTS_MAX);
   readonly #tombstones = new Uint8Array(ELEMENTS_MAX);
   readonly #bits = new Uint32Array(ELEMENTS_MAX);
-  readonly #counted = new Uint8Array(ELEMENTS_MAX);
+  readonly #masks = new Uint32Array(ELEMENTS_MAX);
 
   constructor(plan: HashPlan, findings: Findings, superseded: SupersededKeys = new SupersededKeys(plan.revisions)) {
     this.plan = plan;
@@ -93,15 +93,21 @@ export class KeyRows implements LeafVisitor {
       if (main > highest) highest = main;
     }
     this.rows += page.count;
-    hashLeaf(this.#all, page, slot, packed);
-    for (let index = 0; index < this.#tasks.length; index++) {
-      const each = this.#tasks[index] as TaskHash;
-      const whole = (lowest > each.task.compactRevision && highest <= each.task.revision) || this.#choose(each.task, index, page.count);
-      if (whole && each.hashes !== undefined) hashLeaf(each.hashes, page, slot, packed);
-      if (whole) continue;
-      each.hashes ??= this.#all.copy();
-      hashCounted(each.hashes, page, slot, this.#counted);
+    this.#hashLeaf(page, slot, packed, lowest, highest);
+  }
+
+  /** `lowest` and `highest` are the least and greatest main revision of the leaf. */
+  #hashLeaf(page: Page, slot: number, packed: boolean, lowest: number, highest: number): void {
+    const tasks = this.#tasks;
+    let whole = true;
+    for (const { task } of tasks) if (lowest <= task.compactRevision || highest > task.revision) whole = false;
+    if (!whole) whole = this.#choose(page.count);
+    if (whole) {
+      hashLeaf(this.#all, page, slot, packed);
+      for (const { hashes } of tasks) hashes?.set(slot, this.#all.crc(slot), this.#all.lengthBytes(slot));
+      return;
     }
+    hashRuns([this.#all, ...tasks.map((each) => (each.hashes ??= this.#all.copy()))], page, slot, this.#masks);
   }
 
   #countRow(page: Page, index: number): void {
@@ -133,21 +139,22 @@ export class KeyRows implements LeafVisitor {
     if (change !== 0) this.prefixes.add(bytes, keyValue.keyStart, keyValue.keyEnd, change);
   }
 
-  /** Sets `#counted` for a task; true when every row counts. */
-  #choose({ revision, compactRevision, bit }: HashTask, taskIndex: number, count: number): boolean {
+  /** Sets `#masks`: bit 0 for all rows, bit i + 1 for those that count for task i. True when all rows count for all tasks. */
+  #choose(count: number): boolean {
+    const all = 2 ** (this.#tasks.length + 1) - 1;
     let whole = true;
-    let leftOut = 0;
-    for (let index = 0; index < count; index++) {
-      const main = this.#mains[index] as number;
-      let counted = main <= revision;
-      if (main <= compactRevision && (this.#tombstones[index] === 1 || ((this.#bits[index] as number) & (1 << bit)) !== 0)) {
-        counted = false;
-        leftOut += 1;
+    for (let row = 0; row < count; row++) {
+      const main = this.#mains[row] as number;
+      let mask = all;
+      for (let index = 0; index < this.#tasks.length; index++) {
+        const { revision, compactRevision, bit } = (this.#tasks[index] as TaskHash).task;
+        const leftOut = main <= compactRevision && (this.#tombstones[row] === 1 || ((this.#bits[row] as number) & (1 << bit)) !== 0);
+        if (leftOut) this.leftOut[index] = (this.leftOut[index] as number) + 1;
+        if (leftOut || main > revision) mask &= ~(2 << index);
       }
-      this.#counted[index] = counted ? 1 : 0;
-      if (!counted) whole = false;
+      this.#masks[row] = mask;
+      if (mask !== all) whole = false;
     }
-    this.leftOut[taskIndex] = (this.leftOut[taskIndex] as number) + leftOut;
     return whole;
   }
 

@@ -7,7 +7,7 @@ import type { Walk } from "../bbolt/walk.ts";
 import { type HashTask, hashKvOf, NONE } from "./hash-kv.ts";
 import { KeyRowCursor } from "./key-row.ts";
 import type { KeyRows } from "./key-rows.ts";
-import { hashCounted, LeafHashes } from "./leaf-hashes.ts";
+import { hashRuns, LeafHashes } from "./leaf-hashes.ts";
 import { encodeRevisionKey } from "./revision-key.ts";
 
 export interface KeyHashes {
@@ -70,11 +70,11 @@ function* scanUnfiltered(scan: TreeScan, { revision, compactRevision }: HashTask
   const row = new KeyRowCursor();
   const visitor: LeafVisitor = {
     leaf(page: Page, slot: number) {
-      const counted = new Uint8Array(page.count);
+      const masks = new Uint32Array(page.count);
       for (let index = 0; index < page.count; index++) {
-        if (row.read(page, index) === undefined && row.main <= revision && !(row.tombstone && row.main === compactRevision)) counted[index] = 1;
+        if (row.read(page, index) === undefined && row.main <= revision && !(row.tombstone && row.main === compactRevision)) masks[index] = 1;
       }
-      hashCounted(hashes, page, slot, counted);
+      hashRuns([hashes], page, slot, masks);
     },
     batchEnd: (slots) => hashes.fold(slots),
   };

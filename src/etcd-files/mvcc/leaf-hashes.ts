@@ -15,6 +15,14 @@ export class LeafHashes {
     this.#lengths[slot] = lengthBytes;
   }
 
+  crc(slot: number): number {
+    return this.#crcs[slot] as number;
+  }
+
+  lengthBytes(slot: number): number {
+    return this.#lengths[slot] as number;
+  }
+
   /** For a hash that differs from this one from some leaf on. */
   copy(): LeafHashes {
     const copy = new LeafHashes();
@@ -63,23 +71,29 @@ export function hashLeaf(hashes: LeafHashes, page: Page, slot: number, packed: b
   hashes.set(slot, crc, lengthBytes);
 }
 
-/** The checksum of the rows of a leaf for which `counted` holds a 1. */
-export function hashCounted(hashes: LeafHashes, page: Page, slot: number, counted: Uint8Array): void {
-  const { bytes } = page;
-  let crc = 0;
-  let lengthBytes = 0;
-  let runStart = 0;
-  let runEnd = 0;
-  for (let index = 0; index < page.count; index++) {
-    if (counted[index] !== 1) continue;
-    const start = page.keyStart(index);
-    if (start !== runEnd) {
-      if (runEnd > runStart) crc = crc32c(bytes.subarray(runStart, runEnd), crc);
-      lengthBytes += runEnd - runStart;
-      runStart = start;
+/**
+ * The checksums of a leaf when not all rows count for all of them: bit i of `masks[row]` says that the row counts for `hashes[i]`. Its bytes
+ * are gone through once: what neighbouring rows have in common is hashed in one piece, and the pieces are joined.
+ */
+export function hashRuns(hashes: readonly LeafHashes[], page: Page, slot: number, masks: Uint32Array): void {
+  const totals = hashes.map(() => new RunningCrc32c());
+  let start = 0;
+  let end = 0;
+  let mask = 0;
+  const finishRun = (): void => {
+    if (mask === 0 || start === end) return;
+    const crc = crc32c(page.bytes.subarray(start, end));
+    for (const [index, total] of totals.entries()) if ((mask & (1 << index)) !== 0) total.append(crc, end - start);
+  };
+  for (let row = 0; row < page.count; row++) {
+    const rowStart = page.keyStart(row);
+    if (masks[row] !== mask || rowStart !== end) {
+      finishRun();
+      mask = masks[row] as number;
+      start = rowStart;
     }
-    runEnd = page.valueStart(index) + page.valueSize(index);
+    end = page.valueStart(row) + page.valueSize(row);
   }
-  if (runEnd > runStart) crc = crc32c(bytes.subarray(runStart, runEnd), crc);
-  hashes.set(slot, crc, lengthBytes + runEnd - runStart);
+  finishRun();
+  for (const [index, total] of totals.entries()) hashes[index]?.set(slot, total.crc, total.lengthBytes);
 }
