@@ -162,3 +162,15 @@ test("HashKV: says why it cannot be computed", () => {
     `the file is compacted at ${compacted}, so rows that count for compaction -1 are gone`,
   ]);
 });
+
+test("HashKV: only so many are computed at once", () => {
+  const store = live({ seed: 4, revisions: 60, keys: 5, compactions: [], stopped: undefined, markers: 0 });
+  const { hashes } = factsOf(
+    store,
+    Array.from({ length: 40 }, (_, index) => ({ revision: BigInt(20 + index), compactRevision: 10n })),
+  );
+  const member = store.clone();
+  member.compact(10n);
+  for (const answer of hashes.slice(0, 30)) expect(answer).toEqual({ revision: answer.revision, ...(member.hashByRev(answer.revision) as object) });
+  for (const answer of hashes.slice(30)) expect(answer).toHaveProperty("notComparable", "more than 30 hashes at once");
+});
