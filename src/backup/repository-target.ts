@@ -101,7 +101,9 @@ export class RepositoryTarget implements SaveTarget {
     return await this.#publish(createdAt, before, take, async (upload) => {
       take.onPhase("stream");
       const hash = new TrailingHash();
-      const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, hashed(stream, hash, take.runtime), take);
+      // A store that stands still does not ask for more, and so would not hear that the stream was given up for it.
+      const signal = AbortSignal.any([take.signal, stream.lost]);
+      const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, hashed(stream, hash, take.runtime), { signal });
       const state = { state: "partial", stateWhy: "saved without a local copy, so its structure was not checked (--no-spool)" } as const;
       const snapshot = { revisionBefore: before, quorumSeen: take.selection.quorum };
       const comparison = notCompared("a snapshot that is not looked into cannot be compared").record;

@@ -26,6 +26,8 @@ export interface SnapshotStream extends AsyncIterable<readonly Uint8Array[]>, As
   readonly totalSizeBytes: number;
   /** What the member says of its storage, e.g. `3.6.0`, outside of the snapshot's transaction; absent before 3.6. */
   readonly storageVersion: string | undefined;
+  /** Aborted with the fault when the stream breaks off or is given up: for a reader that is kept from reading by something else. */
+  readonly lost: AbortSignal;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,7 @@ class ReceivedSnapshot implements SnapshotStream {
   readonly #waiting: Batch[] = [];
   #waitingBytes = 0;
   #filling: Batch = { slices: [], sizeBytes: 0 };
+  readonly #lost = new AbortController();
   #over = false;
   #fault: unknown;
   /** Resolved whenever there may be something new for the reader. */
@@ -88,6 +91,10 @@ class ReceivedSnapshot implements SnapshotStream {
 
   get storageVersion(): string | undefined {
     return this.#reader.storageVersion;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<readonly Uint8Array[]> {
@@ -160,8 +167,10 @@ class ReceivedSnapshot implements SnapshotStream {
     this.#over = true;
     clearTimeout(this.#stallTimer);
     this.#fault = fault;
-    if (fault !== undefined) this.#call.cancel();
-    else if (this.#filling.sizeBytes > 0) this.#handOver();
+    if (fault !== undefined) {
+      this.#call.cancel();
+      this.#lost.abort(fault);
+    } else if (this.#filling.sizeBytes > 0) this.#handOver();
     this.#tell();
   }
 
