@@ -8,8 +8,10 @@ const REDRAW_AFTER_MS = 100;
 const LINE_AFTER_MS = 10_000;
 /** Rates are those of the last few seconds: a stall shows, a hiccup does not. */
 const RATE_WINDOW_MS = 5_000;
-const BAR_WIDTH = 24;
-/** Columns where the terminal does not say. */
+/** As wide as there is room for, within these; a narrower one says nothing and is left out. */
+const BAR_WIDTH_MAX = 30;
+const BAR_WIDTH_MIN = 6;
+/** Columns where the terminal does not say, or says 0. */
 const FALLBACK_COLUMNS = 80;
 
 export interface ProgressStream {
@@ -46,8 +48,8 @@ export function terminalProgress(stream: ProgressStream, monotonicMs: () => numb
   const erase = () => (drawnLines === 0 ? "" : `\x1b[${drawnLines}A\x1b[J`);
   const draw = (above: string) => {
     const nowMs = monotonicMs();
-    const columns = stream.columns ?? FALLBACK_COLUMNS;
-    const bars = [...steps.values()].map((state) => `${barLine(state, nowMs).slice(0, columns - 1)}\n`);
+    const width = (stream.columns || FALLBACK_COLUMNS) - 1; // A full line would wrap, and be one too many to erase.
+    const bars = [...steps.values()].map((state) => `${barLine(state, nowMs, width).slice(0, width)}\n`);
     const text = erase() + above + bars.join("");
     if (text !== "") stream.write(text);
     drawnLines = bars.length;
@@ -106,15 +108,18 @@ function update(steps: Map<string, StepState>, { step, doneBytes, totalBytes }: 
 }
 
 /** `stream    [############------------]  52 %  412.0 MB of 793.0 MB  88.1 MB/s  5 s left` */
-function barLine(state: StepState, nowMs: number): string {
+function barLine(state: StepState, nowMs: number, width: number): string {
   const { doneBytes, totalBytes } = state;
   const name = printableLine(state.step).padEnd(10);
   if (totalBytes === undefined || totalBytes <= 0) return [name, formatSize(doneBytes), ...rate(state, nowMs)].join("  ");
   const share = Math.min(1, doneBytes / totalBytes);
-  const filled = Math.floor(share * BAR_WIDTH);
-  const bar = `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}]`;
-  const percent = `${String(Math.floor(share * 100)).padStart(3)} %`;
-  return [name, bar, percent, `${formatSize(doneBytes)} of ${formatSize(totalBytes)}`, ...rate(state, nowMs)].join("  ");
+  const numbers = [`${String(Math.floor(share * 100)).padStart(3)} %`, `${formatSize(doneBytes)} of ${formatSize(totalBytes)}`, ...rate(state, nowMs)].join(
+    "  ",
+  );
+  const barWidth = Math.min(BAR_WIDTH_MAX, width - name.length - numbers.length - "  []  ".length);
+  if (barWidth < BAR_WIDTH_MIN) return `${name}  ${numbers}`;
+  const filled = Math.floor(share * barWidth);
+  return `${name}  [${"#".repeat(filled)}${"-".repeat(barWidth - filled)}]  ${numbers}`;
 }
 
 /** `stream: 412.0 MB of 793.0 MB (52 %), 88.1 MB/s, 5 s left` */

@@ -31,7 +31,7 @@ test("progress bar: share, sizes, rate and time left", () => {
   display.report({ step: "stream", doneBytes: 0, totalBytes: 100_000_000 });
   at(1000);
   display.report({ step: "stream", doneBytes: 25_000_000, totalBytes: 100_000_000 });
-  expect(screen()).toEqual(["stream      [######------------------]   25 %  25.0 MB of 100.0 MB  25.0 MB/s  3.0 s left"]);
+  expect(screen()).toEqual(["stream      [#######-----------------------]   25 %  25.0 MB of 100.0 MB  25.0 MB/s  3.0 s left"]);
   at(2000);
   display.report({ step: "stream", doneBytes: 100_000_000, totalBytes: 100_000_000, done: true });
   expect(screen()).toEqual(["stream: 100.0 MB in 2.0 s, 50.0 MB/s"]);
@@ -53,7 +53,7 @@ test("progress bar: steps side by side, and lines above them", () => {
   display.line("warning: something");
   at(400);
   display.report({ step: "stream", doneBytes: 10, totalBytes: 10, done: true });
-  expect(screen()).toEqual(["warning: something", "stream: 10 B in 0.4 s, 25 B/s", expect.stringMatching(/^upload {6}\[-{24}\] {4}0 % {2}0 B of 10 B/)]);
+  expect(screen()).toEqual(["warning: something", "stream: 10 B in 0.4 s, 25 B/s", expect.stringMatching(/^upload {6}\[-{30}\] {4}0 % {2}0 B of 10 B/)]);
   display.clear();
   expect(screen()).toHaveLength(2);
 });
@@ -75,6 +75,18 @@ test("progress bar: the rate falls while nothing comes", () => {
   at(5000);
   display.tick();
   expect(screen()[0]).toContain("10 B/s");
+});
+
+test.each([
+  [0, "stream      [#######-------]   50 %  50.0 MB of 100.0 MB  50.0 MB/s  1.0 s left"],
+  [80, "stream      [#######-------]   50 %  50.0 MB of 100.0 MB  50.0 MB/s  1.0 s left"],
+  [65, "stream       50 %  50.0 MB of 100.0 MB  50.0 MB/s  1.0 s left"],
+])("progress bar: as wide as %i columns allow, for the numbers say more", (columns, line) => {
+  const { display, at, screen } = terminal(columns);
+  display.report({ step: "stream", doneBytes: 0, totalBytes: 100_000_000 });
+  at(1000);
+  display.report({ step: "stream", doneBytes: 50_000_000, totalBytes: 100_000_000 });
+  expect(screen()).toEqual([line]);
 });
 
 test("progress bar: never wraps, whatever the terminal's width", () => {
