@@ -1,6 +1,6 @@
 // One zstd frame at a time, compressed and decompressed in libuv's thread pool by node:zlib.
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { constants, type ZstdOptions, zstdCompress, zstdDecompress } from "node:zlib";
 import { FormatError } from "../errors.ts";
 import type { Frame } from "./seek-table.ts";
 
@@ -17,11 +17,19 @@ const LEVEL = 1;
 const CHECKSUM_SIZE_BYTES = 4;
 /** Output is allocated in steps of this size; snapshots compress below it, so that one step is the rule. */
 const COMPRESS_STEP_BYTES = 2 * 1024 * 1024;
+/** No frame of 4 MiB needs a window of more than 2^22 bytes; a changed header may ask for 2^41. */
+const WINDOW_LOG_MAX = 22;
 /** Room beyond the last byte, without which node:zlib asks for one more buffer. */
 const SLACK_BYTES = 64;
 
 const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
+/** What node:zlib gives with `info`; its types do not tell. A decoder stops silently after one frame, whatever follows it. */
+interface DecompressResult {
+  readonly buffer: Uint8Array;
+  /** `bytesWritten`: what the decoder has taken in. */
+  readonly engine: { readonly bytesWritten: number };
+}
+const decompress: (stored: Uint8Array, options: ZstdOptions) => Promise<DecompressResult> = promisify(zstdDecompress) as never;
 
 /** Compresses up to FRAME_RAW_SIZE_BYTES. `raw` may be reused once the promise is settled. */
 export async function compressFrame(raw: Uint8Array): Promise<{ readonly frame: Frame; readonly stored: Uint8Array }> {
@@ -40,13 +48,20 @@ export async function decompressFrame(stored: Uint8Array, frame: Frame, what: st
   if (ending.length !== CHECKSUM_SIZE_BYTES || new DataView(ending.buffer, ending.byteOffset).getUint32(0, true) !== frame.checksum) {
     throw new FormatError("OBJECT_CORRUPT", `${what} has not the checksum its seek table names`, offset);
   }
-  let raw: Uint8Array;
+  let result: DecompressResult;
   try {
-    raw = await decompress(stored, { maxOutputLength: frame.rawSizeBytes, chunkSize: frame.rawSizeBytes + SLACK_BYTES });
+    result = await decompress(stored, {
+      params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
+      maxOutputLength: frame.rawSizeBytes,
+      chunkSize: frame.rawSizeBytes + SLACK_BYTES,
+      info: true,
+    });
   } catch (cause) {
     throw new FormatError("OBJECT_CORRUPT", `${what} does not decompress (${(cause as Error).message})`, offset, { cause });
   }
-  if (raw.length !== frame.rawSizeBytes)
-    throw new FormatError("OBJECT_CORRUPT", `${what} decompresses to ${raw.length} bytes instead of ${frame.rawSizeBytes}`, offset);
-  return raw;
+  const { buffer, engine } = result;
+  if (buffer.length !== frame.rawSizeBytes)
+    throw new FormatError("OBJECT_CORRUPT", `${what} decompresses to ${buffer.length} bytes instead of ${frame.rawSizeBytes}`, offset);
+  if (engine.bytesWritten !== stored.length) throw new FormatError("OBJECT_CORRUPT", `${what} ends before its place does`, offset + engine.bytesWritten);
+  return buffer;
 }

@@ -20,8 +20,8 @@ export async function createDirectory(directory: string): Promise<void> {
 /** Creates `directory` and does `move` of `path` into it; again where another process removed the directory, being empty, in between. */
 export async function intoDirectory(directory: string, path: string, move: () => Promise<void>): Promise<void> {
   for (let tries = 1; ; tries++) {
-    await createDirectory(directory);
     try {
+      await createDirectory(directory);
       return await move();
     } catch (error) {
       if (!hasCode(error, "ENOENT") || tries === MOVE_TRIES_MAX || (await ifExists(stat(path))) === undefined) throw error;

@@ -161,7 +161,7 @@ class FileStorage implements Storage {
       const commit = (path: string) => intoDirectory(dirname(target), path, () => rename(path, target));
       await replaceLocked(await this.#lockOf(key), staged, key, { check, commit }, { runtime: this.#runtime, signal });
     }
-    await syncDirectory(dirname(target));
+    await ifExists(syncDirectory(dirname(target))); // Gone already if another process removed the object and with it the directory.
     return info!;
   }
 

@@ -8,7 +8,7 @@ import { EtcdsafeError } from "../../src/errors.ts";
 import { compressFrame, FRAME_RAW_SIZE_BYTES } from "../../src/repository/frame-codec.ts";
 import { checkStoredBytes, decodeObject, openObject } from "../../src/repository/object-decoder.ts";
 import { encodeObject, type ObjectFacts } from "../../src/repository/object-encoder.ts";
-import { encodeSeekTable } from "../../src/repository/seek-table.ts";
+import { encodeSeekTable, type Frame } from "../../src/repository/seek-table.ts";
 import { truncatingStorage } from "../faults/kit/lying-storages.ts";
 import { runCommand } from "../support/command.ts";
 import { runs, SEED } from "../support/counts.ts";
@@ -178,6 +178,63 @@ describe("object codec: damage", () => {
     const storage = await holding(stored);
     for (const [change, code] of expectations)
       await expect(all(decodeObject(storage, KEY, { ...facts, ...change }, { signal })), JSON.stringify(change)).rejects.toMatchObject({ code });
+  });
+
+  test("an object whose parts do not fit is refused when it is opened, or where the part is read alone", async () => {
+    const [first, second] = [await compressFrame(content(FRAME)), await compressFrame(noise(1_000))];
+    const other = await compressFrame(content(1_000));
+    const open = async (frames: Frame[], stored: Uint8Array[], rawSizeBytes = FRAME + 1_000) => {
+      const object = Buffer.concat([...stored, encodeSeekTable(frames)]);
+      const facts = { codec: ["zstd-seekable"], storedSizeBytes: object.length, storedSha256: "", rawSizeBytes, rawSha256: "" };
+      return openObject(await holding(object), KEY, facts, { signal });
+    };
+    const range = { start: FRAME, end: FRAME + 1_000 };
+    const fits = await open([first.frame, second.frame], [first.stored, second.stored]);
+    expect(await fits.readRaw(range, { signal })).toEqual(Buffer.from(noise(1_000)));
+    const atOpening: Parameters<typeof open>[] = [
+      [
+        [first.frame, { ...second.frame, storedSizeBytes: second.stored.length - 1 }],
+        [first.stored, second.stored],
+      ],
+      [
+        [first.frame, { ...second.frame, storedSizeBytes: second.stored.length + 1 }],
+        [first.stored, second.stored],
+      ],
+      [[first.frame], [first.stored]],
+      [[first.frame, second.frame], [first.stored, second.stored], FRAME + 1_001],
+      [[first.frame, second.frame], [first.stored, second.stored], FRAME],
+      [
+        [second.frame, first.frame],
+        [second.stored, first.stored],
+      ],
+      [
+        [
+          { ...first.frame, storedSizeBytes: 0 },
+          { ...second.frame, storedSizeBytes: first.stored.length + second.stored.length },
+        ],
+        [first.stored, second.stored],
+      ],
+    ];
+    for (const parts of atOpening) await expect(open(...parts)).rejects.toMatchObject({ code: "OBJECT_CORRUPT" });
+    const atReading: Parameters<typeof open>[] = [
+      // Another good frame in its place.
+      [
+        [first.frame, { ...other.frame, checksum: second.frame.checksum }],
+        [first.stored, other.stored],
+      ],
+      // Fewer and more bytes than the table says.
+      [[first.frame, { ...second.frame, rawSizeBytes: 1_001 }], [first.stored, second.stored], FRAME + 1_001],
+      [[first.frame, { ...second.frame, rawSizeBytes: 999 }], [first.stored, second.stored], FRAME + 999],
+      // Two frames where the table says one.
+      [
+        [first.frame, { ...other.frame, storedSizeBytes: 2 * other.stored.length, rawSizeBytes: 1_000 }],
+        [first.stored, other.stored, other.stored],
+      ],
+    ];
+    for (const parts of atReading) {
+      const reader = await open(...parts);
+      await expect(reader.readRaw({ start: FRAME, end: reader.rawSizeBytes }, { signal })).rejects.toMatchObject({ code: "OBJECT_CORRUPT" });
+    }
   });
 
   test("a missing object is said to be missing", async () => {

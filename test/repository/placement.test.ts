@@ -196,6 +196,15 @@ test("placement: a clock that is behind changes nothing: the same history goes o
     );
 });
 
+test("placement: a clone whose clock is behind is compared with backups it would rather not know", async () => {
+  await save(production, snapshotAt(5));
+  minutes = 100;
+  await save(production, snapshotAt(20));
+  minutes = 50; // Later than the backup from before the clone's fork, earlier than the one after it, and behind it in revision.
+  await expect(save(production, snapshotAt(15, {}, 7, 8))).rejects.toMatchObject(refused("different data at revision 9"));
+  expect((await save(production, snapshotAt(15))).timelineBegan).toBeNull();
+});
+
 test("placement: suspect, partial and broken backups are nothing to compare with", async () => {
   const good = await save(production, snapshotAt(10));
   await save(production, snapshotAt(15, { state: "suspect" }, 7, 5));

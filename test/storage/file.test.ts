@@ -55,6 +55,19 @@ test("file storage: removes directories that became empty, but not its own root"
   expect(await readdir(directory.path)).toEqual([".etcdsafe"]);
 });
 
+test("file storage: puts objects into directories that others remove, being empty, at the same time", async () => {
+  await using directory = await temporaryDirectory("storage");
+  const comeAndGo = async (name: string) => {
+    const storage = openFileStorage(directory.path, runtime);
+    for (let round = 0; round < 60; round++) {
+      await storage.put(`a/b/${name}`, streamOf(Buffer.from("x")), { signal, ifAbsent: round % 2 === 0 });
+      await storage.remove(`a/b/${name}`, { signal });
+    }
+  };
+  await Promise.all(["1", "2", "3", "4"].map(comeAndGo));
+  expect(await readdir(directory.path)).toEqual([".etcdsafe"]);
+});
+
 test("file storage: gives a replaced object another version though clock, size and content stay", async () => {
   await using directory = await temporaryDirectory("storage");
   const storage = openFileStorage(directory.path, runtime);
