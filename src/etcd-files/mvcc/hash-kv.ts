@@ -30,8 +30,8 @@ export interface CompactionState {
 
 /** A store that was never compacted has this compaction revision (kvstore.go). */
 export const NONE = -1;
-/** Each revision takes one bit of a row's answer. */
-const REVISIONS_MAX = 31;
+/** Each takes a bit of a number, for each row of a leaf, and there is one for the checksum of all rows. */
+const TASKS_MAX = 30;
 
 /** One hash to compute, of `revision` and `compactRevision`. */
 export interface HashTask {
