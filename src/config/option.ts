@@ -14,6 +14,9 @@ export type CommandName =
   | "config validate"
   | "version";
 
+/** Longer waits than this a timer of Node cannot hold. */
+export const LONGEST_TIMER = "24d";
+
 /**
  * How a value is written, and what it becomes:
  * duration (`1m30s`) milliseconds · list (`a,b`) texts · boolean · enum one of `choices` · path a file or directory, relative to the working

@@ -1,6 +1,9 @@
-// Every option, once. From this table come the flags, the variables ETCDSAFE_<OPTION>, the keys of the configuration file, `config show` and docs/cli.md.
+// Every option, once; the rows about etcd and about restored members are in files of their own. From this table come the flags, the variables
+// ETCDSAFE_<OPTION>, the keys of the configuration file, `config show` and docs/cli.md.
 // Names are mechanical: `--check-members` is ETCDSAFE_CHECK_MEMBERS and the key `check-members`.
-import type { CommandName, OptionSpec, ValueOf } from "./option.ts";
+import { ETCD_OPTIONS } from "./etcd-options.ts";
+import { type CommandName, LONGEST_TIMER, type OptionSpec, type ValueOf } from "./option.ts";
+import { RESTORE_OPTIONS } from "./restore-options.ts";
 
 const ALL: readonly CommandName[] = [
   "save",
@@ -17,9 +20,6 @@ const ALL: readonly CommandName[] = [
 ];
 const STORED: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "repo init", "repo adopt"];
 const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "repo adopt"];
-const CONNECTED: readonly CommandName[] = ["save", "repo adopt"];
-/** Longer waits than these a timer of Node cannot hold. */
-const LONGEST_TIMER = "24d";
 
 export const OPTIONS = {
   repository: {
@@ -46,87 +46,7 @@ export const OPTIONS = {
     description: "Look at every cluster of the repository.",
   },
 
-  endpoints: {
-    kind: "list",
-    placeholder: "URL,…",
-    default: "127.0.0.1:2379",
-    etcdctl: "ETCDCTL_ENDPOINTS",
-    group: "etcd",
-    commands: CONNECTED,
-    description: "Client URLs of etcd's members. Without a scheme: TLS where a TLS option is given, else plain text, as etcdctl does.",
-  },
-  cacert: {
-    kind: "path",
-    placeholder: "FILE",
-    etcdctl: "ETCDCTL_CACERT",
-    group: "etcd",
-    commands: CONNECTED,
-    defaultText: "the system's authorities",
-    description: "Certificate authorities that the members' certificates are checked against, PEM.",
-  },
-  cert: { kind: "path", placeholder: "FILE", etcdctl: "ETCDCTL_CERT", group: "etcd", commands: CONNECTED, description: "Client certificate, PEM." },
-  key: { kind: "path", placeholder: "FILE", etcdctl: "ETCDCTL_KEY", group: "etcd", commands: CONNECTED, description: "Key of the client certificate, PEM." },
-  user: {
-    kind: "string",
-    placeholder: "NAME",
-    etcdctl: "ETCDCTL_USER",
-    passwordAfterColon: true,
-    group: "etcd",
-    commands: CONNECTED,
-    description: "etcd user. In the environment, but not in arguments, NAME:PASSWORD is understood as well.",
-  },
-  "password-file": {
-    kind: "secret-file",
-    placeholder: "FILE",
-    group: "etcd",
-    commands: CONNECTED,
-    description: "File that holds the user's password; a newline at its end is not part of it.",
-  },
-  password: {
-    kind: "secret",
-    etcdctl: "ETCDCTL_PASSWORD",
-    group: "etcd",
-    commands: CONNECTED,
-    description: "The user's password; only as an environment variable, since arguments are visible to every user of the host.",
-  },
-  "insecure-transport": {
-    kind: "boolean",
-    default: "true",
-    etcdctl: "ETCDCTL_INSECURE_TRANSPORT",
-    group: "etcd",
-    commands: CONNECTED,
-    description: "Whether endpoints without a scheme may be spoken to in plain text; false demands TLS of all.",
-  },
-  "insecure-skip-tls-verify": {
-    kind: "boolean",
-    default: "false",
-    etcdctl: "ETCDCTL_INSECURE_SKIP_TLS_VERIFY",
-    group: "etcd",
-    commands: CONNECTED,
-    description: "Accept any server certificate. For tests only: whoever sits in between can hand over any data as a backup.",
-  },
-  "dial-timeout": {
-    kind: "duration",
-    placeholder: "DURATION",
-    default: "2s",
-    atLeast: "1ms",
-    atMost: LONGEST_TIMER,
-    etcdctl: "ETCDCTL_DIAL_TIMEOUT",
-    group: "etcd",
-    commands: CONNECTED,
-    description: "Limit of each attempt to connect.",
-  },
-  "command-timeout": {
-    kind: "duration",
-    placeholder: "DURATION",
-    default: "5s",
-    atLeast: "1ms",
-    atMost: LONGEST_TIMER,
-    etcdctl: "ETCDCTL_COMMAND_TIMEOUT",
-    group: "etcd",
-    commands: CONNECTED,
-    description: "Limit of each short request, such as a status.",
-  },
+  ...ETCD_OPTIONS,
 
   member: {
     kind: "string",
@@ -208,93 +128,7 @@ export const OPTIONS = {
   },
   all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify"], description: "Verify every backup of the cluster." },
 
-  name: { kind: "string", placeholder: "NAME", default: "default", group: "Members", commands: ["restore"], description: "Name of the member to write." },
-  "initial-cluster": {
-    kind: "string",
-    placeholder: "NAME=URL,…",
-    defaultText: "<name>=http://localhost:2380",
-    group: "Members",
-    commands: ["restore"],
-    description: "All members of the new cluster and their peer URLs; a name repeats for each further URL.",
-  },
-  "initial-cluster-token": {
-    kind: "string",
-    placeholder: "TOKEN",
-    group: "Members",
-    commands: ["restore"],
-    defaultText: "a new one, where one run writes all members",
-    description: "Makes the new cluster's ids, so that no old member can join. The same for all members, and never used before.",
-  },
-  "initial-advertise-peer-urls": {
-    kind: "string",
-    placeholder: "URL,…",
-    default: "http://localhost:2380",
-    group: "Members",
-    commands: ["restore"],
-    description: "Peer URLs of the member to write; those that --initial-cluster has for it.",
-  },
-  members: {
-    kind: "path",
-    placeholder: "FILE",
-    group: "Members",
-    commands: ["restore"],
-    description: "YAML file with every member's name, peer URLs and data directory, in place of the options above.",
-  },
-  "all-members": {
-    kind: "boolean",
-    default: "false",
-    group: "Members",
-    commands: ["restore"],
-    description: "Write every member of --members in this run, from one reading of the source.",
-  },
-  "data-dir": {
-    kind: "path",
-    placeholder: "DIR",
-    group: "Members",
-    commands: ["restore"],
-    defaultText: "<name>.etcd",
-    description: "The member's data directory, absent or empty.",
-  },
-  "wal-dir": {
-    kind: "path",
-    placeholder: "DIR",
-    group: "Members",
-    commands: ["restore"],
-    defaultText: "<data-dir>/member/wal",
-    description: "The member's WAL directory, absent.",
-  },
-  "bump-revision": {
-    kind: "string",
-    placeholder: "N|none",
-    default: "none",
-    pattern: { regex: /^(none|[1-9]\d{0,18})$/, is: "a number of revisions above 0, or none" },
-    group: "What to do",
-    commands: ["restore"],
-    description:
-      "Move the revision ahead by so many, beyond all that clients can have seen; 1000000000 is customary. All before is marked as compacted, so that watches from before fail instead of missing changes.",
-  },
-  "mark-compacted": {
-    kind: "boolean",
-    default: "false",
-    group: "What to do",
-    commands: ["restore"],
-    description: "As etcdutl demands it next to --bump-revision, which does it by itself here.",
-  },
-  "skip-hash-check": {
-    kind: "boolean",
-    default: "false",
-    group: "What to do",
-    commands: ["restore"],
-    description: "Take a file that has no SHA-256 at its end, such as a copy of member/snap/db. Its structure is checked all the same.",
-  },
-  "to-snapshot": {
-    kind: "path",
-    placeholder: "FILE",
-    group: "What to do",
-    commands: ["restore"],
-    description: "Write a plain snapshot that etcdutl takes, instead of a member's directories.",
-  },
-  plan: { kind: "boolean", default: "false", group: "What to do", commands: ["restore"], description: "Print what would be done, and do nothing." },
+  ...RESTORE_OPTIONS,
 
   config: {
     kind: "path",

@@ -1,0 +1,92 @@
+// Rows of the table of options: what to restore into; as etcdutl is told, where it has the option.
+import type { OptionSpec } from "./option.ts";
+
+export const RESTORE_OPTIONS = {
+  name: { kind: "string", placeholder: "NAME", default: "default", group: "Members", commands: ["restore"], description: "Name of the member to write." },
+  "initial-cluster": {
+    kind: "string",
+    placeholder: "NAME=URL,…",
+    defaultText: "<name>=http://localhost:2380",
+    group: "Members",
+    commands: ["restore"],
+    description: "All members of the new cluster and their peer URLs; a name repeats for each further URL.",
+  },
+  "initial-cluster-token": {
+    kind: "string",
+    placeholder: "TOKEN",
+    group: "Members",
+    commands: ["restore"],
+    defaultText: "a new one, where one run writes all members",
+    description: "Makes the new cluster's ids, so that no old member can join. The same for all members, and never used before.",
+  },
+  "initial-advertise-peer-urls": {
+    kind: "string",
+    placeholder: "URL,…",
+    default: "http://localhost:2380",
+    group: "Members",
+    commands: ["restore"],
+    description: "Peer URLs of the member to write; those that --initial-cluster has for it.",
+  },
+  members: {
+    kind: "path",
+    placeholder: "FILE",
+    group: "Members",
+    commands: ["restore"],
+    description: "YAML file with every member's name, peer URLs and data directory, in place of the options above.",
+  },
+  "all-members": {
+    kind: "boolean",
+    default: "false",
+    group: "Members",
+    commands: ["restore"],
+    description: "Write every member of --members in this run, from one reading of the source.",
+  },
+  "data-dir": {
+    kind: "path",
+    placeholder: "DIR",
+    group: "Members",
+    commands: ["restore"],
+    defaultText: "<name>.etcd",
+    description: "The member's data directory, absent or empty.",
+  },
+  "wal-dir": {
+    kind: "path",
+    placeholder: "DIR",
+    group: "Members",
+    commands: ["restore"],
+    defaultText: "<data-dir>/member/wal",
+    description: "The member's WAL directory, absent.",
+  },
+  "bump-revision": {
+    kind: "string",
+    placeholder: "N|none",
+    default: "none",
+    pattern: { regex: /^(none|[1-9]\d{0,18})$/, is: "a number of revisions above 0, or none" },
+    group: "What to do",
+    commands: ["restore"],
+    description:
+      "Move the revision ahead by so many, beyond all that clients can have seen; 1000000000 is customary. All before is marked as compacted, so that watches from before fail instead of missing changes.",
+  },
+  "mark-compacted": {
+    kind: "boolean",
+    default: "false",
+    group: "What to do",
+    commands: ["restore"],
+    description: "As etcdutl demands it next to --bump-revision, which does it by itself here.",
+  },
+  "skip-hash-check": {
+    kind: "boolean",
+    default: "false",
+    group: "What to do",
+    commands: ["restore"],
+    description: "Take a file that has no SHA-256 at its end, such as a copy of member/snap/db. Its structure is checked all the same.",
+  },
+  "to-snapshot": {
+    kind: "path",
+    placeholder: "FILE",
+    group: "What to do",
+    commands: ["restore"],
+    description: "Write a plain snapshot that etcdutl takes, instead of a member's directories.",
+  },
+  plan: { kind: "boolean", default: "false", group: "What to do", commands: ["restore"], description: "Print what would be done, and do nothing." },
+} as const satisfies Record<string, OptionSpec>;
