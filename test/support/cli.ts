@@ -7,6 +7,8 @@ import { type CommandOptions, type CommandResult, type RunningCommand, startComm
 export interface CliOptions extends CommandOptions {
   /** Arguments of Node itself, e.g. `--import` of the crash points. */
   readonly nodeArguments?: readonly string[];
+  /** A command, with its arguments, that starts Node in its turn. */
+  readonly startedBy?: readonly string[];
 }
 
 /** The Node 24 that the project installs, and the launcher that users run. */
@@ -20,7 +22,8 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 
 /** Starts it, for tests that send signals or look at its output meanwhile. */
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCommand {
-  return startCommand(NODE, [...(options.nodeArguments ?? []), LAUNCHER, ...args], { ...options, env: { ...neutralEnvironment(), ...options.env } });
+  const [file = NODE, ...rest] = [...(options.startedBy ?? []), NODE, ...(options.nodeArguments ?? []), LAUNCHER, ...args];
+  return startCommand(file, rest, { ...options, env: { ...neutralEnvironment(), ...options.env } });
 }
 
 /** With compiled modules kept from one start to the next: half of a short command's time goes into compiling. */
