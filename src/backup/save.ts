@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { openSpool } from "../bytes/spool.ts";
 import { formatId, type MemberId } from "../bytes/u64.ts";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
-import { kubeSystemUid } from "../cluster/kube-system.ts";
 import { type MemberClients, openClients } from "../cluster/member-clients.ts";
 import { type Candidate, type Selection, selectMember } from "../cluster/select.ts";
 import { survey } from "../cluster/survey.ts";
@@ -15,6 +14,7 @@ import { ERRORS, EtcdsafeError } from "../errors.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { WhichMembers } from "./comparison.ts";
+import { observeCluster } from "./observe.ts";
 import type { Saved, SaveResult, SaveTarget } from "./save-target.ts";
 import { etcdDatabaseOnSameDisk } from "./shared-disk.ts";
 import type { SavePhase, TakeOptions } from "./take.ts";
@@ -42,7 +42,7 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
   const { member } = request;
   const selection = selectMember(await survey(clients, request.connection.endpoints, { signal, ...(member === undefined ? {} : { member }) }), member);
   report(selection, request, runtime);
-  const observed = await observe(clients, selection, options);
+  const observed = await observeCluster(clients, selection, options);
   await request.target.prepare(observed, options);
   const compared = await request.target.comparedAlready(options);
   const taken = { clients, selection, signal, runtime, stallLimitMs: request.stallLimitMs };
@@ -87,21 +87,6 @@ async function saveFrom(serving: Candidate, request: SaveRequest, observed: Obse
     });
   }
   return await target.store(observed, spool, take); // Awaited here, or the spool would be closed first.
-}
-
-async function observe(clients: MemberClients, selection: Selection, { signal }: CallOptions): Promise<ObservedCluster> {
-  const members = selection.members.map(({ id, name, peerUrls, clientUrls, isLearner }) => ({
-    id: formatId(id),
-    name,
-    peerUrls: [...peerUrls],
-    clientUrls: [...clientUrls],
-    isLearner,
-  }));
-  const client = clients.at(selection.order[0]!.endpoint);
-  // A user who may take snapshots may read everything; should the read fail all the same, the save will tell why.
-  const uid = await kubeSystemUid(client, { signal }).catch(() => null);
-  signal.throwIfAborted();
-  return { clusterId: formatId(selection.clusterId), members, kubeSystemUid: uid };
 }
 
 function report({ order, passedOver, quorum }: Selection, { connection }: SaveRequest, runtime: Runtime): void {

@@ -1,6 +1,5 @@
 // `etcdsafe repo adopt`
-import { formatId } from "../../bytes/u64.ts";
-import { kubeSystemUid } from "../../cluster/kube-system.ts";
+import { observeCluster } from "../../backup/observe.ts";
 import { openClients } from "../../cluster/member-clients.ts";
 import { selectMember } from "../../cluster/select.ts";
 import { survey } from "../../cluster/survey.ts";
@@ -24,16 +23,5 @@ async function observe({ config, environment, signal }: Invocation): Promise<Obs
   const { options: connection, faults } = await readConnection(config, environment);
   throwFaults(faults);
   await using clients = openClients(connection);
-  const { clusterId, members, order } = selectMember(await survey(clients, connection.endpoints, { signal }));
-  return {
-    clusterId: formatId(clusterId),
-    members: members.map(({ id, name, peerUrls, clientUrls, isLearner }) => ({
-      id: formatId(id),
-      name,
-      peerUrls: [...peerUrls],
-      clientUrls: [...clientUrls],
-      isLearner,
-    })),
-    kubeSystemUid: await kubeSystemUid(clients.at(order[0]!.endpoint), { signal }),
-  };
+  return await observeCluster(clients, selectMember(await survey(clients, connection.endpoints, { signal })), { signal });
 }

@@ -15,6 +15,8 @@ import { planText, restoredText, snapshotText } from "../restore-text.ts";
 /** Revisions are int64: half of that is left for the future. */
 const BUMP_MAX = 2n ** 62n;
 const MEMBER_OPTIONS: readonly OptionName[] = OPTION_NAMES.filter((name) => optionSpec(name).group === "Members");
+/** docs/cli.md, "Exit codes". */
+const PARTLY_DONE = 3;
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -67,9 +69,9 @@ export async function run(invocation: Invocation): Promise<number> {
   for (const message of plan.warnings) runtime.log({ level: "warn", message });
   const { applyRestore } = await import("../../restore/apply.ts");
   const result = await applyRestore(plan, source, invocation);
-  await registerRestore(invocation, result);
+  const registered = await registerRestore(invocation, result);
   output.print(result, () => restoredText(result));
-  return 0;
+  return registered ? 0 : PARTLY_DONE;
 }
 
 async function openSource(invocation: Invocation): Promise<SnapshotSource> {
@@ -85,17 +87,19 @@ async function openSource(invocation: Invocation): Promise<SnapshotSource> {
   return backupSource(repository, cluster, await resolveBackup(repository, cluster, operand.reference, invocation));
 }
 
-/** Lets the restored cluster save under the same name. One that cannot be registered is restored all the same. */
-async function registerRestore(invocation: Invocation, { plan }: RestoreResult): Promise<void> {
-  if (plan.source.kind !== "backup") return;
+/** Lets the restored cluster save under the same name. One that cannot be registered is restored all the same; false then. */
+async function registerRestore(invocation: Invocation, { plan }: RestoreResult): Promise<boolean> {
+  if (plan.source.kind !== "backup") return true;
   const { recordRestore } = await import("../../restore/record.ts");
   try {
     await recordRestore(await openNamedStorage(invocation), await author(), plan, invocation);
+    return true;
   } catch (error) {
     invocation.runtime.log({
       level: "warn",
       message: `the restore could not be recorded in the repository (${(error as Error).message}); before the new cluster saves there, run \`etcdsafe repo adopt\``,
     });
+    return false;
   }
 }
 
