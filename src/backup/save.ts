@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { openSpool } from "../bytes/spool.ts";
 import { formatId, type MemberId } from "../bytes/u64.ts";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
-import { type MemberClients, openClients } from "../cluster/member-clients.ts";
+import { openClients } from "../cluster/member-clients.ts";
 import { type Candidate, type Selection, selectMember } from "../cluster/select.ts";
 import { survey } from "../cluster/survey.ts";
 import { ERRORS, EtcdsafeError } from "../errors.ts";
@@ -59,7 +59,10 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
     };
     try {
       const saved = await saveFrom(serving, request, observed, { ...taken, serving, which, whyNone, onPhase });
-      if (saved.state !== "suspect") return { saved, suspects };
+      if (saved.state !== "suspect") {
+        warnOfDifferences(saved, runtime);
+        return { saved, suspects };
+      }
       suspects.push(saved);
       last = inMinority(serving, saved);
       candidates = candidates.filter(({ memberId }) => disagrees(saved, memberId));
@@ -99,6 +102,14 @@ function report({ order, passedOver, quorum }: Selection, { connection }: SaveRe
     level: "warn",
     message: `the cluster has no quorum: what ${best!.endpoint} holds is saved as it is, and may lack the newest writes, or hold some that were never acknowledged${login}`,
   });
+}
+
+function warnOfDifferences({ members }: Saved, runtime: Runtime): void {
+  for (const { outcome, name, id, hash, fileHash } of members) {
+    if (outcome !== "disagreed") continue;
+    const message = `${name || id} holds other data than this snapshot (HashKV ${hash} instead of ${fileHash}); ${ERRORS.MEMBER_IN_MINORITY.hint}`;
+    runtime.log({ level: "warn", message });
+  }
 }
 
 /** Trying another member helps where this one, or the way to it, is at fault. */
