@@ -1,8 +1,7 @@
 // Does what a plan says: one member's database is written from the source, edited, and read back; the other members get copies of it,
 // since all members of a restored cluster hold the same bytes (etcd-formats §7.1); each gets its own WAL; then everything is renamed into place.
 // Until that last step the targets hold nothing but a staging directory, which is removed when anything fails.
-import { constants } from "node:fs";
-import { copyFile, open, statfs } from "node:fs/promises";
+import { open, statfs } from "node:fs/promises";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { type PlannedCluster, planCluster } from "../etcd-files/membership/plan-cluster.ts";
@@ -15,7 +14,7 @@ import type { RestorePlan } from "./plan.ts";
 import { checkWrittenDatabase, type HashKvValue } from "./self-check.ts";
 import type { SnapshotSource } from "./source.ts";
 import { commitStage, createStage, discardStage, requireEmptyTarget, type StagedMember, writeRaftFiles } from "./stage.ts";
-import { writeDatabaseFile } from "./write.ts";
+import { copyDatabase, writeDatabaseFile } from "./write.ts";
 
 export type RestoreOptions = CallOptions & { readonly runtime: Runtime };
 
@@ -61,8 +60,7 @@ async function writeDatabases(
   const edit: DatabaseEdit = editRestoredDatabase(first.databasePath, plan, cluster);
   const hashKv = await checkWrittenDatabase(first.databasePath, { plan, edit, trailer }, options);
   for (const stage of others) {
-    // FICLONE shares the blocks where the file system can, and copies inside the kernel where it cannot.
-    await copyFile(first.databasePath, stage.databasePath, constants.COPYFILE_FICLONE);
+    await copyDatabase(first.databasePath, stage.databasePath, plan.source.databaseSizeBytes, options);
     await checkWrittenDatabase(stage.databasePath, { plan, edit, trailer }, options);
   }
   for (const stage of stages) await syncFile(stage.databasePath);

@@ -1,6 +1,6 @@
 // Brings the source's bytes into the staged database file: a copy inside the kernel where the source is a file, else the decoded stream.
-import { constants } from "node:fs";
-import { copyFile, type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
+import { copyPrivately } from "../bytes/copy-file.ts";
 import { type ByteStream, counted } from "../bytes/stream.ts";
 import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
@@ -18,10 +18,9 @@ export async function writeDatabaseFile(
   options: CallOptions & { readonly runtime: Runtime; readonly skipHashCheck: boolean },
 ): Promise<string | undefined> {
   const { content } = source;
-  if ("path" in content) await copyFile(content.path, path, constants.COPYFILE_FICLONE);
+  if ("path" in content) await copyDatabase(content.path, path, source.facts.databaseSizeBytes + TRAILER_SIZE_BYTES, options);
   const file = await open(path, "path" in content ? "r+" : "wx+", FILE_MODE);
   try {
-    await file.chmod(FILE_MODE);
     if ("read" in content) await writeStream(content.read(options), source.facts.databaseSizeBytes, file, options);
     const trailer = await readTrailer(file);
     if (trailer === undefined && !options.skipHashCheck) throw hashMissing(source.facts.location);
@@ -31,6 +30,19 @@ export async function writeDatabaseFile(
   } finally {
     await file.close();
   }
+}
+
+/** Copies a database file and says how far that is. */
+export async function copyDatabase(
+  from: string,
+  to: string,
+  totalBytes: number,
+  { runtime, signal }: CallOptions & { readonly runtime: Runtime },
+): Promise<void> {
+  const report = (doneBytes: number) => runtime.progress({ step: "write", doneBytes: Math.min(doneBytes, totalBytes), totalBytes });
+  await copyPrivately(from, to, report);
+  signal.throwIfAborted();
+  runtime.progress({ step: "write", doneBytes: totalBytes, totalBytes, done: true });
 }
 
 async function writeStream(content: ByteStream, databaseSizeBytes: number, file: FileHandle, { runtime }: { readonly runtime: Runtime }): Promise<void> {

@@ -1,0 +1,15 @@
+import { chmod, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { copyPrivately } from "../../src/bytes/copy-file.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+test("copying: the same bytes, for the owner alone and writable, whatever the original's modes are", async () => {
+  await using directory = await temporaryDirectory("copy");
+  const [from, to] = [join(directory.path, "from"), join(directory.path, "to")];
+  await writeFile(from, Buffer.alloc(3_000_000, "some bytes"));
+  await chmod(from, 0o444);
+  await copyPrivately(from, to, () => undefined);
+  expect((await readFile(to)).equals(await readFile(from))).toBe(true);
+  expect((await stat(to)).mode & 0o777).toBe(0o600);
+});
