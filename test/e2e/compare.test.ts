@@ -102,6 +102,7 @@ test("a member altered offline is named by every save, and a backup of it is sus
     expect(warningsOf(stderr)).toContainEqual(expect.stringMatching(new RegExp(`^${altered!.name} holds other data than this snapshot`)));
   }
 
+  await putMany(client, [{ key: "newer", value: "" }]); // Ids sort by second and revision.
   const { stdout, stderr } = await expectExit(0, saveArguments([altered!.clientUrl, other!.clientUrl, leader.clientUrl], repository));
   const { manifest, suspects } = JSON.parse(stdout) as { manifest: Manifest; suspects: { manifest: Manifest }[] };
   expect(suspects.map((suspect) => suspect.manifest)).toMatchObject([{ state: "suspect", servingMember: { name: altered!.name } }]);
@@ -112,7 +113,7 @@ test("a member altered offline is named by every save, and a backup of it is sus
     new RegExp(`^${altered!.name} holds other data than .*taking a snapshot from the majority`),
   );
 
-  await sleep(1_000); // Ids sort by whole seconds, and the newest is to be the suspect one.
+  await putMany(client, [{ key: "newest", value: "" }]);
   const forced = await expectExit(6, saveArguments(cluster.endpoints, repository, "--member", altered!.name));
   expect(logLines(forced.stderr).find(({ code }) => code !== undefined)).toMatchObject({
     code: "MEMBER_IN_MINORITY",
