@@ -31,7 +31,8 @@ export interface MemberClient extends AsyncDisposable {
 
 /** Connects to nothing yet. Throws CONFIG_INVALID or FILE_FAILED. */
 export function openMember(endpoint: string, connection: ConnectionOptions): MemberClient {
-  return new Http2Member(parseEndpoint(endpoint, connection), readTlsIdentity(connection), connection);
+  const target = parseEndpoint(endpoint, connection);
+  return new Http2Member(target, readTlsIdentity(connection, target.secure), connection);
 }
 
 class Http2Member implements MemberClient {

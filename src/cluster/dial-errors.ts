@@ -60,7 +60,7 @@ export async function dialError(endpoint: Endpoint, tls: TlsIdentity, fault: unk
 function describe(fault: unknown): { code: string; text: string } {
   const error = fault as NodeJS.ErrnoException & { errors?: readonly Error[]; reason?: string };
   const text = error.message || error.errors?.map(({ message }) => message).join("; ") || String(fault);
-  return { code: error.code ?? "", text: error.reason ?? text };
+  return { code: error.code ?? "", text: (error.reason ?? text).replace(/; if the root CA is installed locally.*$/, "") }; // Advice about Node.
 }
 
 async function speaksPlainHttp2(endpoint: Endpoint, options: DialOptions): Promise<boolean> {

@@ -1,5 +1,5 @@
 // What etcd's refusals mean, by their text: 3.4 and 3.5 send many of them with the code Unknown (etcd-formats §1.2).
-import { type ErrorCode, EtcdsafeError } from "../errors.ts";
+import { type ErrorCode, EtcdsafeError, type FormatError } from "../errors.ts";
 
 /** A call that was refused, or failed, with a status. */
 export class GrpcStatusError extends Error {
@@ -49,6 +49,14 @@ export function refusal(endpoint: string, what: string, fault: GrpcStatusError):
 /** Whether `error` is a refusal with these of etcd's words in it. */
 export function wasRefused(error: unknown, words: string): boolean {
   return error instanceof EtcdsafeError && error.cause instanceof GrpcStatusError && error.cause.message.includes(words);
+}
+
+/** `what`: "the snapshot stream", "an answer". */
+export function malformed(endpoint: string, what: string, fault: FormatError): EtcdsafeError {
+  return new EtcdsafeError("ETCD_REQUEST_FAILED", `${endpoint}: ${what} is not what etcd sends: ${fault.message}`, {
+    hint: "What answers there is not etcd, or its bytes changed on the way. Run it again, and look at what is in between if it stays so.",
+    cause: fault,
+  });
 }
 
 /** Whether logging in again may help: tokens live 5 minutes, and any change of users makes older ones stale. */

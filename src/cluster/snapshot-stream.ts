@@ -1,11 +1,11 @@
 // Maintenance/Snapshot as batches of bytes for a file: pieces of what arrived, never copied. While nobody takes them, etcd is told to wait, and while
 // it waits it holds a read transaction; so the stream is given up when no byte moves for the stall limit, whichever side is at fault.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, FormatError } from "../errors.ts";
 import { SnapshotReader } from "../proto/rpc-snapshot.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { MemberClient } from "./channel.ts";
 import type { GrpcCall } from "./grpc-call.ts";
-import { GrpcStatusError, refusal } from "./grpc-errors.ts";
+import { GrpcStatusError, malformed, refusal } from "./grpc-errors.ts";
 
 const METHOD = "Maintenance/Snapshot";
 /** maintenance.go: the SHA-256 that follows the database. */
@@ -33,7 +33,7 @@ export interface SnapshotStream extends AsyncIterable<readonly Uint8Array[]>, As
 
 /**
  * Resolves when the first chunk is here: the snapshot's point in time is fixed then. Rejects with ETCD_* errors, as the iteration does with
- * ETCD_STREAM_CUT, ETCD_STREAM_STALLED, PROTO_INVALID or the signal's reason.
+ * ETCD_STREAM_CUT, ETCD_STREAM_STALLED, ETCD_REQUEST_FAILED or the signal's reason.
  */
 export async function openSnapshot(client: MemberClient, options: SnapshotOptions): Promise<SnapshotStream> {
   const stream = new ReceivedSnapshot(client.endpoint, await startStream(client, options), options);
@@ -137,7 +137,7 @@ class ReceivedSnapshot implements SnapshotStream {
     try {
       this.#reader.push(chunk);
     } catch (fault) {
-      this.#end(fault);
+      this.#end(fault instanceof FormatError ? malformed(this.#endpoint, "the snapshot stream", fault) : fault);
     }
     if (!begun) this.#tell();
   }

@@ -1,9 +1,10 @@
 // Asks every endpoint, side by side, how it is: what select.ts chooses by. A member that does not answer is a finding, not a failure.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, FormatError } from "../errors.ts";
 import type { ClusterMember } from "../proto/rpc-cluster.ts";
 import type { ResponseHeader } from "../proto/rpc-header.ts";
 import type { StatusResponse } from "../proto/rpc-maintenance.ts";
 import type { CallOptions } from "../runtime.ts";
+import { malformed } from "./grpc-errors.ts";
 import type { MemberClients } from "./member-clients.ts";
 import { linearizableRevision } from "./revision.ts";
 import { memberList, status } from "./status.ts";
@@ -61,6 +62,7 @@ async function ask(clients: MemberClients, endpoint: string, { signal }: CallOpt
     return { endpoint, status: answer, members, linearizable };
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof FormatError) return { endpoint, error: malformed(endpoint, "an answer", error) };
     if (error instanceof EtcdsafeError) return { endpoint, error };
     throw error;
   }

@@ -1,7 +1,7 @@
 // Certificates and keys from their files, as node:tls takes them.
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { checkServerIdentity, createSecureContext, type SecureContext, type ConnectionOptions as TlsOptions } from "node:tls";
+import { checkServerIdentity, createSecureContext, getCACertificates, type SecureContext, type ConnectionOptions as TlsOptions } from "node:tls";
 import { EtcdsafeError } from "../errors.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
 
@@ -11,15 +11,15 @@ export interface TlsIdentity {
   readonly hasClientCertificate: boolean;
 }
 
-/** Throws CONFIG_INVALID or FILE_FAILED. */
-export function readTlsIdentity(connection: ConnectionOptions): TlsIdentity {
+/** `secure`: whether TLS will be spoken at all. Throws CONFIG_INVALID or FILE_FAILED. */
+export function readTlsIdentity(connection: ConnectionOptions, secure: boolean): TlsIdentity {
   const { cacertPath, certPath, keyPath, insecureSkipVerify, serverName } = connection;
   if ((certPath === undefined) !== (keyPath === undefined)) {
     throw new EtcdsafeError("CONFIG_INVALID", "a client certificate needs both --cert and --key", { hint: "Give both, or neither." });
   }
   const secureContext = createContext(
     {
-      ...(cacertPath === undefined ? {} : { ca: readPem(cacertPath, "--cacert") }),
+      ...(cacertPath !== undefined ? { ca: readPem(cacertPath, "--cacert") } : secure && insecureSkipVerify !== true ? { ca: systemAuthorities() } : {}),
       ...(certPath === undefined ? {} : { cert: readPem(certPath, "--cert") }),
       ...(keyPath === undefined ? {} : { key: readPem(keyPath, "--key") }),
     },
@@ -52,7 +52,12 @@ function readPem(path: string, flag: string): Buffer {
   throw new EtcdsafeError("CONFIG_INVALID", `${path} (${flag}) is not a PEM file`, { hint: "A PEM file has lines like -----BEGIN CERTIFICATE-----." });
 }
 
-function createContext(pems: { ca?: Buffer; cert?: Buffer; key?: Buffer }, paths: readonly (string | undefined)[]): SecureContext {
+/** As etcdctl does; node:tls by itself trusts the authorities that Mozilla ships, and not those of the host. */
+function systemAuthorities(): string[] {
+  return [...new Set(getCACertificates("system"))];
+}
+
+function createContext(pems: { ca?: Buffer | string[]; cert?: Buffer; key?: Buffer }, paths: readonly (string | undefined)[]): SecureContext {
   try {
     return createSecureContext(pems);
   } catch (cause) {

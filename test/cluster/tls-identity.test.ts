@@ -14,7 +14,7 @@ await writeFile(text, "not a certificate\n");
 afterAll(() => directory.remove());
 
 function read(options: Partial<ConnectionOptions>) {
-  return readTlsIdentity({ endpoints: [], dialTimeoutMs: 1, commandTimeoutMs: 1, ...options });
+  return readTlsIdentity({ endpoints: [], dialTimeoutMs: 1, commandTimeoutMs: 1, ...options }, true);
 }
 
 test("certificates: what is given is taken, and says whether there is a client certificate", () => {
