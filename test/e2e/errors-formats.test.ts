@@ -11,6 +11,7 @@ import { parseMemberJson } from "../../src/etcd-files/membership/member-json.ts"
 import { readRaftSnapshot } from "../../src/etcd-files/raft-snapshot/read.ts";
 import { fileSegments } from "../../src/etcd-files/wal/directory.ts";
 import { readWal } from "../../src/etcd-files/wal/read.ts";
+import { decodeLease } from "../../src/proto/leasepb.ts";
 import { runCli } from "../support/cli.ts";
 import { expectThrown } from "../support/failures.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -84,8 +85,8 @@ test("a raft snapshot file that was changed", async () => {
   expect((await inspected(path)).raftSnapshot?.fault).toMatchObject({ text: expect.stringContaining("the file was changed") });
 });
 
-test("a database: its meta pages, a page of its tree, a row", async () => {
-  const database = await golden("snapshots/3.7/tiny.db.zst");
+test("a database: its meta pages, a page of its tree, rows", async () => {
+  const database = await golden("snapshots/3.7/uncompacted.db.zst");
   const open = (bytes: Uint8Array) => openDatabase(bufferPageSource(bytes));
   const { meta } = open(database);
   const headless = Buffer.from(database);
@@ -97,6 +98,8 @@ test("a database: its meta pages, a page of its tree, a row", async () => {
   const row = Buffer.from(member?.value ?? []);
   row[row.indexOf('"peerURLs"')] = 0x20;
   await expectThrown("BBOLT_ROW_INVALID", () => parseMemberJson(row), /^a member's row is not a JSON object at byte 0$/);
+  const [lease] = rowsOf(open(database), "lease");
+  await expectThrown("PROTO_INVALID", () => decodeLease(lease?.value.subarray(0, -1) ?? new Uint8Array(0)), / at byte \d+$/);
 });
 
 /** Up to the zeros that a segment is preallocated with. */
