@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Manifest, readManifest } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, verificationsPrefix } from "../../src/repository/names.ts";
@@ -11,6 +12,7 @@ import type { Storage } from "../../src/storage/storage.ts";
 import type { VerifyLevel } from "../../src/verify/options.ts";
 import { type BackupVerification, verifyBackup, verifyBackups } from "../../src/verify/verify.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
+import { runs, SEED } from "../support/counts.ts";
 import type { MemoryStorage } from "../support/memory-storage.ts";
 import { plainRows } from "../support/random-history.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
@@ -186,6 +188,18 @@ describe("damage is found by every level that can see it", () => {
       });
     }
   }
+
+  test("any flipped bit and any cut of a stored object is found, whatever the place", async () => {
+    const repository = await newRepository();
+    const id = await storeBackup(repository, someSnapshot());
+    const stored = Uint8Array.from(repository.storage.bytesOf(snapshotKey(id))!);
+    const place = fc.integer({ min: 0, max: stored.length - 1 });
+    const property = fc.asyncProperty(place, fc.integer({ min: 0, max: 7 }), fc.boolean(), async (at, bit, isCut) => {
+      await put(repository.storage, snapshotKey(id), isCut ? stored.subarray(0, at) : stored.with(at, stored[at]! ^ (1 << bit)));
+      for (const level of ["stored-bytes", "hash"] as const) expect((await verify(repository, id, level)).outcome).toBe("failed");
+    });
+    await fc.assert(property, { seed: SEED, numRuns: runs(60, 5000) });
+  });
 
   test("every bad frame is named with its offset, not the first alone", async () => {
     const repository = await newRepository();
