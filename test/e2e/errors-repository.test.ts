@@ -1,0 +1,183 @@
+// What can be wrong with a repository and the backups in it, caused for real: on copies of one that the command line made.
+import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { streamOf } from "../../src/bytes/stream.ts";
+import { openStorage } from "../../src/storage/open.ts";
+import { readOnly } from "../../src/storage/read-only.ts";
+import { runCli } from "../support/cli.ts";
+import type { CommandResult } from "../support/command.ts";
+import { type EtcdCluster, startCluster } from "../support/etcd.ts";
+import { putMany } from "../support/etcd-data.ts";
+import { expectFailure, expectThrown, expectVerdict } from "../support/failures.ts";
+import { expectExit, quietRuntime } from "../support/saving.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const directory = await temporaryDirectory("errors-repository");
+const original = join(directory.path, "original");
+let cluster: EtcdCluster;
+let stranger: EtcdCluster;
+/** Oldest first. */
+let ids: readonly string[];
+let copies = 0;
+
+beforeAll(async () => {
+  [cluster, stranger] = await Promise.all([startCluster({ minor: "3.7" }), startCluster({ minor: "3.6" })]);
+  const rows = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: crypto.getRandomValues(Buffer.alloc(1000)) }));
+  await putMany(await cluster.client(), rows);
+  for (let count = 0; count < 2; count++) await expectExit(0, ["save", "--endpoints", cluster.endpoints.join(","), "--repository", original]);
+  ids = (await readdir(join(original, "default", "backups"))).sort();
+});
+/** Whatever a restore failed with, it left nothing. */
+afterEach(async () => expect(await readdir(directory.path)).not.toContain("data"));
+afterAll(async () => {
+  await cluster?.stop();
+  await stranger?.stop();
+  await directory.remove();
+});
+
+interface Copy {
+  run(...args: readonly string[]): Promise<CommandResult>;
+  path(key: string): string;
+  /** Of the newest backup. */
+  readonly manifest: string;
+  readonly object: string;
+  /** Replaces a part of a text file. */
+  change(key: string, part: string | RegExp, by: string): Promise<void>;
+}
+
+/** A copy of the repository to damage. */
+async function copied(): Promise<Copy> {
+  const root = join(directory.path, `copy-${copies++}`);
+  await cp(original, root, { recursive: true });
+  const path = (key: string) => join(root, key);
+  const backup = `default/backups/${ids.at(-1)}`;
+  return {
+    run: (...args) => runCli([...args, "--repository", root], { cwd: directory.path }),
+    path,
+    manifest: `${backup}/manifest.json`,
+    object: `${backup}/snapshot.db.zst`,
+    change: async (key, part, by) => {
+      const before = await readFile(path(key), "utf8");
+      expect(before).toMatch(part);
+      await writeFile(path(key), before.replace(part, by));
+    },
+  };
+}
+
+const latest = () => ids.at(-1)!;
+const restoring = (reference: string) => ["restore", reference, "--data-dir", "data"];
+const saving = (from: EtcdCluster) => ["save", "--endpoints", from.endpoints.join(",")];
+
+test("no repository there, and a place that cannot hold one", async () => {
+  const none = join(directory.path, "none");
+  expectFailure("REPOSITORY_NOT_FOUND", await runCli(["list", "--repository", none]), {
+    message: /^there is no repository in \/.*\/none: etcdsafe-repository\.json/,
+  });
+  expectFailure("REPOSITORY_NOT_FOUND", await runCli([...restoring("latest"), "--repository", `file://${none}`, "-o", "json"]), { message: /\/none: / });
+  const file = join(original, "etcdsafe-repository.json");
+  expectFailure("STORAGE_UNREACHABLE", await runCli([...saving(cluster), "--repository", file]), {
+    message: /^cannot look up etcdsafe-repository\.json in the repository \/.*: ENOTDIR/,
+  });
+  expectFailure("CONFIG_INVALID", await runCli(["list", "--repository", "ftp://host/backups"]), { message: /^ftp:\/\/host\/backups: /, hint: /file:\/\// });
+});
+
+test("a repository file and a cluster file that were damaged", async () => {
+  const { run, path, change } = await copied();
+  await change("default/cluster.json", '"clusterId"', '"clusterID"');
+  expectFailure("REPOSITORY_INVALID", await run(...saving(cluster)), { message: /^default\/cluster\.json is not a valid cluster file: clusterId: / });
+  await truncate(path("etcdsafe-repository.json"), 30);
+  expectFailure("REPOSITORY_INVALID", await run("list"), { message: /^etcdsafe-repository\.json is not a valid repository file: it is not JSON/ });
+});
+
+test("a repository, and a backup, that a newer etcdsafe wrote", async () => {
+  const { run, change, manifest } = await copied();
+  await change(manifest, '"requires": []', '"requires": ["holograms"]');
+  expectFailure("REPOSITORY_UNSUPPORTED", await run(...restoring(latest())), {
+    message: /\/manifest\.json: this manifest requires holograms, which this etcdsafe does not know$/,
+  });
+  await change("etcdsafe-repository.json", '"format": 1', '"format": 2');
+  expectFailure("REPOSITORY_UNSUPPORTED", await run("list", "-o", "json"), {
+    message: /^etcdsafe-repository\.json: this repository file has format 2, and this etcdsafe knows 1$/,
+  });
+});
+
+test("a name that means no backup, or several", async () => {
+  const { run } = await copied();
+  expectFailure("BACKUP_NOT_FOUND", await run("show", "20200101"), { message: /^there is no backup "20200101" in cluster default of \/.*$/ });
+  expectFailure("BACKUP_NOT_FOUND", await run("verify", "latest", "--cluster", "other"), { message: /^there is no backup in cluster other of \// });
+  expectFailure("BACKUP_AMBIGUOUS", await run("show", latest().slice(0, 4)), {
+    message: new RegExp(`^"${latest().slice(0, 4)}" may mean any of ${[...ids].reverse().join(", ")} in cluster default of /`),
+  });
+});
+
+test("a manifest that was damaged: it is told when named, and passed over when not", async () => {
+  const { run, change, manifest } = await copied();
+  await change(manifest, /\n {2}"revision": "\d+"/, '\n  "revision": 5');
+  const message = new RegExp(`^${manifest} is not a valid manifest: revision: `);
+  expectFailure("MANIFEST_INVALID", await run("show", latest()), { message });
+  expectFailure("MANIFEST_INVALID", await run(...restoring(latest())), { message });
+  expectVerdict("MANIFEST_INVALID", await run("verify", latest(), "-o", "json"), { message });
+  expect(JSON.parse((await run("show", "latest", "-o", "json")).stdout).manifest.id).toBe(ids[0]);
+});
+
+test("an object that is gone, or cut short", async () => {
+  const { run, path, object } = await copied();
+  const { size } = await stat(path(object));
+  await truncate(path(object), size - 100);
+  expectFailure("SNAPSHOT_DAMAGED", await run(...restoring(latest())), {
+    message: new RegExp(`^${latest()} is damaged: snapshot\\.db\\.zst holds ${size - 100} bytes instead of ${size}$`),
+    hint: /^`etcdsafe list` shows the others\.$/,
+  });
+  expectVerdict("OBJECT_TRUNCATED", await run("verify", latest(), "-o", "json"), {
+    message: new RegExp(`^${object} holds ${size - 100} of its ${size} bytes$`),
+  });
+  // As after a crash of the store: all of the size, but not all of the bytes.
+  await truncate(path(object), size);
+  await rm(path("default/verifications"), { recursive: true });
+  expectFailure("OBJECT_TRUNCATED", await run(...restoring(latest())), { message: new RegExp(`^${object}: no seek table where it should end at byte \\d+$`) });
+  await rm(path(object));
+  await rm(path("default/verifications"), { recursive: true, force: true });
+  expectVerdict("STORAGE_NOT_FOUND", await run("verify", latest(), "-o", "json"), { message: new RegExp(`^${object} is missing in /.*, though its manifest`) });
+});
+
+test("an object that was changed", async () => {
+  const { run, path, object } = await copied();
+  const bytes = await readFile(path(object));
+  bytes[Math.floor(bytes.length / 2)]! ^= 1;
+  await writeFile(path(object), bytes);
+  expectFailure("OBJECT_CORRUPT", await run(...restoring(latest())), {
+    message: new RegExp(`^${object}: frame 0 (does not decompress|has not the checksum) .*at byte 0$`),
+  });
+  for (const level of ["stored-bytes", "hash", "structure"]) {
+    expectVerdict("OBJECT_CORRUPT", await run("verify", latest(), "--level", level, "-o", "json"), { message: new RegExp(`^${object}: `) });
+  }
+});
+
+test("what was written is not what the manifest says: nothing is put in place", async () => {
+  const { run, change, manifest } = await copied();
+  await change(manifest, /("hashKv": \{[^}]*"hash": )\d+/, "$11");
+  expectFailure("SELF_CHECK_FAILED", await run(...restoring(latest())), { message: /^the written database's HashKV at revision \d+ is \d+ instead of 1$/ });
+});
+
+test("another cluster under the same name: nothing of it is stored", async () => {
+  const { run, path } = await copied();
+  expectFailure("CLUSTER_MISMATCH", await run(...saving(stranger)), {
+    message: /^default belongs to cluster [0-9a-f]{16}; this is cluster [0-9a-f]{16}, and no restore on record makes that its successor$/,
+  });
+  expect((await readdir(path("default/backups"))).sort()).toEqual(ids);
+});
+
+test("two writers of one object, and a writer where only reading was meant", async () => {
+  const root = join(directory.path, "storage");
+  await mkdir(root);
+  const storage = await openStorage(root, quietRuntime);
+  const { signal } = new AbortController();
+  const put = (options: { ifAbsent?: true; ifVersion?: string }) => storage.put("a/b", streamOf(Buffer.from("x")), { signal, ...options });
+  const { version } = await put({ ifAbsent: true });
+  await expectThrown("STORAGE_CONFLICT", () => put({ ifAbsent: true }), /^a\/b was not written: it exists already$/);
+  await put({});
+  await expectThrown("STORAGE_CONFLICT", () => put({ ifVersion: version }), /^a\/b was not written: it was changed since it was read$/);
+  const only = readOnly(storage);
+  await expectThrown("STORAGE_READ_ONLY", () => only.remove("a/b", { signal }), /^a\/b in \/.* was not changed: it is opened read-only$/);
+});
