@@ -1,9 +1,10 @@
 // The local copy that a snapshot is streamed into at wire speed, so that neither checks nor a slow store ever hold etcd's read transaction.
 // The file has no name once it is open: whatever ends the process, nothing stays behind.
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, statfs, unlink } from "node:fs/promises";
+import { type FileHandle, open, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
+import { createDirectories } from "./files.ts";
 
 /** Dirty pages are written out in steps this small: flushed all at once they would delay the fsync of an etcd on the same disk. */
 const FLUSH_STEP_BYTES = 16 * 1024 * 1024;
@@ -94,7 +95,7 @@ async function openFile(path: string, flags: "w+" | "wx+"): Promise<FileHandle> 
 }
 
 async function requireSpace(directory: string, expectedSizeBytes: number): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  await createDirectories(directory, 0o700).catch((error: unknown) => {
     throw spoolError(error, directory);
   });
   const { bavail, bsize } = await statfs(directory);

@@ -2,7 +2,7 @@
 // Staged inside the data directory, so that it works where that is a mount; fsync order as etcd-formats §8.12.
 import { mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { syncDirectory } from "../bytes/files.ts";
+import { createDirectories, syncDirectory } from "../bytes/files.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
 
@@ -58,7 +58,8 @@ export async function createStage(
   const created: string[] = [];
   const stage = { name: target.name, dataDir, stageDir, databasePath: join(snapDir, "db"), snapDir, walPath, walDir, created };
   try {
-    for (const directory of walDir === undefined ? [dataDir] : [dataDir, walDir]) await createDirectories(directory, created);
+    for (const directory of walDir === undefined ? [dataDir] : [dataDir, walDir])
+      await createDirectories(directory, DIRECTORY_MODE, (path) => created.push(path));
     for (const directory of [stageDir, snapDir, ...(walDir === undefined ? [dirname(walPath)] : [])]) await mkdir(directory, { mode: DIRECTORY_MODE });
     const { dev: device } = await stat(dataDir, { bigint: true });
     return { ...stage, device };
@@ -98,17 +99,6 @@ export async function discardStage(stage: Omit<StagedMember, "device">): Promise
   for (const directory of stage.created.toReversed()) await rmdir(directory).catch(() => undefined);
 }
 
-/** Creates `directory` and its missing parents; adds each to `created`, outermost first. */
-async function createDirectories(directory: string, created: string[]): Promise<void> {
-  const missing: string[] = [];
-  for (let path = directory; !(await exists(path)); path = dirname(path)) missing.unshift(path);
-  for (const path of missing) {
-    await mkdir(path, { mode: DIRECTORY_MODE });
-    created.push(path);
-    await syncDirectory(dirname(path));
-  }
-}
-
 async function writeDurably(path: string, bytes: Uint8Array, sizeBytes: number): Promise<void> {
   const file = await open(path, "wx", FILE_MODE);
   try {
@@ -129,10 +119,6 @@ async function entriesOf(directory: string): Promise<string[]> {
     if (code === "ENOTDIR") throw new EtcdsafeError("TARGET_NOT_EMPTY", `${directory} is a file, not a directory`);
     throw error;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
 function notEmpty(kind: string, directory: string, entry: string): EtcdsafeError {

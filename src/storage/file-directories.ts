@@ -1,7 +1,7 @@
 // Directories of a local repository: made durably when something is put into them, removed again once they are empty.
-import { mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { readdir, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { syncDirectory } from "../bytes/files.ts";
+import { createDirectories, syncDirectory } from "../bytes/files.ts";
 import { hasCode, ifExists } from "./file-errors.ts";
 
 const DIRECTORY_MODE = 0o700;
@@ -12,9 +12,7 @@ const MOVE_TRIES_MAX = 10;
 
 /** Creates a directory and its parents, durably. */
 export async function createDirectory(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
-  if (first === undefined) return;
-  for (let each = directory; each.length >= first.length; each = dirname(each)) await syncDirectory(dirname(each));
+  await createDirectories(directory, DIRECTORY_MODE);
 }
 
 /** Creates `directory` and does `move` of `path` into it; again where another process removed the directory, being empty, in between. */
