@@ -234,10 +234,12 @@ function cancelling(open: () => Promise<OpenedStorage>): void {
   test("storage: ends its body's stream when a put is cancelled", async () => {
     await using opened = await open();
     const controller = new AbortController();
+    const begun = Promise.withResolvers<void>();
     let ended = false;
     const body = async function* () {
       try {
         for (;;) {
+          begun.resolve();
           yield pattern(10_000);
           await sleep(1);
         }
@@ -247,7 +249,7 @@ function cancelling(open: () => Promise<OpenedStorage>): void {
     };
     const done = opened.storage.put("k", body(), { signal: controller.signal });
     done.catch(() => undefined);
-    await sleep(20);
+    await begun.promise;
     controller.abort(new Error("enough"));
     await expect(done).rejects.toThrow("enough");
     await expect.poll(() => ended, { timeout: 10_000 }).toBe(true);
