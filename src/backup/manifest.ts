@@ -1,9 +1,8 @@
 // What was known about a backup when it was published, put into its manifest. Pure. docs/repository-format.md, "Manifest".
 
 import type { TrailingHashResult } from "../bytes/trailing-hash.ts";
-import { formatId } from "../bytes/u64.ts";
 import type { SnapshotFacts } from "../etcd-files/check/facts.ts";
-import { lineageSampleOf } from "../repository/lineage.ts";
+import { type InsideFacts, insideFacts } from "../repository/inside-facts.ts";
 import type { BackupState, Manifest, MemberOutcome, StoredObject } from "../repository/manifest.ts";
 import { SNAPSHOT_OBJECT } from "../repository/names.ts";
 import type { ObjectFacts } from "../repository/object-encoder.ts";
@@ -71,62 +70,11 @@ export function buildManifest(known: ManifestFacts): Manifest {
     objects: [object],
     kubeSystemUid: known.kubeSystemUid,
     tags: {},
-    ...(facts === undefined ? unlooked(known.revisionBefore) : looked(facts)),
+    ...(facts === undefined ? unlooked(known.revisionBefore) : insideFacts(facts)),
   };
 }
 
-/** What only a look into the file tells. */
-type Inside = Pick<
-  Manifest,
-  | "revision"
-  | "compactRevision"
-  | "raftIndex"
-  | "raftTerm"
-  | "storageVersion"
-  | "clusterVersion"
-  | "authEnabled"
-  | "alarms"
-  | "members"
-  | "counts"
-  | "hashKv"
-  | "lineageSample"
->;
-
-function looked(facts: SnapshotFacts): Inside {
-  const own = facts.hashes[0];
-  return {
-    revision: facts.revision.toString(),
-    compactRevision: compactRevisionOf(facts).toString(),
-    raftIndex: facts.consistentIndex.toString(),
-    raftTerm: facts.term?.toString() ?? null,
-    storageVersion: facts.storageVersion ?? null,
-    clusterVersion: facts.clusterVersion ?? null,
-    authEnabled: facts.authEnabled,
-    alarms: facts.alarms.map(({ memberId, alarm }) => ({ memberId: formatId(memberId), alarm })),
-    members: facts.members.map(({ id, name, peerURLs, clientURLs, isLearner }) => ({
-      id: formatId(id),
-      name,
-      peerUrls: [...peerURLs],
-      clientUrls: [...clientURLs],
-      isLearner,
-    })),
-    counts: {
-      keys: facts.keys,
-      revisions: facts.revisions,
-      tombstones: facts.tombstones,
-      leases: facts.leases,
-      users: facts.users,
-      roles: facts.roles,
-      alarms: facts.alarms.length,
-      totalRows: facts.totalKeys34,
-      keysByPrefix: facts.keysByPrefix.map(({ prefix, keys }) => ({ prefix, keys })),
-    },
-    hashKv: own !== undefined && "hash" in own ? { revision: own.revision.toString(), compactRevision: own.compactRevision.toString(), hash: own.hash } : null,
-    lineageSample: lineageSampleOf(facts.lineageSample),
-  };
-}
-
-function unlooked(revisionBefore: bigint): Inside {
+function unlooked(revisionBefore: bigint): InsideFacts {
   return {
     revision: revisionBefore.toString(),
     compactRevision: null,
@@ -141,11 +89,6 @@ function unlooked(revisionBefore: bigint): Inside {
     hashKv: null,
     lineageSample: null,
   };
-}
-
-/** A scheduled compaction counts: the server resumes it at start, and its compaction revision is that one (etcd-formats §3.2). */
-function compactRevisionOf({ compactRevision, scheduledCompactRevision }: SnapshotFacts): bigint {
-  return scheduledCompactRevision > compactRevision ? scheduledCompactRevision : compactRevision;
 }
 
 function compared({ comparison }: ManifestFacts): boolean {

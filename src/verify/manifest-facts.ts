@@ -1,9 +1,8 @@
 // Whether a manifest tells the truth about its snapshot: each fact that checking the snapshot found, against what the manifest says. Pure.
 import { isDeepStrictEqual } from "node:util";
-import { formatId } from "../bytes/u64.ts";
 import type { SnapshotFacts } from "../etcd-files/check/facts.ts";
 import type { HashKvRequest, HashKvResult } from "../etcd-files/mvcc/hash-kv.ts";
-import { lineageSampleOf } from "../repository/lineage.ts";
+import { insideFacts } from "../repository/inside-facts.ts";
 import type { Manifest } from "../repository/manifest.ts";
 
 /** The HashKV values to compute: first the snapshot's own, then those that its members were compared by. */
@@ -28,32 +27,19 @@ function revisionDifferences(manifest: Manifest, { revision }: SnapshotFacts): s
 }
 
 function factDifferences(manifest: Manifest, facts: SnapshotFacts): string[] {
-  const { snapshot, counts } = manifest;
-  const compacted = facts.compactRevision > facts.scheduledCompactRevision ? facts.compactRevision : facts.scheduledCompactRevision;
+  const { revision: _revision, hashKv: _hashKv, counts, alarms, members, ...plain } = insideFacts(facts);
+  const { snapshot } = manifest;
   return [
-    ...difference("compactRevision", manifest.compactRevision, compacted.toString()),
-    ...difference("raftIndex", manifest.raftIndex, facts.consistentIndex.toString()),
-    ...difference("raftTerm", manifest.raftTerm, facts.term?.toString() ?? null),
-    ...difference("storageVersion", manifest.storageVersion, facts.storageVersion ?? null),
-    ...difference("clusterVersion", manifest.clusterVersion, facts.clusterVersion ?? null),
-    ...difference("authEnabled", manifest.authEnabled, facts.authEnabled),
-    ...difference("alarms", sorted(manifest.alarms), sorted(facts.alarms.map(({ memberId, alarm }) => ({ memberId: formatId(memberId), alarm })))),
-    ...difference("members", sorted(manifest.members), sorted(facts.members.map(memberOf))),
+    ...Object.entries(plain).flatMap(([name, found]) => difference(name, manifest[name as keyof typeof plain], found)),
+    ...difference("alarms", sorted(manifest.alarms), sorted(alarms)),
+    ...difference("members", sorted(manifest.members), sorted(members)),
     ...difference("snapshot.pageSizeBytes", snapshot.pageSizeBytes, facts.pageSizeBytes),
     ...difference("snapshot.statusHash", snapshot.statusHash, facts.statusHash),
-    ...Object.entries(countsOf(facts)).flatMap(([name, found]) => difference(`counts.${name}`, counts?.[name as keyof typeof counts] ?? null, found)),
-    ...difference("lineageSample", manifest.lineageSample, lineageSampleOf(facts.lineageSample)),
+    ...Object.entries(counts ?? {}).flatMap(([name, found]) => difference(`counts.${name}`, manifest.counts?.[name as keyof Counts] ?? null, found)),
   ];
 }
 
-function countsOf(facts: SnapshotFacts): NonNullable<Manifest["counts"]> {
-  const { keys, revisions, tombstones, leases, users, roles, alarms, totalKeys34, keysByPrefix } = facts;
-  return { keys, revisions, tombstones, leases, users, roles, alarms: alarms.length, totalRows: totalKeys34, keysByPrefix: [...keysByPrefix] };
-}
-
-function memberOf({ id, name, peerURLs, clientURLs, isLearner }: SnapshotFacts["members"][number]): NonNullable<Manifest["members"]>[number] {
-  return { id: formatId(id), name, peerUrls: [...peerURLs], clientUrls: [...clientURLs], isLearner };
-}
+type Counts = NonNullable<Manifest["counts"]>;
 
 function hashDifferences({ hashKv, comparison }: Manifest, own: HashKvResult | undefined, compared: readonly HashKvResult[]): string[] {
   const members = comparedMembers(comparison).flatMap(({ id, outcome, hash, fileHash }, index) => {
