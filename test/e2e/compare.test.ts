@@ -6,17 +6,21 @@ import type { Etcd3 } from "etcd3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Manifest } from "../../src/repository/manifest.ts";
 import { createAuthority } from "../support/certificates.ts";
+import { runCli } from "../support/cli.ts";
 import { runs } from "../support/counts.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { currentRevision, deleteMany, putMany } from "../support/etcd-data.ts";
 import type { EtcdMember } from "../support/etcd-member.ts";
+import { expectFailure } from "../support/failures.ts";
 import { report } from "../support/report.ts";
 import { expectExit, listedBackups, logLines, saveArguments } from "../support/saving.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 
 const SAVES = runs(10, 100);
 const COMPACT_EVERY_MS = runs(300, 1_000);
-const KEYS = 200;
+const KEYS = 20;
+/** Writes until the writer rests for as long as it takes to the next compaction. */
+const BURST = 100;
 const ROOT_PASSWORD = "correct horse";
 const ORIGINAL = "the value of a key, as the cluster agreed on it";
 const ALTERED = "the value of a key, as nobody ever agreed on it";
@@ -56,7 +60,8 @@ test(`${SAVES} saves while the cluster compacts under load: nobody is said to di
   report(`${SAVES} saves, ${written} writes, ${compactions} compactions`, { ...states, ...outcomes });
   expect(outcomes).toMatchObject({ disagreed: 0, unreachable: 0 });
   expect(states).toMatchObject({ suspect: 0 });
-  expect(states["proven"]).toBeGreaterThan(SAVES / 2);
+  // Those that asked for the very revision of a compaction cannot be.
+  expect(states["proven"]).toBeGreaterThan(SAVES / 4);
   expect(compactions).toBeGreaterThan(SAVES / 2);
 });
 
@@ -114,11 +119,8 @@ test("a member altered offline is named by every save, and a backup of it is sus
   );
 
   await putMany(client, [{ key: "newest", value: "" }]);
-  const forced = await expectExit(6, saveArguments(cluster.endpoints, repository, "--member", altered!.name));
-  expect(logLines(forced.stderr).find(({ code }) => code !== undefined)).toMatchObject({
-    code: "MEMBER_IN_MINORITY",
-    message: expect.stringContaining(altered!.name),
-  });
+  const forced = await runCli(saveArguments(cluster.endpoints, repository, "--member", altered!.name));
+  expectFailure("MEMBER_IN_MINORITY", forced, { message: new RegExp(`^${altered!.name} holds other data than m\\d, m\\d: `) });
   const [newest] = await listedBackups(repository);
   expect(newest?.entry).toMatchObject({ state: "suspect" });
   const latest = JSON.parse((await expectExit(0, ["show", "latest", "--repository", repository, "-o", "json"])).stdout);
@@ -179,27 +181,30 @@ function namesOf({ comparison }: Manifest, wanted: string): string[] {
   return comparison.members.filter(({ outcome }) => outcome === wanted).map(({ name }) => name);
 }
 
-/** Overwrites and deletes a small set of keys, a few hundred times a second. */
+/** Overwrites and deletes a small set of keys in bursts, so that a compaction meets revisions both in use and at rest. */
 async function writeUntil(signal: AbortSignal): Promise<number> {
   let written = 0;
   const writer = async () => {
     for (; !signal.aborted; written++) {
+      await sleep(written % BURST === 0 ? COMPACT_EVERY_MS : 5);
       const key = `key-${written % KEYS}`;
-      await sleep(5);
       if (written % 7 === 0) await deleteMany(client, [key]);
       else await putMany(client, [{ key, value: `value ${written}` }]);
     }
   };
-  await Promise.all([writer(), writer()]);
+  await writer();
   return written;
 }
 
 /** Compacts all there is, so that revisions which saves ask for are gone, or are those of a compaction. */
 async function compactUntil(signal: AbortSignal): Promise<number> {
   let compactions = 0;
-  for (; !signal.aborted; compactions++) {
-    await client.kv.compact({ revision: String(await currentRevision(client)) });
-    await sleep(COMPACT_EVERY_MS);
+  for (let last = 0n; !signal.aborted; await sleep(COMPACT_EVERY_MS)) {
+    const revision = await currentRevision(client);
+    if (revision === last) continue; // etcd refuses to compact the same revision again.
+    await client.kv.compact({ revision: String(revision) });
+    last = revision;
+    compactions++;
   }
   return compactions;
 }
