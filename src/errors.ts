@@ -94,9 +94,9 @@ export const ERRORS = {
   SELF_CHECK_FAILED: { exit: 6, retryable: false, hint: "What was written differs from what was computed: suspect memory or disk. Nothing was put in place." },
 
   // This host
-  SPOOL_NO_SPACE: { exit: 1, retryable: false, hint: "Free space, or give --spool-dir on a larger file system, or --no-spool." },
+  SPOOL_NO_SPACE: { exit: 1, retryable: false, hint: "Free space, or give --spool-dir on a larger file system; `save --no-spool` needs none." },
   FILE_FAILED: { exit: 1, retryable: false, hint: "Check the path and its permissions." },
-  DEADLINE_EXCEEDED: { exit: 1, retryable: true, hint: "It took longer than allowed; nothing half done was left." },
+  DEADLINE_EXCEEDED: { exit: 1, retryable: true, hint: "Allow more time, or look at what takes so long; nothing half done was left." },
   INTERRUPTED: { exit: 130, retryable: true, hint: "Nothing half done is listed; run it again." },
   INTERNAL: { exit: 1, retryable: false, hint: "This is a fault of etcdsafe; please report it with the command and its version." },
 } as const satisfies Record<string, ErrorKind>;

@@ -24,29 +24,40 @@ export interface Spool extends AsyncDisposable {
 
 /** Opens a spool in `directory`. Throws SPOOL_NO_SPACE with the figures when the database as it is now would not fit. */
 export async function openSpool(directory: string, expectedSizeBytes: number): Promise<Spool> {
-  await requireSpace(directory, expectedSizeBytes);
+  const place = { directory, what: `the spool in ${directory}`, hint: undefined };
+  await requireSpace(place, expectedSizeBytes);
   const name = join(directory, `etcdsafe-${randomBytes(8).toString("hex")}.spool`);
-  const file = await openFile(name, "wx+");
+  const file = await openFile(place, name, "wx+");
   await unlink(name);
-  return new SpoolFile(directory, file, `/dev/fd/${file.fd}`);
+  return new SpoolFile(place, file, `/dev/fd/${file.fd}`);
 }
 
 /** A spool that is to become the result itself: `path` keeps its name, and what was there is overwritten. */
 export async function openNamedSpool(path: string, expectedSizeBytes: number): Promise<Spool> {
-  const directory = dirname(path);
-  await requireSpace(directory, expectedSizeBytes);
-  return new SpoolFile(directory, await openFile(path, "w+"), path);
+  const place = { directory: dirname(path), what: path, hint: "Free space there, or name a file on a larger file system." };
+  await requireSpace(place, expectedSizeBytes);
+  return new SpoolFile(place, await openFile(place, path, "w+"), path);
+}
+
+interface Place {
+  readonly directory: string;
+  /** For messages: whoever asked for a file knows of no spool. */
+  readonly what: string;
+  /** What to do when there is no room; the table's where undefined. */
+  readonly hint: string | undefined;
 }
 
 class SpoolFile implements Spool {
   readonly path: string;
   readonly directory: string;
+  readonly #place: Place;
   readonly #file: FileHandle;
   #unflushedBytes = 0;
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(directory: string, file: FileHandle, path: string) {
-    this.directory = directory;
+  constructor(place: Place, file: FileHandle, path: string) {
+    this.directory = place.directory;
+    this.#place = place;
     this.#file = file;
     this.path = path;
   }
@@ -65,7 +76,7 @@ class SpoolFile implements Spool {
         this.#flushing.catch(() => undefined); // Reported by whoever awaits it next.
       }
     } catch (error) {
-      throw spoolError(error, this.directory);
+      throw spoolError(error, this.#place);
     }
   }
 
@@ -74,7 +85,7 @@ class SpoolFile implements Spool {
       await this.#flushing;
       await this.#file.datasync();
     } catch (error) {
-      throw spoolError(error, this.directory);
+      throw spoolError(error, this.#place);
     }
   }
 
@@ -88,15 +99,16 @@ class SpoolFile implements Spool {
   }
 }
 
-async function openFile(path: string, flags: "w+" | "wx+"): Promise<FileHandle> {
+async function openFile(place: Place, path: string, flags: "w+" | "wx+"): Promise<FileHandle> {
   return open(path, flags, MODE).catch((error: unknown) => {
-    throw spoolError(error, dirname(path));
+    throw spoolError(error, place);
   });
 }
 
-async function requireSpace(directory: string, expectedSizeBytes: number): Promise<void> {
+async function requireSpace(place: Place, expectedSizeBytes: number): Promise<void> {
+  const { directory, what, hint } = place;
   await createDirectories(directory, 0o700).catch((error: unknown) => {
-    throw spoolError(error, directory);
+    throw spoolError(error, place);
   });
   const { bavail, bsize } = await statfs(directory);
   const freeBytes = bavail * bsize;
@@ -104,7 +116,8 @@ async function requireSpace(directory: string, expectedSizeBytes: number): Promi
   if (freeBytes < neededBytes) {
     throw new EtcdsafeError(
       "SPOOL_NO_SPACE",
-      `the spool in ${directory} needs ${neededBytes} bytes (the database's ${expectedSizeBytes} and ${HEADROOM_BYTES} of headroom), but only ${freeBytes} are free`,
+      `${what} needs ${neededBytes} bytes (the database's ${expectedSizeBytes} and ${HEADROOM_BYTES} of headroom), but only ${freeBytes} are free`,
+      hint === undefined ? {} : { hint },
     );
   }
 }
@@ -117,10 +130,11 @@ function dropBytes(chunks: readonly Uint8Array[], sizeBytes: number): readonly U
   return skip === 0 ? chunks.slice(index) : [chunks[index]!.subarray(skip), ...chunks.slice(index + 1)];
 }
 
-function spoolError(error: unknown, directory: string): EtcdsafeError {
+function spoolError(error: unknown, { what, hint }: Place): EtcdsafeError {
   if (error instanceof EtcdsafeError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT")
-    return new EtcdsafeError("SPOOL_NO_SPACE", `the spool in ${directory} filled up while the snapshot was streaming`, { cause: error });
-  return new EtcdsafeError("FILE_FAILED", `the spool in ${directory} cannot be written: ${message}`, { cause: error });
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new EtcdsafeError("SPOOL_NO_SPACE", `${what} filled up its file system: ${message}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  }
+  return new EtcdsafeError("FILE_FAILED", `${what} cannot be written: ${message}`, { cause: error });
 }

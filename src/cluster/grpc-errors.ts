@@ -37,6 +37,7 @@ const REFUSALS: readonly (readonly [text: string, code: ErrorCode, hint?: string
   ["no leader", "ETCD_NO_QUORUM"],
   ["request timed out", "ETCD_NO_QUORUM"],
   ["server stopped", "ETCD_UNREACHABLE"],
+  ["instead of gRPC", "ETCD_REQUEST_FAILED", "What answers there is not etcd, or a proxy that did not reach it: give etcd's client URLs in --endpoints."],
 ];
 
 /** `what`: the call, e.g. `Maintenance/Status`. */

@@ -63,11 +63,11 @@ function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {
   if (errors.length > 0 || report.facts === undefined) throw damaged(plan.source.location, errors);
   const { facts } = report;
   const hash = facts.hashes[0];
-  if (facts.revision.toString() !== plan.revision.after) throw differs("revision", facts.revision, plan.revision.after);
+  if (facts.revision.toString() !== plan.revision.after) throw differs(plan, "revision", facts.revision, plan.revision.after);
   if (hash === undefined || !("hash" in hash))
-    throw differs("HashKV", hash === undefined ? "missing" : hash.notComparable, plan.source.hashKv?.hash ?? "a value");
+    throw differs(plan, "HashKV", hash === undefined ? "missing" : hash.notComparable, plan.source.hashKv?.hash ?? "a value");
   const expected = plan.source.hashKv?.hash;
-  if (expected !== undefined && hash.hash !== expected) throw differs(`HashKV at revision ${hash.revision}`, hash.hash, expected);
+  if (expected !== undefined && hash.hash !== expected) throw differs(plan, `HashKV at revision ${hash.revision}`, hash.hash, expected);
   return { revision: hash.revision.toString(), compactRevision: hash.compactRevision.toString(), hash: hash.hash };
 }
 
@@ -81,7 +81,7 @@ async function hashOriginal(path: string, { plan, edit, trailer }: WrittenDataba
     for (let offset = edit.originalMetaPages.length; offset < plan.source.databaseSizeBytes; ) {
       signal.throwIfAborted();
       const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, plan.source.databaseSizeBytes - offset), offset);
-      if (bytesRead === 0) throw differs("size", offset, plan.source.databaseSizeBytes);
+      if (bytesRead === 0) throw differs(plan, "size", offset, plan.source.databaseSizeBytes);
       hash.update(buffer.subarray(0, bytesRead));
       offset += bytesRead;
     }
@@ -100,6 +100,6 @@ function damaged(location: string, errors: readonly Finding[]): EtcdsafeError {
   );
 }
 
-function differs(what: string, found: unknown, expected: unknown): EtcdsafeError {
-  return new EtcdsafeError("SELF_CHECK_FAILED", `the written database's ${what} is ${found} instead of ${expected}`);
+function differs({ source }: WrittenDatabase["plan"], what: string, found: unknown, expected: unknown): EtcdsafeError {
+  return new EtcdsafeError("SELF_CHECK_FAILED", `the database written from ${source.location} has the ${what} ${found} instead of ${expected}`);
 }

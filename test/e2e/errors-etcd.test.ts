@@ -128,10 +128,14 @@ test("an answer that is not etcd's: a web server, a balancer with nobody behind 
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   expectFailure("ETCD_REQUEST_FAILED", await saved(address), {
     message: /^http:.*: Maintenance\/Status failed: answered HTTP 404 with text\/html instead of gRPC$/,
+    hint: /is not etcd, or a proxy/,
   });
   server.close();
   await using proxy = await startGrpcProxy(url("plain"), (method) => (method === "Maintenance/Snapshot" ? { status: 503 } : {}));
-  expectFailure("ETCD_REQUEST_FAILED", await saved(proxy.url), { message: /^http:.*: Maintenance\/Snapshot failed: answered HTTP 503 with text\/plain/ });
+  expectFailure("ETCD_REQUEST_FAILED", await saved(proxy.url), {
+    message: /^http:.*: Maintenance\/Snapshot failed: answered HTTP 503 with text\/plain/,
+    hint: /is not etcd, or a proxy/,
+  });
 });
 
 test("a snapshot from a member that is behind", async () => {

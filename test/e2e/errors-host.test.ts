@@ -73,10 +73,13 @@ test("a spool without room: said before anything is sent, with the figures; and 
     message: /^the spool in \/.*\/spool needs \d+ bytes \(the database's \d+ and 67108864 of headroom\), but only 2097152 are free$/,
   });
   expect(existsSync(join(repository, "default", "backups"))).toBe(false);
+  const output = await runCliMounted({ directory: spool, sizeBytes: 2 * MEBIBYTE }, [...save, "--output", join(spool, "new.db")]);
+  expectFailure("SPOOL_NO_SPACE", output, { message: /^\/.*\/spool\/new\.db\.part needs \d+ bytes/, hint: /name a file on a larger file system/ });
+  expect(output.left).toEqual([]);
   const filling = await runCliMounted({ directory: spool, sizeBytes: 65 * MEBIBYTE }, ["verify", "-", "--spool-dir", spool], {
     stdin: Buffer.alloc(66 * MEBIBYTE),
   });
-  expectFailure("SPOOL_NO_SPACE", filling, { message: /^the spool in \/.*\/spool filled up/ });
+  expectFailure("SPOOL_NO_SPACE", filling, { message: /^the spool in \/.*\/spool filled up its file system: ENOSPC/ });
   expect(filling.left).toEqual([]);
 });
 
@@ -104,7 +107,9 @@ test("what cannot be written to", async () => {
     message: /^cannot write etcdsafe-repository\.json in the repository \/.*\/fixed: EROFS/,
   });
   expectFailure("FILE_FAILED", await runCliMounted(mount, ["restore", snapshot, "--data-dir", join(fixed, "data")]), { message: /EROFS.*\/fixed\/data/ });
-  expectFailure("FILE_FAILED", await runCliMounted(mount, [...save, "--output", join(fixed, "new.db"), "-o", "json"]), { message: /\/fixed.*EROFS/ });
+  expectFailure("FILE_FAILED", await runCliMounted(mount, [...save, "--output", join(fixed, "new.db"), "-o", "json"]), {
+    message: /^\/.*\/fixed\/new\.db\.part cannot be written: EROFS/,
+  });
   expectFailure("FILE_FAILED", await runCli([...save, "--output", fixed]), { message: /\/fixed is a directory$/, hint: /^Name the file to write\.$/ });
 });
 
