@@ -6,10 +6,10 @@ import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type DocumentKind, encodeDocument, readDocument } from "./document.ts";
+import type { Manifest } from "./manifest.ts";
 import { clusterFileKey } from "./names.ts";
 import { clusterFileSchema } from "./schemas/cluster-file.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
-import type { TimelineDecision } from "./timeline.ts";
 
 export type ClusterFile = z.infer<typeof clusterFileSchema>;
 export type TimelineReason = NonNullable<ClusterFile["timeline"]>["reason"];
@@ -56,7 +56,7 @@ export function nextClusterFile(facts: {
   readonly bound: ClusterFile | undefined;
   readonly observed: ObservedCluster;
   readonly restore: string | null;
-  readonly decision: TimelineDecision;
+  readonly decision: { readonly timeline: string; readonly began: Manifest["timelineBegan"] };
   readonly now: Date;
 }): ClusterFile | undefined {
   const { cluster, bound, observed, restore, decision, now } = facts;
