@@ -8,7 +8,7 @@ const INTRODUCTION = `# Errors
 Every error has a code that never changes, a message that says what failed, on what and why, and a hint at what to do next:
 
 \`\`\`
-error: cannot connect to https://10.0.0.1:2379: connection refused
+error: https://10.0.0.1:2379: cannot connect: connect ECONNREFUSED 10.0.0.1:2379
 hint: Check --endpoints, the network, and that etcd runs.
 code: ETCD_UNREACHABLE (exit code 4, trying again may help)
 \`\`\`

@@ -38,7 +38,8 @@ function findingsText(verified: Verified): string {
     .slice(0, FINDINGS_SHOWN)
     .map(({ severity, object, offset, text }) => `  ${severity}: ${printableLine(`${object}, byte ${offset}: ${text}`)}\n`);
   const more = findingsTotal > FINDINGS_SHOWN ? `  … and ${findingsTotal - FINDINGS_SHOWN} more\n` : "";
-  return `${shown.join("")}${more}${hint}`;
+  const code = failure === null ? "" : `  code: ${failure.code}\n`;
+  return `${shown.join("")}${more}${hint}${code}`;
 }
 
 function summaryText(verified: readonly Verified[]): string {

@@ -20,7 +20,13 @@ test("a failure shows its findings with their places, then what to do; many are 
   const file: Verified = { file: "a.db", level: "hash", outcome: "failed", ...times, hashKv: null, failure, findings: findings(22), findingsTotal: 22 };
   const lines = verifiedText([file]).split("\n");
   expect(lines.slice(0, 2)).toEqual(["a.db  FAILED  hash, 20.5 MB read in 2.5 s", "  error: snapshot.db.zst, byte 0: bad\\x1b row"]);
-  expect(lines.slice(20)).toEqual(["  error: snapshot.db.zst, byte 19: bad\\x1b row", "  … and 2 more", "  hint: Use another backup.", ""]);
+  expect(lines.slice(20)).toEqual([
+    "  error: snapshot.db.zst, byte 19: bad\\x1b row",
+    "  … and 2 more",
+    "  hint: Use another backup.",
+    "  code: OBJECT_CORRUPT",
+    "",
+  ]);
 });
 
 test("several: names of one width, one that could not be read, and a count of each at the end", () => {
