@@ -3,8 +3,12 @@
 export type Origin =
   | { readonly kind: "flag"; readonly flag: string }
   | { readonly kind: "environment" | "etcdctl"; readonly variable: string }
+  /** `line` from 1, or WHOLE_FILE. */
   | { readonly kind: "file"; readonly path: string; readonly line: number }
   | { readonly kind: "default" };
+
+/** In place of a line, for what is wrong with a file as such. */
+export const WHOLE_FILE = 0;
 
 /** One thing wrong with the configuration; `text` completes a sentence that begins with the origin. */
 export interface Fault {
@@ -28,7 +32,7 @@ export function originText(origin: Origin): string {
     case "etcdctl":
       return origin.variable;
     case "file":
-      return `${origin.path}:${origin.line}`;
+      return origin.line === WHOLE_FILE ? origin.path : `${origin.path}:${origin.line}`;
     case "default":
       return "default";
   }

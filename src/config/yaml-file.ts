@@ -2,7 +2,7 @@
 // config-file.ts and members-file.ts. One document, no aliases, no tags.
 import { readFile, stat } from "node:fs/promises";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from "yaml";
-import type { Fault } from "./origin.ts";
+import { type Fault, WHOLE_FILE } from "./origin.ts";
 import { whyUnreadable } from "./unreadable.ts";
 
 const SIZE_BYTES_MAX = 1024 * 1024;
@@ -26,7 +26,8 @@ export async function readYamlFile(path: string): Promise<YamlFile> {
   try {
     const { size } = await stat(path);
     if (size > SIZE_BYTES_MAX) return unreadable(path, `is ${size} bytes long; ${SIZE_BYTES_MAX} are the limit`);
-    return parseYaml(path, await readFile(path, "utf8"));
+    const text = asUtf8(await readFile(path));
+    return text === undefined ? unreadable(path, "is not a text file") : parseYaml(path, text);
   } catch (error) {
     return unreadable(path, error instanceof RangeError ? NESTED_TOO_DEEPLY : `cannot be read: ${whyUnreadable(error)}`);
   }
@@ -40,10 +41,26 @@ function parseYaml(path: string, text: string): YamlFile {
   if (document.errors.some(({ message }) => message.startsWith("Maximum call stack"))) return unreadable(path, NESTED_TOO_DEEPLY);
   const faults = [...document.errors, ...document.warnings]
     .slice(0, SYNTAX_FAULTS_MAX)
-    .map(({ code, pos, message }) => fault(pos[0], code === "MULTIPLE_DOCS" ? "a second document begins here; only one is understood" : message));
+    .map(({ code, pos, message }) =>
+      fault(pos[0], code === "MULTIPLE_DOCS" ? "a second document begins here; only one is understood" : withoutContent(code, message)),
+    );
   const root = document.contents;
   const tree = faults.length > 0 ? undefined : asText(root, (node, what) => faults.push(fault(node.range?.[0] ?? 0, what)));
   return { tree: faults.length > 0 ? undefined : tree, faults, lineOf: (where) => lineAt(offsetOf(root, where)) };
+}
+
+function asUtf8(bytes: Uint8Array): string | undefined {
+  if (bytes.includes(0)) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The parser quotes what it stumbled over, however long, and be it the password of a file that was named by mistake. */
+function withoutContent(code: string, message: string): string {
+  return code === "UNEXPECTED_TOKEN" ? message.replace(/: .*$/s, "") : message;
 }
 
 function asText(node: Node | null, refuse: (node: Node, what: string) => void): YamlText {
@@ -82,5 +99,5 @@ function offsetOf(root: ParsedNode | null, path: readonly PropertyKey[]): number
 }
 
 function unreadable(path: string, text: string): YamlFile {
-  return { tree: undefined, faults: [{ origin: { kind: "file", path, line: 1 }, text }], lineOf: () => 1 };
+  return { tree: undefined, faults: [{ origin: { kind: "file", path, line: WHOLE_FILE }, text }], lineOf: () => 1 };
 }

@@ -65,10 +65,15 @@ test.each([
   ["cluster: &x b\nmember: *x", "FILE:2: the alias *x is not understood here: write the value out"],
   ["cluster: !foo x", "FILE:1: Unresolved tag: !foo"],
   ["cluster: a\n---\ncluster: b", "FILE:2: a second document begins here; only one is understood"],
-  ["[".repeat(100_000), "FILE:1: is nested too deeply"],
+  ["[".repeat(100_000), "FILE: is nested too deeply"],
   ["? [a]\n: b", "FILE:1: a key must be a plain text"],
 ])("configuration file: %.20j is a fault with its line", async (text, fault) => {
   expect((await readText(text)).faults).toContain(fault);
+});
+
+test("configuration file: the parser's complaints do not quote what may be a secret", async () => {
+  expect((await readText("name\n: hunter2\n")).faults).toContain("FILE:2: Unexpected scalar token in YAML stream");
+  expect((await readText("name: |hunter2\n")).faults).toContain("FILE:1: Block scalar header includes extra characters");
 });
 
 test("configuration file: one without any key is fine", async () => {
@@ -81,6 +86,9 @@ test("configuration file: one that cannot be read is a fault, and a huge one is 
   await mkdir(join(directory.path, "directory"));
   await writeFile(join(directory.path, "huge"), "");
   await truncate(join(directory.path, "huge"), 2 ** 32);
+  await writeFile(join(directory.path, "binary"), Buffer.of(0x6b, 0x3a, 0, 0xff));
+  await writeFile(join(directory.path, "latin1"), Buffer.from("name: J\xfcrgen\n", "latin1"));
+  for (const name of ["binary", "latin1"]) expect(await faultsOf(name)).toEqual(["is not a text file"]);
   expect(await faultsOf("absent")).toEqual(["cannot be read: there is no such file"]);
   expect(await faultsOf("directory")).toEqual(["cannot be read: it is a directory"]);
   expect(await faultsOf("huge")).toEqual(["is 4294967296 bytes long; 1048576 are the limit"]);

@@ -53,6 +53,6 @@ test.each([
 test("members file: one that is not there is refused", async () => {
   await expect(readMembersFile("/absent/members.yaml")).rejects.toMatchObject({
     code: "MEMBERS_INVALID",
-    message: "/absent/members.yaml:1: cannot be read: there is no such file",
+    message: "/absent/members.yaml: cannot be read: there is no such file",
   });
 });
