@@ -1,7 +1,7 @@
 // What a file or directory is, and its facts. Reads only, takes no lock, and needs none: what a running etcd holds may be torn, and is said to be.
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, FormatError } from "../errors.ts";
 import { HEAD_SIZE_BYTES, snapshotKind } from "../etcd-files/check/snapshot-kind.ts";
 import { RAFT_SNAPSHOT_SIZE_BYTES_MAX } from "../etcd-files/raft-snapshot/read.ts";
 import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
@@ -83,7 +83,10 @@ async function inspectDatabase(path: string, options: InspectOptions): Promise<F
     if (!(error instanceof EtcdsafeError)) throw error;
     const { code, message, hint } = error;
     if (code === "SNAPSHOT_TRUNCATED") return { kind: "truncated-snapshot", what: message.replace(`${path} is `, ""), hint, inUse };
-    if (code === "SNAPSHOT_NOT_A_DATABASE") return { kind: "other", what: "nothing that etcdsafe knows" };
+    if (code === "SNAPSHOT_NOT_A_DATABASE") {
+      const why = error.cause instanceof FormatError ? { hint: `As a database it fails: ${error.cause.what}.` } : {};
+      return { kind: "other", what: "nothing that etcdsafe knows", ...why };
+    }
     throw error;
   }
 }

@@ -58,6 +58,8 @@ test("an answer that was stored instead of the file, and a file whose first page
   expectFailure("SNAPSHOT_NOT_A_DATABASE", await restored("headless.db", withTrailer(headless)), {
     message: /^headless\.db is no etcd database: neither meta page is valid \(no bbolt magic; no bbolt magic\) at byte 0$/,
   });
+  const told = JSON.parse((await runCli(["inspect", "headless.db", "-o", "json"], { cwd: directory.path })).stdout);
+  expect(told).toMatchObject({ kind: "other", hint: "As a database it fails: neither meta page is valid (no bbolt magic; no bbolt magic)." });
 });
 
 test("a file that is cut short, and one that never became whole", async () => {
