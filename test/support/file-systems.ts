@@ -14,7 +14,7 @@ export interface MountedResult extends CommandResult {
 }
 
 const LIMITED = 'mount -t tmpfs -o "size=$1" tmpfs "$2"';
-const READ_ONLY = 'mount --bind "$2" "$2" && mount -o remount,bind,ro "$2"';
+const READ_ONLY = 'mount --bind "$2" "$2" && mount -o remount,bind,ro,nosuid,nodev "$2"';
 
 /** Runs `etcdsafe ...args` with the directory, which exists, mounted as said. Throws one line that says what is needed where that is not allowed. */
 export async function runCliMounted(mount: Mount, args: readonly string[], options: CliOptions = {}): Promise<MountedResult> {
