@@ -7,7 +7,7 @@
 import { FormatError } from "../../errors.ts";
 import { type BucketRef, inlinePage } from "./buckets.ts";
 import type { Findings } from "./finding.ts";
-import { inRange, isFirst, LeafOrder, type ScanRange, SLOT_LIMIT } from "./leaf-order.ts";
+import { inRange, isFirst, LeafOrder, type ScanRange } from "./leaf-order.ts";
 import { checkPage, type Page, pageOf } from "./page.ts";
 import { PageList } from "./page-list.ts";
 import { checkKeyOrder, checkNoBuckets } from "./page-order.ts";
@@ -33,8 +33,8 @@ export interface ScanContext {
   onLeafBytes(sizeBytes: number): void;
 }
 
-/** Leaves of one batch: about 30 MB of lists. With the children of one more branch it stays below SLOT_LIMIT. */
-const BATCH_SLOTS = SLOT_LIMIT / 2;
+/** Leaves of one batch: about 12 MB of lists, just below what doubles them. With the children of one more branch it stays below SLOT_LIMIT. */
+const BATCH_SLOTS = 2 ** 18 - 2 ** 12;
 const NO_KEY = new Uint8Array(0);
 
 export class TreeScan {

@@ -32,12 +32,14 @@ export function* scanKeys(scan: TreeScan, rows: KeyRows): Walk<KeyHashes> {
   yield* scan.scan(rows, { from: afterUnique, firstFrom: afterFiltered });
   const upper = rows.hashes();
   // When the superseded keys do not fit in memory at once, the rows are marked by one part of them after the other.
-  for (let part = 1; part < rows.superseded.parts; part++) {
+  for (let part = 0; ; ) {
+    // Each time round the parts are at most half as large.
+    while (rows.superseded.overflowed) yield* recordAgain(scan, rows, part, afterUnique);
+    part += 1;
+    if (part >= rows.superseded.parts) break;
     rows.start("mark");
     yield* scan.scan(rows, { to: afterFiltered, again: true });
-    rows.superseded.startPart(part);
-    rows.start("record");
-    yield* scan.scan(rows, { from: afterUnique, again: true });
+    yield* recordAgain(scan, rows, part, afterUnique);
   }
   rows.start("hash");
   yield* scan.scan(rows, { to: afterFiltered });
@@ -56,6 +58,12 @@ export function* scanKeys(scan: TreeScan, rows: KeyRows): Walk<KeyHashes> {
     tasks.push(hashKvOf(total.crc, total.lengthBytes));
   }
   return { all: joined(lower.all, upper.all), tasks };
+}
+
+function* recordAgain(scan: TreeScan, rows: KeyRows, part: number, from: Uint8Array): Walk<void> {
+  rows.superseded.startPart(part);
+  rows.start("record");
+  yield* scan.scan(rows, { from, again: true });
 }
 
 function joined(lower: LeafHashes, upper: LeafHashes): RunningCrc32c {
