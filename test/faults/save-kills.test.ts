@@ -19,7 +19,7 @@ import { startProxy } from "./kit/proxy.ts";
 const PHASES = ["connect", "stream", "check", "upload", "manifest"] as const;
 type Phase = (typeof PHASES)[number];
 
-const KILLS_PER_PHASE = runs(10, 100);
+const KILLS_PER_PHASE = runs(10, 25);
 /** What the member has sent by the time the snapshot begins, in bytes; measured: about 1000. */
 const CONNECTED_AT_BYTES = 700;
 /** By then the first chunk, 32 KiB, has arrived. */
@@ -84,7 +84,7 @@ test.concurrent("a save killed at any of its writes to the repository leaves a w
       }
       if (signal === "SIGKILL" && point !== undefined) counted.push({ index: point.at - 1 });
     },
-    { limit: runs(32, 400), match: { path: `^${directory.path}/(repository|crash-spool)/` } },
+    { limit: runs(32, 1_000), match: { path: `^${directory.path}/(repository|crash-spool)/` } },
   );
   for (const { index } of counted) kills[phaseOfEffect(summary.effects, index)]++;
 });
