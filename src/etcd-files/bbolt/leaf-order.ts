@@ -13,7 +13,7 @@ export interface ScanRange {
 }
 
 /** Slots stay below this, and page ids below 2^33, so that a page and its slot fit one double, which sorts fast. */
-export const SLOT_LIMIT: number = 2 ** 20;
+const SLOT_LIMIT: number = 2 ** 20;
 /** Measured best with the processor's caches; a larger page is read whole. */
 const WINDOW_SIZE_BYTES = 256 * 1024;
 /** Reading this much that is not wanted costs as much as another system call. */
