@@ -31,6 +31,8 @@ export interface ScanContext {
   /** Pages that are in use. A page that is used twice is an error, so no scan can run in circles. */
   readonly used: PageSet;
   onLeafBytes(sizeBytes: number): void;
+  /** How many leaves are listed at once. BATCH_SLOTS. */
+  readonly batchSlots?: number;
 }
 
 /** Leaves of one batch: about 12 MB of lists, just below what doubles them. With the children of one more branch it stays below SLOT_LIMIT. */
@@ -91,7 +93,7 @@ export class TreeScan {
       if (top.pageId(slot) === 0 || !inRange(top, slot, range)) continue;
       yield* this.#expand(top, slot, this.#leaves, this.#expanded[slot] === 0);
       this.#expanded[slot] = 1;
-      if (this.#leaves.length >= BATCH_SLOTS) {
+      if (this.#leaves.length >= (this.#context.batchSlots ?? BATCH_SLOTS)) {
         yield* this.#scanLeaves(this.#leaves, visitor, range);
         this.#leaves.clear();
       }
