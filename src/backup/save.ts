@@ -3,10 +3,11 @@
 // 2. The repository is asked whether this cluster may write under the name, before etcd is made to work.
 // 3. The snapshot is received, then checked while it is uploaded; its manifest, written last, makes it a backup.
 // 4. When a majority of the members holds other data, the backup is stored as suspect, and one is taken from the majority.
-import { tmpdir } from "node:os";
+import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { openSpool } from "../bytes/spool.ts";
 import { formatId, type MemberId } from "../bytes/u64.ts";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
+import { parseEndpoint } from "../cluster/endpoint.ts";
 import { openClients } from "../cluster/member-clients.ts";
 import { type Candidate, type Selection, selectMember } from "../cluster/select.ts";
 import { survey } from "../cluster/survey.ts";
@@ -82,7 +83,8 @@ async function saveFrom(serving: Candidate, request: SaveRequest, observed: Obse
   const { spoolDirectory, target } = request;
   if (spoolDirectory === undefined) return target.passOn(observed, take);
   await using spool = await (target.openSpool?.(serving.dbSizeBytes) ?? openSpool(spoolDirectory, serving.dbSizeBytes));
-  const beside = await etcdDatabaseOnSameDisk(spool.directory);
+  const { host, port } = parseEndpoint(serving.endpoint, request.connection);
+  const beside = isThisHost(host) ? await etcdDatabaseOnSameDisk(spool.directory, port) : undefined;
   if (beside !== undefined) {
     take.runtime.log({
       level: "warn",
@@ -90,6 +92,11 @@ async function saveFrom(serving: Candidate, request: SaveRequest, observed: Obse
     });
   }
   return await target.store(observed, spool, take); // Awaited here, or the spool would be closed first.
+}
+
+function isThisHost(host: string): boolean {
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
+  return host === "localhost" || host === hostname() || own.includes(host);
 }
 
 function report({ order, passedOver, quorum }: Selection, { connection }: SaveRequest, runtime: Runtime): void {

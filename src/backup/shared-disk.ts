@@ -1,24 +1,46 @@
-// Whether the spool lies on the disk of an etcd that runs on this host: writing a snapshot there competes with etcd's own fsyncs.
+// Whether the spool lies on the disk of the etcd that is saved, where that runs on this host: writing a snapshot there competes with etcd's own fsyncs.
 // Linux only, and only for processes this user may look at; elsewhere nothing is said.
-import { readdir, readlink, stat } from "node:fs/promises";
+import { readdir, readFile, readlink, stat } from "node:fs/promises";
 
 /** Where etcd keeps its database below its data directory. */
 const DATABASE_SUFFIX = "/member/snap/db";
 
-/** The database file of a running etcd on the same device as `directory`; undefined when there is none to be seen. */
-export async function etcdDatabaseOnSameDisk(directory: string): Promise<string | undefined> {
+/** Where Linux lists sockets that listen: state 0A, local address and port in hexadecimal, the inode in the tenth column. */
+const SOCKET_TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
+const LISTENING = /^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ 0A (?:\S+ +){5}(\d+)/;
+
+/** The database file of the etcd that listens on `port` of this host, when it is on the same device as `directory`; else undefined. */
+export async function etcdDatabaseOnSameDisk(directory: string, port: number): Promise<string | undefined> {
+  const sockets = await listeningSockets(port);
+  if (sockets.size === 0) return undefined;
   const { dev: device } = await stat(directory);
   for (const pid of await namesIn("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
-    for (const descriptor of await namesIn(`/proc/${pid}/fd`)) {
-      const link = `/proc/${pid}/fd/${descriptor}`;
-      const target = await readlink(link).catch(() => "");
-      if (!target.endsWith(DATABASE_SUFFIX)) continue;
-      const found = await stat(link).catch(() => undefined);
-      if (found?.dev === device) return target;
-    }
+    const files = await openFiles(pid);
+    if (!files.some(({ target }) => sockets.has(target))) continue;
+    const database = files.find(({ target }) => target.endsWith(DATABASE_SUFFIX));
+    const found = database === undefined ? undefined : await stat(database.link).catch(() => undefined);
+    if (found?.dev === device) return database?.target;
   }
   return undefined;
+}
+
+/** As links in /proc name them. */
+async function listeningSockets(port: number): Promise<Set<string>> {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
+  const sockets = new Set<string>();
+  for (const table of SOCKET_TABLES) {
+    for (const line of (await readFile(table, "utf8").catch(() => "")).split("\n")) {
+      const [, local, inode] = LISTENING.exec(line) ?? [];
+      if (local === hexPort) sockets.add(`socket:[${inode}]`);
+    }
+  }
+  return sockets;
+}
+
+async function openFiles(pid: string): Promise<{ link: string; target: string }[]> {
+  const links = (await namesIn(`/proc/${pid}/fd`)).map((descriptor) => `/proc/${pid}/fd/${descriptor}`);
+  return Promise.all(links.map(async (link) => ({ link, target: await readlink(link).catch(() => "") })));
 }
 
 /** What cannot be listed (no /proc here, another user's process, one that just ended) counts as empty. */

@@ -61,7 +61,8 @@ export const OPTIONS = {
     placeholder: "FILE|-",
     group: "What to do",
     commands: ["save"],
-    description: "Write a plain snapshot, as etcdutl takes it, to a file or to standard output instead of a repository.",
+    description:
+      "Write a plain snapshot, as etcdutl takes it, to a file or to standard output instead of a repository. A file of that name is replaced at the end, as etcdctl does.",
   },
   "no-spool": {
     kind: "boolean",

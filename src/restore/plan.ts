@@ -1,5 +1,6 @@
 // What a restore will do, as plain data: computed before anything is touched, printed by --plan, and all that apply goes by.
 // Pure: the source's facts, the members and the token come in; nothing is read here.
+import { isAbsolute, join, relative, sep } from "node:path";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
@@ -63,7 +64,8 @@ export interface PlannedRestoreMember {
  * and never form a quorum.
  */
 export function planRestore(request: RestoreRequest): RestorePlan {
-  const { source, targets } = request;
+  const { source } = request;
+  const targets = request.targets.map(withoutDefaultWalDir);
   const token = chooseToken(request);
   const cluster = planCluster(request.cluster, token);
   for (const { name } of targets) memberNamed(cluster, name);
@@ -90,21 +92,36 @@ export function planRestore(request: RestoreRequest): RestorePlan {
   };
 }
 
+/** `--wal-dir` may name what is the default anyway. */
+function withoutDefaultWalDir({ name, dataDir, walDir }: MemberTarget): MemberTarget {
+  return walDir === undefined || walDir === join(dataDir, "member", "wal") ? { name, dataDir } : { name, dataDir, walDir };
+}
+
+/** No two directories may be the same or lie in each other; but a member's WAL may lie in its own data directory, beside `member`. */
 function requireOwnDirectories(targets: readonly MemberTarget[]): void {
-  const owners = new Map<string, string>();
-  for (const { name, dataDir, walDir } of targets) {
-    for (const directory of walDir === undefined ? [dataDir] : [dataDir, walDir]) {
-      const owner = owners.get(directory);
-      if (owner !== undefined && owner !== name) throw sharedDirectory(owner, name, directory);
-      owners.set(directory, name);
+  const all = targets.flatMap(({ name, dataDir, walDir }) => [{ name, directory: dataDir }, ...(walDir === undefined ? [] : [{ name, directory: walDir }])]);
+  for (const [index, a] of all.entries()) {
+    for (const b of all.slice(index + 1)) {
+      const nested = isWithin(a.directory, b.directory) || isWithin(b.directory, a.directory);
+      const besideMember =
+        a.name === b.name && a.directory !== b.directory && !isWithin(b.directory, join(a.directory, "member")) && isWithin(b.directory, a.directory);
+      if (nested && !besideMember) throw sharedDirectory(a, b);
     }
   }
 }
 
-function sharedDirectory(owner: string, name: string, directory: string): EtcdsafeError {
-  return new EtcdsafeError("MEMBERS_INVALID", `the members ${JSON.stringify(owner)} and ${JSON.stringify(name)} have the same directory ${directory}`, {
-    hint: "Give each member a data directory of its own, and a WAL directory of its own if any.",
-  });
+function isWithin(inner: string, outer: string): boolean {
+  const path = relative(outer, inner);
+  return path === "" || (path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path));
+}
+
+function sharedDirectory(a: { readonly name: string; readonly directory: string }, b: { readonly name: string; readonly directory: string }): EtcdsafeError {
+  const [one, other] = [JSON.stringify(a.name), JSON.stringify(b.name)];
+  const text =
+    a.directory === b.directory
+      ? `the members ${one} and ${other} have the same directory ${a.directory}`
+      : `the directories ${a.directory} (member ${one}) and ${b.directory} (member ${other}) lie in each other`;
+  return new EtcdsafeError("MEMBERS_INVALID", text, { hint: "Give each member a data directory of its own, and a WAL directory of its own if any." });
 }
 
 /** `bumpBy` is an amount added, as in etcdutl; what lies before is marked as compacted. */
@@ -144,7 +161,8 @@ function warningsOf({ source, bumpRevisionBy, skipHashCheck }: RestoreRequest): 
         "or silently miss changes. Restart all of them after the restore, or give --bump-revision 1000000000.",
     );
   }
-  if (skipHashCheck) warnings.push("The source's hash is not checked (--skip-hash-check): only the structure vouches for its bytes.");
+  if (skipHashCheck && source.databaseSha256 === null)
+    warnings.push("The source has no hash to check (--skip-hash-check): only the structure vouches for its bytes.");
   if (source.state === "suspect") warnings.push("The backup is suspect: when it was taken, its member disagreed with the majority of its cluster.");
   if (source.state === "unconfirmed") warnings.push("The backup is unconfirmed: its member could not be compared with a majority of its cluster.");
   if (source.state === "partial")

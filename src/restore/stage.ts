@@ -88,7 +88,12 @@ export async function commitStage(stage: StagedMember): Promise<void> {
     await rename(stage.walPath, join(stage.walDir, FIRST_WAL_NAME));
     await syncDirectory(stage.walDir);
   }
-  await rename(stage.stageDir, join(stage.dataDir, "member"));
+  try {
+    await rename(stage.stageDir, join(stage.dataDir, "member"));
+  } catch (error) {
+    if (stage.walDir !== undefined) await rename(join(stage.walDir, FIRST_WAL_NAME), stage.walPath);
+    throw error;
+  }
   await syncDirectory(stage.dataDir);
 }
 

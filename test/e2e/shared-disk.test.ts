@@ -5,16 +5,20 @@ import { runCli } from "../support/cli.ts";
 import { startCluster } from "../support/etcd.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-test("shared disk: a running etcd's database beside the spool is found, and a save warns of it", async () => {
+test("shared disk: the database of the etcd behind the endpoint is found beside the spool, and a save warns of it", async () => {
   await using directory = await temporaryDirectory("disk");
   await using cluster = await startCluster({ directory: directory.path });
-  expect(await etcdDatabaseOnSameDisk(directory.path)).toMatch(/\/member\/snap\/db$/);
+  await using other = await startCluster();
+  const port = Number(new URL(cluster.endpoints[0]!).port);
+  expect(await etcdDatabaseOnSameDisk(directory.path, port)).toBe(join(cluster.members[0]!.dataDir, "member/snap/db"));
+  expect(await etcdDatabaseOnSameDisk(directory.path, Number(new URL(other.endpoints[0]!).port))).toBe(join(other.members[0]!.dataDir, "member/snap/db"));
+  expect(await etcdDatabaseOnSameDisk(directory.path, 1)).toBeUndefined();
   const { exitCode, stderr } = await runCli(["save", "--endpoints", cluster.endpoints.join(","), "--output", join(directory.path, "snapshot.db")]);
   expect(exitCode, stderr).toBe(0);
   expect(stderr).toMatch(/the spool in .* shares a disk with .*\/member\/snap\/db: give --spool-dir/);
 });
 
 test("shared disk: another file system is not taken for etcd's", async () => {
-  await using _cluster = await startCluster();
-  expect(await etcdDatabaseOnSameDisk("/proc")).toBeUndefined();
+  await using cluster = await startCluster();
+  expect(await etcdDatabaseOnSameDisk("/proc", Number(new URL(cluster.endpoints[0]!).port))).toBeUndefined();
 });

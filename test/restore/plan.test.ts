@@ -104,7 +104,9 @@ test("restore plan: the encoding follows the version that wrote the source", () 
 });
 
 test("restore plan: leases, alarms, states that are not proven, and a skipped hash are all said", () => {
-  const text = planRestore(request({ source: { ...SOURCE, leases: 4, alarms: 2, state: "suspect" }, skipHashCheck: true })).warnings.join("\n");
+  const text = planRestore(request({ source: { ...SOURCE, leases: 4, alarms: 2, state: "suspect", databaseSha256: null }, skipHashCheck: true })).warnings.join(
+    "\n",
+  );
   for (const word of ["4 lease", "2 alarm", "suspect", "--skip-hash-check"]) expect(text).toContain(word);
 });
 
@@ -118,4 +120,26 @@ test("restore plan: two members in one directory are refused", () => {
   const [first, second] = TARGETS as [(typeof TARGETS)[number], (typeof TARGETS)[number]];
   expect(shared([first, { ...second, dataDir: first.dataDir }])).toThrow('the members "n1" and "n2" have the same directory /var/lib/n1');
   expect(shared([{ ...first, walDir: "/wal" }, { ...second, walDir: "/wal" }, TARGETS[2]!])).toThrow("/wal");
+});
+
+test("restore plan: a WAL directory that is the default one changes nothing", () => {
+  const alone = { cluster: CLUSTER.slice(0, 1), targets: [{ name: "n1", dataDir: "/var/lib/n1", walDir: "/var/lib/n1/member/wal" }] };
+  expect(planRestore(request(alone)).members[0]).toMatchObject({ dataDir: "/var/lib/n1", walDir: null });
+});
+
+test("restore plan: directories that lie in each other are refused; a WAL beside its own member directory is not", () => {
+  const targets = (...pairs: (readonly [dataDir: string, walDir?: string])[]) =>
+    pairs.map(([dataDir, walDir], index) => ({ name: `n${index + 1}`, dataDir, ...(walDir === undefined ? {} : { walDir }) }));
+  for (const wrong of [
+    targets(["/q"], ["/q/member/wal"]),
+    targets(["/q/b"], ["/q"]),
+    targets(["/q", "/q/member"]),
+    targets(["/q", "/r"], ["/r"]),
+    targets(["/w/data", "/w"]),
+  ]) {
+    expect(() => planRestore(request({ targets: wrong })), JSON.stringify(wrong)).toThrow(expect.objectContaining({ code: "MEMBERS_INVALID" }));
+  }
+  for (const right of [targets(["/q", "/q/wal"]), targets(["/q"], ["/q2"]), targets(["/q", "/wal/a"], ["/r", "/wal/b"]), targets(["/..q"], ["/q"])]) {
+    expect(planRestore(request({ targets: right })).members).toHaveLength(3);
+  }
 });

@@ -33,6 +33,8 @@ export async function run(invocation: Invocation): Promise<number> {
   const source = await openSource(invocation);
   const skipHashCheck = config.get("skip-hash-check");
   const file = config.get("to-snapshot");
+  if (file === "-")
+    throw new EtcdsafeError("USAGE", "--to-snapshot writes a file, not standard output", { hint: "Name a file; it is checked before it gets its name." });
   if (file !== undefined) {
     const { planRevision } = await import("../../restore/plan.ts");
     const revision = planRevision(source.facts, bumpRevisionBy);

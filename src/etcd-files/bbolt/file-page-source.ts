@@ -1,5 +1,5 @@
 // A database file, read synchronously: for workers, never on a thread that serves.
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { EtcdsafeError } from "../../errors.ts";
 import type { PageSource } from "./page-source.ts";
 
@@ -21,6 +21,9 @@ export function openFilePageSource(path: string): FilePageSource {
       throw new EtcdsafeError("FILE_FAILED", `cannot ${what} ${path}: ${(error as Error).message}`, { cause: error });
     }
   };
+  // A pipe would make the call below wait, and has no pages to go back to.
+  const kind = attempt("open", () => statSync(path));
+  if (!kind.isFile()) throw notAFile(path);
   const descriptor = attempt("open", () => openSync(path, "r"));
   const sizeBytes = attempt("look at", () => fstatSync(descriptor).size);
   let window = new Uint8Array(WINDOW_SIZE_BYTES);
@@ -52,4 +55,10 @@ export function openFilePageSource(path: string): FilePageSource {
     },
     close: () => attempt("close", () => closeSync(descriptor)),
   };
+}
+
+function notAFile(path: string): EtcdsafeError {
+  return new EtcdsafeError("FILE_FAILED", `${path} is no regular file`, {
+    hint: "`etcdsafe verify -` reads a snapshot from a pipe; anything else needs it in a file.",
+  });
 }

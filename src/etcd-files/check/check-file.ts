@@ -42,6 +42,7 @@ const SECTOR_SIZE_BYTES = 512;
  */
 export async function checkSnapshotFile(path: string, options: CheckFileOptions): Promise<SnapshotFileCheck> {
   options.signal.throwIfAborted();
+  const databaseSizeBytes = databaseSizeOf(path);
   const file = await open(path, "r").catch((error: unknown) => {
     throw fileFailed(path, error);
   });
@@ -49,7 +50,6 @@ export async function checkSnapshotFile(path: string, options: CheckFileOptions)
   const signal = AbortSignal.any([options.signal, both.signal]);
   try {
     const { size } = await file.stat();
-    const databaseSizeBytes = databaseSizeOf(path);
     const dataSizeBytes = size % SECTOR_SIZE_BYTES === TRAILER_SIZE_BYTES ? size - TRAILER_SIZE_BYTES : size;
     const progress = slowerOf(size, options);
     const input: CheckWorkerInput = { path, hashes: options.hashes ?? [] };
