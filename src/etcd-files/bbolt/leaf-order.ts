@@ -16,8 +16,8 @@ export interface ScanRange {
 const SLOT_LIMIT: number = 2 ** 20;
 /** Measured best with the processor's caches; a larger page is read whole. */
 const WINDOW_SIZE_BYTES = 256 * 1024;
-/** Reading this much that is not wanted costs as much as another system call. */
-const GAP_SIZE_BYTES = 16 * 1024;
+/** Reading this much that is not wanted costs no more than another system call, and less on a disk that has to seek. */
+const GAP_SIZE_BYTES = 64 * 1024;
 
 /** The leaves of a list that are in range, by their place in the file. */
 export class LeafOrder {

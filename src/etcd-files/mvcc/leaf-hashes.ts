@@ -1,6 +1,6 @@
 // Checksums of a bucket's rows, computed leaf by leaf in the order of the file and joined in the order of the keys.
 import { crc32c } from "../../bytes/crc32c.ts";
-import { RunningCrc32c } from "../../bytes/crc32c-combine.ts";
+import { combineCrc32c, RunningCrc32c } from "../../bytes/crc32c-combine.ts";
 import type { Page } from "../bbolt/page.ts";
 
 /** One checksum over the leaves of a scan. A page is far smaller than 4 GiB (walk.ts), so lengths fit 32 bits. */
@@ -71,29 +71,39 @@ export function hashLeaf(hashes: LeafHashes, page: Page, slot: number, packed: b
   hashes.set(slot, crc, lengthBytes);
 }
 
+/** At most as many as a mask has bits. */
+const runCrcs = new Uint32Array(32);
+const runLengths = new Uint32Array(32);
+
 /**
  * The checksums of a leaf when not all rows count for all of them: bit i of `masks[row]` says that the row counts for `hashes[i]`. Its bytes
  * are gone through once: what neighbouring rows have in common is hashed in one piece, and the pieces are joined.
  */
 export function hashRuns(hashes: readonly LeafHashes[], page: Page, slot: number, masks: Uint32Array): void {
-  const totals = hashes.map(() => new RunningCrc32c());
+  runCrcs.fill(0, 0, hashes.length);
+  runLengths.fill(0, 0, hashes.length);
   let start = 0;
   let end = 0;
   let mask = 0;
-  const finishRun = (): void => {
-    if (mask === 0 || start === end) return;
-    const crc = crc32c(page.bytes.subarray(start, end));
-    for (const [index, total] of totals.entries()) if ((mask & (1 << index)) !== 0) total.append(crc, end - start);
-  };
   for (let row = 0; row < page.count; row++) {
     const rowStart = page.keyStart(row);
     if (masks[row] !== mask || rowStart !== end) {
-      finishRun();
+      addRun(page.bytes, start, end, mask, hashes.length);
       mask = masks[row] as number;
       start = rowStart;
     }
     end = page.valueStart(row) + page.valueSize(row);
   }
-  finishRun();
-  for (const [index, total] of totals.entries()) hashes[index]?.set(slot, total.crc, total.lengthBytes);
+  addRun(page.bytes, start, end, mask, hashes.length);
+  for (let index = 0; index < hashes.length; index++) hashes[index]?.set(slot, runCrcs[index] as number, runLengths[index] as number);
+}
+
+function addRun(bytes: Uint8Array, start: number, end: number, mask: number, hashes: number): void {
+  if (mask === 0 || start === end) return;
+  const crc = crc32c(bytes.subarray(start, end));
+  for (let index = 0; index < hashes; index++) {
+    if ((mask & (1 << index)) === 0) continue;
+    runCrcs[index] = combineCrc32c(runCrcs[index] as number, crc, end - start);
+    runLengths[index] = (runLengths[index] as number) + end - start;
+  }
 }
