@@ -1,4 +1,5 @@
 // What is wrong with a snapshot file, caused for real: restore refuses it and leaves nothing, verify says so as its result.
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -109,7 +110,13 @@ test("no file, a directory, and the same as a JSON document", async () => {
   await mkdir(join(directory.path, "d"));
   const run = (...args: readonly string[]) => runCli(args, { cwd: directory.path });
   expectFailure("FILE_FAILED", await run("restore", "none.db"), { message: /^cannot open none\.db: ENOENT/ });
-  expectFailure("FILE_FAILED", await run("verify", "d"), { message: /^cannot read d: EISDIR/ });
+  expectFailure("FILE_FAILED", await run("verify", "d"), { message: /^d is no regular file$/, hint: /verify -/ });
+  execFileSync("mkfifo", [join(directory.path, "pipe")]);
+  for (const args of [
+    ["verify", "pipe"],
+    ["restore", "pipe"],
+  ])
+    expectFailure("FILE_FAILED", await run(...args), { message: /^pipe is no regular file$/, hint: /verify -/ });
   expectFailure("FILE_FAILED", await run("inspect", "none.db", "-o", "json"), { message: /^cannot look at none\.db: ENOENT/ });
   expectFailure("FILE_FAILED", await run("restore", "changed.db", "--to-snapshot", "none/new.db"), { message: /ENOENT.*none\/new\.db\.part/ });
   expectFailure("SNAPSHOT_EMPTY", await run("restore", "empty.db", "-o", "json"), { message: /^empty\.db is an empty file$/ });
