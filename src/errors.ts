@@ -60,6 +60,11 @@ export const ERRORS = {
     retryable: false,
     hint: "Give this cluster a --cluster name of its own, or, if it really is the successor, run `etcdsafe repo adopt`.",
   },
+  CLUSTER_NOT_FOUND: {
+    exit: 8,
+    retryable: false,
+    hint: "Check --cluster; `etcdsafe list --all-clusters` shows the names, and the first save binds a new one.",
+  },
   BACKUP_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe list` shows what there is." },
   MANIFEST_INVALID: { exit: 6, retryable: false, hint: "The backup's manifest cannot be trusted; use another backup." },
   OBJECT_TRUNCATED: { exit: 6, retryable: false, hint: "The stored object ends too early; use another backup." },
@@ -95,6 +100,7 @@ export const ERRORS = {
 
   // This host
   SPOOL_NO_SPACE: { exit: 1, retryable: false, hint: "Free space, or give --spool-dir on a larger file system; `save --no-spool` needs none." },
+  FILE_NOT_FOUND: { exit: 8, retryable: false, hint: "Check the path." },
   FILE_FAILED: { exit: 1, retryable: false, hint: "Check the path and its permissions." },
   DEADLINE_EXCEEDED: { exit: 1, retryable: true, hint: "Allow more time, or look at what takes so long; nothing half done was left." },
   INTERRUPTED: { exit: 130, retryable: true, hint: "Nothing half done is listed; run it again." },

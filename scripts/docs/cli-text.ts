@@ -9,6 +9,8 @@ export const CONVENTIONS = `## Conventions
   numbers (revisions, raft indexes, lease ids) are decimal strings; member and cluster ids are 16 hexadecimal digits; times are RFC 3339, UTC.
 - **Log and progress** go to standard error: a bar on a terminal, elsewhere a line every ten seconds for steps that take that long. \`--log-format json\`
   makes every line a JSON object with \`time\`, \`level\` and \`message\`; progress is the message \`progress\` with \`step\`, \`doneBytes\` and \`totalBytes\`.
+  It is the default with \`-o json\`: then every line of standard error is one JSON object, and where the command failed, the last line is the error, which alone
+  has a \`code\` and an \`exitCode\` ([errors.md](errors.md)).
 - **SIGINT and SIGTERM** stop a command and clean up; a second one ends it at once. Neither leaves a half backup that is ever listed, nor half a restore.
 - Options may stand before or after the command. Booleans may be given as \`--option\`, \`--option=true\` or \`--option=false\`.`;
 

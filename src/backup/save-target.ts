@@ -35,7 +35,7 @@ export interface SaveTarget {
   prepare(observed: ObservedCluster, options: Options): Promise<void>;
   /** Why members need not be compared this time, if so. */
   comparedAlready(options: Options): Promise<string | undefined>;
-  /** Where the spool is to be, when it is to become the result. Throws SPOOL_NO_SPACE. */
+  /** Where the spool is to be, when it is to become the result. Throws TARGET_NO_SPACE. */
   openSpool?(expectedSizeBytes: number): Promise<Spool>;
   /** Receives into the spool, checks, and stores. */
   store(observed: ObservedCluster, spool: Spool, take: TakeOptions): Promise<Saved>;

@@ -5,6 +5,7 @@ import { type FileHandle, open, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
 import { createDirectories } from "./files.ts";
+import { TRAILER_SIZE_BYTES } from "./trailing-hash.ts";
 
 /** Dirty pages are written out in steps this small: flushed all at once they would delay the fsync of an etcd on the same disk. */
 const FLUSH_STEP_BYTES = 16 * 1024 * 1024;
@@ -24,18 +25,24 @@ export interface Spool extends AsyncDisposable {
 
 /** Opens a spool in `directory`. Throws SPOOL_NO_SPACE with the figures when the database as it is now would not fit. */
 export async function openSpool(directory: string, expectedSizeBytes: number): Promise<Spool> {
-  const place = { directory, what: `the spool in ${directory}`, hint: undefined };
-  await requireSpace(place, expectedSizeBytes);
+  const place: Place = { directory, what: `the spool in ${directory}`, full: "SPOOL_NO_SPACE", hint: undefined };
+  const neededBytes = expectedSizeBytes + HEADROOM_BYTES;
+  await requireSpace(place, neededBytes, `${neededBytes} bytes (the database's ${expectedSizeBytes} and ${HEADROOM_BYTES} of headroom)`);
   const name = join(directory, `etcdsafe-${randomBytes(8).toString("hex")}.spool`);
   const file = await openFile(place, name, "wx+");
   await unlink(name);
   return new SpoolFile(place, file, `/dev/fd/${file.fd}`);
 }
 
-/** A spool that is to become the result itself: `path` keeps its name, and what was there is overwritten. */
+/**
+ * A spool that is to become the result itself, `output`: `path` keeps its name, and what was there is overwritten. Throws TARGET_NO_SPACE with the
+ * figures when the snapshot of the database as it is now would not fit.
+ */
 export async function openNamedSpool(path: string, expectedSizeBytes: number): Promise<Spool> {
-  const place = { directory: dirname(path), what: path, hint: "Free space there, or name a file on a larger file system." };
-  await requireSpace(place, expectedSizeBytes);
+  const hint = "Free space there, or name a file on a larger file system; nothing was kept there.";
+  const place: Place = { directory: dirname(path), what: `the output file ${path.replace(/\.part$/, "")}`, full: "TARGET_NO_SPACE", hint };
+  const neededBytes = expectedSizeBytes + TRAILER_SIZE_BYTES;
+  await requireSpace(place, neededBytes, `${neededBytes} bytes`);
   return new SpoolFile(place, await openFile(place, path, "w+"), path);
 }
 
@@ -43,6 +50,7 @@ interface Place {
   readonly directory: string;
   /** For messages: whoever asked for a file knows of no spool. */
   readonly what: string;
+  readonly full: "SPOOL_NO_SPACE" | "TARGET_NO_SPACE";
   /** What to do when there is no room; the table's where undefined. */
   readonly hint: string | undefined;
 }
@@ -105,21 +113,14 @@ async function openFile(place: Place, path: string, flags: "w+" | "wx+"): Promis
   });
 }
 
-async function requireSpace(place: Place, expectedSizeBytes: number): Promise<void> {
-  const { directory, what, hint } = place;
+async function requireSpace(place: Place, neededBytes: number, needed: string): Promise<void> {
+  const { directory, what, full, hint } = place;
   await createDirectories(directory, 0o700).catch((error: unknown) => {
     throw spoolError(error, place);
   });
   const { bavail, bsize } = await statfs(directory);
   const freeBytes = bavail * bsize;
-  const neededBytes = expectedSizeBytes + HEADROOM_BYTES;
-  if (freeBytes < neededBytes) {
-    throw new EtcdsafeError(
-      "SPOOL_NO_SPACE",
-      `${what} needs ${neededBytes} bytes (the database's ${expectedSizeBytes} and ${HEADROOM_BYTES} of headroom), but only ${freeBytes} are free`,
-      hint === undefined ? {} : { hint },
-    );
-  }
+  if (freeBytes < neededBytes) throw new EtcdsafeError(full, `${what} needs ${needed}, but only ${freeBytes} are free`, hint === undefined ? {} : { hint });
 }
 
 /** What of `chunks` is left after their first `sizeBytes` bytes: a write may take less than it was given. */
@@ -130,11 +131,12 @@ function dropBytes(chunks: readonly Uint8Array[], sizeBytes: number): readonly U
   return skip === 0 ? chunks.slice(index) : [chunks[index]!.subarray(skip), ...chunks.slice(index + 1)];
 }
 
-function spoolError(error: unknown, { what, hint }: Place): EtcdsafeError {
+function spoolError(error: unknown, { directory, what, full, hint }: Place): EtcdsafeError {
   if (error instanceof EtcdsafeError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new EtcdsafeError("SPOOL_NO_SPACE", `${what} filled up its file system: ${message}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
+    return new EtcdsafeError(full, `${what} filled up its file system: ${message}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
   }
-  return new EtcdsafeError("FILE_FAILED", `${what} cannot be written: ${message}`, { cause: error });
+  const why = code === "EEXIST" || code === "ENOTDIR" ? `${directory} is no directory, or lies below a file` : message;
+  return new EtcdsafeError("FILE_FAILED", `${what} cannot be written: ${why}`, { cause: error });
 }

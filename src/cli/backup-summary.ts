@@ -1,6 +1,8 @@
 // A backup in a few fields: one row of `list`.
 import type { CatalogueEntry } from "../repository/catalogue.ts";
 import type { VerificationLevel } from "../repository/sidecars.ts";
+import { formatAge } from "./format.ts";
+import { printableLine } from "./printable.ts";
 
 export interface BackupSummary {
   readonly cluster: string;
@@ -53,8 +55,15 @@ export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary
   };
 }
 
-/** `structure, 2026-11-21 09:30` */
-export function verifiedText({ verified, faults }: BackupSummary): string {
-  if (faults.length > 0) return faults.join("; ");
-  return verified === null ? "no" : `${verified.level}, ${verified.finishedAt.slice(0, 16).replace("T", " ")}`;
+/** `structure 3d`: the level, and how long ago. */
+export function verifiedText({ verified }: BackupSummary, nowMs: number): string {
+  return verified === null ? "no" : `${verified.level} ${formatAge(nowMs - Date.parse(verified.finishedAt))}`;
+}
+
+/** A line for each backup that has faults: in the table they would make all others wide. */
+export function faultsText(summaries: readonly BackupSummary[], withCluster: boolean): string {
+  const lines = summaries.flatMap(({ cluster, id, state, faults }) =>
+    faults.length === 0 ? [] : [`${withCluster ? `${cluster}/` : ""}${id} is ${state}: ${printableLine(faults.join("; "))}\n`],
+  );
+  return lines.length === 0 ? "" : `\n${lines.join("")}`;
 }

@@ -2,7 +2,8 @@
 import type { CommandName } from "../config/option.ts";
 import type { CommandInfo } from "./command.ts";
 
-const BACKUP = "A backup is named by its id, a unique beginning of it, `latest` or `oldest`; a file by its path.";
+const BACKUP = "A backup is named by its id, a unique beginning of it, `latest` or `oldest`.";
+const BACKUP_OR_FILE = `${BACKUP.slice(0, -1)}; a file by its path.`;
 
 const MEMBERS_FILE = `A members file, for \`--members\`; relative directories start from where it is:
 
@@ -17,6 +18,9 @@ members:
     dataDir: /var/lib/etcd
     walDir: /wal/etcd
 \`\`\``;
+
+const FAULTS =
+  "`option` (an unknown key as it is written; null where neither is meant), `source` (the flag, variable, or path and line), `message` (a whole sentence)";
 
 export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   save: {
@@ -64,7 +68,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   },
   verify: {
     summary: "prove that a backup or snapshot file is good",
-    description: `Reads the bytes back and prints every finding with its offset; exit code 6 if there is an error among them. ${BACKUP}`,
+    description: `Reads the bytes back and prints every finding with its offset; exit code 6 if there is an error among them. ${BACKUP_OR_FILE}`,
     operands: [{ name: "backup|file|-", required: false, description: "what to verify; - reads standard input (default: latest)" }],
     examples: [
       { line: "etcdsafe verify latest --repository /backup", does: "one backup" },
@@ -80,7 +84,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "verified[].startedAt, .finishedAt, .readSizeBytes": "when, and how much was read",
       "verified[].hashKv": "`revision`, `compactRevision`, `hash`; null above the level structure",
       "verified[].failure": "`code`, `message`, `hint` of what came first; null where it passed",
-      "verified[].findings[]": "`severity` (`warning` or `error`), `object`, `offset` in bytes, `text`",
+      "verified[].findings[]": "`severity` (`warning` or `error`), `object`, `offset` in bytes (null: no place in it is to blame), `text`",
       "verified[].findingsTotal": "all of them, listed or not",
     },
     load: () => import("./commands/verify.ts"),
@@ -105,7 +109,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   },
   restore: {
     summary: "write the data directories of a new cluster",
-    description: `Computes the members' files from a backup or any snapshot file, checks them, and renames them into place. Nothing that exists is overwritten. ${BACKUP}`,
+    description: `Computes the members' files from a backup or any snapshot file, checks them, and renames them into place. Nothing that exists is overwritten. ${BACKUP_OR_FILE}`,
     operands: [{ name: "backup|file", required: false, description: "what to restore (default: latest)" }],
     examples: [
       { line: "etcdsafe restore snapshot.db --data-dir /var/lib/etcd", does: "a cluster of one member" },
@@ -142,7 +146,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   "repo adopt": {
     summary: "let another etcd cluster write under a cluster's name",
     description:
-      "For a cluster that really is the successor of the one the name is bound to, and was not restored by etcdsafe. The next save starts a new timeline.",
+      "For a cluster that really is the successor of the one the name is bound to, and was not restored by etcdsafe. The next save starts a new timeline. A name that was never bound has nothing to adopt: the first save binds it.",
     examples: [{ line: "etcdsafe repo adopt --repository /backup --cluster prod --endpoints https://10.0.0.1:2379", does: "the cluster that answers there" }],
     json: { cluster: "docs/repository-format.md, “Cluster file”" },
     load: () => import("./commands/repo-adopt.ts"),
@@ -156,7 +160,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "options[].value": "as it would be written, secrets redacted; null where it has none",
       "options[].origin": "`flag`, `environment`, `etcdctl`, `file` or `default`",
       "options[].from": "the flag, variable, or path and line",
-      "faults[]": "what is wrong; not empty means exit code 2",
+      "faults[]": `not empty means exit code 2; ${FAULTS}`,
     },
     load: () => import("./commands/config-show.ts"),
   },
@@ -164,7 +168,10 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     summary: "find all faults of the configuration",
     description: "Takes every option of every command. Looks into the files that the configuration names, and connects to nothing.",
     examples: [{ line: "etcdsafe config validate --config etcdsafe.yaml", does: "a file and this environment" }],
-    json: { valid: "true; faults are an error, CONFIG_INVALID or USAGE" },
+    json: {
+      valid: "false means exit code 2",
+      "faults[]": FAULTS,
+    },
     load: () => import("./commands/config-validate.ts"),
   },
   version: {

@@ -13,6 +13,15 @@ export function formatSize(sizeBytes: number): string {
   return `${unit === 0 ? String(Math.round(value)) : value.toFixed(1)} ${SIZE_UNITS[unit]}`;
 }
 
+/** An age in one unit, as narrow as can be: `5s`, `12m`, `47h`, `3d`. */
+export function formatAge(ageMs: number): string {
+  const seconds = Math.floor(Math.max(0, ageMs) / 1000);
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  const hours = Math.floor(seconds / 3600);
+  return hours < 48 ? `${hours}h` : `${Math.floor(hours / 24)}d`;
+}
+
 /** `0.3 s`, `42 s`, `1 min 5 s`, `2 h 3 min`, `3 d 4 h`. */
 export function formatSpan(spanMs: number): string {
   if (spanMs < 9_950) return `${(spanMs / 1000).toFixed(1)} s`;

@@ -44,11 +44,11 @@ interface Session {
 
 async function runCommand(parsed: ParsedArguments, environment: Environment, signal: AbortSignal, session: Session): Promise<number> {
   const { config, faults } = await readConfig({ ...parsed, environment });
+  const format = config.get("format") ?? "text";
+  const logFormat = config.get("log-format") ?? format;
+  session.json = format === "json" || logFormat === "json";
   const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
   if (!isAboutConfig) throwFaults(faults);
-  const format = config.get("format");
-  const logFormat = config.get("log-format");
-  session.json = format === "json" || logFormat === "json";
   const reporter = makeReporter({
     stream: process.stderr,
     format: logFormat,

@@ -34,9 +34,11 @@ function findingsText(verified: Verified): string {
   const hint = failure === null ? "" : `  hint: ${printableLine(failure.hint)}\n`;
   if (verified.outcome === "not-verified") return `  ${verified.failure.code}: ${printableLine(verified.failure.message)}\n${hint}`;
   const { findings, findingsTotal } = verified;
-  const shown = findings
-    .slice(0, FINDINGS_SHOWN)
-    .map(({ severity, object, offset, text }) => `  ${severity}: ${printableLine(`${object}, byte ${offset}: ${text}`)}\n`);
+  const isFile = "file" in verified; // Its findings are all about the file that the first line names.
+  const shown = findings.slice(0, FINDINGS_SHOWN).map(({ severity, object, offset, text }) => {
+    const place = [...(isFile ? [] : [object]), ...(offset === null ? [] : [`byte ${offset}`])].join(", ");
+    return `  ${severity}: ${printableLine(place === "" ? text : `${place}: ${text}`)}\n`;
+  });
   const more = findingsTotal > FINDINGS_SHOWN ? `  … and ${findingsTotal - FINDINGS_SHOWN} more\n` : "";
   const code = failure === null ? "" : `  code: ${failure.code}\n`;
   return `${shown.join("")}${more}${hint}${code}`;

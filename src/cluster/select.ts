@@ -58,7 +58,8 @@ export function selectMember(reports: readonly EndpointReport[], member?: string
     quorum: voters.some(({ linearizable }) => linearizable !== undefined),
     order: order.map(({ candidate }) => candidate),
     passedOver: reports
-      .filter((report) => !usable.includes(report as AnsweredReport))
+      // Where a member was asked for, the others were not passed over; that one does not answer is worth knowing all the same.
+      .filter((report) => !usable.includes(report as AnsweredReport) && (chosen === undefined || isFailed(report)))
       .map((report) => ({ endpoint: report.endpoint, reason: whyNot(report, usable) })),
     members: best.members,
     leader: answered.map(({ status }) => status.leader).find((id) => id !== 0n),
@@ -133,8 +134,8 @@ function isCorrupt({ status }: AnsweredReport): boolean {
 function whyNot(report: EndpointReport, usable: readonly AnsweredReport[]): string {
   if (!isAnswered(report)) return report.error.message;
   if (report.status.isLearner) return "a learner may lag without anyone noticing";
-  const same = usable.find(({ status }) => status.header.memberId === report.status.header.memberId);
-  return same === undefined ? "another member was asked for" : `the same member as ${same.endpoint}`;
+  const same = usable.find(({ status }) => status.header.memberId === report.status.header.memberId)!;
+  return `the same member as ${same.endpoint}`;
 }
 
 function nobody(reports: readonly EndpointReport[], answered: readonly AnsweredReport[]): EtcdsafeError {

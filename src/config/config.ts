@@ -45,7 +45,7 @@ export async function readConfig({ command, flags, environment }: ConfigSources)
   const settings = new Map<OptionName, Setting>();
   const put = (name: OptionName, read: ReadValue, origin: Origin) => {
     if ("value" in read) settings.set(name, { value: read.value, origin });
-    else faults.push({ origin, text: read.refused });
+    else faults.push({ origin, key: name, text: read.refused });
   };
   const outside = (name: OptionName): void => {
     const spec = optionSpec(name);

@@ -94,6 +94,7 @@ async function checkPemFile(config: Config, name: "cacert" | "cert" | "key", pat
 interface Password {
   readonly password: string;
   readonly origin: Origin;
+  readonly option: OptionName;
 }
 
 async function readCredentials(config: Config, faults: Fault[]): Promise<{ user?: string; password?: string }> {
@@ -101,7 +102,7 @@ async function readCredentials(config: Config, faults: Fault[]): Promise<{ user?
   const origin = config.origin("user");
   const separate = await readPassword(config, faults);
   if (name === undefined) {
-    if (separate !== undefined) faults.push({ origin: separate.origin, text: "is a password without a user: give --user" });
+    if (separate !== undefined) faults.push({ origin: separate.origin, key: separate.option, text: "is a password without a user: give --user" });
     return {};
   }
   const colon = name.indexOf(":");
@@ -121,8 +122,8 @@ async function readPassword(config: Config, faults: Fault[]): Promise<Password |
   const path = config.get("password-file");
   const [directOrigin, fileOrigin] = [config.origin("password"), config.origin("password-file")];
   const ranking = direct === undefined ? -1 : path === undefined ? 1 : rankOf(directOrigin) - rankOf(fileOrigin);
-  if (ranking === 0) faults.push({ origin: fileOrigin, text: `and ${originText(directOrigin)} are both set: which one is meant?` });
-  if (direct !== undefined && ranking > 0) return { password: direct, origin: directOrigin };
+  if (ranking === 0) faults.push({ origin: fileOrigin, key: "password-file", text: `and ${originText(directOrigin)} are both set: which one is meant?` });
+  if (direct !== undefined && ranking > 0) return { password: direct, origin: directOrigin, option: "password" };
   if (path === undefined) return undefined;
   const refuse = (text: string) => faults.push({ origin: fileOrigin, key: "password-file", text: `${path} ${text}` });
   try {
@@ -130,10 +131,10 @@ async function readPassword(config: Config, faults: Fault[]): Promise<Password |
     const password = bytes.toString("utf8").replace(/\r?\n$/, "");
     if (password === "") refuse("is empty");
     else if (bytes.length > SECRET_SIZE_BYTES_MAX || /[\r\n]/.test(password)) refuse("holds more than one line with a password");
-    return { password, origin: fileOrigin };
+    return { password, origin: fileOrigin, option: "password-file" };
   } catch (error) {
     refuse(`cannot be read: ${whyUnreadable(error)}`);
-    return { password: "", origin: fileOrigin };
+    return { password: "", origin: fileOrigin, option: "password-file" };
   }
 }
 

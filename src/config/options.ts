@@ -152,10 +152,10 @@ export const OPTIONS = {
     kind: "enum",
     choices: ["text", "json"],
     placeholder: "FORMAT",
-    default: "text",
+    defaultText: "that of --format",
     group: "Configuration and output",
     commands: ALL,
-    description: "Of log and progress on standard error; json prints one object per line.",
+    description: "Of all that goes to standard error: log, progress, the error; json prints one object per line.",
   },
   "log-level": {
     kind: "enum",

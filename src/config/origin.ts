@@ -13,7 +13,7 @@ export const WHOLE_FILE = 0;
 /** One thing wrong with the configuration; `text` completes a sentence that begins with the origin. */
 export interface Fault {
   readonly origin: Origin;
-  /** The key that is meant, for an origin in a file. */
+  /** The option that is meant, or the key of a file that is none; only for an origin in a file it is part of the sentence. */
   readonly key?: string;
   readonly text: string;
 }
@@ -36,6 +36,17 @@ export function originText(origin: Origin): string {
     case "default":
       return "default";
   }
+}
+
+/** For JSON output. `message` is the whole sentence. */
+export interface FaultDocument {
+  readonly option: string | null;
+  readonly source: string;
+  readonly message: string;
+}
+
+export function faultDocument(fault: Fault): FaultDocument {
+  return { option: fault.key ?? null, source: originText(fault.origin), message: faultText(fault) };
 }
 
 export function faultText({ origin, key, text }: Fault): string {

@@ -79,7 +79,8 @@ export const RESTORE_OPTIONS = {
     default: "false",
     group: "What to do",
     commands: ["restore"],
-    description: "Take a file that has no SHA-256 at its end, such as a copy of member/snap/db. Its structure is checked all the same.",
+    description:
+      "Take a file that has no SHA-256 at its end, such as a copy of member/snap/db. Its structure is checked all the same, and a hash that is there has to be right.",
   },
   "to-snapshot": {
     kind: "path",

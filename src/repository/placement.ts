@@ -5,6 +5,7 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { scanBackups } from "./backup-scan.ts";
 import { assertAllowed, checkBinding } from "./binding.ts";
+import { listClusters } from "./catalogue.ts";
 import { adoptedClusterFile, type ClusterFile, nextClusterFile, type ObservedCluster, readClusterFile, writeClusterFile } from "./cluster-file.ts";
 import { compareCommonLineage, compareLineage, type LineageVerdict } from "./lineage.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
@@ -56,18 +57,31 @@ export async function placeBackup(
   });
 }
 
-/** Binds the name to this cluster whatever it was bound to before: `repo adopt`. Returns what is stored now. */
+/**
+ * Binds the name to this cluster whatever it was bound to before: `repo adopt`. Returns what is stored now. Throws CLUSTER_NOT_FOUND for a name that
+ * has neither a binding nor backups: there is nothing to adopt, and the first save binds a new name.
+ */
 export async function adoptCluster(
-  { storage }: Repository,
+  repository: Repository,
   cluster: string,
   observed: ObservedCluster,
   options: CallOptions & { readonly runtime: Pick<Runtime, "now"> },
 ): Promise<ClusterFile> {
+  const { storage } = repository;
   return retryConflicts(async () => {
     const bound = await readClusterFile(storage, cluster, options);
+    if (bound === undefined && (await scanBackups(storage, cluster, options)).length === 0) throw await neverBound(repository, cluster, options);
     const file = adoptedClusterFile(cluster, bound?.file, observed, options.runtime.now());
     await writeClusterFile(storage, file, bound?.version, options);
     return file;
+  });
+}
+
+async function neverBound(repository: Repository, cluster: string, options: CallOptions): Promise<EtcdsafeError> {
+  const bound = await listClusters(repository, options);
+  const names = bound.length === 0 ? "No name is bound there yet." : `The names bound there are ${bound.join(", ")}: check --cluster.`;
+  return new EtcdsafeError("CLUSTER_NOT_FOUND", `nothing was adopted: the name ${cluster} was never bound in ${repository.storage.location}`, {
+    hint: `${names} To use a new name, just save under it: the first save binds it.`,
   });
 }
 

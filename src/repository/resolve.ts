@@ -2,51 +2,91 @@
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { type ScannedBackup, scanBackups, scanVerifications } from "./backup-scan.ts";
-import { type BackupEntry, type CatalogueEntry, readEntry } from "./catalogue.ts";
+import { type BackupEntry, type CatalogueEntry, listClusters, readEntry } from "./catalogue.ts";
 import type { Repository } from "./repository.ts";
 
 const CANDIDATES_MAX = 10;
+const NEAREST_MAX = 3;
 
 /**
  * Finds a backup. `latest` and `oldest` skip those that are suspect, partial, damaged or unreadable; any of these is found by its id.
- * Throws BACKUP_NOT_FOUND, BACKUP_AMBIGUOUS with the candidates, or what makes the manifest of the named one unreadable.
+ * Throws BACKUP_NOT_FOUND with what there is instead, BACKUP_AMBIGUOUS with the candidates, or what makes the manifest of the named one unreadable.
  */
-export async function resolveBackup({ storage }: Repository, cluster: string, reference: string, options: CallOptions): Promise<BackupEntry> {
+export async function resolveBackup(repository: Repository, cluster: string, reference: string, options: CallOptions): Promise<BackupEntry> {
+  const { found, scanned, skipped } = await lookUp(repository, cluster, reference, options);
+  if (found !== undefined) return found;
+  const where = `cluster ${cluster} of ${repository.storage.location}`;
+  if (scanned.length === 0 || skipped?.length === 0)
+    throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup in ${where}`, { hint: await otherClusters(repository, cluster, options) });
+  if (skipped === undefined)
+    throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup "${reference}" in ${where}`, { hint: nearest(reference, scanned) });
+  throw new EtcdsafeError("BACKUP_NOT_FOUND", `no backup in ${where} may be ${reference}: ${listed(skipped)}`, {
+    hint: "Suspect, partial and damaged backups are taken only when named by their id.",
+  });
+}
+
+/** The same, but undefined where there is none. */
+export async function findBackup(repository: Repository, cluster: string, reference: string, options: CallOptions): Promise<BackupEntry | undefined> {
+  return (await lookUp(repository, cluster, reference, options)).found;
+}
+
+interface LookUp {
+  readonly found: BackupEntry | undefined;
+  readonly scanned: readonly ScannedBackup[];
+  /** Those that could not be what `latest` or `oldest` means; undefined for a reference to an id. */
+  readonly skipped?: readonly string[];
+}
+
+async function lookUp({ storage }: Repository, cluster: string, reference: string, options: CallOptions): Promise<LookUp> {
   const scanned = await scanBackups(storage, cluster, options);
   const read = async (backup: ScannedBackup): Promise<CatalogueEntry | undefined> => {
     const verifications = await scanVerifications(storage, cluster, options, backup.id);
     return readEntry(storage, cluster, backup, verifications.get(backup.id) ?? [], options);
   };
-  const where = `cluster ${cluster} of ${storage.location}`;
-  if (reference === "latest" || reference === "oldest") return firstGood(reference, where, reference === "latest" ? scanned : scanned.toReversed(), read);
+  if (reference === "latest" || reference === "oldest") return { scanned, ...(await firstGood(reference === "latest" ? scanned : scanned.toReversed(), read)) };
   const matching = scanned.filter(({ id }) => id.startsWith(reference));
   if (matching.length > 1) {
-    const more = matching.length > CANDIDATES_MAX ? `, … (${matching.length} in all)` : "";
-    const candidates = matching.slice(0, CANDIDATES_MAX).map(({ id }) => id);
-    throw new EtcdsafeError("BACKUP_AMBIGUOUS", `"${reference}" may mean any of ${candidates.join(", ")}${more} in ${where}`);
+    const where = `cluster ${cluster} of ${storage.location}`;
+    throw new EtcdsafeError("BACKUP_AMBIGUOUS", `"${reference}" may mean any of ${listed(matching.map(({ id }) => id))} in ${where}`);
   }
-  const entry = matching[0] && (await read(matching[0]));
-  if (entry === undefined) throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup "${reference}" in ${where}`);
-  if (entry.manifest === null) throw entry.error;
-  return entry;
+  const found = matching[0] && (await read(matching[0]));
+  if (found?.manifest === null) throw found.error;
+  return { scanned, found };
 }
 
 async function firstGood(
-  reference: "latest" | "oldest",
-  where: string,
   scanned: readonly ScannedBackup[],
   read: (backup: ScannedBackup) => Promise<CatalogueEntry | undefined>,
-): Promise<BackupEntry> {
+): Promise<{ readonly found: BackupEntry | undefined; readonly skipped: readonly string[] }> {
   const skipped: string[] = [];
   for (const backup of scanned) {
     const entry = await read(backup);
     if (entry === undefined) continue;
-    if (entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed")) return entry;
+    if (entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed")) return { found: entry, skipped };
     skipped.push(`${entry.id} (${entry.manifest === null ? "unreadable" : entry.state})`);
   }
-  if (skipped.length === 0) throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup in ${where}`);
-  const more = skipped.length > CANDIDATES_MAX ? `, … (${skipped.length} in all)` : "";
-  throw new EtcdsafeError("BACKUP_NOT_FOUND", `no backup in ${where} may be ${reference}: ${skipped.slice(0, CANDIDATES_MAX).join(", ")}${more}`, {
-    hint: "Suspect, partial and damaged backups are taken only when named by their id.",
-  });
+  return { found: undefined, skipped };
+}
+
+/** The ids that begin most like `reference`: a slip of the hand is usually near the end. */
+function nearest(reference: string, scanned: readonly ScannedBackup[]): string {
+  const common = (id: string): number => {
+    let length = 0;
+    while (length < id.length && id[length] === reference[length]) length++;
+    return length;
+  };
+  const ids = scanned.map(({ id }) => id).toSorted((a, b) => common(b) - common(a));
+  if (ids.length <= NEAREST_MAX) return `What is there: ${ids.join(", ")}.`;
+  return `The nearest are ${ids.slice(0, NEAREST_MAX).join(", ")}; \`etcdsafe list\` shows all ${ids.length}.`;
+}
+
+async function otherClusters(repository: Repository, cluster: string, options: CallOptions): Promise<string> {
+  const others = (await listClusters(repository, options)).filter((name) => name !== cluster);
+  if (others.length === 0) return "There is no other cluster either; `etcdsafe save` stores a backup.";
+  return `Other clusters there are ${others.join(", ")}: name one with --cluster.`;
+}
+
+function listed(texts: readonly string[]): string {
+  const more = texts.length > CANDIDATES_MAX ? `, … (${texts.length} in all)` : "";
+  return `${texts.slice(0, CANDIDATES_MAX).join(", ")}${more}`;
 }

@@ -21,7 +21,7 @@ export interface SnapshotFileResult {
   readonly hashKv: HashKvValue;
 }
 
-/** Writes `path`, which must not exist, through `path.part`. Throws TARGET_NOT_EMPTY, TARGET_NO_SPACE, SNAPSHOT_* and SELF_CHECK_FAILED. */
+/** Writes `path`, which must not exist, through `path.part`. Throws TARGET_NOT_EMPTY, FILE_FAILED, TARGET_NO_SPACE, SNAPSHOT_* and SELF_CHECK_FAILED. */
 export async function writeSnapshotFile(
   source: SnapshotSource,
   path: string,
@@ -29,6 +29,7 @@ export async function writeSnapshotFile(
   options: RestoreOptions,
 ): Promise<SnapshotFileResult> {
   if ((await stat(path).catch(() => undefined)) !== undefined) throw exists(path);
+  await requireDirectory(dirname(path), path);
   const part = `${path}.part`;
   await rm(part, { force: true });
   try {
@@ -62,6 +63,16 @@ async function appendHash(path: string): Promise<{ sizeBytes: number; databaseSh
   } finally {
     await file.close();
   }
+}
+
+async function requireDirectory(directory: string, path: string): Promise<void> {
+  const stats = await stat(directory).catch((error: NodeJS.ErrnoException) => error);
+  if (!(stats instanceof Error) && stats.isDirectory()) return;
+  if (stats instanceof Error && stats.code !== "ENOENT" && stats.code !== "ENOTDIR") throw fileError(stats);
+  const missing = stats instanceof Error && stats.code === "ENOENT";
+  throw new EtcdsafeError("FILE_FAILED", `${path} cannot be written: ${missing ? `there is no directory ${directory}` : `${directory} is no directory`}`, {
+    hint: missing ? `Create it (\`mkdir -p ${directory}\`), or name a file in a directory that exists.` : "Name a file in a directory that exists.",
+  });
 }
 
 function exists(path: string): EtcdsafeError {

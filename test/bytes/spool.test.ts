@@ -35,9 +35,21 @@ test("spool: too little space is refused with the exact figures before anything 
   expect(bavail * bsize).toBeLessThan(2 ** 50);
 });
 
+test("spool: one that is to become the result asks for room for that alone, in its name", async () => {
+  await using directory = await temporaryDirectory("spool");
+  await expect(openNamedSpool(join(directory.path, "snapshot.db.part"), 2 ** 50)).rejects.toMatchObject({
+    code: "TARGET_NO_SPACE",
+    message: expect.stringMatching(new RegExp(`^the output file /.*/snapshot\\.db needs ${2 ** 50 + 32} bytes, but only \\d+ are free$`)),
+  });
+});
+
 test("spool: a directory that cannot be written is said so", async () => {
   await using directory = await temporaryDirectory("spool");
   const file = join(directory.path, "file");
   await (await openNamedSpool(file, 1)).close();
-  await expect(openSpool(join(file, "below"), 1)).rejects.toMatchObject({ code: "FILE_FAILED" });
+  for (const place of [file, join(file, "below")])
+    await expect(openSpool(place, 1)).rejects.toMatchObject({
+      code: "FILE_FAILED",
+      message: `the spool in ${place} cannot be written: ${place} is no directory, or lies below a file`,
+    });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatSize, formatSpan } from "../../src/cli/format.ts";
+import { formatAge, formatSize, formatSpan } from "../../src/cli/format.ts";
 
 test.each([
   [0, "0 B"],
@@ -26,4 +26,15 @@ test.each([
   [273_600_000, "3 d 4 h"],
 ])("format: %d ms are %s", (spanMs, text) => {
   expect(formatSpan(spanMs)).toBe(text);
+});
+
+test.each([
+  [-5, "0s"],
+  [59_999, "59s"],
+  [60_000, "1m"],
+  [3_599_999, "59m"],
+  [172_799_999, "47h"],
+  [172_800_000, "2d"],
+])("format: what is %d ms old is of age %s", (ageMs, text) => {
+  expect(formatAge(ageMs)).toBe(text);
 });

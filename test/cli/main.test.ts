@@ -39,6 +39,8 @@ test("command line: a broken configuration file is told by line, and shown in JS
     retryable: false,
     message: `${path}:3: stall-limit "soon" is not a duration such as 30s, 5m or 1h30m`,
   });
+  // Also where only the file asks for it.
+  expect(JSON.parse((await fails(["list", "--config", path])).stderr)).toMatchObject({ code: "CONFIG_INVALID" });
   await writeFile(path, "a: [");
   expect((await fails(["list"], { env: { ETCDSAFE_CONFIG: path } })).stderr).toContain(`${path}:1: `);
 });
@@ -72,6 +74,23 @@ test("config show: shows what it can of a faulty configuration, and fails", asyn
   expect(exitCode).toBe(2);
   expect(stdout).toMatch(/\ncluster +prod +--cluster\n/);
   expect(stderr).toContain("the configuration has 2 faults:\n  ETCDSAFE_LEVEL: ");
+});
+
+test("config validate: faults are an array in JSON, each with its option and source", async () => {
+  const { exitCode, stdout, stderr } = await runCli(["config", "validate", "-o", "json", "--endpoints", "http://h:1", "--cacert", "/absent"], {
+    env: { ETCDSAFE_LEVEL: "deep", ETCDSAFE_ENDPONTS: "x" },
+  });
+  expect(exitCode).toBe(2);
+  const { valid, faults } = JSON.parse(stdout);
+  expect(valid).toBe(false);
+  expect(faults).toEqual([
+    { option: null, source: "ETCDSAFE_ENDPONTS", message: "ETCDSAFE_ENDPONTS: is not an option; did you mean ETCDSAFE_ENDPOINTS?" },
+    { option: "level", source: "ETCDSAFE_LEVEL", message: 'ETCDSAFE_LEVEL: "deep" is none of stored-bytes, hash, structure' },
+    { option: "endpoints", source: "--endpoints", message: expect.stringContaining("plain text although --cacert") },
+    { option: "cacert", source: "--cacert", message: "--cacert: /absent cannot be read: there is no such file" },
+  ]);
+  expect(JSON.parse(stderr)).toMatchObject({ code: "CONFIG_INVALID", exitCode: 2 });
+  expect(JSON.parse((await runCli(["config", "validate", "-o", "json"])).stdout)).toEqual({ valid: true, faults: [] });
 });
 
 test("config validate: finds what only a connection would run into", async () => {

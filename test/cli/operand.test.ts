@@ -12,6 +12,11 @@ test.each([
   ["./latest", { kind: "file", path: "./latest" }],
   ["/backup/20261121", { kind: "file", path: "/backup/20261121" }],
   ["db", { kind: "file", path: "db" }],
+  ["20261121T093000Z-0000000000000012345-K3JV2A", { kind: "backup", reference: "20261121T093000Z-0000000000000012345-K3JV2A" }],
 ])("operand: %s", (text, expected) => {
   expect(readOperand(text)).toEqual(expected);
+});
+
+test("operand: an empty one names nothing", () => {
+  expect(() => readOperand("")).toThrow(expect.objectContaining({ code: "USAGE", message: "the argument is empty" }));
 });

@@ -83,6 +83,10 @@ test("bytes that were changed", async () => {
   changed[changed.indexOf("/registry") + 3]! ^= 1;
   const message = /^changed\.db: the SHA-256 at its end is [0-9a-f]{64}, but its bytes give [0-9a-f]{64}$/;
   expectFailure("SNAPSHOT_HASH_MISMATCH", await restored("changed.db", changed), { message });
+  expectFailure("SNAPSHOT_HASH_MISMATCH", await restored("changed.db", changed, "--skip-hash-check"), {
+    message,
+    hint: /^--skip-hash-check is for a file without a hash/,
+  });
   expectVerdict("SNAPSHOT_HASH_MISMATCH", await verified("changed.db", "--level", "hash"), { message });
   expectVerdict("SNAPSHOT_HASH_MISMATCH", await verified("changed.db"), { message: /^changed\.db: the SHA-256 at its end is not that of the bytes before it/ });
 });
@@ -109,15 +113,33 @@ test("a damaged page under a hash that is right: restore names the first damage,
 test("no file, a directory, and the same as a JSON document", async () => {
   await mkdir(join(directory.path, "d"));
   const run = (...args: readonly string[]) => runCli(args, { cwd: directory.path });
-  expectFailure("FILE_FAILED", await run("restore", "none.db"), { message: /^cannot open none\.db: ENOENT/ });
-  expectFailure("FILE_FAILED", await run("verify", "d"), { message: /^d is no regular file$/, hint: /verify -/ });
+  for (const args of [
+    ["restore", "none.db"],
+    ["verify", "none.db"],
+  ])
+    expectFailure("FILE_NOT_FOUND", await run(...args), { message: /^there is no file none\.db$/, hint: /^A file is named by its path, a backup by its id/ });
+  expectFailure("FILE_NOT_FOUND", await run("verify", "d/none.db/x", "--level", "hash"), { message: /^there is no file d\/none\.db\/x$/, hint: /^A file/ });
+  for (const args of [
+    ["verify", "d"],
+    ["restore", "d"],
+    ["verify", "d", "--level", "hash"],
+  ])
+    expectFailure("FILE_FAILED", await run(...args), { message: /^d is a directory$/, hint: /^`etcdsafe inspect d` tells.* --repository/ });
   execFileSync("mkfifo", [join(directory.path, "pipe")]);
   for (const args of [
     ["verify", "pipe"],
     ["restore", "pipe"],
   ])
     expectFailure("FILE_FAILED", await run(...args), { message: /^pipe is no regular file$/, hint: /verify -/ });
-  expectFailure("FILE_FAILED", await run("inspect", "none.db", "-o", "json"), { message: /^cannot look at none\.db: ENOENT/ });
-  expectFailure("FILE_FAILED", await run("restore", "changed.db", "--to-snapshot", "none/new.db"), { message: /ENOENT.*none\/new\.db\.part/ });
+  expectFailure("FILE_NOT_FOUND", await run("inspect", "none.db", "-o", "json"), { message: /^there is no file or directory none\.db$/ });
+  expectFailure("USAGE", await run("inspect", ""), { message: /^the argument is empty$/, hint: /variable/ });
+  expectFailure("FILE_FAILED", await run("restore", "changed.db", "--to-snapshot", "none/new.db"), {
+    message: /^none\/new\.db cannot be written: there is no directory none$/,
+    hint: /^Create it \(`mkdir -p none`\), or/,
+  });
+  expectFailure("FILE_FAILED", await run("restore", "changed.db", "--to-snapshot", "changed.db/new.db"), {
+    message: /^changed\.db\/new\.db cannot be written: changed\.db is no directory$/,
+    hint: /^Name a file in a directory that exists\.$/,
+  });
   expectFailure("SNAPSHOT_EMPTY", await run("restore", "empty.db", "-o", "json"), { message: /^empty\.db is an empty file$/ });
 });

@@ -74,8 +74,14 @@ test("a spool without room: said before anything is sent, with the figures; and 
   });
   expect(existsSync(join(repository, "default", "backups"))).toBe(false);
   const output = await runCliMounted({ directory: spool, sizeBytes: 2 * MEBIBYTE }, [...save, "--output", join(spool, "new.db")]);
-  expectFailure("SPOOL_NO_SPACE", output, { message: /^\/.*\/spool\/new\.db\.part needs \d+ bytes/, hint: /name a file on a larger file system/ });
+  const small = { message: /^the output file \/.*\/spool\/new\.db needs \d+ bytes, but only 2097152 are free$/, hint: /name a file on a larger file system/ };
+  expectFailure("TARGET_NO_SPACE", output, small);
   expect(output.left).toEqual([]);
+  const unspooled = await runCliMounted({ directory: spool, sizeBytes: 2 * MEBIBYTE }, [...save, "--no-spool", "--output", join(spool, "new.db")]);
+  expectFailure("TARGET_NO_SPACE", unspooled, small);
+  // No headroom: what the file itself needs is enough.
+  const fitting = await runCliMounted({ directory: spool, sizeBytes: 16 * MEBIBYTE }, [...save, "--no-spool", "--output", join(spool, "new.db")]);
+  expect(fitting.exitCode, fitting.stderr).toBe(0);
   const filling = await runCliMounted({ directory: spool, sizeBytes: 65 * MEBIBYTE }, ["verify", "-", "--spool-dir", spool], {
     stdin: Buffer.alloc(66 * MEBIBYTE),
   });
@@ -107,9 +113,15 @@ test("what cannot be written to", async () => {
     message: /^cannot write etcdsafe-repository\.json in the repository \/.*\/fixed: EROFS/,
   });
   expectFailure("FILE_FAILED", await runCliMounted(mount, ["restore", snapshot, "--data-dir", join(fixed, "data")]), { message: /EROFS.*\/fixed\/data/ });
-  expectFailure("FILE_FAILED", await runCliMounted(mount, [...save, "--output", join(fixed, "new.db"), "-o", "json"]), {
-    message: /^\/.*\/fixed\/new\.db\.part cannot be written: EROFS/,
-  });
+  const unwritten = await runCliMounted(mount, [...save, "--output", join(fixed, "new.db"), "-o", "json"]);
+  expectFailure("FILE_FAILED", unwritten, { message: /^the output file \/.*\/fixed\/new\.db cannot be written: EROFS/ });
+  // A machine reads all of standard error line by line, and the last line is the error.
+  const lines = unwritten.stderr
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(lines[0]).toMatchObject({ level: "info", message: expect.stringMatching(/^saving from /) });
+  expect(lines.map((line) => "exitCode" in line)).toEqual([...lines.slice(1).map(() => false), true]);
   expectFailure("FILE_FAILED", await runCli([...save, "--output", fixed]), { message: /\/fixed is a directory$/, hint: /^Name the file to write\.$/ });
 });
 

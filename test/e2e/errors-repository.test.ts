@@ -76,8 +76,21 @@ test("no repository there, and a place that cannot hold one", async () => {
   });
   expectFailure("REPOSITORY_NOT_FOUND", await runCli([...restoring("latest"), "--repository", `file://${none}`, "-o", "json"]), { message: /\/none: / });
   const file = join(original, "etcdsafe-repository.json");
-  expectFailure("STORAGE_UNREACHABLE", await runCli([...saving(cluster), "--repository", file]), {
-    message: /^cannot look up etcdsafe-repository\.json in the repository \/.*: ENOTDIR/,
+  expectFailure("REPOSITORY_NOT_FOUND", await runCli([...saving(cluster), "--repository", file]), {
+    message: /^\/.*\/etcdsafe-repository\.json is a file, not a repository$/,
+    hint: /etcdsafe inspect/,
+  });
+  // As NFS says it when the server came back with another file system.
+  const stale = `import files from "node:fs/promises"; import { syncBuiltinESMExports } from "node:module";
+    const { open } = files;
+    files.open = async (path, ...rest) => {
+      if (!String(path).endsWith("/etcdsafe-repository.json")) return open(path, ...rest);
+      throw Object.assign(new Error("ESTALE: stale file handle, open '" + path + "'"), { code: "ESTALE", syscall: "open" });
+    };
+    syncBuiltinESMExports();`;
+  const nodeArguments = ["--import", `data:text/javascript,${encodeURIComponent(stale)}`];
+  expectFailure("STORAGE_UNREACHABLE", await runCli(["list", "--repository", original], { nodeArguments }), {
+    message: /^cannot read etcdsafe-repository\.json in the repository \/.*: ESTALE/,
   });
   expectFailure("CONFIG_INVALID", await runCli(["list", "--repository", "ftp://host/backups"]), { message: /^ftp:\/\/host\/backups: /, hint: /file:\/\// });
 });
@@ -104,8 +117,14 @@ test("a repository, and a backup, that a newer etcdsafe wrote", async () => {
 
 test("a name that means no backup, or several", async () => {
   const { run } = await copied();
-  expectFailure("BACKUP_NOT_FOUND", await run("show", "20200101"), { message: /^there is no backup "20200101" in cluster default of \/.*$/ });
-  expectFailure("BACKUP_NOT_FOUND", await run("verify", "latest", "--cluster", "other"), { message: /^there is no backup in cluster other of \// });
+  expectFailure("BACKUP_NOT_FOUND", await run("show", "20200101"), {
+    message: /^there is no backup "20200101" in cluster default of \/.*$/,
+    hint: new RegExp(`^What is there: ${[...ids].reverse().join(", ")}\\.$`),
+  });
+  expectFailure("BACKUP_NOT_FOUND", await run("verify", "latest", "--cluster", "other"), {
+    message: /^there is no backup in cluster other of \//,
+    hint: /^Other clusters there are default: name one with --cluster\.$/,
+  });
   expectFailure("BACKUP_AMBIGUOUS", await run("show", latest().slice(0, 4)), {
     message: new RegExp(`^"${latest().slice(0, 4)}" may mean any of ${[...ids].reverse().join(", ")} in cluster default of /`),
   });
@@ -160,6 +179,15 @@ test("what was written is not what the manifest says: nothing is put in place", 
   expectFailure("SELF_CHECK_FAILED", await run(...restoring(latest())), {
     message: /^the database written from \/.*: 2.* has the HashKV at revision \d+ \d+ instead of 1$/,
   });
+});
+
+test("a name to adopt that was never bound: nothing is bound, and those that are are named", async () => {
+  const { run, path } = await copied();
+  expectFailure("CLUSTER_NOT_FOUND", await run("repo", "adopt", "--cluster", "defualt", "--endpoints", stranger.endpoints.join(",")), {
+    message: /^nothing was adopted: the name defualt was never bound in \/.*$/,
+    hint: /^The names bound there are default: check --cluster\. .* the first save binds it\.$/,
+  });
+  expect(await readdir(path("."))).not.toContain("defualt");
 });
 
 test("another cluster under the same name: nothing of it is stored", async () => {

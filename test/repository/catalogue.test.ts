@@ -186,7 +186,21 @@ test("resolve: takes a unique prefix, and names the candidates of one that is no
   expect((await resolve("20261120")).id).toBe(a);
   expect((await resolve(b)).id).toBe(b);
   await expect(resolve("202611")).rejects.toMatchObject({ code: "BACKUP_AMBIGUOUS", message: expect.stringContaining(`${b}, ${a}`) });
-  await expect(resolve("2027")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", message: expect.stringContaining("2027") });
+  await expect(resolve("2027")).rejects.toMatchObject({
+    code: "BACKUP_NOT_FOUND",
+    message: expect.stringContaining("2027"),
+    hint: `What is there: ${b}, ${a}.`,
+  });
   for (let day = 1; day <= 15; day++) await store(day);
   await expect(resolve("2026")).rejects.toMatchObject({ message: expect.stringContaining("(17 in all)") });
+  await expect(resolve(`${a.slice(0, -1)}z`)).rejects.toMatchObject({
+    code: "BACKUP_NOT_FOUND",
+    hint: expect.stringMatching(new RegExp(`^The nearest are ${a}, .*; .* shows all 17\\.$`)),
+  });
+});
+
+test("resolve: where a cluster has no backups, the others are named", async () => {
+  await expect(resolve("latest")).rejects.toMatchObject({ hint: expect.stringMatching(/^There is no other cluster either/) });
+  await put("prod/cluster.json", Buffer.from("{}"));
+  await expect(resolve("2026")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", hint: "Other clusters there are prod: name one with --cluster." });
 });

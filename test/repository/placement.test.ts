@@ -165,6 +165,14 @@ test("placement: adopting takes whatever is there, and the next save begins a ti
   expect((await save(successor, snapshotAt(14, {}, 7, 5))).timelineBegan).toMatchObject({ reason: "cluster-id-changed" });
 });
 
+test("placement: a name without binding and backups is not adopted", async () => {
+  await expect(adoptCluster(repositoryOn(storage), "default", production, { signal, runtime })).rejects.toMatchObject({
+    code: "CLUSTER_NOT_FOUND",
+    hint: expect.stringMatching(/^No name is bound there yet\./),
+  });
+  expect(await readClusterFile(storage, "default", { signal })).toBeUndefined();
+});
+
 test("placement: backups without a cluster file belong to nobody until somebody adopts them", async () => {
   const old = await save(production, snapshotAt(10));
   await storage.remove(clusterFileKey("default"), { signal });

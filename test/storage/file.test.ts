@@ -96,14 +96,23 @@ test("file storage: removes what killed processes left a day ago, and nothing yo
   expect(await readdir(unfinished)).toEqual(["young"]);
 });
 
-test("file storage: says unreachable where the root is no directory", async () => {
+test("file storage: says where a file is in the place of the root, of what is above it, or of what is in it", async () => {
   await using directory = await temporaryDirectory("storage");
   const root = join(directory.path, "file");
   await writeFile(root, "");
   const storage = openFileStorage(root, runtime);
-  await expect(put(storage, "k", "x")).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE", message: expect.stringContaining(root) });
-  await expect(Array.fromAsync(storage.list("", { signal }))).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
-  await expect(storage.stat("k", { signal })).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
+  const isFile = { code: "REPOSITORY_NOT_FOUND", message: `${root} is a file, not a repository`, hint: expect.stringContaining(`etcdsafe verify ${root}`) };
+  await expect(put(storage, "k", "x")).rejects.toMatchObject(isFile);
+  await expect(Array.fromAsync(storage.list("", { signal }))).rejects.toMatchObject(isFile);
+  await expect(storage.stat("k", { signal })).rejects.toMatchObject(isFile);
+  await expect(openFileStorage(join(root, "a", "b"), runtime).stat("k", { signal })).rejects.toMatchObject({
+    code: "REPOSITORY_NOT_FOUND",
+    message: `there is no repository in ${root}/a/b: ${root} is a file`,
+  });
+  await expect(openFileStorage(directory.path, runtime).stat("file/k", { signal })).rejects.toMatchObject({
+    code: "REPOSITORY_INVALID",
+    message: expect.stringContaining(`cannot look up file/k in the repository ${directory.path}, where a file is in the place of a directory`),
+  });
 });
 
 test("file storage: says denied where it may not read or write", async () => {

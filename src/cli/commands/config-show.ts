@@ -1,7 +1,7 @@
 // `etcdsafe config show`: what every option comes down to, and why. It shows what it can where the configuration has faults, and then fails with them.
 import { throwFaults } from "../../config/config-error.ts";
 import { OPTION_NAMES, optionSpec } from "../../config/options.ts";
-import { faultText, originText } from "../../config/origin.ts";
+import { faultDocument, originText } from "../../config/origin.ts";
 import { shownValue } from "../../config/redact.ts";
 import type { Invocation } from "../command.ts";
 import { table } from "../output.ts";
@@ -17,7 +17,7 @@ export async function run({ config, faults, output }: Invocation): Promise<numbe
     { title: "value", of: ({ name, value }: (typeof options)[number]) => value ?? `(${optionSpec(name).defaultText ?? "none"})` },
     { title: "from", of: ({ from }: (typeof options)[number]) => from },
   ];
-  output.print({ options, faults: faults.map(faultText) }, () => table(options, columns));
+  output.print({ options, faults: faults.map(faultDocument) }, () => table(options, columns));
   throwFaults(faults);
   return 0;
 }

@@ -1,8 +1,8 @@
 // `etcdsafe list`
 import { type CatalogueEntry, listBackups, listClusters } from "../../repository/catalogue.ts";
-import { summaryOf, verifiedText } from "../backup-summary.ts";
+import { faultsText, summaryOf, verifiedText } from "../backup-summary.ts";
 import type { Invocation } from "../command.ts";
-import { formatSize, formatSpan } from "../format.ts";
+import { formatAge, formatSize } from "../format.ts";
 import { type Column, table } from "../output.ts";
 import { openForReading } from "../repository.ts";
 
@@ -19,15 +19,17 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(config.get("all-clusters") ? [{ title: "cluster", of: ({ cluster }: Row) => cluster }] : []),
     { title: "id", of: ({ id }) => id },
     { title: "state", of: ({ state }) => state },
-    { title: "age", align: "right", of: ({ createdAt }) => (createdAt === null ? "" : formatSpan(Math.max(0, nowMs - Date.parse(createdAt)))) },
+    { title: "age", align: "right", of: ({ createdAt }) => (createdAt === null ? "" : formatAge(nowMs - Date.parse(createdAt))) },
     { title: "revision", align: "right", of: ({ revision }) => revision ?? "" },
     { title: "keys", align: "right", of: ({ keys }) => (keys === null ? "" : String(keys)) },
     { title: "size", align: "right", of: ({ rawSizeBytes }) => (rawSizeBytes === null ? "" : formatSize(rawSizeBytes)) },
     { title: "stored", align: "right", of: ({ storedSizeBytes }) => (storedSizeBytes === null ? "" : formatSize(storedSizeBytes)) },
-    { title: "verified", of: verifiedText },
+    { title: "verified", of: (row) => verifiedText(row, nowMs) },
   ];
   output.print({ backups: summaries }, () =>
-    summaries.length === 0 ? `There are no backups of ${clusters.join(", ")} in ${repository.storage.location}.\n` : table(summaries, columns),
+    summaries.length === 0
+      ? `There are no backups of ${clusters.join(", ") || "any cluster"} in ${repository.storage.location}.\n`
+      : `${table(summaries, columns)}${faultsText(summaries, config.get("all-clusters"))}`,
   );
   return 0;
 }

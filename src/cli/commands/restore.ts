@@ -6,7 +6,7 @@ import type { RestoreResult } from "../../restore/apply.ts";
 import type { SnapshotSource } from "../../restore/source.ts";
 import type { Invocation } from "../command.ts";
 import { refuseTogether } from "../conflicts.ts";
-import { readOperand } from "../operand.ts";
+import { orFileOfThatName, readOperand, requireSnapshotFile } from "../operand.ts";
 import { author, openForReading, openNamedStorage } from "../repository.ts";
 import { restoreCommand } from "../restore-command.ts";
 import { restoreMembers } from "../restore-members.ts";
@@ -43,7 +43,7 @@ export async function run(invocation: Invocation): Promise<number> {
       return 0;
     }
     const { writeSnapshotFile } = await import("../../restore/to-snapshot.ts");
-    const written = await writeSnapshotFile(source, file, { revision, skipHashCheck }, invocation);
+    const written = await withHashHint(skipHashCheck, () => writeSnapshotFile(source, file, { revision, skipHashCheck }, invocation));
     output.print({ file: written }, () => snapshotText(written));
     return 0;
   }
@@ -68,9 +68,10 @@ export async function run(invocation: Invocation): Promise<number> {
     output.print({ plan }, () => planText(plan));
     return 0;
   }
-  for (const message of plan.warnings) runtime.log({ level: "warn", message });
   const { applyRestore } = await import("../../restore/apply.ts");
-  const result = await applyRestore(plan, source, invocation);
+  const result = await withHashHint(skipHashCheck, () => applyRestore(plan, source, invocation));
+  // What to know before the cluster is started, so after whatever kept it from being restored.
+  for (const message of plan.warnings) runtime.log({ level: "warn", message });
   const registered = await registerRestore(invocation, result);
   output.print(result, () => restoredText(result));
   return registered ? 0 : PARTLY_DONE;
@@ -82,11 +83,32 @@ async function openSource(invocation: Invocation): Promise<SnapshotSource> {
     throw new EtcdsafeError("USAGE", "a restore cannot read standard input", {
       hint: "Write it to a file first: the members' files are planned from its facts.",
     });
-  if (operand.kind === "file") return (await import("../../restore/file-source.ts")).snapshotFileSource(operand.path);
+  if (operand.kind === "file") {
+    await requireSnapshotFile(operand.path, invocation);
+    return (await import("../../restore/file-source.ts")).snapshotFileSource(operand.path);
+  }
   const [{ resolveBackup }, { backupSource }] = await Promise.all([import("../../repository/resolve.ts"), import("../../restore/backup-source.ts")]);
-  const repository = await openForReading(invocation);
   const cluster = invocation.config.get("cluster");
-  return backupSource(repository, cluster, await resolveBackup(repository, cluster, operand.reference, invocation));
+  const { repository, entry } = await orFileOfThatName(
+    operand.reference,
+    (path) => `give it as ${path}.`,
+    async () => {
+      const repository = await openForReading(invocation);
+      return { repository, entry: await resolveBackup(repository, cluster, operand.reference, invocation) };
+    },
+  );
+  return backupSource(repository, cluster, entry);
+}
+
+/** Whoever gave --skip-hash-check expects it to help. */
+async function withHashHint<T>(skipHashCheck: boolean, restore: () => Promise<T>): Promise<T> {
+  try {
+    return await restore();
+  } catch (error) {
+    if (!skipHashCheck || !(error instanceof EtcdsafeError) || error.code !== "SNAPSHOT_HASH_MISMATCH") throw error;
+    const hint = `--skip-hash-check is for a file without a hash, such as a copy of member/snap/db; a hash that is there and wrong is never passed over. ${error.hint}`;
+    throw new EtcdsafeError(error.code, error.message, { hint, cause: error });
+  }
 }
 
 /** Lets the restored cluster save under the same name. One that cannot be registered is restored all the same; false then. */

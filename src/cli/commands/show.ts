@@ -3,21 +3,30 @@ import { EtcdsafeError } from "../../errors.ts";
 import { type BackupEntry, listClusters } from "../../repository/catalogue.ts";
 import type { Manifest } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
-import { resolveBackup } from "../../repository/resolve.ts";
+import { findBackup, resolveBackup } from "../../repository/resolve.ts";
 import type { Invocation } from "../command.ts";
 import { formatSize } from "../format.ts";
+import { orFileOfThatName, requireNotEmpty } from "../operand.ts";
 import { facts, table } from "../output.ts";
 import { openForReading } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output } = invocation;
-  const repository = await openForReading(invocation);
   const reference = invocation.operands[0]!;
-  const entry = config.get("all-clusters")
-    ? await findInAnyCluster(repository, reference, invocation)
-    : await resolveBackup(repository, config.get("cluster"), reference, invocation);
+  requireNotEmpty(reference);
+  const { entry, location } = await orFileOfThatName(
+    reference,
+    (path) => `\`etcdsafe inspect ${path}\` tells about it.`,
+    async () => {
+      const repository = await openForReading(invocation);
+      const entry = config.get("all-clusters")
+        ? await findInAnyCluster(repository, reference, invocation)
+        : await resolveBackup(repository, config.get("cluster"), reference, invocation);
+      return { entry, location: repository.storage.location };
+    },
+  );
   const { manifest, state, damage, verifications } = entry;
-  output.print({ state, damage, manifest, verifications: Object.values(verifications) }, () => entryText(entry, repository.storage.location));
+  output.print({ state, damage, manifest, verifications: Object.values(verifications) }, () => entryText(entry, location));
   return 0;
 }
 
@@ -25,13 +34,13 @@ export async function run(invocation: Invocation): Promise<number> {
 async function findInAnyCluster(repository: Repository, reference: string, invocation: Invocation): Promise<BackupEntry> {
   const found: { cluster: string; entry: BackupEntry }[] = [];
   for (const cluster of await listClusters(repository, invocation)) {
-    try {
-      found.push({ cluster, entry: await resolveBackup(repository, cluster, reference, invocation) });
-    } catch (error) {
-      if (!(error instanceof EtcdsafeError) || error.code !== "BACKUP_NOT_FOUND") throw error;
-    }
+    const entry = await findBackup(repository, cluster, reference, invocation);
+    if (entry !== undefined) found.push({ cluster, entry });
   }
-  if (found[0] === undefined) throw new EtcdsafeError("BACKUP_NOT_FOUND", `no cluster of ${repository.storage.location} has a backup "${reference}"`);
+  if (found[0] === undefined)
+    throw new EtcdsafeError("BACKUP_NOT_FOUND", `no cluster of ${repository.storage.location} has a backup "${reference}"`, {
+      hint: "`etcdsafe list --all-clusters` shows what there is.",
+    });
   if (found.length === 1) return found[0].entry;
   throw new EtcdsafeError("BACKUP_AMBIGUOUS", `"${reference}" may mean a backup of ${found.map(({ cluster }) => cluster).join(", ")}`, {
     hint: "Say of which one with --cluster.",

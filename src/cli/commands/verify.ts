@@ -9,7 +9,7 @@ import { verifyFile, verifyStream } from "../../verify/file.ts";
 import { type NotVerified, verifyBackup, verifyBackups } from "../../verify/verify.ts";
 import type { Invocation } from "../command.ts";
 import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
-import { readOperand } from "../operand.ts";
+import { orFileOfThatName, readOperand, requireSnapshotFile } from "../operand.ts";
 import { author, openNamedStorage } from "../repository.ts";
 import { type Verified, verifiedText } from "../verified-text.ts";
 
@@ -25,11 +25,25 @@ async function verify(invocation: Invocation): Promise<Verified[]> {
   const wantsAll = config.get("all") || config.get("all-clusters");
   if (wantsAll && operands.length > 0) throw new EtcdsafeError("USAGE", `--all and ${operands[0]}: one or the other`);
   const operand = readOperand(operands[0] ?? "latest");
-  if (operand.kind === "file") return [await verifyFile(operand.path, options)];
+  if (operand.kind === "file") {
+    await requireSnapshotFile(operand.path, invocation);
+    return [await verifyFile(operand.path, options)];
+  }
   if (operand.kind === "stdin") return [await verifyStream("standard input", addAbortSignal(signal, process.stdin), options)];
-  const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const open = async () => openRepository(await openNamedStorage(invocation), invocation);
   const cluster = config.get("cluster");
-  if (!wantsAll) return [await verifyBackup(repository, await chooseBackup(repository, cluster, operand.reference, options), await author(), options)];
+  if (!wantsAll) {
+    const { repository, backup } = await orFileOfThatName(
+      operand.reference,
+      (path) => `give it as ${path}.`,
+      async () => {
+        const repository = await open();
+        return { repository, backup: await chooseBackup(repository, cluster, operand.reference, options) };
+      },
+    );
+    return [await verifyBackup(repository, backup, await author(), options)];
+  }
+  const repository = await open();
   const clusters = config.get("all-clusters") ? await listClusters(repository, invocation) : [cluster];
   return verifyBackups(repository, await allBackups(repository, clusters, invocation), await author(), options);
 }

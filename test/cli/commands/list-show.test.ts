@@ -1,10 +1,12 @@
 // list and show, of a repository made by hand: good, suspect, unreadable and damaged backups in two clusters.
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { streamOf } from "../../../src/bytes/stream.ts";
 import { encodeManifest, type Manifest } from "../../../src/repository/manifest.ts";
 import { backupObjectKey, clusterFileKey, manifestKey } from "../../../src/repository/names.ts";
 import { openOrCreateRepository } from "../../../src/repository/repository.ts";
+import { writeVerification } from "../../../src/repository/sidecars.ts";
 import { openFileStorage } from "../../../src/storage/file.ts";
 import { sampleManifest } from "../../repository/sample-manifest.ts";
 import { runCli } from "../../support/cli.ts";
@@ -14,6 +16,12 @@ const counts = { keys: 42, revisions: 99, tombstones: 3, leases: 2, users: 1, ro
 const GOOD = sampleManifest({ counts, createdAt: "2026-11-20T09:30:00.000Z", revision: "1000" });
 const SUSPECT = sampleManifest({ state: "suspect", stateWhy: "1 of 3 members agrees", createdAt: "2026-11-21T09:30:00.000Z", revision: "2000" });
 const DAMAGED = sampleManifest({ createdAt: "2026-11-19T09:30:00.000Z", revision: "500" });
+/** Of a big cluster, and stored longer ago than any clock is wrong. */
+const BIG = sampleManifest({
+  ...{ cluster: "big", createdAt: "2020-01-01T09:30:00.000Z", revision: "123456789", state: "unconfirmed", counts: { ...counts, keys: 1_234_567 } },
+  snapshot: { ...GOOD.snapshot, dataSizeBytes: 876_544_000 },
+  objects: GOOD.objects.map((object) => ({ ...object, rawSizeBytes: 876_544_032, storedSizeBytes: 123_456 })),
+});
 const OTHER = sampleManifest({ cluster: "staging", createdAt: "2026-11-18T09:30:00.000Z", revision: "7" });
 
 let directory: TemporaryDirectory;
@@ -33,8 +41,13 @@ beforeAll(async () => {
   await store(SUSPECT);
   await store(DAMAGED, 99);
   await store(OTHER);
+  await store(BIG, 123_456);
+  const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
+  const times = { startedAt: "2020-01-02T09:30:00.000Z", finishedAt: "2020-01-02T09:30:05.000Z" };
+  const passed = { level: "structure", outcome: "passed", ...times, readSizeBytes: 1, hashKv: null, failure: null } as const;
+  await writeVerification(storage, "big", author, { backup: BIG.id, ...passed, findings: [] }, { signal });
   await put(manifestKey("default", "20261101T000000Z-0000000000000000001-aaaaaa"), Buffer.from("{"));
-  for (const cluster of ["default", "staging"]) await put(clusterFileKey(cluster), Buffer.from("{}"));
+  for (const cluster of ["big", "default", "staging"]) await put(clusterFileKey(cluster), Buffer.from("{}"));
 });
 afterAll(() => directory.remove());
 
@@ -48,21 +61,32 @@ test("list: newest first, with state, size and what is wrong", async () => {
   expect(lines.slice(1)).toEqual([
     expect.stringMatching(/^20261121T093000Z-0{15}2000-aaaaaa +suspect .* 2000 +4\.1 kB +100 B +no$/),
     expect.stringMatching(/^20261120T093000Z-0{15}1000-aaaaaa +proven .* 1000 +42 +4\.1 kB +100 B +no$/),
-    expect.stringMatching(/^20261119T093000Z-.* +damaged .* snapshot\.db\.zst holds 99 bytes instead of 100$/),
-    expect.stringMatching(/^20261101T000000Z-.* +unreadable /),
+    expect.stringMatching(/^20261119T093000Z-.* +damaged .* no$/),
+    expect.stringMatching(/^20261101T000000Z-.* +unreadable +no$/),
+    "",
+    expect.stringMatching(/^20261119T093000Z-\S+ is damaged: snapshot\.db\.zst holds 99 bytes instead of 100$/),
+    expect.stringMatching(/^20261101T000000Z-\S+ is unreadable: .* is not JSON/),
   ]);
+});
+
+test("list: its table fits in 120 columns", async () => {
+  const { stdout } = await etcdsafe("list", "--cluster", "big");
+  const [, row] = stdout.trimEnd().split("\n");
+  expect(row).toMatch(/^20200101T093000Z-\d+-aaaaaa +unconfirmed +\d+d +123456789 +1234567 +876\.5 MB +123\.5 kB +structure \d+d$/);
+  for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
 });
 
 test("list: the same as JSON, and of every cluster", async () => {
   const { backups } = JSON.parse((await etcdsafe("list", "--all-clusters", "-o", "json")).stdout);
   expect(backups.map(({ cluster, state }: { cluster: string; state: string }) => `${cluster} ${state}`)).toEqual([
+    "big unconfirmed",
     "default suspect",
     "default proven",
     "default damaged",
     "default unreadable",
     "staging proven",
   ]);
-  expect(backups[1]).toEqual({
+  expect(backups[2]).toEqual({
     cluster: "default",
     id: GOOD.id,
     state: "proven",
@@ -76,10 +100,13 @@ test("list: the same as JSON, and of every cluster", async () => {
     verified: null,
     faults: [],
   });
-  expect(backups[3]).toMatchObject({ createdAt: null, faults: [expect.any(String)] });
+  expect(backups[4]).toMatchObject({ createdAt: null, faults: [expect.any(String)] });
 });
 
-test("list: a cluster without backups is told so", async () => {
+test("list: a cluster without backups is told so, and a repository without any", async () => {
+  const location = join(directory.path, "empty");
+  await runCli(["repo", "init", "--repository", location]);
+  expect((await runCli(["list", "--all-clusters", "--repository", location])).stdout).toBe(`There are no backups of any cluster in ${location}.\n`);
   const { exitCode, stdout } = await etcdsafe("list", "--cluster", "nothing");
   expect({ exitCode, stdout }).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^There are no backups of nothing in \//) });
 });
@@ -105,12 +132,40 @@ test("show: an unreadable manifest, an ambiguous and an unknown id end with thei
   expect(await etcdsafe("show", "2025")).toMatchObject({ exitCode: 8, stderr: expect.stringContaining("code: BACKUP_NOT_FOUND") });
 });
 
+test("show, verify, restore: what is not there is not found, and what is there is told", async () => {
+  const mistyped = `${GOOD.id.slice(0, -2)}zz`;
+  for (const verb of ["show", "verify", "restore"]) {
+    const { exitCode, stderr } = await etcdsafe(verb, mistyped);
+    expect(exitCode).toBe(8);
+    expect(stderr).toMatch(
+      new RegExp(`^error: there is no backup "${mistyped}" in cluster default of /.*\nhint: The nearest are ${GOOD.id}, .*shows all 4\\.\n`),
+    );
+    const elsewhere = await etcdsafe(verb, GOOD.id, "--cluster", "other");
+    expect(elsewhere.exitCode).toBe(8);
+    expect(elsewhere.stderr).toContain("hint: Other clusters there are big, default, staging: name one with --cluster.\n");
+  }
+  await writeFile(join(directory.path, "20990101"), "");
+  const { stderr } = await runCli(["verify", "20990101", "--repository", join(directory.path, "repository")], { cwd: directory.path });
+  expect(stderr).toContain("hint: There is a file of that name: give it as ./20990101.\ncode: BACKUP_NOT_FOUND (exit code 8)");
+});
+
+test("list: a file given for a repository is said to be one", async () => {
+  const file = join(directory.path, "snapshot.db");
+  await writeFile(file, "");
+  const { exitCode, stderr } = await runCli(["list", "--repository", file]);
+  expect(exitCode).toBe(8);
+  expect(stderr).toBe(
+    `error: ${file} is a file, not a repository\nhint: A repository is a directory. To look at a snapshot file: ` +
+      `\`etcdsafe verify ${file}\` or \`etcdsafe inspect ${file}\`.\ncode: REPOSITORY_NOT_FOUND (exit code 8)\n`,
+  );
+});
+
 test("show: in any cluster, where only one has it", async () => {
   expect(JSON.parse((await etcdsafe("show", "20261118", "--all-clusters", "-o", "json")).stdout).manifest.cluster).toBe("staging");
   const ambiguous = await etcdsafe("show", "latest", "--all-clusters");
   expect(ambiguous).toMatchObject({
     exitCode: 2,
-    stderr: expect.stringContaining('"latest" may mean a backup of default, staging\nhint: Say of which one with --cluster.'),
+    stderr: expect.stringContaining('"latest" may mean a backup of big, default, staging\nhint: Say of which one with --cluster.'),
   });
   expect((await etcdsafe("show", "2025", "--all-clusters")).exitCode).toBe(8);
 });
