@@ -2,12 +2,16 @@
 // Plain JavaScript, so that an old Node gets one clear line instead of a syntax error.
 // Runs dist/ where it was built (the published package) and src/ as it stands in a checkout.
 import { existsSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
 
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
   process.stderr.write(`etcdsafe needs Node 24 or newer; this is ${process.version}. In a checkout, "npm run etcdsafe --" uses the right one.\n`);
   process.exit(2);
 }
+// Snapshots stream by as large buffers behind small objects. Were the space for young objects to grow as it does by default, up to 60 MB of buffers
+// that nobody needs any more would wait in it for the next collection; kept small it also costs less time (measured: 198 and 131 MB for 1 GB).
+setFlagsFromString("--semi-space-growth-factor=1");
 const source = new URL("../src/cli/main.ts", import.meta.url);
 const built = new URL("../dist/cli/main.js", import.meta.url);
 const { main } = await import(existsSync(source) ? source.href : built.href);

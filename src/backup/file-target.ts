@@ -7,10 +7,10 @@ import { TrailingHash } from "../bytes/trailing-hash.ts";
 import { openSnapshot } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
-import { checkReceived } from "./receive.ts";
+import { checkReceived, checkSpoolHash } from "./receive.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
 import { stateOf } from "./state.ts";
-import { check, receive, revisionBefore, type TakeOptions } from "./take.ts";
+import { allOrNothing, check, receive, revisionBefore, type TakeOptions } from "./take.ts";
 
 /** Takes the bytes of one batch; resolves when there is room for more. */
 export type WriteOut = (chunks: readonly Uint8Array[]) => Promise<void>;
@@ -60,15 +60,14 @@ const NOTHING_STORED = { comparedAlready: async () => undefined, failed: async (
 
 async function receiveAndCheck(spool: Spool, take: TakeOptions): Promise<Saved> {
   const snapshot = await receive(spool, take);
-  const { facts, comparison, warnings } = await check(snapshot, take);
-  const { rawSizeBytes, dataSha256 } = snapshot.received;
+  const [dataSha256, { facts, comparison, warnings }] = await allOrNothing(checkSpoolHash(spool, snapshot.rawSizeBytes, take), check(snapshot, take));
   return {
     manifest: null,
     file: null,
     ...stateOf(comparison),
     members: comparison.record.members,
     revision: facts.revision.toString(),
-    rawSizeBytes,
+    rawSizeBytes: snapshot.rawSizeBytes,
     databaseSha256: dataSha256,
     warnings,
   };

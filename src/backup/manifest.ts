@@ -1,6 +1,6 @@
 // What was known about a backup when it was published, put into its manifest. Pure. docs/repository-format.md, "Manifest".
 
-import type { TrailingHashResult } from "../bytes/trailing-hash.ts";
+import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import type { SnapshotFacts } from "../etcd-files/check/facts.ts";
 import { type InsideFacts, insideFacts } from "../repository/inside-facts.ts";
 import type { BackupState, Manifest, MemberOutcome, StoredObject } from "../repository/manifest.ts";
@@ -28,7 +28,8 @@ export interface ManifestFacts {
     readonly revision: string | null;
     readonly members: readonly MemberOutcome[];
   };
-  readonly received: TrailingHashResult;
+  /** Of the database: the hash that etcd sent after it. Hexadecimal. */
+  readonly dataSha256: string;
   /** Undefined when the snapshot was passed on without a local copy, and so without a look inside. */
   readonly facts: SnapshotFacts | undefined;
   /** The revision read before the stream: all that is known of an unchecked snapshot's, which holds at least this one. */
@@ -38,7 +39,7 @@ export interface ManifestFacts {
 }
 
 export function buildManifest(known: ManifestFacts): Manifest {
-  const { facts, received } = known;
+  const { facts } = known;
   const object: StoredObject = { role: "snapshot", name: SNAPSHOT_OBJECT, ...known.object, encryption: null, storeVersion: null };
   return {
     format: FORMAT_VERSION,
@@ -61,8 +62,8 @@ export function buildManifest(known: ManifestFacts): Manifest {
     quorumSeen: known.quorumSeen,
     comparison: { ...known.comparison, members: [...known.comparison.members] },
     snapshot: {
-      dataSizeBytes: received.dataSizeBytes,
-      dataSha256: received.dataSha256,
+      dataSizeBytes: known.object.rawSizeBytes - TRAILER_SIZE_BYTES,
+      dataSha256: known.dataSha256,
       trailer: true,
       pageSizeBytes: facts?.pageSizeBytes ?? null,
       statusHash: facts?.statusHash ?? null,

@@ -1,6 +1,8 @@
-// A member's snapshot stream into the spool, at the speed of the network, hashed on the way.
+// A member's snapshot stream into the spool, at the speed of the network: the hash at its end is compared when the spool is read back,
+// so that one pass over the bytes speaks for the way here and for the spool.
+import { hashFile } from "../bytes/hash-file.ts";
 import type { Spool } from "../bytes/spool.ts";
-import { TRAILER_SIZE_BYTES, TrailingHash, type TrailingHashResult } from "../bytes/trailing-hash.ts";
+import { TRAILER_SIZE_BYTES, type TrailingHashResult } from "../bytes/trailing-hash.ts";
 import type { SnapshotStream } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
@@ -8,35 +10,47 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 /** etcdutl/snapshot/v3_snapshot.go hasChecksum: a database is whole sectors, the hash comes on top. */
 const SECTOR_SIZE_BYTES = 512;
 
-/** Writes all of `stream` to `spool` and flushes it. Throws what stream and spool throw, ETCD_STREAM_CUT for one that ends early, SNAPSHOT_HASH_MISMATCH. */
-export async function receiveSnapshot(stream: SnapshotStream, spool: Spool, options: CallOptions & { readonly runtime: Runtime }): Promise<TrailingHashResult> {
-  const hash = new TrailingHash();
+/** Writes all of `stream` to `spool` and flushes it; how many bytes came. Throws what stream and spool throw, and ETCD_STREAM_CUT for one that ends early. */
+export async function receiveSnapshot(stream: SnapshotStream, spool: Spool, options: CallOptions & { readonly runtime: Runtime }): Promise<number> {
   const totalBytes = stream.totalSizeBytes;
   let doneBytes = 0;
   for await (const batch of stream) {
     options.signal.throwIfAborted();
-    const written = spool.append(batch);
-    for (const chunk of batch) {
-      hash.update(chunk);
-      doneBytes += chunk.length;
-    }
-    await written;
+    await spool.append(batch);
+    for (const chunk of batch) doneBytes += chunk.length;
     options.runtime.progress({ step: "stream", doneBytes, totalBytes });
   }
   await spool.flush();
   options.runtime.progress({ step: "stream", doneBytes, totalBytes, done: true });
-  return checkReceived(hash.finish());
+  requireTrailer(doneBytes);
+  return doneBytes;
 }
 
-/** What the bytes alone tell: the file has its hash, and the hash is right. */
+/** Throws ETCD_STREAM_CUT for what cannot be a database and its hash, SNAPSHOT_HASH_MISMATCH where the bytes are not those that etcd sent. */
 export function checkReceived(received: TrailingHashResult): TrailingHashResult {
-  if (received.rawSizeBytes % SECTOR_SIZE_BYTES !== TRAILER_SIZE_BYTES) {
-    throw new EtcdsafeError("ETCD_STREAM_CUT", `the snapshot ended after ${received.rawSizeBytes} bytes, without the hash that etcd sends last`);
-  }
-  if (received.dataSha256 !== received.trailer) {
-    throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `etcd sent the SHA-256 ${received.trailer}, but the bytes that arrived give ${received.dataSha256}`, {
-      hint: "The bytes changed on the way or in memory; nothing was published. Run it again, and suspect a proxy in between or the host's memory if it stays so.",
-    });
-  }
+  requireTrailer(received.rawSizeBytes);
+  requireEqualHash(received);
   return received;
+}
+
+function requireTrailer(rawSizeBytes: number): void {
+  if (rawSizeBytes % SECTOR_SIZE_BYTES === TRAILER_SIZE_BYTES) return;
+  throw new EtcdsafeError("ETCD_STREAM_CUT", `the snapshot ended after ${rawSizeBytes} bytes, without the hash that etcd sends last`);
+}
+
+function requireEqualHash({ dataSha256, trailer }: Pick<TrailingHashResult, "dataSha256" | "trailer">): void {
+  if (dataSha256 === trailer) return;
+  throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `etcd sent the SHA-256 ${trailer}, but the bytes that arrived give ${dataSha256}`, {
+    hint: "The bytes changed on the way, in memory or on the spool's disk; nothing was published. Run it again; if it stays so, suspect a proxy in between, this host's memory, or the disk of --spool-dir.",
+  });
+}
+
+/** Reads the spool back for its hash alone; that of the database, hexadecimal. Throws SNAPSHOT_HASH_MISMATCH. */
+export async function checkSpoolHash(spool: Spool, rawSizeBytes: number, { signal }: CallOptions): Promise<string> {
+  const dataSizeBytes = rawSizeBytes - TRAILER_SIZE_BYTES;
+  const dataSha256 = await hashFile({ path: spool.path, from: 0, to: dataSizeBytes }, { signal });
+  const trailer = Buffer.alloc(TRAILER_SIZE_BYTES);
+  await spool.read(trailer, dataSizeBytes);
+  requireEqualHash({ dataSha256, trailer: trailer.toString("hex") });
+  return dataSha256;
 }

@@ -1,7 +1,6 @@
 // A save into a repository: uploaded from the spool while the spool is being checked; the manifest last, when all is known.
-import { createReadStream } from "node:fs";
 import type { Spool } from "../bytes/spool.ts";
-import { type ByteStream, counted } from "../bytes/stream.ts";
+import { type ByteReader, readerOf } from "../bytes/stream.ts";
 import { TrailingHash } from "../bytes/trailing-hash.ts";
 import { formatId } from "../bytes/u64.ts";
 import { openSnapshot, type SnapshotStream } from "../cluster/snapshot-stream.ts";
@@ -36,7 +35,6 @@ type Upload = Awaited<ReturnType<BackupUpload["put"]>>;
 
 /** How long the clean-up after a failed save may take. */
 const ABANDON_LIMIT_MS = 10_000;
-const READ_SIZE_BYTES = 1024 * 1024;
 
 export class RepositoryTarget implements SaveTarget {
   readonly #options: RepositoryTargetOptions;
@@ -69,7 +67,6 @@ export class RepositoryTarget implements SaveTarget {
   async store(observed: ObservedCluster, spool: Spool, take: TakeOptions): Promise<Saved> {
     const createdAt = take.runtime.now();
     const snapshot = await receive(spool, take);
-    const { received } = snapshot;
     return this.#publish(createdAt, snapshot.peek.revision, take, async (upload) => {
       const stop = new AbortController();
       const options = { ...take, signal: AbortSignal.any([take.signal, stop.signal]) };
@@ -83,13 +80,14 @@ export class RepositoryTarget implements SaveTarget {
         take.onPhase("upload"); // It began with the check, and is all that is left now.
         return checked;
       }, failedIn("check"));
-      const raw = fromSpool(spool, received.rawSizeBytes, options);
-      const storing = upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, raw, options).catch(failedIn("upload"));
+      const raw = fromSpool(spool, snapshot.rawSizeBytes, options);
+      const hash = new TrailingHash();
+      const storing = upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, raw, { ...options, rawHash: hash }).catch(failedIn("upload"));
       const [object, checked] = await bothEnd(storing, checking);
-      if (object.rawSha256 !== received.rawSha256)
-        throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `the spool in ${spool.directory} gives other bytes back than were written to it`);
-      const { facts, comparison, warnings } = checked;
-      return { ...stateOf(comparison), observed, snapshot, facts, comparison: comparison.record, warnings, received, object };
+      take.onPhase("check");
+      const { dataSha256 } = checkReceived(hash.finish());
+      const { comparison, ...known } = checked;
+      return { ...known, ...stateOf(comparison), dataSha256, comparison: comparison.record, observed, snapshot, object };
     });
   }
 
@@ -103,11 +101,12 @@ export class RepositoryTarget implements SaveTarget {
       const hash = new TrailingHash();
       // A store that stands still does not ask for more, and so would not hear that the stream was given up for it.
       const signal = AbortSignal.any([take.signal, stream.lost]);
-      const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, hashed(stream, hash, take.runtime), { signal });
+      const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(reported(stream, take.runtime)), { signal, rawHash: hash });
+      const { dataSha256 } = checkReceived(hash.finish());
       const state = { state: "partial", stateWhy: "saved without a local copy, so its structure was not checked (--no-spool)" } as const;
       const snapshot = { revisionBefore: before, quorumSeen: take.selection.quorum };
       const comparison = notCompared("a snapshot that is not looked into cannot be compared").record;
-      return { ...state, observed, snapshot, facts: undefined, comparison, warnings: [], received: checkReceived(hash.finish()), object };
+      return { ...state, observed, snapshot, facts: undefined, comparison, warnings: [], dataSha256, object };
     });
   }
 
@@ -180,7 +179,7 @@ export class RepositoryTarget implements SaveTarget {
 }
 
 /** What `work` finds out for the manifest. */
-type Known = Pick<ManifestFacts, "state" | "stateWhy" | "warnings" | "comparison" | "received" | "facts"> & {
+type Known = Pick<ManifestFacts, "state" | "stateWhy" | "warnings" | "comparison" | "dataSha256" | "facts"> & {
   readonly observed: ObservedCluster;
   readonly snapshot: Pick<ManifestFacts, "revisionBefore" | "quorumSeen">;
   readonly object: Upload;
@@ -202,21 +201,23 @@ function savedOf(manifest: Manifest): Saved {
   };
 }
 
-function fromSpool(spool: Spool, totalBytes: number, { runtime }: TakeOptions): ByteStream {
+function fromSpool(spool: Spool, totalBytes: number, { runtime }: TakeOptions): ByteReader {
   let doneBytes = 0;
-  const source: ByteStream = createReadStream(spool.path, { highWaterMark: READ_SIZE_BYTES });
-  return counted(source, (sizeBytes) => {
-    doneBytes += sizeBytes;
-    runtime.progress({ step: "upload", doneBytes, totalBytes, ...(doneBytes === totalBytes ? { done: true } : {}) });
-  });
+  return {
+    read: async (into) => {
+      const sizeBytes = await spool.read(into, doneBytes);
+      doneBytes += sizeBytes;
+      runtime.progress({ step: "upload", doneBytes, totalBytes, ...(doneBytes === totalBytes ? { done: true } : {}) });
+      return sizeBytes;
+    },
+  };
 }
 
-async function* hashed(stream: SnapshotStream, hash: TrailingHash, runtime: Runtime): AsyncGenerator<Uint8Array> {
+async function* reported(stream: SnapshotStream, runtime: Runtime): AsyncGenerator<Uint8Array> {
   let doneBytes = 0;
   const totalBytes = stream.totalSizeBytes;
   for await (const batch of stream) {
     for (const chunk of batch) {
-      hash.update(chunk);
       doneBytes += chunk.length;
       yield chunk;
     }

@@ -1,16 +1,15 @@
 // One snapshot of one member, received and checked: what may then be stored, and what is known about it.
 import type { Spool } from "../bytes/spool.ts";
-import type { TrailingHashResult } from "../bytes/trailing-hash.ts";
 import type { Revision } from "../bytes/u64.ts";
 import { linearizableRevision, serializableRevision } from "../cluster/revision.ts";
 import { openSnapshot } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
-import { checkSnapshotFile } from "../etcd-files/check/check-file.ts";
+import { walkSnapshotFile } from "../etcd-files/check/check-file.ts";
 import type { SnapshotFacts } from "../etcd-files/check/facts.ts";
 import { peekSnapshot, type SnapshotPeek } from "../etcd-files/check/peek.ts";
 import { type Answers, type Asking, askAgain, askMembers, type Comparison, compareWithMembers, hashesToCompute, notCompared } from "./comparison.ts";
-import { receiveSnapshot } from "./receive.ts";
+import { checkSpoolHash, receiveSnapshot } from "./receive.ts";
 
 export interface TakeOptions extends Omit<Asking, "which"> {
   readonly which: Asking["which"] | "none";
@@ -23,10 +22,10 @@ export interface TakeOptions extends Omit<Asking, "which"> {
 
 export type SavePhase = "connect" | "stream" | "check" | "upload" | "manifest";
 
-/** A snapshot in the spool whose hash is right, not looked into yet. */
+/** A snapshot in the spool, not checked yet. */
 export interface ReceivedSnapshot {
   readonly spool: Spool;
-  readonly received: TrailingHashResult;
+  readonly rawSizeBytes: number;
   readonly peek: SnapshotPeek;
   readonly answers: Answers | undefined;
   /** Read through the member before the stream. */
@@ -48,7 +47,7 @@ export async function revisionBefore({ clients, selection, serving, signal }: Ta
   return (await read(client, { signal })).revision;
 }
 
-/** Streams into the spool, and meanwhile asks the members. Throws ETCD_* errors, SPOOL_NO_SPACE, SNAPSHOT_HASH_MISMATCH, and ETCD_MEMBER_STALE. */
+/** Streams into the spool, and meanwhile asks the members. Throws ETCD_* errors, SPOOL_NO_SPACE, ETCD_MEMBER_STALE, and SNAPSHOT_* where it is plain already that this is no good. */
 export async function receive(spool: Spool, options: TakeOptions): Promise<ReceivedSnapshot> {
   const { clients, serving, which } = options;
   options.onPhase("connect");
@@ -62,35 +61,25 @@ export async function receive(spool: Spool, options: TakeOptions): Promise<Recei
     stop.abort(error);
     throw error;
   });
-  const [received, first] = await allOrNothing(receiving, asking === undefined ? undefined : askMembers(before, asking));
-  const peek = peekFile(spool.path, serving.endpoint);
-  if (peek.revision < before) {
-    throw new EtcdsafeError(
-      "ETCD_MEMBER_STALE",
-      `${serving.endpoint} sent a snapshot at revision ${peek.revision}, though its cluster was at ${before} before`,
-    );
-  }
+  const [rawSizeBytes, first] = await allOrNothing(receiving, asking === undefined ? Promise.resolve(undefined) : askMembers(before, asking));
+  const peek = await peekSpool(spool, rawSizeBytes, before, options);
   const answers = asking === undefined || first === undefined ? undefined : await askAgain(first, peek, asking);
-  return { spool, received, peek, answers, revisionBefore: before, quorumSeen: options.selection.quorum };
+  return { spool, rawSizeBytes, peek, answers, revisionBefore: before, quorumSeen: options.selection.quorum };
 }
 
-/** Size, structure, rows and HashKV. Throws SNAPSHOT_DAMAGED: what etcd sent is not to be stored then. */
-export async function check({ spool, answers, received }: ReceivedSnapshot, options: TakeOptions): Promise<CheckedSnapshot> {
+/** Size, structure, rows and HashKV; the hash is left to who reads all bytes. Throws SNAPSHOT_DAMAGED: what etcd sent is not to be stored then. */
+export async function check({ spool, answers, rawSizeBytes }: ReceivedSnapshot, options: TakeOptions): Promise<CheckedSnapshot> {
   const { runtime, serving, which, whyNone } = options;
   options.onPhase("check");
-  const { report, computedSha256 } = await checkSnapshotFile(spool.path, {
+  const report = await walkSnapshotFile(spool.path, {
     signal: options.signal,
     hashes: hashesToCompute(answers),
     onProgress: (doneBytes, totalBytes) => runtime.progress({ step: "check", doneBytes, totalBytes }),
   });
-  runtime.progress({ step: "check", doneBytes: received.rawSizeBytes, totalBytes: received.rawSizeBytes, done: true });
-  if (computedSha256 !== received.dataSha256) {
-    throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `the spool in ${spool.directory} gives other bytes back than were written to it`, {
-      hint: "Suspect the disk or the memory of this host; nothing was published. Give --spool-dir on another disk.",
-    });
-  }
+  runtime.progress({ step: "check", doneBytes: rawSizeBytes, totalBytes: rawSizeBytes, done: true });
   const errors = report.findings.filter(({ severity }) => severity === "error");
   if (report.facts === undefined || errors.length > 0) {
+    await checkSpoolHash(spool, rawSizeBytes, options); // A byte that changed on the way is not the member's fault.
     const [first] = errors;
     throw new EtcdsafeError(
       "SNAPSHOT_DAMAGED",
@@ -105,17 +94,24 @@ export async function check({ spool, answers, received }: ReceivedSnapshot, opti
   return { facts, comparison, warnings: report.findings.map(({ text, offset }) => `${text} (at byte ${offset})`) };
 }
 
-function peekFile(path: string, endpoint: string): SnapshotPeek {
-  const source = openFilePageSource(path);
+/** What the snapshot says of itself, unless the member lags behind or sent no database; a changed byte is not taken for either. */
+async function peekSpool(spool: Spool, rawSizeBytes: number, before: Revision, { serving, signal }: TakeOptions): Promise<SnapshotPeek> {
+  const source = openFilePageSource(spool.path);
   try {
-    return peekSnapshot(`the snapshot from ${endpoint}`, source);
+    const peek = peekSnapshot(`the snapshot from ${serving.endpoint}`, source);
+    if (peek.revision >= before) return peek;
+    const message = `${serving.endpoint} sent a snapshot at revision ${peek.revision}, though its cluster was at ${before} before`;
+    throw new EtcdsafeError("ETCD_MEMBER_STALE", message);
+  } catch (error) {
+    await checkSpoolHash(spool, rawSizeBytes, { signal });
+    throw error;
   } finally {
     source.close();
   }
 }
 
 /** Both results; or the first failure, when the other has ended as well. */
-async function allOrNothing<A, B>(a: Promise<A>, b: Promise<B> | undefined): Promise<[A, B | undefined]> {
+export async function allOrNothing<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   const [first, second] = await Promise.allSettled([a, b]);
   if (first.status === "rejected") throw first.reason;
   if (second.status === "rejected") throw second.reason;

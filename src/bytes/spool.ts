@@ -18,6 +18,8 @@ export interface Spool extends AsyncDisposable {
   readonly path: string;
   readonly directory: string;
   append(chunks: readonly Uint8Array[]): Promise<void>;
+  /** Fills `into` from `offset` on; less than all of it only at the end. */
+  read(into: Uint8Array, offset: number): Promise<number>;
   /** Waits until all that was appended is on the disk. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -86,6 +88,18 @@ class SpoolFile implements Spool {
     } catch (error) {
       throw spoolError(error, this.#place);
     }
+  }
+
+  async read(into: Uint8Array, offset: number): Promise<number> {
+    let filled = 0;
+    try {
+      for (let count = -1; count !== 0 && filled < into.length; filled += count) {
+        count = (await this.#file.read(into, filled, into.length - filled, offset + filled)).bytesRead;
+      }
+    } catch (cause) {
+      throw new EtcdsafeError("FILE_FAILED", `${this.#place.what} cannot be read: ${(cause as Error).message}`, { cause });
+    }
+    return filled;
   }
 
   async flush(): Promise<void> {

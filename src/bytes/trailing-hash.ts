@@ -35,10 +35,11 @@ export class TrailingHash {
     this.#held = joined.subarray(surplus);
   }
 
+  /** May be called again. */
   finish(): TrailingHashResult {
     const raw = this.#hash.copy().update(this.#held);
     return {
-      dataSha256: this.#hash.digest("hex"),
+      dataSha256: this.#hash.copy().digest("hex"),
       trailer: Buffer.from(this.#held).toString("hex"),
       dataSizeBytes: this.#rawSizeBytes - this.#held.length,
       rawSha256: raw.digest("hex"),

@@ -1,6 +1,7 @@
 // One zstd frame at a time, compressed and decompressed in libuv's thread pool by node:zlib.
+import { finished } from "node:stream/promises";
 import { promisify } from "node:util";
-import { constants, type ZstdOptions, zstdCompress, zstdDecompress } from "node:zlib";
+import { constants, createZstdCompress, type ZstdOptions, zstdDecompress } from "node:zlib";
 import { FormatError } from "../errors.ts";
 import type { Frame } from "./seek-table.ts";
 
@@ -8,8 +9,8 @@ import type { Frame } from "./seek-table.ts";
 export const FRAME_RAW_SIZE_BYTES = 4 * 1024 * 1024;
 /** zstd.h, ZSTD_COMPRESSBOUND for a frame of 4 MiB, plus header and checksum, rounded up. */
 export const FRAME_STORED_SIZE_BYTES_MAX = FRAME_RAW_SIZE_BYTES + 32 * 1024;
-/** Frames in the pool at once: enough to keep two cores busy while the main thread hashes, few enough to stay small. */
-export const FRAMES_IN_FLIGHT = 3;
+/** Frames in the pool at once: one thread that hashes keeps no more than two others busy. */
+export const FRAMES_IN_FLIGHT = 2;
 
 /** Measured on snapshots: higher levels gain little and fall below the disk's speed. */
 const LEVEL = 1;
@@ -22,7 +23,6 @@ const WINDOW_LOG_MAX = 22;
 /** Room beyond the last byte, without which node:zlib asks for one more buffer. */
 const SLACK_BYTES = 64;
 
-const compress = promisify(zstdCompress);
 /** What node:zlib gives with `info`; its types do not tell. A decoder stops silently after one frame, whatever follows it. */
 interface DecompressResult {
   readonly buffer: Uint8Array;
@@ -31,15 +31,33 @@ interface DecompressResult {
 }
 const decompress: (stored: Uint8Array, options: ZstdOptions) => Promise<DecompressResult> = promisify(zstdDecompress) as never;
 
-/** Compresses up to FRAME_RAW_SIZE_BYTES. `raw` may be reused once the promise is settled. */
+/** Compresses up to FRAME_RAW_SIZE_BYTES. `raw` may be reused once the promise is settled; `stored` has a buffer of its own. */
 export async function compressFrame(raw: Uint8Array): Promise<{ readonly frame: Frame; readonly stored: Uint8Array }> {
-  const stored = await compress(raw, {
+  const stored = joined(await compress(raw));
+  const checksum = new DataView(stored.buffer, stored.byteOffset).getUint32(stored.length - CHECKSUM_SIZE_BYTES, true);
+  return { frame: { storedSizeBytes: stored.length, rawSizeBytes: raw.length, checksum }, stored };
+}
+
+function compress(raw: Uint8Array): Promise<Uint8Array[]> {
+  const encoder = createZstdCompress({
     params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
     pledgedSrcSize: raw.length,
     chunkSize: COMPRESS_STEP_BYTES,
   });
-  const checksum = stored.readUInt32LE(stored.length - CHECKSUM_SIZE_BYTES);
-  return { frame: { storedSizeBytes: stored.length, rawSizeBytes: raw.length, checksum }, stored };
+  const pieces: Uint8Array[] = [];
+  encoder.on("data", (piece: Uint8Array) => pieces.push(piece)).end(raw);
+  return finished(encoder).then(() => pieces);
+}
+
+/** Pieces of one step lie behind each other in one buffer already. */
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const [first] = pieces;
+  if (first === undefined || pieces.some(({ buffer }) => buffer !== first.buffer)) return Buffer.concat(pieces);
+  return new Uint8Array(
+    first.buffer,
+    first.byteOffset,
+    pieces.reduce((sum, { length }) => sum + length, 0),
+  );
 }
 
 /** The raw bytes of a frame, compared with its entry in the seek table. `what` and `offset` (in the stored object) are for messages. */

@@ -1,7 +1,7 @@
 // A stored object → its raw bytes, in order or by range. Nothing is believed that the manifest, the seek table and the checksums do not
 // all say: a zstd decoder alone ends without an error where its input stops after a whole frame. docs/repository-format.md, "Stored objects".
 import { createHash } from "node:crypto";
-import type { ByteStream } from "../bytes/stream.ts";
+import { type ByteStream, release } from "../bytes/stream.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -73,6 +73,7 @@ class SeekableObject implements ObjectReader {
     for await (const raw of this.#decompressed(0, this.#frames.length, options, (stored) => storedHash.update(stored))) {
       rawHash.update(raw);
       yield raw;
+      release(raw);
     }
     requireSha256(this.#key, "stored", storedHash.digest("hex"), this.#facts.storedSha256);
     requireSha256(this.#key, "raw", rawHash.digest("hex"), this.#facts.rawSha256);

@@ -1,7 +1,7 @@
 // Raw bytes → a stored object: 4 MiB frames, compressed several at a time and emitted in order, then the seek table.
 // Sizes and SHA-256 of both sides are taken on the way. docs/repository-format.md, "Stored objects".
 import { createHash } from "node:crypto";
-import type { ByteStream } from "../bytes/stream.ts";
+import { type ByteReader, type ByteStream, release } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { compressFrame, FRAME_RAW_SIZE_BYTES, FRAMES_IN_FLIGHT } from "./frame-codec.ts";
@@ -26,8 +26,19 @@ export interface EncodedObject {
   facts(): ObjectFacts;
 }
 
-/** Encodes a stream of any length in bounded memory (about 30 MiB). */
-export function encodeObject(raw: ByteStream, options: CallOptions): EncodedObject {
+export interface EncodeOptions extends CallOptions {
+  /** Is fed with all raw bytes and then asked for their hash: for a caller that needs more of it, so that nothing is hashed twice. */
+  readonly rawHash?: RunningHash;
+}
+
+/** SHA-256 of what it is fed with. */
+export interface RunningHash {
+  update(bytes: Uint8Array): void;
+  finish(): { /** Hexadecimal. */ readonly rawSha256: string };
+}
+
+/** Encodes bytes of any length in bounded memory (about 30 MiB). */
+export function encodeObject(raw: ByteReader, options: EncodeOptions): EncodedObject {
   let facts: ObjectFacts | undefined;
   return {
     stored: encode(raw, options, (found) => {
@@ -40,8 +51,7 @@ export function encodeObject(raw: ByteStream, options: CallOptions): EncodedObje
   };
 }
 
-async function* encode(raw: ByteStream, { signal }: CallOptions, onEnd: (facts: ObjectFacts) => void): AsyncGenerator<Uint8Array> {
-  const rawHash = createHash("sha256");
+async function* encode(raw: ByteReader, { signal, rawHash = plainHash() }: EncodeOptions, onEnd: (facts: ObjectFacts) => void): AsyncGenerator<Uint8Array> {
   const storedHash = createHash("sha256");
   const frames: Frame[] = [];
   let storedSizeBytes = 0;
@@ -52,6 +62,7 @@ async function* encode(raw: ByteStream, { signal }: CallOptions, onEnd: (facts: 
     storedSizeBytes += stored.length;
     storedHash.update(stored);
     yield stored;
+    release(stored);
   }
   const table = encodeSeekTable(frames);
   storedHash.update(table);
@@ -60,20 +71,27 @@ async function* encode(raw: ByteStream, { signal }: CallOptions, onEnd: (facts: 
     storedSizeBytes: storedSizeBytes + table.length,
     storedSha256: storedHash.digest("hex"),
     rawSizeBytes,
-    rawSha256: rawHash.digest("hex"),
+    ...rawHash.finish(),
   });
   yield table;
+}
+
+function plainHash(): RunningHash {
+  const hash = createHash("sha256");
+  return { update: (bytes) => void hash.update(bytes), finish: () => ({ rawSha256: hash.digest("hex") }) };
 }
 
 type CompressedFrame = Awaited<ReturnType<typeof compressFrame>>;
 
 /** Frames in order, with up to FRAMES_IN_FLIGHT of them being compressed while the next is filled and hashed. */
-async function* compressed(raw: ByteStream, signal: AbortSignal, rawHash: { update(bytes: Uint8Array): unknown }): AsyncGenerator<CompressedFrame> {
+async function* compressed(raw: ByteReader, signal: AbortSignal, rawHash: RunningHash): AsyncGenerator<CompressedFrame> {
   const spare: Uint8Array[] = [];
   const queue: Promise<CompressedFrame>[] = [];
-  for await (const { buffer, sizeBytes } of filledFrames(raw, () => spare.pop() ?? Buffer.allocUnsafeSlow(FRAME_RAW_SIZE_BYTES))) {
+  for (;;) {
+    const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(FRAME_RAW_SIZE_BYTES);
+    const bytes = buffer.subarray(0, await raw.read(buffer));
     signal.throwIfAborted();
-    const bytes = buffer.subarray(0, sizeBytes);
+    if (bytes.length === 0) break;
     const frame = compressFrame(bytes).finally(() => spare.push(buffer));
     frame.catch(() => undefined); // Reported when its turn comes, unless nobody reads that far.
     queue.push(frame);
@@ -81,25 +99,4 @@ async function* compressed(raw: ByteStream, signal: AbortSignal, rawHash: { upda
     if (queue.length === FRAMES_IN_FLIGHT) yield await queue.shift()!;
   }
   for (const frame of queue) yield await frame;
-}
-
-/** Copies a stream into buffers of one frame each; only the last may be part filled. */
-async function* filledFrames(raw: ByteStream, take: () => Uint8Array): AsyncGenerator<{ buffer: Uint8Array; sizeBytes: number }> {
-  let buffer: Uint8Array | undefined;
-  let sizeBytes = 0;
-  for await (const chunk of raw) {
-    for (let at = 0; at < chunk.length; ) {
-      buffer ??= take();
-      const part = chunk.subarray(at, at + FRAME_RAW_SIZE_BYTES - sizeBytes);
-      buffer.set(part, sizeBytes);
-      at += part.length;
-      sizeBytes += part.length;
-      if (sizeBytes === FRAME_RAW_SIZE_BYTES) {
-        yield { buffer, sizeBytes };
-        buffer = undefined;
-        sizeBytes = 0;
-      }
-    }
-  }
-  if (buffer !== undefined) yield { buffer, sizeBytes };
 }

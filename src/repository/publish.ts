@@ -1,10 +1,10 @@
 // Publication of a backup: marker, objects, manifest last. docs/repository-format.md, "Order of writing".
-import { type ByteStream, streamOf } from "../bytes/stream.ts";
+import { type ByteReader, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { encodeManifest, type Manifest, type StoredObject } from "./manifest.ts";
 import { backupObjectKey, manifestKey } from "./names.ts";
-import { encodeObject } from "./object-encoder.ts";
+import { type EncodeOptions, encodeObject } from "./object-encoder.ts";
 import { checkStoredSize } from "./object-frames.ts";
 import type { Author, Repository } from "./repository.ts";
 import { placeUploadMarker } from "./upload-marker.ts";
@@ -12,7 +12,7 @@ import { placeUploadMarker } from "./upload-marker.ts";
 /** A backup being written; either published or abandoned in the end. */
 export interface BackupUpload {
   /** Encodes and stores one object; the entry for the manifest's `objects`. */
-  put(object: Pick<StoredObject, "role" | "name">, raw: ByteStream, options: CallOptions): Promise<StoredObject>;
+  put(object: Pick<StoredObject, "role" | "name">, raw: ByteReader, options: EncodeOptions): Promise<StoredObject>;
   /** Writes the manifest, after which the backup exists, and takes the marker away. The objects it names must be there. */
   publish(manifest: Manifest, options: CallOptions): Promise<void>;
   /** Removes what was stored, as far as the store lets us in `limitMs`. Never throws: `repo gc` finds the rest. After `publish` began it removes nothing. */
@@ -32,11 +32,11 @@ export async function beginUpload(
   const keys: string[] = [];
   let publishing = false;
   return {
-    put: async ({ role, name }, raw, { signal }) => {
+    put: async ({ role, name }, raw, options) => {
       const key = backupObjectKey(cluster, id, name);
       keys.push(key);
-      const encoded = encodeObject(raw, { signal });
-      const { sizeBytes } = await storage.put(key, encoded.stored, { signal, ifAbsent: true });
+      const encoded = encodeObject(raw, options);
+      const { sizeBytes } = await storage.put(key, encoded.stored, { signal: options.signal, ifAbsent: true });
       const facts = encoded.facts();
       if (sizeBytes !== facts.storedSizeBytes)
         throw new EtcdsafeError("OBJECT_TRUNCATED", `${storage.location} holds ${sizeBytes} bytes of ${key} after it was sent ${facts.storedSizeBytes}`);

@@ -11,7 +11,7 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 import { type DatabaseEdit, editRestoredDatabase } from "./database.ts";
 import { fileError } from "./file-error.ts";
 import type { RestorePlan } from "./plan.ts";
-import { checkWrittenDatabase, type HashKvValue } from "./self-check.ts";
+import { checkWrittenDatabase, type HashKvValue, type WrittenDatabase } from "./self-check.ts";
 import type { SnapshotSource } from "./source.ts";
 import { commitStage, createStage, discardStage, requireEmptyTarget, type StagedMember, writeRaftFiles } from "./stage.ts";
 import { copyDatabase, writeDatabaseFile } from "./write.ts";
@@ -58,13 +58,23 @@ async function writeDatabases(
   if (first === undefined) throw new EtcdsafeError("INTERNAL", "the restore plan names no directory to write");
   const trailer = await writeDatabaseFile(source, first.databasePath, { ...options, skipHashCheck: plan.skipHashCheck });
   const edit: DatabaseEdit = editRestoredDatabase(first.databasePath, plan, cluster);
-  const hashKv = await checkWrittenDatabase(first.databasePath, { plan, edit, trailer }, options);
+  const hashKv = await checkWhileSyncing(first.databasePath, { plan, edit, trailer }, options);
   for (const stage of others) {
     await copyDatabase(first.databasePath, stage.databasePath, plan.source.databaseSizeBytes, options);
-    await checkWrittenDatabase(stage.databasePath, { plan, edit, trailer }, options);
+    await checkWhileSyncing(stage.databasePath, { plan, edit, trailer }, options);
   }
-  for (const stage of stages) await syncFile(stage.databasePath);
   return hashKv;
+}
+
+/** Reads the file back while the disk takes it, and resolves when both are done. */
+async function checkWhileSyncing(path: string, written: WrittenDatabase, options: RestoreOptions): Promise<HashKvValue> {
+  const syncing = syncFile(path);
+  syncing.catch(() => undefined); // Reported below.
+  try {
+    return await checkWrittenDatabase(path, written, options);
+  } finally {
+    await syncing;
+  }
 }
 
 function raftFiles(plan: RestorePlan, cluster: PlannedCluster, name: string): { wal: Uint8Array; snapName: string; snap: Uint8Array } {

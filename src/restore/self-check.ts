@@ -1,8 +1,7 @@
 // Reads back what was written, once, after it was edited: structure, rows and HashKV in a worker, and meanwhile the SHA-256 that etcd put at the
 // snapshot's end, over the file as it was before the edit. The edit only wrote behind the original pages and into the first two, so with the
 // original two put in their place the hash covers every byte that was copied.
-import { createHash } from "node:crypto";
-import { open } from "node:fs/promises";
+import { hashFile } from "../bytes/hash-file.ts";
 import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { Finding } from "../etcd-files/bbolt/finding.ts";
@@ -11,8 +10,6 @@ import type { SnapshotReport } from "../etcd-files/check/facts.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { DatabaseEdit } from "./database.ts";
 import type { RestorePlan } from "./plan.ts";
-
-const READ_SIZE_BYTES = 1024 * 1024;
 
 /** HashKV of the written file; revisions are decimal strings, "-1" for no compaction. */
 export interface HashKvValue {
@@ -74,21 +71,8 @@ function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {
 /** SHA-256 of the database before the edit, hexadecimal; undefined where there is nothing to compare it with. */
 async function hashOriginal(path: string, { plan, edit, trailer }: WrittenDatabase, signal: AbortSignal): Promise<string | undefined> {
   if (trailer === undefined) return undefined;
-  const hash = createHash("sha256").update(edit.originalMetaPages);
-  const buffer = Buffer.allocUnsafeSlow(READ_SIZE_BYTES);
-  const file = await open(path, "r");
-  try {
-    for (let offset = edit.originalMetaPages.length; offset < plan.source.databaseSizeBytes; ) {
-      signal.throwIfAborted();
-      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, plan.source.databaseSizeBytes - offset), offset);
-      if (bytesRead === 0) throw differs(plan, "size", offset, plan.source.databaseSizeBytes);
-      hash.update(buffer.subarray(0, bytesRead));
-      offset += bytesRead;
-    }
-  } finally {
-    await file.close();
-  }
-  return hash.digest("hex");
+  const { originalMetaPages: prefix } = edit;
+  return hashFile({ path, prefix, from: prefix.length, to: plan.source.databaseSizeBytes }, { signal });
 }
 
 function damaged(location: string, errors: readonly Finding[]): EtcdsafeError {

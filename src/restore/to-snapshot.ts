@@ -1,8 +1,9 @@
 // `restore --to-snapshot`: the source as a plain snapshot file with its SHA-256 at the end, which etcd's own tools and distributions take.
-import { createHash } from "node:crypto";
 import { link, open, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../bytes/files.ts";
+import { hashFile } from "../bytes/hash-file.ts";
+import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { RestoreOptions } from "./apply.ts";
 import { bumpDatabase, type DatabaseEdit } from "./database.ts";
@@ -36,7 +37,7 @@ export async function writeSnapshotFile(
     const trailer = await writeDatabaseFile(source, part, { ...options, skipHashCheck: plan.skipHashCheck });
     const edit: DatabaseEdit = plan.revision.bumpedBy === null ? { originalMetaPages: new Uint8Array(0) } : bumpDatabase(part, plan);
     const hashKv = await checkWrittenDatabase(part, { plan: { source: source.facts, revision: plan.revision }, edit, trailer }, options);
-    const { sizeBytes, databaseSha256 } = await appendHash(part);
+    const { sizeBytes, databaseSha256 } = await appendHash(part, options);
     await link(part, path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? exists(path) : error;
     });
@@ -50,19 +51,13 @@ export async function writeSnapshotFile(
 }
 
 /** As etcd sends it: SHA-256 over the database, 32 bytes behind it. */
-async function appendHash(path: string): Promise<{ sizeBytes: number; databaseSha256: string }> {
-  const file = await open(path, "r+");
-  try {
-    const hash = createHash("sha256");
-    for await (const chunk of file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1024 * 1024 })) hash.update(chunk as Uint8Array);
-    const digest = hash.digest();
-    const { size } = await file.stat();
-    await file.write(digest, 0, digest.length, size);
-    await file.sync();
-    return { sizeBytes: size + digest.length, databaseSha256: digest.toString("hex") };
-  } finally {
-    await file.close();
-  }
+async function appendHash(path: string, { signal }: RestoreOptions): Promise<{ sizeBytes: number; databaseSha256: string }> {
+  await using file = await open(path, "r+");
+  const { size } = await file.stat();
+  const databaseSha256 = await hashFile({ path, from: 0, to: size }, { signal });
+  await file.write(Buffer.from(databaseSha256, "hex"), 0, TRAILER_SIZE_BYTES, size);
+  await file.sync();
+  return { sizeBytes: size + TRAILER_SIZE_BYTES, databaseSha256 };
 }
 
 async function requireDirectory(directory: string, path: string): Promise<void> {

@@ -33,7 +33,7 @@ export interface Storage {
   /** For messages: a URL without secrets. */
   readonly location: string;
   readonly capabilities: StorageCapabilities;
-  /** All of `body` becomes visible under `key`, durably, or nothing does: not when it fails, is aborted, or the process dies. */
+  /** All of `body` becomes visible under `key`, durably, or nothing does: not when it fails, is aborted, or the process dies. As every stream's, a chunk is gone once the next is asked for. */
   put(key: string, body: ByteStream, options: PutOptions): Promise<ObjectInfo>;
   /** Rejects with STORAGE_NOT_FOUND on the first pull. */
   read(key: string, options: ReadOptions): ByteStream;

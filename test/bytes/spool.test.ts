@@ -13,6 +13,10 @@ test("spool: holds what was appended, and has no name in its directory", async (
   await spool.flush();
   expect(await readdir(directory.path)).toEqual([]);
   expect(await readFile(spool.path)).toEqual(Buffer.concat(chunks));
+  const into = Buffer.alloc(10);
+  expect(await spool.read(into, 2)).toBe(10);
+  expect(into.toString("latin1")).toBe(`etwo${"\x03".repeat(6)}`);
+  expect(await spool.read(into, 100_003)).toBe(3);
   await spool.close();
 });
 

@@ -180,6 +180,21 @@ function putting(open: () => Promise<OpenedStorage>): void {
     expect(await text(opened.storage, "k")).toBe("9");
   });
 
+  test("storage: is done with a chunk when it asks for the next", async () => {
+    await using opened = await open();
+    const large = Buffer.from(pattern(LARGE_SIZE_BYTES));
+    const body = async function* () {
+      const chunk = Buffer.alloc(1_000_003);
+      for (let at = 0; at < large.length; at += chunk.length) {
+        const sizeBytes = large.copy(chunk, 0, at);
+        yield chunk.subarray(0, sizeBytes);
+        chunk.fill(0);
+      }
+    };
+    await opened.storage.put("large", body(), { signal });
+    expect(sha256(await bytes(opened.storage, "large"))).toBe(sha256(large));
+  });
+
   test("storage: shows nothing of an object before its last byte is there", async () => {
     await using opened = await open();
     const seen: string[][] = [];

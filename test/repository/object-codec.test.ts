@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { provisionZstd } from "../../scripts/provision/zstd.ts";
-import { collect, streamOf } from "../../src/bytes/stream.ts";
+import { collect, readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { compressFrame, FRAME_RAW_SIZE_BYTES } from "../../src/repository/frame-codec.ts";
 import { checkStoredBytes, decodeObject, openObject } from "../../src/repository/object-decoder.ts";
@@ -80,7 +80,7 @@ describe("object codec: round trip", () => {
   });
 
   test("has no facts before it was read to its end", () => {
-    expect(() => encodeObject(streamOf(), { signal }).facts()).toThrow(expect.objectContaining({ code: "OBJECT_TRUNCATED" }));
+    expect(() => encodeObject(readerOf(streamOf()), { signal }).facts()).toThrow(expect.objectContaining({ code: "OBJECT_TRUNCATED" }));
   });
 
   test("passes on the error of its source, and stops when aborted", async () => {
@@ -88,7 +88,7 @@ describe("object codec: round trip", () => {
       yield content(FRAME + 1);
       throw new EtcdsafeError("ETCD_STREAM_CUT", "cut");
     };
-    await expect(all(encodeObject(broken(), { signal }).stored)).rejects.toMatchObject({ code: "ETCD_STREAM_CUT" });
+    await expect(all(encodeObject(readerOf(broken()), { signal }).stored)).rejects.toMatchObject({ code: "ETCD_STREAM_CUT" });
     const controller = new AbortController();
     const endless = async function* () {
       for (;;) {
@@ -96,7 +96,7 @@ describe("object codec: round trip", () => {
         controller.abort(new Error("enough"));
       }
     };
-    await expect(all(encodeObject(endless(), { signal: controller.signal }).stored)).rejects.toThrow("enough");
+    await expect(all(encodeObject(readerOf(endless()), { signal: controller.signal }).stored)).rejects.toThrow("enough");
     const { facts, storage } = await encoded(content(5 * FRAME));
     const reading = new AbortController();
     const read = async () => {
@@ -278,7 +278,7 @@ async function encoded(raw: Uint8Array, chunkSizeBytes = raw.length || 1) {
 
 async function encodedFrom(raw: AsyncIterable<Uint8Array>) {
   const storage = new MemoryStorage();
-  const { stored, facts } = encodeObject(raw, { signal });
+  const { stored, facts } = encodeObject(readerOf(raw), { signal });
   await storage.put(KEY, stored, { signal });
   return { storage, facts: facts(), stored: storage.bytesOf(KEY)! };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
-import { collect, streamOf } from "../../src/bytes/stream.ts";
+import { collect, readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { listBackups } from "../../src/repository/catalogue.ts";
 import { SNAPSHOT_OBJECT } from "../../src/repository/names.ts";
@@ -59,7 +59,7 @@ async function keys(): Promise<string[]> {
 test("publish: marker, object, manifest, and the marker goes", async () => {
   const upload = await begin();
   expect(await keys()).toEqual([MARKER]);
-  const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, streamOf(raw), { signal });
+  const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
   expect(await keys()).toEqual([OBJECT, MARKER]);
   const published = { ...manifest, objects: [object] };
   await upload.publish(published, { signal });
@@ -95,14 +95,14 @@ test("publish: a source that fails leaves nothing once it is abandoned", async (
     yield raw;
     throw new EtcdsafeError("ETCD_STREAM_CUT", "cut");
   };
-  await expect(upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, broken(), { signal })).rejects.toMatchObject({ code: "ETCD_STREAM_CUT" });
+  await expect(upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(broken()), { signal })).rejects.toMatchObject({ code: "ETCD_STREAM_CUT" });
   await upload.abandon(1_000);
   expect(await keys()).toEqual([]);
 });
 
 test("publish: abandoning never throws, and says what it left", async () => {
   const upload = await begin(failingStorage(inner, { operations: ["remove"] }));
-  await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, streamOf(raw), { signal });
+  await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
   await upload.abandon(1_000);
   expect(await keys()).toEqual([OBJECT, MARKER]);
   expect(logged).toEqual([expect.objectContaining({ level: "warn", message: expect.stringContaining(manifest.id) })]);
@@ -110,21 +110,21 @@ test("publish: abandoning never throws, and says what it left", async () => {
 
 test("publish: a store that kept less than it was sent is found out at once", async () => {
   const upload = await begin(truncatingStorage(inner, 50, { operations: ["put"], key: /snapshot/ }));
-  await expect(upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, streamOf(raw), { signal })).rejects.toMatchObject({
+  await expect(upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal })).rejects.toMatchObject({
     code: expect.stringMatching(/OBJECT_TRUNCATED|INTERNAL/),
   });
 });
 
 test("publish: no manifest is written for objects that are not there", async () => {
   const upload = await begin(forgettingStorage(inner, /snapshot/));
-  const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, streamOf(raw), { signal });
+  const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
   await expect(upload.publish({ ...manifest, objects: [object] }, { signal })).rejects.toMatchObject({ code: "STORAGE_NOT_FOUND" });
   expect(await keys()).toEqual([MARKER]);
 });
 
 test("publish: when it is not known whether the manifest arrived, nothing is removed", async () => {
   const upload = await begin(failingStorage(inner, { operations: ["put"], key: /manifest/, afterwards: true }));
-  const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, streamOf(raw), { signal });
+  const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
   await expect(upload.publish({ ...manifest, objects: [object] }, { signal })).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
   await upload.abandon(1_000);
   const [entry] = await listBackups({ storage: inner, file: {} as Repository["file"] }, "default", { signal });
@@ -133,7 +133,7 @@ test("publish: when it is not known whether the manifest arrived, nothing is rem
 
 test("publish: a marker that stays behind does not fail a stored backup", async () => {
   const upload = await begin(failingStorage(inner, { operations: ["remove"] }));
-  const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, streamOf(raw), { signal });
+  const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
   await upload.publish({ ...manifest, objects: [object] }, { signal });
   expect(logged).toEqual([expect.objectContaining({ level: "warn", message: expect.stringContaining("marker") })]);
 });

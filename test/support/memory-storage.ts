@@ -24,8 +24,8 @@ export class MemoryStorage implements Storage {
   }
 
   async put(key: string, body: ByteStream, { ifAbsent, ifVersion, signal }: PutOptions): Promise<ObjectInfo> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of abortable(body, signal)) chunks.push(chunk);
+    const chunks: Buffer[] = [];
+    for await (const chunk of abortable(body, signal)) chunks.push(Buffer.from(chunk));
     signal.throwIfAborted();
     const present = this.#objects.get(key)?.info.version;
     if ((ifAbsent && present !== undefined) || (ifVersion !== undefined && present !== ifVersion)) {

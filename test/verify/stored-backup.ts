@@ -1,7 +1,7 @@
 // A repository in memory, with backups whose manifests tell the truth about any bytes: what a save would have stored.
 import { createHash } from "node:crypto";
 import { buildManifest } from "../../src/backup/manifest.ts";
-import { streamOf } from "../../src/bytes/stream.ts";
+import { readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { TrailingHash } from "../../src/bytes/trailing-hash.ts";
 import { bufferPageSource } from "../../src/etcd-files/bbolt/page-source.ts";
 import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
@@ -68,7 +68,7 @@ export async function storeBackup({ storage }: Repository, raw: Uint8Array, opti
   const facts = "facts" in options ? options.facts : factsOf(raw);
   const second = options.second ?? "00";
   const id = `20261121T0930${second}Z-0000000000000000002-aaaaaa`;
-  const encoded = encodeObject(streamOf(raw), { signal });
+  const encoded = encodeObject(readerOf(streamOf(raw)), { signal });
   await storage.put(backupObjectKey(CLUSTER, id, SNAPSHOT_OBJECT), encoded.stored, { signal });
   const hash = new TrailingHash();
   hash.update(raw);
@@ -87,7 +87,7 @@ export async function storeBackup({ storage }: Repository, raw: Uint8Array, opti
     servingMember: { id: "8e9e05c52164694d", name: "default", endpoint: "http://localhost:2379", isLeader: true, etcdVersion: "3.6.16" },
     quorumSeen: true,
     comparison: { asked: "none", why: "made by a test", revision: null, members: [] },
-    received: hash.finish(),
+    dataSha256: hash.finish().dataSha256,
     facts,
     revisionBefore: 2n,
     kubeSystemUid: null,

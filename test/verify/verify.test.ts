@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { type Manifest, readManifest } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, verificationsPrefix } from "../../src/repository/names.ts";
 import { encodeObject } from "../../src/repository/object-encoder.ts";
@@ -219,12 +220,7 @@ describe("damage is found by every level that can see it", () => {
     const { storage } = repository;
     const id = await storeBackup(repository, someSnapshot());
     const key = backupObjectKey(CLUSTER, id, "bundle.tar.zst");
-    const encoded = encodeObject(
-      (async function* () {
-        yield Buffer.alloc(5000, "x");
-      })(),
-      { signal },
-    );
+    const encoded = encodeObject(readerOf(streamOf(Buffer.alloc(5000, "x"))), { signal });
     await storage.put(key, encoded.stored, { signal });
     const manifest = await readManifest(storage, CLUSTER, id, { signal });
     manifest.objects.push({ role: "bundle", name: "bundle.tar.zst", ...encoded.facts(), encryption: null, storeVersion: null });

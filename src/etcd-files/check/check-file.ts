@@ -1,7 +1,7 @@
 // Is this file a good snapshot: what kind of file it is, the SHA-256 that etcd put at its end, and everything checkSnapshot looks at.
-// The hash is computed here while a worker walks the pages: each reads the file by itself, on a core of its own.
-import { createHash } from "node:crypto";
-import { type FileHandle, open } from "node:fs/promises";
+// The hash is computed while the pages are walked: each reads the file by itself, on a core of its own.
+import { open } from "node:fs/promises";
+import { hashFile } from "../../bytes/hash-file.ts";
 import { TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
 import { runInWorker } from "../../bytes/worker.ts";
 import { EtcdsafeError } from "../../errors.ts";
@@ -30,8 +30,6 @@ export interface SnapshotFileCheck {
   readonly report: SnapshotReport;
 }
 
-/** Measured fastest with the processor's caches: one is hashed while the next is read. */
-const HASH_BLOCK_BYTES = 128 * 1024;
 const PROGRESS_STEP_BYTES = 16 * 1024 * 1024;
 /** etcdutl/snapshot/v3_snapshot.go hasChecksum: databases are whole sectors. */
 const SECTOR_SIZE_BYTES = 512;
@@ -42,32 +40,32 @@ const SECTOR_SIZE_BYTES = 512;
  */
 export async function checkSnapshotFile(path: string, options: CheckFileOptions): Promise<SnapshotFileCheck> {
   options.signal.throwIfAborted();
-  const databaseSizeBytes = databaseSizeOf(path);
-  const file = await open(path, "r").catch((error: unknown) => {
-    throw fileFailed(path, error);
-  });
+  const { rawSizeBytes, dataSizeBytes, trailer } = await endOf(path);
   const both = new AbortController();
   const signal = AbortSignal.any([options.signal, both.signal]);
-  try {
-    const { size } = await file.stat();
-    const dataSizeBytes = size % SECTOR_SIZE_BYTES === TRAILER_SIZE_BYTES ? size - TRAILER_SIZE_BYTES : size;
-    const progress = slowerOf(size, options);
-    const input: CheckWorkerInput = { path, hashes: options.hashes ?? [] };
-    const walking = runInWorker<CheckWorkerInput, SnapshotReport>(new URL("./check-worker", import.meta.url), input, { signal, onProgress: progress.walked });
-    const hashing = hashFile(file, dataSizeBytes, signal, progress.hashed).catch((error: unknown) => {
-      throw error instanceof Error && "syscall" in error ? fileFailed(path, error) : error;
-    });
-    // When one fails the other is given up, and waited for: nothing goes on in the background.
-    for (const work of [walking, hashing]) work.catch((error: unknown) => both.abort(error));
-    await Promise.allSettled([walking, hashing]);
-    const [report, computedSha256] = [await walking, await hashing];
-    const sha256 = dataSizeBytes === size ? "absent" : computedSha256 === (await trailerOf(file, dataSizeBytes)) ? "matches" : "differs";
-    const findings = [...sizeFindings(databaseSizeBytes, dataSizeBytes, sha256 !== "absent"), ...report.findings];
-    options.onProgress?.(size, size);
-    return { sha256, computedSha256, rawSizeBytes: size, report: { ...report, findings } };
-  } finally {
-    await file.close();
-  }
+  const progress = slowerOf(rawSizeBytes, options);
+  const walking = walkSnapshotFile(path, { hashes: options.hashes ?? [], signal, onProgress: progress.walked });
+  const hashing = hashFile({ path, from: 0, to: dataSizeBytes }, { signal, onProgress: progress.hashed });
+  // When one fails the other is given up, and waited for: nothing goes on in the background.
+  for (const work of [walking, hashing]) work.catch((error: unknown) => both.abort(error));
+  await Promise.allSettled([walking, hashing]);
+  const [report, computedSha256] = [await walking, await hashing];
+  const sha256 = trailer === undefined ? "absent" : computedSha256 === trailer ? "matches" : "differs";
+  options.onProgress?.(rawSizeBytes, rawSizeBytes);
+  return { sha256, computedSha256, rawSizeBytes, report };
+}
+
+/** The same without the hash, for who computes that from bytes read anyway. */
+export async function walkSnapshotFile(path: string, { hashes = [], signal, onProgress }: CheckFileOptions): Promise<SnapshotReport> {
+  signal.throwIfAborted();
+  const databaseSizeBytes = databaseSizeOf(path);
+  const { rawSizeBytes, dataSizeBytes, trailer } = await endOf(path);
+  const input: CheckWorkerInput = { path, hashes };
+  const report = await runInWorker<CheckWorkerInput, SnapshotReport>(new URL("./check-worker", import.meta.url), input, {
+    signal,
+    onProgress: (doneBytes) => onProgress?.(doneBytes, rawSizeBytes),
+  });
+  return { ...report, findings: [...sizeFindings(databaseSizeBytes, dataSizeBytes, trailer !== undefined), ...report.findings] };
 }
 
 function databaseSizeOf(path: string): number {
@@ -79,29 +77,25 @@ function databaseSizeOf(path: string): number {
   }
 }
 
-/** Reads one block while it hashes the other. */
-async function hashFile(file: FileHandle, sizeBytes: number, signal: AbortSignal, onBytes: (doneBytes: number) => void): Promise<string> {
-  const hash = createHash("sha256");
-  const blocks = [Buffer.allocUnsafeSlow(HASH_BLOCK_BYTES), Buffer.allocUnsafeSlow(HASH_BLOCK_BYTES)] as const;
-  const read = (number: number, offset: number) => file.read(blocks[number % 2] as Buffer, 0, Math.min(HASH_BLOCK_BYTES, sizeBytes - offset), offset);
-  let doneBytes = 0;
-  let reading = read(0, 0);
-  for (let number = 0; doneBytes < sizeBytes; number++) {
-    const { bytesRead, buffer } = await reading;
-    signal.throwIfAborted();
-    if (bytesRead === 0) throw new EtcdsafeError("FILE_FAILED", `the file became shorter while it was read: ${doneBytes} of ${sizeBytes} bytes`);
-    doneBytes += bytesRead;
-    if (doneBytes < sizeBytes) reading = read(number + 1, doneBytes);
-    hash.update(buffer.subarray(0, bytesRead));
-    onBytes(doneBytes);
-  }
-  return hash.digest("hex");
+interface FileEnd {
+  readonly rawSizeBytes: number;
+  /** Without the hash. */
+  readonly dataSizeBytes: number;
+  /** The hash at the file's end, hexadecimal, where there is one. */
+  readonly trailer: string | undefined;
 }
 
-async function trailerOf(file: FileHandle, offset: number): Promise<string> {
-  const trailer = Buffer.alloc(TRAILER_SIZE_BYTES);
-  await file.read(trailer, 0, TRAILER_SIZE_BYTES, offset);
-  return trailer.toString("hex");
+async function endOf(path: string): Promise<FileEnd> {
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    if (size % SECTOR_SIZE_BYTES !== TRAILER_SIZE_BYTES) return { rawSizeBytes: size, dataSizeBytes: size, trailer: undefined };
+    const dataSizeBytes = size - TRAILER_SIZE_BYTES;
+    const { buffer } = await file.read(Buffer.alloc(TRAILER_SIZE_BYTES), 0, TRAILER_SIZE_BYTES, dataSizeBytes);
+    return { rawSizeBytes: size, dataSizeBytes, trailer: buffer.toString("hex") };
+  } catch (cause) {
+    throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** Reports the lesser of two progresses, now and then. */
@@ -123,8 +117,4 @@ function sizeFindings(databaseSizeBytes: number, dataSizeBytes: number, hasHash:
   const rest = dataSizeBytes - databaseSizeBytes;
   if (rest === 0 || (!hasHash && rest % SECTOR_SIZE_BYTES === 0)) return [];
   return [{ severity: "warning", offset: databaseSizeBytes, text: `${rest} bytes follow the database${hasHash ? ", before the hash" : ""}` }];
-}
-
-function fileFailed(path: string, cause: unknown): EtcdsafeError {
-  return new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${(cause as Error).message}`, { cause });
 }
