@@ -1,6 +1,8 @@
-// Which backups a listing of the store shows, before any of them is read.
+// Which backups a listing of the store shows, newest first, before any of them is read for what it holds.
+import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
+import { readManifest } from "./manifest.ts";
 import { backupsPrefix, deletionsPrefix, parseBackupId, verificationsPrefix } from "./names.ts";
 
 export interface ScannedBackup {
@@ -9,8 +11,12 @@ export interface ScannedBackup {
   readonly sizes: ReadonlyMap<string, number>;
 }
 
+/** Sorts after every time. */
+const LAST = "~";
+
 /** Backups that have a manifest and are not being deleted, newest first. What no backup id names is left out: it is not ours to judge. */
-export async function scanBackups(storage: Storage, cluster: string, { signal }: CallOptions): Promise<ScannedBackup[]> {
+export async function scanBackups(storage: Storage, cluster: string, options: CallOptions): Promise<ScannedBackup[]> {
+  const { signal } = options;
   const prefix = backupsPrefix(cluster);
   const found = new Map<string, Map<string, number>>();
   for await (const { key, sizeBytes } of storage.list(prefix, { signal })) {
@@ -21,10 +27,42 @@ export async function scanBackups(storage: Storage, cluster: string, { signal }:
   const deleting = new Set<string>();
   for await (const { key } of storage.list(deletionsPrefix(cluster), { signal }))
     deleting.add(key.slice(deletionsPrefix(cluster).length).replace(/\.json$/, ""));
-  return [...found]
+  const backups = [...found]
     .map(([id, sizes]) => ({ id, sizes }))
-    .filter(({ id, sizes }) => parseBackupId(id) !== undefined && sizes.has("manifest.json") && !deleting.has(id))
-    .sort((a, b) => (a.id < b.id ? 1 : -1));
+    .filter(({ id, sizes }) => parseBackupId(id) !== undefined && sizes.has("manifest.json") && !deleting.has(id));
+  const times = await timesWithinSeconds(storage, cluster, backups, options);
+  const order = ({ id }: ScannedBackup) => [secondOf(id), times.get(id), id].join(" ");
+  return backups.sort((a, b) => (order(a) < order(b) ? 1 : -1));
+}
+
+/** `createdAt` of those backups whose ids do not tell which is newer: more often than not of none, and then nothing is read. */
+async function timesWithinSeconds(
+  storage: Storage,
+  cluster: string,
+  backups: readonly ScannedBackup[],
+  options: CallOptions,
+): Promise<ReadonlyMap<string, string>> {
+  const times = new Map<string, string>();
+  for (const together of Map.groupBy(backups, ({ id }) => secondOf(id)).values()) {
+    if (together.length === 1) continue;
+    for (const { id } of together) times.set(id, await createdAt(storage, cluster, id, options));
+  }
+  return times;
+}
+
+/** The time in an id. */
+function secondOf(id: string): string {
+  return id.slice(0, id.indexOf("-"));
+}
+
+/** A backup that cannot be read counts as the newest of its second: so nobody takes another for the newest without having met it. */
+async function createdAt(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<string> {
+  try {
+    return (await readManifest(storage, cluster, id, options)).createdAt;
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
+    return LAST;
+  }
 }
 
 /** Keys of verifications by backup id, oldest first. */

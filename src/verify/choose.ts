@@ -16,11 +16,7 @@ export async function chooseBackup(
   const ids = (await scanBackups(repository.storage, cluster, options)).map(({ id }) => id);
   try {
     const { id } = await resolveBackup(repository, cluster, reference, options);
-    if (reference === "latest")
-      warnOfNewer(
-        ids.filter((each) => each > id),
-        options.runtime,
-      );
+    if (reference === "latest") warnOfNewer(ids.slice(0, Math.max(0, ids.indexOf(id))), options.runtime);
     return { cluster, id };
   } catch (error) {
     const id = ids.find((each) => each.startsWith(reference));

@@ -47,6 +47,20 @@ test("catalogue: lists backups newest first, with their sizes", async () => {
   expect(entries[0]).toMatchObject({ state: "proven", damage: [], verifications: {}, storedSizeBytes: 100 });
 });
 
+test("catalogue: within one second, in which ids are sorted by revision, the manifests tell which backup is newer", async () => {
+  const at = (ms: number, revision: number, state: Manifest["state"] = "proven") =>
+    store(20, { createdAt: `2026-11-20T09:30:00.${String(ms).padStart(3, "0")}Z`, revision: String(revision), state });
+  const [before, higher, rolledBack, after] = [await store(19), await at(100, 900), await at(600, 50), await store(21, { state: "suspect" })];
+  expect((await list()).map(({ id }) => id)).toEqual([after, rolledBack, higher, before]);
+  expect((await resolve("latest")).id).toBe(rolledBack);
+  await at(900, 40, "suspect");
+  expect((await resolve("latest")).id).toBe(rolledBack);
+  // What cannot be read may be the newest of its second.
+  await put(manifestKey("default", higher), Buffer.from("{"));
+  expect((await list()).map(({ id }) => id).slice(1, 3)).toEqual([higher, expect.stringContaining("40-")]);
+  expect((await resolve("latest")).id).toBe(rolledBack);
+});
+
 test("catalogue: takes nothing for a backup that has no manifest, is being deleted, or has no backup's name", async () => {
   const id = await store(20);
   const deleted = await store(21);

@@ -189,6 +189,15 @@ test("placement: a save that took longer than a later one is no step back", asyn
   expect((await save(production, snapshotAt(21))).timeline).toBe(quick.timeline);
 });
 
+test("placement: after a step back within one second, the newest backup is the one that began last, not the one of the highest revision", async () => {
+  const within = (ms: number) => ({ createdAt: `2026-11-21T09:30:00.${ms}Z` });
+  const old = await save(production, snapshotAt(20, within(100)));
+  const back = await save(production, snapshotAt(12, { ...within(500), raftIndex: "5", raftTerm: "1" }));
+  expect(back).toMatchObject({ timelineBegan: { reason: "raft-term-went-back", after: { backup: old.id } } });
+  const onwards = await save(production, snapshotAt(16, { raftIndex: "9", raftTerm: "1" }, 7, 12));
+  expect(onwards).toMatchObject({ timeline: back.timeline, timelineBegan: null });
+});
+
 test("placement: a clock that is behind changes nothing: the same history goes on, a clone is refused", async () => {
   minutes = 600;
   const first = await save(production, snapshotAt(10));

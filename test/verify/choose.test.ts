@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Manifest } from "../../src/repository/manifest.ts";
 import { manifestKey } from "../../src/repository/names.ts";
 import { allBackups, chooseBackup } from "../../src/verify/choose.ts";
 import { CLUSTER, newRepository, put, recordingRuntime, signal, snapshotKey, someSnapshot, storeBackup } from "./stored-backup.ts";
@@ -24,6 +25,16 @@ test("latest warns of newer backups that it skips", async () => {
   await repository.storage.remove(snapshotKey(broken), { signal });
   expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime })).toMatchObject({ id: good });
   expect(runtime.events).toMatchObject([{ level: "warn", message: expect.stringContaining(broken) }]);
+});
+
+test("latest does not take an older backup of the same second for a newer one", async () => {
+  const repository = await newRepository();
+  const at = (ms: number, state: Manifest["state"]) => (manifest: Manifest) => ({ ...manifest, createdAt: `2026-11-21T09:30:00.${ms}Z`, state });
+  await storeBackup(repository, someSnapshot(), { suffix: "zzzzzz", change: at(100, "suspect") });
+  const newest = await storeBackup(repository, someSnapshot(), { suffix: "bbbbbb", change: at(600, "proven") });
+  const runtime = recordingRuntime();
+  expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime })).toMatchObject({ id: newest });
+  expect(runtime.events).toEqual([]);
 });
 
 test("all backups of the clusters named, and that there is none is an error", async () => {

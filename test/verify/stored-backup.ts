@@ -58,6 +58,8 @@ export function someSnapshot(seed = 7): Uint8Array {
 export interface StoreOptions {
   /** Of the id, two digits. */
   readonly second?: string;
+  /** Of the id, six characters. */
+  readonly suffix?: string;
   /** What the manifest says the snapshot holds; what it does hold. */
   readonly facts?: SnapshotFacts | undefined;
   readonly change?: (manifest: Manifest) => Manifest;
@@ -67,7 +69,7 @@ export interface StoreOptions {
 export async function storeBackup({ storage }: Repository, raw: Uint8Array, options: StoreOptions = {}): Promise<string> {
   const facts = "facts" in options ? options.facts : factsOf(raw);
   const second = options.second ?? "00";
-  const id = `20261121T0930${second}Z-0000000000000000002-aaaaaa`;
+  const id = `20261121T0930${second}Z-0000000000000000002-${options.suffix ?? "aaaaaa"}`;
   const encoded = encodeObject(readerOf(streamOf(raw)), { signal });
   await storage.put(backupObjectKey(CLUSTER, id, SNAPSHOT_OBJECT), encoded.stored, { signal });
   const hash = new TrailingHash();
