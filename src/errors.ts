@@ -44,6 +44,11 @@ export const ERRORS = {
     retryable: false,
     hint: "The members hold different data. Do not restart or compact anything before the differing member is known: `etcdctl endpoint hashkv --cluster`.",
   },
+  MEMBERS_DISAGREE: {
+    exit: 6,
+    retryable: false,
+    hint: "Nobody can tell whose data is right. Start the members that are down, so that a majority can, and save again; until then do not restart or compact the others.",
+  },
 
   // Repository and storage
   STORAGE_UNREACHABLE: { exit: 5, retryable: true, hint: "Check the repository's URL, the mount or the network." },

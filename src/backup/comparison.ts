@@ -34,6 +34,8 @@ export interface Asking extends CallOptions {
   readonly selection: Selection;
   readonly serving: Candidate;
   readonly which: "all" | "others";
+  /** Members of which this save has snapshots already, because the serving one holds other data than those. */
+  readonly contradictedBy: readonly MemberId[];
   readonly runtime: Runtime;
 }
 
@@ -62,12 +64,17 @@ export function hashesToCompute(answers: Answers | undefined): HashKvRequest[] {
 }
 
 /** Judges the answers by the file's hashes, in the order of `hashesToCompute`. */
-export function compareWithMembers(answers: Answers, computed: readonly HashKvResult[], { selection, serving, which }: Asking): Comparison {
+export function compareWithMembers(
+  answers: Answers,
+  computed: readonly HashKvResult[],
+  { selection, serving, which, contradictedBy }: Omit<Asking, "clients" | "signal" | "runtime">,
+): Comparison {
   const agreement = judgeAgreement({
     revision: answers.revision,
     serving: serving.memberId,
     members: selection.members,
     answers: answers.answers,
+    contradictedBy,
     fileHash: (revision, compactRevision) => {
       const same = normal(compactRevision);
       const found = computed.slice(1).find((result) => result.revision === revision && normal(result.compactRevision) === same);

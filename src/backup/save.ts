@@ -2,10 +2,11 @@
 // 1. Every endpoint is asked how it is; the best voter is taken, the others are whom to turn to.
 // 2. The repository is asked whether this cluster may write under the name, before etcd is made to work.
 // 3. The snapshot is received, then checked while it is uploaded; its manifest, written last, makes it a backup.
-// 4. When a majority of the members holds other data, the backup is stored as suspect, and one is taken from the majority.
+// 4. When other members hold other data, and no majority this, the backup is stored as suspect, and one is taken of a member that a majority may agree with.
 import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { openSpool } from "../bytes/spool.ts";
 import { formatId, type MemberId } from "../bytes/u64.ts";
+import { possibleMajority } from "../cluster/agreement.ts";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
 import { parseEndpoint } from "../cluster/endpoint.ts";
 import { openClients } from "../cluster/member-clients.ts";
@@ -36,7 +37,10 @@ export type SaveOptions = CallOptions & { readonly runtime: Runtime };
 /** The system's temporary directory, where --spool-dir names no other. */
 export const DEFAULT_SPOOL_DIRECTORY: string = tmpdir();
 
-/** Rejects with the error of the member that was tried last; nothing is listed then that is not whole. */
+/**
+ * Rejects with what was wrong with the member that was tried last; when others failed after one whose data is suspect, with that, since they have
+ * refuted nothing. Nothing is listed then that is not whole.
+ */
 export async function save(request: SaveRequest, options: SaveOptions): Promise<SaveResult> {
   const { runtime, signal } = options;
   await using clients = openClients(request.connection);
@@ -45,11 +49,12 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
   report(selection, request, runtime);
   const observed = await observeCluster(clients, selection, options);
   await request.target.prepare(observed, options);
-  const compared = await request.target.comparedAlready(options);
+  let compared = await request.target.comparedAlready(options);
   const taken = { clients, selection, signal, runtime, stallLimitMs: request.stallLimitMs };
   const suspects: Saved[] = [];
+  const contradictedBy: MemberId[] = [];
   let candidates = [...selection.order];
-  let last: unknown;
+  let suspicion: EtcdsafeError | undefined;
   for (let serving = candidates.shift(); serving !== undefined; serving = candidates.shift()) {
     const which = compared === undefined ? request.checkMembers : "none";
     const whyNone = compared ?? "it was not asked for (--check-members none)";
@@ -59,24 +64,30 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
       runtime.log({ level: "debug", message: `phase ${next}`, fields: { phase: next } });
     };
     try {
-      const saved = await saveFrom(serving, request, observed, { ...taken, serving, which, whyNone, onPhase });
+      const saved = await saveFrom(serving, request, observed, { ...taken, serving, which, whyNone, contradictedBy, onPhase });
       if (saved.state !== "suspect") {
         warnOfDifferences(saved, runtime);
         return { saved, suspects };
       }
       suspects.push(saved);
-      last = inMinority(serving, saved);
-      candidates = candidates.filter(({ memberId }) => disagrees(saved, memberId));
-      runtime.log({ level: "error", message: `${(last as Error).message}${candidates.length === 0 ? "" : "; taking a snapshot from the majority"}` });
+      contradictedBy.push(serving.memberId);
+      suspicion = suspicionOf(serving, saved, selection, request);
+      const elsewhere = possibleMajority(saved.members, votersOf(selection)).map(({ id }) => id);
+      candidates = candidates.filter(({ memberId }) => elsewhere.includes(formatId(memberId)));
+      if (candidates.length === 0) warnOfDifferences(saved, runtime);
+      else runtime.log({ level: "error", message: `${suspicion.message}; taking a snapshot of a member that a majority may agree with` });
     } catch (error) {
       signal.throwIfAborted();
       await request.target.failed(error, phase, options);
-      if (!mayTryAnother(error) || candidates.length === 0) throw error;
-      last = error;
-      runtime.log({ level: "warn", message: `${(error as Error).message}; trying ${candidates[0]!.endpoint}` });
+      if (!mayTryAnother(error)) throw error;
+      const [next] = candidates;
+      if (next === undefined && suspicion === undefined) throw error;
+      runtime.log({ level: "warn", message: `${(error as Error).message}${next === undefined ? "" : `; trying ${next.endpoint}`}` });
+      // That a member sends bad data is news since the members were compared.
+      if (sentBadData(error)) compared = undefined;
     }
   }
-  throw last;
+  throw suspicion;
 }
 
 async function saveFrom(serving: Candidate, request: SaveRequest, observed: ObservedCluster, take: TakeOptions): Promise<Saved> {
@@ -120,16 +131,24 @@ function warnOfDifferences({ members }: Saved, runtime: Runtime): void {
 }
 
 /** Trying another member helps where this one, or the way to it, is at fault. */
-function mayTryAnother(error: unknown): boolean {
-  if (!(error instanceof EtcdsafeError)) return false;
-  return ERRORS[error.code].exit === 4 || error.code === "SNAPSHOT_HASH_MISMATCH" || error.code === "SNAPSHOT_DAMAGED" || error.code === "SNAPSHOT_TRUNCATED";
+function mayTryAnother(error: unknown): error is EtcdsafeError {
+  return error instanceof EtcdsafeError && (ERRORS[error.code].exit === 4 || sentBadData(error));
 }
 
-function disagrees({ members }: Saved, id: MemberId): boolean {
-  return members.some((member) => member.id === formatId(id) && member.outcome === "disagreed");
+function sentBadData({ code }: EtcdsafeError): boolean {
+  return code === "SNAPSHOT_HASH_MISMATCH" || code === "SNAPSHOT_DAMAGED" || code === "SNAPSHOT_TRUNCATED";
 }
 
-function inMinority(serving: Candidate, { members, stateWhy }: Saved): EtcdsafeError {
-  const others = members.filter(({ outcome }) => outcome === "disagreed").map(({ name, id }) => name || id);
-  return new EtcdsafeError("MEMBER_IN_MINORITY", `${serving.name || serving.endpoint} holds other data than ${others.join(", ")}: ${stateWhy}`);
+function suspicionOf(serving: Candidate, { members, stateWhy }: Saved, selection: Selection, { member }: SaveRequest): EtcdsafeError {
+  const who = serving.name || serving.endpoint;
+  const disagreed = members.filter(({ outcome }) => outcome === "disagreed");
+  const kept = `; the snapshot of ${who} is kept as suspect${member === undefined ? "" : ", and no other member was tried, as --member demands"}`;
+  if (possibleMajority(disagreed, votersOf(selection)).length === 0)
+    return new EtcdsafeError("MEMBERS_DISAGREE", `the members hold different data, and ${who} may be wrong: ${stateWhy}${kept}`);
+  const others = disagreed.map((other) => (other.serving ? "it says itself" : other.name || other.id));
+  return new EtcdsafeError("MEMBER_IN_MINORITY", `${who} holds other data than ${others.join(", ")}: ${stateWhy}${kept}`);
+}
+
+function votersOf({ members }: Selection): number {
+  return members.filter(({ isLearner }) => !isLearner).length;
 }

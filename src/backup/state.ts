@@ -9,6 +9,7 @@ export function stateOf({ agreement, record }: Comparison): { readonly state: Ba
       return { state: "proven", stateWhy: agreement.why };
     case "unconfirmed":
       return { state: "unconfirmed", stateWhy: agreement.why };
+    case "split":
     case "minority":
       return { state: "suspect", stateWhy: agreement.why };
   }

@@ -1,6 +1,6 @@
 // Whether the members hold what the file holds: pure, from their HashKV answers and the file's own hashes. Two hashes can be compared only at the same
 // revision with the same compaction revision (etcd-formats §5.1), so the file is hashed with each member's.
-import type { MemberId, Revision } from "../bytes/u64.ts";
+import { formatId, type MemberId, type Revision } from "../bytes/u64.ts";
 import type { ClusterMember } from "../proto/rpc-cluster.ts";
 import type { MemberAnswer } from "./compare.ts";
 
@@ -11,6 +11,8 @@ export interface AgreementInput {
   readonly serving: MemberId;
   readonly members: readonly ClusterMember[];
   readonly answers: readonly MemberAnswer[];
+  /** Members of which snapshots were taken shortly before, and the serving member held other data than those. */
+  readonly contradictedBy: readonly MemberId[];
   /** The file's HashKV at `revision`, computed with a member's compaction revision. */
   readonly fileHash: (revision: Revision, compactRevision: Revision) => FileHash;
 }
@@ -31,9 +33,10 @@ export interface MemberAgreement {
 export interface Agreement {
   /**
    * `proven`: a majority of all voting members holds the file's data, and there are others than the serving one. `minority`: a majority holds
-   * something else. `unconfirmed`: neither could be shown. A member that did not answer counts as one that does not agree.
+   * other data. `split`: some hold other data, and neither side is known to be a majority. `unconfirmed`: nobody is known to hold other data, and
+   * no majority to hold this. A member that did not answer counts as one that does not agree.
    */
-  readonly verdict: "proven" | "unconfirmed" | "minority";
+  readonly verdict: "proven" | "unconfirmed" | "split" | "minority";
   readonly why: string;
   readonly members: readonly MemberAgreement[];
 }
@@ -41,17 +44,57 @@ export interface Agreement {
 export function judgeAgreement(input: AgreementInput): Agreement {
   const members = input.answers.map((answer) => judge(answer, input));
   const voters = input.members.filter(({ isLearner }) => !isLearner);
-  const majority = Math.floor(voters.length / 2) + 1;
+  const majority = majorityOf(voters.length);
   const disagreed = members.filter(({ outcome }) => outcome === "disagreed");
   // The file is what the serving member holds, unless that member itself now says otherwise.
   const servingAgrees = voters.some(({ id }) => id === input.serving) && !disagreed.some(({ serving }) => serving);
   const others = members.filter(({ outcome, serving }) => outcome === "agreed" && !serving);
   const agreed = others.length + Number(servingAgrees);
   const counts = `${agreed} of ${voters.length} voting members hold this data${disagreed.length === 0 ? "" : `, ${disagreed.length} hold other data`}`;
-  if (disagreed.length >= majority) return { verdict: "minority", why: counts, members };
-  if (voters.length === 1 && disagreed.length === 0) return { verdict: "unconfirmed", why: "the cluster has only one member to compare with", members };
-  if (agreed >= majority) return { verdict: "proven", why: counts, members };
-  return { verdict: "unconfirmed", why: `${counts}; a majority is ${majority}`, members };
+  const shortOf = `${counts}; a majority is ${majority}`;
+  if (possibleMajority(disagreed, voters.length).length > 0) return { verdict: "minority", why: counts, members };
+  if (agreed >= majority && voters.length > 1) return { verdict: "proven", why: counts, members };
+  const contradicting = [...disagreed.map(({ memberId }) => memberId), ...contradictions(input, members)];
+  if (contradicting.length > 0) return { verdict: "split", why: `${whoHold(contradicting, input)}, and no majority decides: ${shortOf}`, members };
+  if (voters.length === 1) return { verdict: "unconfirmed", why: "the cluster has only one member to compare with", members };
+  return { verdict: "unconfirmed", why: shortOf, members };
+}
+
+/** More than half of all that vote, whether they answer or not. */
+function majorityOf(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+/**
+ * Of the members that hold other data than the file, those that a majority may agree with: each with all whose hashes do not tell them apart from it.
+ * None when the members are known to be split so that no majority is left.
+ */
+export function possibleMajority<Member extends ComparedMember>(members: readonly Member[], voters: number): Member[] {
+  return members.filter((one) => one.outcome === "disagreed" && members.filter((other) => mayHoldTheSame(one, other)).length >= majorityOf(voters));
+}
+
+/** As an agreement and as a manifest have it. */
+interface ComparedMember {
+  readonly outcome: MemberAgreement["outcome"];
+  readonly compactRevision?: Revision | string | null;
+  readonly hash?: number | null;
+}
+
+/** Hashes tell two members apart only if their compaction revisions are equal. One that is unreachable will not be more of a help to another snapshot. */
+function mayHoldTheSame(one: ComparedMember, other: ComparedMember): boolean {
+  if (other.outcome === "agreed" || other.outcome === "unreachable") return false;
+  return other.hash === one.hash || other.compactRevision !== one.compactRevision;
+}
+
+/** Those that contradicted the serving member before, and have not been compared with it this time. */
+function contradictions({ contradictedBy }: AgreementInput, members: readonly MemberAgreement[]): MemberId[] {
+  const compared = members.filter(({ outcome }) => outcome === "agreed" || outcome === "disagreed");
+  return contradictedBy.filter((id) => !compared.some(({ memberId }) => memberId === id));
+}
+
+function whoHold(ids: readonly MemberId[], { members, serving }: AgreementInput): string {
+  const names = ids.map((id) => `${members.find((member) => member.id === id)?.name || formatId(id)}${id === serving ? " itself" : ""}`);
+  return `${names.join(", ")} ${names.length === 1 ? "holds" : "hold"} other data`;
 }
 
 function judge(answer: MemberAnswer, { revision, serving, fileHash }: AgreementInput): MemberAgreement {

@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
-import { type Answers, type Asking, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
+import { type Answers, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
 import type { MemberId, Revision } from "../../src/bytes/u64.ts";
 import type { HashKvResult } from "../../src/etcd-files/mvcc/hash-kv.ts";
 
 const MEMBERS = [1n, 2n, 3n].map((id) => ({ id: id as MemberId, name: `m${id}`, peerUrls: [], clientUrls: [`http://m${id}`], isLearner: false }));
-const ASKING = { selection: { members: MEMBERS }, serving: { memberId: 1n }, which: "all" } as unknown as Asking;
+const ASKING = { selection: { members: MEMBERS }, serving: { memberId: 1n }, which: "all", contradictedBy: [] } as unknown as Parameters<
+  typeof compareWithMembers
+>[2];
 
 function answers(...given: (readonly [hash: number, compactRevision: bigint] | "unreachable")[]): Answers {
   return {
@@ -37,6 +39,12 @@ test("comparison: each member is judged by the hash for its own compaction revis
     ["disagreed", 9],
   ]);
   expect(agreement?.verdict).toBe("proven");
+});
+
+test("comparison: who contradicted before is passed on to be judged", () => {
+  const computed: HashKvResult[] = [{ revision: 60n, compactRevision: -1n, hash: 1 }];
+  const { agreement } = compareWithMembers(answers("unreachable", "unreachable", "unreachable"), computed, { ...ASKING, contradictedBy: [3n as MemberId] });
+  expect(agreement).toMatchObject({ verdict: "split", why: expect.stringContaining("m3 holds other data") });
 });
 
 test("comparison: what the file cannot give is not comparable, never agreement", () => {

@@ -5,12 +5,13 @@ import { stateOf } from "../../src/backup/state.ts";
 const RECORD = { asked: "all" as const, why: null, revision: "7", members: [] };
 
 test("state: what the members say decides", () => {
-  const states = (["proven", "unconfirmed", "minority"] as const).map((verdict) =>
+  const states = (["proven", "unconfirmed", "minority", "split"] as const).map((verdict) =>
     stateOf({ agreement: { verdict, why: "for a reason", members: [] }, record: RECORD }),
   );
   expect(states).toEqual([
     { state: "proven", stateWhy: "for a reason" },
     { state: "unconfirmed", stateWhy: "for a reason" },
+    { state: "suspect", stateWhy: "for a reason" },
     { state: "suspect", stateWhy: "for a reason" },
   ]);
 });

@@ -1,26 +1,32 @@
 import { expect, test } from "vitest";
 import type { MemberId, Revision } from "../../src/bytes/u64.ts";
-import { judgeAgreement } from "../../src/cluster/agreement.ts";
+import { judgeAgreement, possibleMajority } from "../../src/cluster/agreement.ts";
 import type { MemberAnswer } from "../../src/cluster/compare.ts";
 import { member } from "./reports.ts";
 
-const [GOOD, BAD] = [111, 222];
+const [GOOD, BAD, WORSE] = [111, 222, 333];
 const SERVING = 1n as MemberId;
 
-/** `g`ood, `b`ad, `c`ompacted elsewhere so that the file cannot tell, `u`nreachable, `-` not asked; the first is the serving member. */
-function judge(pattern: string, learners = 0) {
+/**
+ * `g`ood, `b`ad, bad in another way (`x`), bad with a compaction of its own (`d`), `c`ompacted elsewhere so that the file cannot tell, `s`ilent about its
+ * hash, `u`nreachable, `-` not asked; the first is the serving member.
+ */
+function judge(pattern: string, learners = 0, contradictedBy: readonly number[] = []) {
   const answers: MemberAnswer[] = [...pattern].flatMap((kind, index): MemberAnswer[] => {
     const who = { memberId: BigInt(index + 1) as MemberId, name: `m${index + 1}`, endpoint: undefined };
     if (kind === "-") return [];
     if (kind === "u") return [{ ...who, outcome: "unreachable", why: "it is down" }];
-    return [{ ...who, outcome: "answered", hash: kind === "b" ? BAD : GOOD, compactRevision: (kind === "c" ? 7n : 3n) as Revision }];
+    if (kind === "s") return [{ ...who, outcome: "not-comparable", why: "it is behind" }];
+    const hash = kind === "b" ? BAD : kind === "x" || kind === "d" ? WORSE : GOOD;
+    return [{ ...who, outcome: "answered", hash, compactRevision: (kind === "c" ? 7n : kind === "d" ? 5n : 3n) as Revision }];
   });
   return judgeAgreement({
     revision: 9n as Revision,
     serving: SERVING,
     members: Array.from({ length: pattern.length + learners }, (_, index) => member(index + 1, index >= pattern.length)),
     answers,
-    fileHash: (revision, compactRevision) => (compactRevision === 3n && revision === 9n ? { hash: GOOD } : { notComparable: "too far compacted" }),
+    contradictedBy: contradictedBy.map((id) => BigInt(id) as MemberId),
+    fileHash: (revision, compactRevision) => (compactRevision <= 5n && revision === 9n ? { hash: GOOD } : { notComparable: "too far compacted" }),
   });
 }
 
@@ -35,17 +41,24 @@ test.each([
   ["guu", "unconfirmed"],
   ["---", "unconfirmed"],
   ["-cc", "unconfirmed"],
-  ["-bu", "unconfirmed"],
   ["-guuu", "unconfirmed"],
-  ["-gg-bu", "unconfirmed"],
   ["-", "unconfirmed"],
   ["g", "unconfirmed"],
   ["-g", "proven"],
   ["-u", "unconfirmed"],
-  ["-b", "unconfirmed"],
+  ["-b", "split"],
+  ["-bu", "split"],
+  ["-bs", "split"],
+  ["-gbb", "split"],
+  ["ggbb", "split"],
+  ["-gg-bu", "split"],
+  ["-bx", "split"],
+  ["-bbxx", "split"],
+  ["-gbxu", "split"],
   ["-bb", "minority"],
   ["gbb", "minority"],
   ["-bbbu", "minority"],
+  ["-bd", "minority"],
   ["b", "minority"],
 ])("agreement: members that answer %s make the file %s", (pattern, verdict) => {
   expect(judge(pattern).verdict).toBe(verdict);
@@ -53,17 +66,48 @@ test.each([
 });
 
 test("agreement: a serving member that now says otherwise does not count for the file", () => {
-  expect(judge("bgu").verdict).toBe("unconfirmed");
+  expect(judge("bgu")).toMatchObject({ verdict: "split", why: expect.stringMatching(/^m1 itself holds other data, and no majority decides: 1 of 3 /) });
   expect(judge("bgg").verdict).toBe("proven");
+});
+
+test("agreement: where no majority decides, it is said who holds other data", () => {
+  expect(judge("-bu").why).toBe("m2 holds other data, and no majority decides: 1 of 3 voting members hold this data, 1 hold other data; a majority is 2");
+  expect(judge("-bx").why).toMatch(/^m2, m3 hold other data, and no majority decides: 1 of 3 /);
+});
+
+test("agreement: a member that contradicted before and does not answer now still contradicts, unless a majority holds this data", () => {
+  expect(judge("-us", 0, [2])).toMatchObject({ verdict: "split", why: expect.stringMatching(/^m2 holds other data, and no majority decides: 1 of 3 /) });
+  expect(judge("-sg", 0, [2]).verdict).toBe("proven");
+  expect(judge("-guu", 0, [2]).verdict).toBe("unconfirmed"); // It agrees now.
+  expect(judge("-bu", 0, [2]).why).toMatch(/^m2 holds other data/);
+});
+
+test.each([
+  ["-bb", [2, 3]],
+  ["-bu", []],
+  ["-bs", [2]],
+  ["-bc", [2]],
+  ["-bx", []],
+  ["-bd", [2, 3]],
+  ["-bbx", []],
+  ["-bbss", [2, 3]],
+  ["-bxs", []],
+  ["-gbsu", []],
+  ["-gbbs", [3, 4]],
+  ["gbb", [2, 3]],
+] as const)("agreement: after a snapshot on which members answer %s, those of %j may be of a majority", (pattern, expected) => {
+  const found = possibleMajority(judge(pattern).members, pattern.length);
+  expect(found.map(({ memberId }) => Number(memberId))).toEqual(expected);
 });
 
 test("agreement: tells of each member what a manifest records, and the counts in words", () => {
   const { members, why } = judge("gbcu");
+  expect(why).toBe("m2 holds other data, and no majority decides: 1 of 4 voting members hold this data, 1 hold other data; a majority is 3");
   expect(members).toMatchObject([
     { memberId: 1n, serving: true, outcome: "agreed", hash: GOOD, fileHash: GOOD, compactRevision: 3n },
     { memberId: 2n, serving: false, outcome: "disagreed", hash: BAD, fileHash: GOOD, why: "its HashKV at revision 9 is 222, the file's 111" },
     { memberId: 3n, serving: false, outcome: "not-comparable", why: "too far compacted", compactRevision: 7n },
     { memberId: 4n, serving: false, outcome: "unreachable", why: "it is down" },
   ]);
-  expect(why).toBe("1 of 4 voting members hold this data, 1 hold other data; a majority is 3");
+  expect(judge("gcuu").why).toBe("1 of 4 voting members hold this data; a majority is 3");
 });
