@@ -5,9 +5,8 @@ import { EtcdsafeError } from "../errors.ts";
 import type { ClusterMember } from "../proto/rpc-cluster.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { MemberClient } from "./channel.ts";
-import { type HashRefusal, hashKv, type MemberHash } from "./hashkv.ts";
+import { type HashRefusal, hashKv } from "./hashkv.ts";
 import type { MemberClients } from "./member-clients.ts";
-import { isCompactedThrough } from "./revision.ts";
 
 /** How long to wait before a member that lags is asked again. */
 const LAG_PAUSE_MS = 200;
@@ -76,12 +75,19 @@ type Answer =
   | { readonly outcome: "answered"; readonly hash: number; readonly compactRevision: Revision }
   | { readonly outcome: "not-comparable"; readonly why: string };
 
+/**
+ * For the revision of a recent compaction a member answers with the hash it took while it compacted, and with the compaction revision of before
+ * (etcd-formats §5.1, "cached-hash trap"). That is what a file gives that was not compacted yet; any other knows that it cannot tell (hash-kv.ts).
+ */
 async function ask(client: MemberClient, member: ClusterMember, options: CompareOptions): Promise<Answer> {
   const { revision, signal, runtime, memberLimitMs } = options;
   const giveUpAtMs = runtime.monotonicMs() + memberLimitMs;
   for (;;) {
     const answer = await hashKv(client, revision, { signal, limitMs: memberLimitMs });
-    if (!("refused" in answer)) return await comparable(client, member, answer, options);
+    if (!("refused" in answer)) {
+      if (answer.memberId === member.id) return { outcome: "answered", hash: answer.hash, compactRevision: answer.compactRevision };
+      throw new EtcdsafeError("ETCD_UNREACHABLE", `${client.endpoint}: another member (${answer.memberId.toString(16)}) answers there`);
+    }
     if (answer.refused !== "future revision" || runtime.monotonicMs() + LAG_PAUSE_MS >= giveUpAtMs) {
       return { outcome: "not-comparable", why: REFUSAL_WORDS[answer.refused](revision) };
     }
@@ -96,17 +102,3 @@ const REFUSAL_WORDS: Readonly<Record<HashRefusal, (revision: Revision) => string
   "not implemented": () => "it does not know HashKV",
   "permission denied": () => "HashKV needs a user with the role root",
 };
-
-/**
- * The cached-hash trap (etcd-formats §5.1): for the revision of a recent compaction a member answers with a hash that no file gives. The answer
- * does not show it, so the member is asked whether a compaction has come this far; afterwards, as it may have happened in between.
- */
-async function comparable(client: MemberClient, member: ClusterMember, answer: MemberHash, { revision, signal }: CompareOptions): Promise<Answer> {
-  if (answer.memberId !== member.id) {
-    throw new EtcdsafeError("ETCD_UNREACHABLE", `${client.endpoint}: another member (${answer.memberId.toString(16)}) answers there`);
-  }
-  if (answer.compactRevision >= revision || (await isCompactedThrough(client, revision, { signal }))) {
-    return { outcome: "not-comparable", why: `it has compacted revision ${revision}` };
-  }
-  return { outcome: "answered", hash: answer.hash, compactRevision: answer.compactRevision };
-}

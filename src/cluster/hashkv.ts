@@ -4,7 +4,7 @@ import { decodeHashKvResponse, encodeHashKvRequest } from "../proto/rpc-maintena
 import type { MemberClient, UnaryOptions } from "./channel.ts";
 import { isUnimplemented, wasRefused } from "./grpc-errors.ts";
 
-export interface MemberHash {
+interface MemberHash {
   readonly hash: number;
   /** -1 when nothing was ever compacted. */
   readonly compactRevision: Revision;

@@ -1,5 +1,4 @@
 // Which revision a member is at, by the cheapest read there is.
-import type { Revision } from "../bytes/u64.ts";
 import { decodeHeaderOnly, type ResponseHeader } from "../proto/rpc-header.ts";
 import { encodeHeaderRead, type HeaderReadRequest } from "../proto/rpc-kv.ts";
 import type { MemberClient, UnaryOptions } from "./channel.ts";
@@ -18,21 +17,6 @@ export async function linearizableRevision(client: MemberClient, options: UnaryO
 /** What the member itself holds, however far behind its cluster that is. */
 export function serializableRevision(client: MemberClient, options: UnaryOptions): Promise<ResponseHeader> {
   return readHeader(client, { serializable: true }, options);
-}
-
-/**
- * Whether the member has a compaction at `revision` or later behind it. A read is refused below the compaction revision and not at it; so the
- * revision before is asked for.
- */
-export async function isCompactedThrough(client: MemberClient, revision: Revision, options: UnaryOptions): Promise<boolean> {
-  if (revision <= 1n) return false; // Revision 0 means the latest, and the empty store's revision 1 cannot be compacted away.
-  try {
-    await readHeader(client, { serializable: true, revision: (revision - 1n) as Revision }, options);
-    return false;
-  } catch (error) {
-    if (wasRefused(error, "required revision has been compacted")) return true;
-    throw error;
-  }
 }
 
 async function readHeader(client: MemberClient, request: HeaderReadRequest, options: UnaryOptions): Promise<ResponseHeader> {

@@ -1,5 +1,4 @@
 // KV/Range of etcd `api/etcdserverpb/rpc.proto`, as far as it is asked for the header or for one key.
-import type { Revision } from "../bytes/u64.ts";
 import { ProtoReader, ProtoWriter } from "./wire.ts";
 
 /** The smallest key there can be: as good as any, and costs no scan. */
@@ -8,14 +7,11 @@ const CHEAP_KEY = Uint8Array.of(0);
 export interface HeaderReadRequest {
   /** Answered from the member's own state, without a word to the others. */
   readonly serializable: boolean;
-  /** Reads as of this revision; refused if compacted. */
-  readonly revision?: Revision;
 }
 
 /** Counts one key. */
-export function encodeHeaderRead({ serializable, revision }: HeaderReadRequest): Uint8Array {
+export function encodeHeaderRead({ serializable }: HeaderReadRequest): Uint8Array {
   const request = new ProtoWriter().bytes(1, CHEAP_KEY).varint(3, 1);
-  if (revision !== undefined) request.varint(4, revision);
   if (serializable) request.varint(7, 1);
   return request.varint(8, 1).varint(9, 1).finish();
 }
