@@ -1,7 +1,6 @@
 // Which cluster may write under a name: what a copied, cloned, restored or rolled back cluster finds when it saves.
 import { cp, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { formatId } from "../../src/bytes/u64.ts";
 import { clusterId, memberId } from "../../src/etcd-files/membership/ids.ts";
@@ -10,7 +9,7 @@ import type { Manifest } from "../../src/repository/manifest.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { type EtcdCluster, initialCluster, planMembers, startCluster } from "../support/etcd.ts";
-import { putMany } from "../support/etcd-data.ts";
+import { currentRevision, putMany } from "../support/etcd-data.ts";
 import type { PlannedMember } from "../support/etcd-member.ts";
 import { expectExit, filesBelow, logLines, quietRuntime, saveArguments } from "../support/saving.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
@@ -55,12 +54,65 @@ test("a clone with the same id, from copied data, cannot write: not under other 
   await write(original, "only the original's");
   const second = await saved(original, repository);
   expect(second).toMatchObject({ clusterId: first.clusterId, timeline: first.timeline, timelineBegan: null });
+  expect(Object.keys(await filesBelow(repository)).filter((name) => name.startsWith("default/restores/"))).toEqual([]);
   // A copied database holds the original's peer URLs: nothing but the data tells them apart.
   await refused(clone, repository, /hold different data at revision \d+ though both come from cluster/);
   const [member] = clone.members;
   await clone.etcdctl(["member", "update", await clone.memberId(original.members[0]!), "--peer-urls", member!.peerUrl]);
   await refused(clone, repository, /had the peer URLs .* and now has/);
   expect(await saved(original, repository)).toMatchObject({ timeline: first.timeline, timelineBegan: null });
+});
+
+test("a copy that saves before the original has gone on is not told apart; then the original is the second, and refused until it is adopted", async () => {
+  const { repository, path } = place();
+  await using original = await startCluster();
+  await write(original, "before");
+  const first = await saved(original, repository);
+  await using copy = await copied(original, path);
+  expect(await membersOf(copy)).toEqual(await membersOf(original));
+  await write(copy, "only the copy's");
+  await write(original, "only the original's");
+  // Nothing in the repository says what came after the first backup, so this may well be it.
+  expect(await saved(copy, repository)).toMatchObject({ clusterId: first.clusterId, timeline: first.timeline, timelineBegan: null });
+  await refused(original, repository, /hold different data at revision \d+ though both come from cluster/);
+  await write(copy, "more of the copy's");
+  await write(original, "more of the original's", 5);
+  await refused(original, repository, /hold different data at revision \d+/);
+  // Who knows that the wrong one has come first says so; then it is the copy that is refused.
+  await adopt(original, repository);
+  expect(await saved(original, repository)).toMatchObject({ timelineBegan: { reason: "lineage-disagrees" } });
+  await write(copy, "most of the copy's", 20);
+  await refused(copy, repository, /hold different data at revision \d+/);
+  expect(await saved(original, repository)).toMatchObject({ timelineBegan: null });
+});
+
+test("a copy that has written nothing is taken for the cluster put back, and the original for its continuation; of the two that part, the second is refused", async () => {
+  const { repository, path } = place();
+  await using original = await startCluster();
+  await write(original, "before");
+  await using copy = await copied(original, path);
+  await write(original, "only the original's", 10);
+  const ahead = await saved(original, repository);
+  const back = await saved(copy, repository);
+  expect(back.timelineBegan).toMatchObject({ after: { backup: ahead.id } });
+  expect((await saved(original, repository)).timeline).toBe(back.timeline);
+  await write(copy, "only the copy's", 5);
+  await refused(copy, repository, /hold different data at revision \d+/);
+});
+
+test("a copy that parted in nothing but values since overwritten and compacted on both sides is found out once one writes what stays", async () => {
+  const { repository, path } = place();
+  await using original = await startCluster();
+  await write(original, "beats");
+  await saved(original, repository);
+  await using copy = await copied(original, path);
+  await write(original, "beats", 10);
+  await write(copy, "beats", 20);
+  for (const cluster of [original, copy]) await cluster.etcdctl(["compact", String(await currentRevision(await cluster.client())), "--physical"]);
+  await saved(original, repository);
+  expect(await saved(copy, repository)).toMatchObject({ timelineBegan: null });
+  await write(original, "stays");
+  await refused(original, repository, /hold different data at revision \d+/);
 });
 
 test("a cluster restored from the repository may write, on a timeline of its own; its predecessor no longer may", async () => {
@@ -159,6 +211,20 @@ async function bindings(repository: string): Promise<ClusterFile["bindings"]> {
   return JSON.parse(Buffer.from(file, "base64").toString()).bindings;
 }
 
+/** Ids and peer URLs, as on record. */
+async function membersOf(cluster: EtcdCluster): Promise<string[]> {
+  const list = await cluster.etcdctl(["member", "list", "-w", "simple"]);
+  return list
+    .trim()
+    .split("\n")
+    .map((row) =>
+      row
+        .split(", ")
+        .filter((_, column) => column === 0 || column === 3)
+        .join(" "),
+    );
+}
+
 /** Puts the key so many times. */
 async function write(cluster: EtcdCluster, key: string, times = 1): Promise<void> {
   const value = `written to ${cluster.endpoints[0]}`;
@@ -186,7 +252,6 @@ async function copied(original: EtcdCluster, path: string): Promise<EtcdCluster>
 
 /** Puts the copy in place of the member's data. */
 async function rollBack(member: { stop(): Promise<void>; start(): Promise<void>; dataDir: string }, copy: string, path: string): Promise<void> {
-  await sleep(1_000); // Within one second, backups are ordered by revision.
   await member.stop();
   await rename(member.dataDir, join(path, `replaced-${number++}`));
   await cp(copy, member.dataDir, { recursive: true });
