@@ -40,11 +40,12 @@ const SECTOR_SIZE_BYTES = 512;
  */
 export async function checkSnapshotFile(path: string, options: CheckFileOptions): Promise<SnapshotFileCheck> {
   options.signal.throwIfAborted();
-  const { rawSizeBytes, dataSizeBytes, trailer } = await endOf(path);
+  const layout = await layoutOf(path);
+  const { rawSizeBytes, dataSizeBytes, trailer } = layout;
   const both = new AbortController();
   const signal = AbortSignal.any([options.signal, both.signal]);
   const progress = slowerOf(rawSizeBytes, options);
-  const walking = walkSnapshotFile(path, { hashes: options.hashes ?? [], signal, onProgress: progress.walked });
+  const walking = walk(path, layout, { hashes: options.hashes ?? [], signal, onProgress: progress.walked });
   const hashing = hashFile({ path, from: 0, to: dataSizeBytes }, { signal, onProgress: progress.hashed });
   // When one fails the other is given up, and waited for: nothing goes on in the background.
   for (const work of [walking, hashing]) work.catch((error: unknown) => both.abort(error));
@@ -56,16 +57,43 @@ export async function checkSnapshotFile(path: string, options: CheckFileOptions)
 }
 
 /** The same without the hash, for who computes that from bytes read anyway. */
-export async function walkSnapshotFile(path: string, { hashes = [], signal, onProgress }: CheckFileOptions): Promise<SnapshotReport> {
-  signal.throwIfAborted();
-  const databaseSizeBytes = databaseSizeOf(path);
-  const { rawSizeBytes, dataSizeBytes, trailer } = await endOf(path);
-  const input: CheckWorkerInput = { path, hashes };
+export async function walkSnapshotFile(path: string, options: CheckFileOptions): Promise<SnapshotReport> {
+  options.signal.throwIfAborted();
+  return await walk(path, await layoutOf(path), options);
+}
+
+async function walk(path: string, { databaseSizeBytes, rawSizeBytes, dataSizeBytes, trailer }: FileLayout, options: CheckFileOptions): Promise<SnapshotReport> {
+  const input: CheckWorkerInput = { path, hashes: options.hashes ?? [] };
   const report = await runInWorker<CheckWorkerInput, SnapshotReport>(new URL("./check-worker", import.meta.url), input, {
-    signal,
-    onProgress: (doneBytes) => onProgress?.(doneBytes, rawSizeBytes),
+    signal: options.signal,
+    onProgress: (doneBytes) => options.onProgress?.(doneBytes, rawSizeBytes),
   });
   return { ...report, findings: [...sizeFindings(databaseSizeBytes, dataSizeBytes, trailer !== undefined), ...report.findings] };
+}
+
+interface FileLayout {
+  /** All pages. */
+  readonly databaseSizeBytes: number;
+  /** All but the hash. */
+  readonly dataSizeBytes: number;
+  /** All of the file. */
+  readonly rawSizeBytes: number;
+  /** The hash at the file's end, hexadecimal, where there is one. */
+  readonly trailer: string | undefined;
+}
+
+async function layoutOf(path: string): Promise<FileLayout> {
+  const databaseSizeBytes = databaseSizeOf(path); // Refuses a pipe, which the call below would wait for.
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    if (size % SECTOR_SIZE_BYTES !== TRAILER_SIZE_BYTES) return { databaseSizeBytes, dataSizeBytes: size, rawSizeBytes: size, trailer: undefined };
+    const dataSizeBytes = size - TRAILER_SIZE_BYTES;
+    const { buffer } = await file.read(Buffer.alloc(TRAILER_SIZE_BYTES), 0, TRAILER_SIZE_BYTES, dataSizeBytes);
+    return { databaseSizeBytes, dataSizeBytes, rawSizeBytes: size, trailer: buffer.toString("hex") };
+  } catch (cause) {
+    throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 function databaseSizeOf(path: string): number {
@@ -74,27 +102,6 @@ function databaseSizeOf(path: string): number {
     return requireDatabase(path, source);
   } finally {
     source.close();
-  }
-}
-
-interface FileEnd {
-  readonly rawSizeBytes: number;
-  /** Without the hash. */
-  readonly dataSizeBytes: number;
-  /** The hash at the file's end, hexadecimal, where there is one. */
-  readonly trailer: string | undefined;
-}
-
-async function endOf(path: string): Promise<FileEnd> {
-  try {
-    await using file = await open(path, "r");
-    const { size } = await file.stat();
-    if (size % SECTOR_SIZE_BYTES !== TRAILER_SIZE_BYTES) return { rawSizeBytes: size, dataSizeBytes: size, trailer: undefined };
-    const dataSizeBytes = size - TRAILER_SIZE_BYTES;
-    const { buffer } = await file.read(Buffer.alloc(TRAILER_SIZE_BYTES), 0, TRAILER_SIZE_BYTES, dataSizeBytes);
-    return { rawSizeBytes: size, dataSizeBytes, trailer: buffer.toString("hex") };
-  } catch (cause) {
-    throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${(cause as Error).message}`, { cause });
   }
 }
 
