@@ -1,7 +1,7 @@
 // `npm run bench`: etcdsafe beside its peers, in one run, on the same data. See options.ts for the arguments. Progress goes to stderr, the
 // table to stdout; ends with 1 when a goal is missed at full size, with 2 for wrong arguments.
 import { mkdir, stat, statfs, writeFile } from "node:fs/promises";
-import { arch, cpus, platform, totalmem } from "node:os";
+import { arch, availableParallelism, platform, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ProvisionError } from "../scripts/provision/provision-error.ts";
@@ -49,7 +49,7 @@ async function bench(options: BenchOptions): Promise<number> {
   for (const set of options.dataSets) dataSets.push(await benchSet(set, options, tools, results));
   const about: Circumstances = {
     date: new Date(),
-    cores: cpus().length,
+    cores: availableParallelism(),
     memoryBytes: totalmem(),
     system: `${platform()} ${arch()}`,
     nodeVersion: process.versions.node,

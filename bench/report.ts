@@ -94,7 +94,8 @@ function figures({ wallMinMs, wallMedianMs, cpuMedianMs, maxRssBytes }: Summary)
 
 function goalText({ goal }: Contest, { timeMet, memoryMet }: Comparison, judged: boolean): string {
   const verdict = (met: boolean) => (judged ? (met ? ", met" : ", MISSED") : "");
-  return `≤ ${goal.timeRatioMax}×${verdict(timeMet)}; ≤ ${megabytes(goal.maxRssBytes)} MB${verdict(memoryMet)}`;
+  const time = goal.timeRatioMax === undefined ? "" : `≤ ${goal.timeRatioMax}×${verdict(timeMet)}; `;
+  return `${time}≤ ${megabytes(goal.maxRssBytes)} MB${verdict(memoryMet)}`;
 }
 
 function megabytes(sizeBytes: number): string {

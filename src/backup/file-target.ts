@@ -82,11 +82,13 @@ async function forward(take: TakeOptions, write: WriteOut): Promise<Saved> {
   const totalBytes = stream.totalSizeBytes;
   let doneBytes = 0;
   for await (const batch of stream) {
+    const written = write(batch);
+    written.catch(() => undefined); // Reported below.
     for (const chunk of batch) {
       hash.update(chunk);
       doneBytes += chunk.length;
     }
-    await write(batch);
+    await written;
     take.runtime.progress({ step: "stream", doneBytes, totalBytes });
   }
   take.runtime.progress({ step: "stream", doneBytes, totalBytes, done: true });

@@ -23,4 +23,5 @@ test("comparison: medians decide about time, a goal is met when it is just reach
     memoryMet: true,
   });
   expect(compare(summarize([sample(81, 1, 201)]), peer, goal)).toMatchObject({ timeRatio: 0.81, timeMet: false, memoryMet: false });
+  expect(compare(summarize([sample(500)]), peer, { maxRssBytes: 200 })).toMatchObject({ timeRatio: 5, timeMet: true });
 });
