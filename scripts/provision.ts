@@ -37,9 +37,8 @@ export async function systemEtcd34(): Promise<{ readonly etcd: string; readonly 
   const named = process.env["ETCDSAFE_ETCD_3_4"];
   if (named !== undefined) return takeNamed("ETCDSAFE_ETCD_3_4", named, "3.4", ["etcd", "etcdctl"]);
   for (const directory of (process.env["PATH"] ?? "").split(":")) {
-    if (directory !== "" && (await versionOf(join(directory, "etcd")))?.startsWith("3.4.")) {
-      return { etcd: join(directory, "etcd"), etcdctl: join(directory, "etcdctl") };
-    }
+    const found = { etcd: join(directory, "etcd"), etcdctl: join(directory, "etcdctl") };
+    if (directory !== "" && (await versionOf(found.etcd))?.startsWith("3.4.") && (await isExecutable(found.etcdctl))) return found;
   }
   return undefined;
 }
@@ -61,15 +60,22 @@ async function find(minor: EtcdMinor): Promise<EtcdBinaries> {
 }
 
 async function takeNamed<Name extends string>(variable: string, directory: string, minor: string, names: readonly Name[]): Promise<Record<Name, string>> {
+  const otherwise = minor === "3.4" ? "" : ` to have etcd ${minor} built`; // 3.4 never is.
   const paths = Object.fromEntries(names.map((name) => [name, join(directory, name)])) as Record<Name, string>;
   for (const name of names) {
-    await access(paths[name], constants.X_OK).catch(() => {
-      throw new ProvisionError(`${variable}=${directory}: no executable ${name} in it; unset it to have etcd ${minor} built.`);
-    });
+    if (!(await isExecutable(paths[name]))) throw new ProvisionError(`${variable}=${directory}: no executable ${name} in it; unset it${otherwise}.`);
   }
   const version = await versionOf(join(directory, "etcd"));
   if (version?.startsWith(`${minor}.`)) return paths;
-  throw new ProvisionError(`${variable}=${directory}: its etcd is ${version ?? "of no known version"}, not ${minor}; unset it to have etcd ${minor} built.`);
+  throw new ProvisionError(`${variable}=${directory}: its etcd is ${version ?? "of no known version"}, not ${minor}; unset it${otherwise}.`);
+}
+
+/** The system may have etcd and etcdctl as packages of their own. */
+function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function versionOf(etcd: string): Promise<string | undefined> {

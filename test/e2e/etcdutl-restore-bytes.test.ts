@@ -1,8 +1,7 @@
-// What `etcdutl snapshot restore` of each minor writes besides the database's keys, and what we write for the same flags, side by side.
+// What `etcdutl snapshot restore` of each minor (3.4: etcdctl's) writes besides the database's keys, and what we write for the same flags, side by side.
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ETCD_MINORS, type EtcdMinor } from "../../scripts/provision.ts";
 import { rowsOf } from "../../src/etcd-files/bbolt/buckets.ts";
 import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
 import { bufferPageSource } from "../../src/etcd-files/bbolt/page-source.ts";
@@ -17,6 +16,7 @@ import { readWalFacts } from "../../src/etcd-files/wal/facts.ts";
 import { walSegmentName } from "../../src/etcd-files/wal/segment-name.ts";
 import { comparableStore } from "../etcd-files/raft-snapshot/comparable-store.ts";
 import { etcdutl } from "../support/etcd.ts";
+import { MINORS_AT_HAND, type TestedMinor } from "../support/minors.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -53,8 +53,10 @@ beforeAll(async () => {
 
 afterAll(() => directory.remove());
 
-describe.each(ETCD_MINORS.map((minor) => ({ minor })))("etcdutl $minor", ({ minor }) => {
-  test.each(CLUSTERS)("restored files are equal to etcdutl's: $size", async ({ token, initialCluster }) => {
+describe.each(MINORS_AT_HAND.map((minor) => ({ minor })))("etcdutl $minor", ({ minor }) => {
+  test.each(CLUSTERS)("restored files are equal to etcdutl's: $size", async ({ token, initialCluster: typed }) => {
+    // A socket is a path since 3.5; 3.4 takes host:port only.
+    const initialCluster = minor === "3.4" ? typed.replace(/unix:[^,]*/, "unix://a&b<c>:1") : typed;
     const cluster = planCluster(parseInitialCluster(initialCluster), token);
     for (const member of cluster.members) {
       const dataDir = await restoreWithEtcdutl(minor, { token, initialCluster, member });
@@ -65,7 +67,7 @@ describe.each(ETCD_MINORS.map((minor) => ({ minor })))("etcdutl $minor", ({ mino
 });
 
 async function restoreWithEtcdutl(
-  minor: EtcdMinor,
+  minor: TestedMinor,
   { token, initialCluster, member }: { token: string; initialCluster: string; member: PlannedMember },
 ): Promise<string> {
   const dataDir = join(directory.path, `${minor}-${member.id}`);
@@ -81,9 +83,9 @@ async function restoreWithEtcdutl(
   return dataDir;
 }
 
-async function compare(minor: EtcdMinor, cluster: PlannedCluster, member: PlannedMember, dataDir: string): Promise<void> {
+async function compare(minor: TestedMinor, cluster: PlannedCluster, member: PlannedMember, dataDir: string): Promise<void> {
   const { members, clusterId } = cluster;
-  const dialect = minor === "3.7" ? "3.7" : "3.6";
+  const dialect = minor === "3.5" ? "3.6" : minor;
   const walName = walSegmentName({ sequence: 0n, firstIndex: 0n as never });
   const snapName = restoreSnapshotFileName(members.length);
   expect(await tree(dataDir)).toEqual({
@@ -108,6 +110,7 @@ async function compare(minor: EtcdMinor, cluster: PlannedCluster, member: Planne
   const [theirs, ours] = [readRaftSnapshot(theirSnap), readRaftSnapshot(ourSnap)];
   expect({ ...ours, data: comparableStore(ours.data) }).toEqual({ ...theirs, data: comparableStore(theirs.data) });
 
+  if (minor === "3.4") return; // Its etcdctl leaves the old members in the database, which a server of 3.4 does not look at (etcd-formats §4.7).
   const database = openDatabase(bufferPageSource(await readFile(join(dataDir, "member/snap/db"))));
   expect(texts(membersBucketRows(members))).toEqual(texts(rowsOf(database, "members")));
 }

@@ -5,9 +5,10 @@ import { expect, test } from "vitest";
 import { runCli } from "../support/cli.ts";
 import { startCluster } from "../support/etcd.ts";
 import { currentRevision, deleteMany, putMany } from "../support/etcd-data.ts";
+import { MINORS_AT_HAND } from "../support/minors.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-for (const minor of ["3.5", "3.6", "3.7"] as const) {
+for (const minor of MINORS_AT_HAND) {
   test(`etcd ${minor}: its data directory while it runs, after it was killed and after a restore; its snapshot as a file and as a stream`, async () => {
     await using directory = await temporaryDirectory("inspect");
     await using cluster = await startCluster({ minor, extraArgs: ["--snapshot-count", "60"] });

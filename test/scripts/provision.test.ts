@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import { systemEtcd34 } from "../../scripts/provision.ts";
 import { NODE } from "../support/cli.ts";
 import { type CommandResult, runCommand } from "../support/command.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -99,3 +100,20 @@ test("provisioning: binaries that the user names are taken if they are of that m
   await writeFile(join(own, "etcd"), "#!/bin/sh\necho 'etcd Version: 3.5.35'\n");
   expect((await at.provision({ ETCDSAFE_ETCD_3_7: own })).stderr).toMatch(/its etcd is 3\.5\.35, not 3\.7/);
 });
+
+test("provisioning: etcd 3.4 is taken from the PATH where etcdctl lies beside it, and from where the user says", async () => {
+  await using directory = await temporaryDirectory("etcd-3.4");
+  const [bin, elsewhere] = [join(directory.path, "bin"), join(directory.path, "elsewhere")];
+  for (const each of [bin, elsewhere]) await mkdir(each);
+  await writeFile(join(bin, "etcd"), "#!/bin/sh\necho 'etcd Version: 3.4.23'\n", { mode: 0o755 });
+  vi.stubEnv("ETCDSAFE_ETCD_3_4", undefined);
+  vi.stubEnv("PATH", [elsewhere, bin, "/usr/bin", "/bin"].join(delimiter));
+  const installed = await systemEtcd34();
+  expect(installed?.etcd).not.toBe(join(bin, "etcd")); // It comes without etcdctl, in a package of its own.
+  await writeFile(join(bin, "etcdctl"), "", { mode: 0o755 });
+  expect(await systemEtcd34()).toEqual({ etcd: join(bin, "etcd"), etcdctl: join(bin, "etcdctl") });
+  vi.stubEnv("ETCDSAFE_ETCD_3_4", elsewhere);
+  await expect(systemEtcd34()).rejects.toThrow(/^ETCDSAFE_ETCD_3_4=.*elsewhere: no executable etcd in it; unset it\.$/);
+});
+
+afterEach(() => vi.unstubAllEnvs());

@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
-import { ETCD_MINORS } from "../../scripts/provision.ts";
 import { createAuthority } from "./certificates.ts";
 import { etcdutl, initialCluster, planMembers, startCluster } from "./etcd.ts";
 import { currentRevision, deleteMany, grantLease, putMany, readAll } from "./etcd-data.ts";
+import { MINORS_AT_HAND } from "./minors.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
-test.each(ETCD_MINORS)("etcd harness: a member of %s starts, takes writes, starts again on its data and is gone afterwards", async (minor) => {
+test.each(MINORS_AT_HAND)("etcd harness: a member of %s starts, takes writes, starts again on its data and is gone afterwards", async (minor) => {
   const cluster = await startCluster({ minor });
   const [member] = cluster.members;
   const client = await cluster.client();

@@ -3,10 +3,11 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Etcd3, type IOptions } from "etcd3";
-import { type EtcdMinor, provisionEtcd, systemEtcd34 } from "../../scripts/provision.ts";
+import { provisionEtcd, systemEtcd34 } from "../../scripts/provision.ts";
 import type { CertificateFiles } from "./certificates.ts";
 import { outputOf } from "./command.ts";
 import { EtcdMember, type PlannedMember, type WaitFor } from "./etcd-member.ts";
+import type { TestedMinor } from "./minors.ts";
 import { claimPorts, releasePorts } from "./ports.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "./temporary-directory.ts";
 
@@ -19,8 +20,8 @@ export interface ClusterTls {
 }
 
 export interface ClusterOptions {
-  /** 3.7 where left out. "3.4" only works where systemEtcd34() finds one. */
-  readonly minor?: EtcdMinor | "3.4";
+  /** 3.7 where left out. */
+  readonly minor?: TestedMinor;
   /** Number of members, 1 where left out. */
   readonly size?: number;
   /** Members planned earlier, e.g. for a restore into their data directories; `size` and `directory` are not looked at then. */
@@ -68,8 +69,7 @@ export function initialCluster(members: readonly PlannedMember[]): string {
 /** Starts all members and resolves when they are as `waitFor` says ("healthy" where left out). */
 export async function startCluster(options: ClusterOptions = {}): Promise<EtcdCluster> {
   const minor = options.minor ?? "3.7";
-  const binaries = minor === "3.4" ? await systemEtcd34() : await provisionEtcd(minor);
-  if (binaries === undefined) throw new Error("etcd 3.4 is not installed here; ask systemEtcd34() first");
+  const binaries = await binariesOf(minor);
   const temporary = await temporaryDirectory("etcd");
   const directory = options.directory ?? temporary.path;
   await mkdir(directory, { recursive: true });
@@ -89,7 +89,7 @@ export class EtcdCluster implements AsyncDisposable {
   readonly members: EtcdMember[] = [];
   readonly directory: string;
   readonly #options: ClusterOptions;
-  readonly #minor: EtcdMinor | "3.4";
+  readonly #minor: TestedMinor;
   readonly #binaries: { readonly etcd: string; readonly etcdctl: string };
   readonly #temporary: TemporaryDirectory;
   readonly #clients: Etcd3[] = [];
@@ -97,7 +97,7 @@ export class EtcdCluster implements AsyncDisposable {
 
   constructor(
     options: ClusterOptions,
-    minor: EtcdMinor | "3.4",
+    minor: TestedMinor,
     binaries: { readonly etcd: string; readonly etcdctl: string },
     temporary: TemporaryDirectory,
     directory: string,
@@ -236,9 +236,16 @@ export class EtcdCluster implements AsyncDisposable {
   }
 }
 
-/** `etcdutl ...args` of this minor; resolves to its stdout. */
-export async function etcdutl(minor: EtcdMinor, args: readonly string[]): Promise<string> {
-  return outputOf((await provisionEtcd(minor)).etcdutl, args, { env: withoutEtcdVariables() });
+/** `etcdutl ...args` of this minor, or of 3.4, which has none, the etcdctl that does the same; resolves to its stdout. */
+export async function etcdutl(minor: TestedMinor, args: readonly string[]): Promise<string> {
+  const binaries = await binariesOf(minor);
+  return outputOf(binaries.etcdutl ?? binaries.etcdctl, args, { env: withoutEtcdVariables() });
+}
+
+async function binariesOf(minor: TestedMinor): Promise<{ readonly etcd: string; readonly etcdctl: string; readonly etcdutl?: string }> {
+  const binaries = minor === "3.4" ? await systemEtcd34() : await provisionEtcd(minor);
+  if (binaries === undefined) throw new Error("etcd 3.4 is not installed here; MINORS_AT_HAND says which are");
+  return binaries;
 }
 
 function withoutEtcdVariables(): NodeJS.ProcessEnv {

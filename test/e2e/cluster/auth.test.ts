@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ETCD_MINORS } from "../../../scripts/provision.ts";
 import type { Revision } from "../../../src/bytes/u64.ts";
 import type { ConnectionOptions } from "../../../src/cluster/connection-options.ts";
 import { hashKv } from "../../../src/cluster/hashkv.ts";
@@ -8,6 +7,7 @@ import { linearizableRevision } from "../../../src/cluster/revision.ts";
 import { openSnapshot } from "../../../src/cluster/snapshot-stream.ts";
 import { leases, memberList, status } from "../../../src/cluster/status.ts";
 import { type EtcdCluster, startCluster } from "../../support/etcd.ts";
+import { MINORS_AT_HAND } from "../../support/minors.ts";
 import { clientOf, soon } from "./members.ts";
 
 const TOKEN_TTL_MS = 2000;
@@ -17,7 +17,7 @@ const clusters = new Map<string, EtcdCluster>();
 
 beforeAll(async () => {
   await Promise.all(
-    ETCD_MINORS.map(async (minor) => {
+    MINORS_AT_HAND.map(async (minor) => {
       const cluster = await startCluster({ minor, extraArgs: ["--auth-token-ttl", String(TOKEN_TTL_MS / 1000), "--bcrypt-cost", "4"] });
       clusters.set(minor, cluster);
       await cluster.etcdctl(["role", "add", "reader"]);
@@ -41,7 +41,7 @@ async function snapshotSize(client: ReturnType<typeof member>): Promise<number> 
   return sizeBytes;
 }
 
-test.concurrent.each(ETCD_MINORS)("login on %s: root reads everything, and goes on when its token has expired", async (minor) => {
+test.concurrent.each(MINORS_AT_HAND)("login on %s: root reads everything, and goes on when its token has expired", async (minor) => {
   await using client = member(minor, ROOT);
   await using another = member(minor, ROOT);
   expect((await status(client, soon())).version).toMatch(`${minor}.`);
@@ -52,14 +52,14 @@ test.concurrent.each(ETCD_MINORS)("login on %s: root reads everything, and goes 
   expect(await hashKv(client, LATEST, soon())).toMatchObject({ compactRevision: -1n });
 });
 
-test.each(ETCD_MINORS)("login on %s: a token that a change of users made stale is replaced", async (minor) => {
+test.each(MINORS_AT_HAND)("login on %s: a token that a change of users made stale is replaced", async (minor) => {
   await using client = member(minor, ROOT);
   await status(client, soon());
   await clusters.get(minor)?.etcdctl(["user", "add", "bob:b"]);
   expect((await linearizableRevision(client, soon())).revision).toBe(1n);
 });
 
-test.each(ETCD_MINORS)("login on %s: wrong passwords and missing users are ETCD_AUTH_FAILED", async (minor) => {
+test.each(MINORS_AT_HAND)("login on %s: wrong passwords and missing users are ETCD_AUTH_FAILED", async (minor) => {
   await using wrong = member(minor, { user: "root", password: "new iron" });
   const failed = { code: "ETCD_AUTH_FAILED", message: expect.stringMatching(/^http.*: the login of user root failed: etcdserver: authentication failed/) };
   await expect(status(wrong, soon())).rejects.toMatchObject(failed);
@@ -72,7 +72,7 @@ test.each(ETCD_MINORS)("login on %s: wrong passwords and missing users are ETCD_
   });
 });
 
-test.each(ETCD_MINORS)("login on %s: a reader is denied snapshots and hashes, and gets the rest", async (minor) => {
+test.each(MINORS_AT_HAND)("login on %s: a reader is denied snapshots and hashes, and gets the rest", async (minor) => {
   await using client = member(minor, { user: "ann", password: "secret" });
   await expect(openSnapshot(client, { ...soon(), stallLimitMs: 5000 })).rejects.toMatchObject({
     code: "ETCD_PERMISSION_DENIED",
