@@ -58,9 +58,18 @@ export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string
     `  --initial-cluster ${initialCluster} --initial-cluster-state existing`,
     '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
   ];
-  if (plan.revision.bumpedBy === null) lines.push("", `Every member must then answer ${hashKv.hash} to: etcdctl endpoint hashkv --rev ${hashKv.revision}`);
+  if (plan.revision.bumpedBy === null) lines.push("", proof(plan, hashKv));
   if (leftovers.length > 0) lines.push("", "An interrupted restore left these, which are safe to remove:", ...leftovers.map((path) => `  ${path}`));
   return `${lines.join("\n")}\n`;
+}
+
+/** How to see that the members hold what was saved. */
+function proof({ walDialect }: RestorePlan, { hash, revision, compactRevision }: RestoreResult["hashKv"]): string {
+  // Etcd 3.4 refuses the very revision it has compacted, but not to hash its latest, which is the same until something is written (etcd-formats §5.1).
+  if (walDialect === "3.4" && revision === compactRevision) {
+    return `Before anything is written, every member must then answer ${hash} to: etcdctl endpoint hashkv`;
+  }
+  return `Every member must then answer ${hash} to: etcdctl endpoint hashkv --rev ${revision}`;
 }
 
 /** The result of --to-snapshot, or the plan for it. */

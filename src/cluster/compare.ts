@@ -96,7 +96,7 @@ async function ask(client: MemberClient, member: ClusterMember, options: Compare
 }
 
 const REFUSAL_WORDS: Readonly<Record<HashRefusal, (revision: Revision) => string>> = {
-  compacted: (revision) => `it has compacted beyond revision ${revision}`,
+  compacted: (revision) => `it has compacted its history up to revision ${revision} or beyond`,
   "future revision": (revision) => `it had not reached revision ${revision} in time`,
   learner: () => "it is a learner",
   "not implemented": () => "it does not know HashKV",

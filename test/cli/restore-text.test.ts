@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { restoredText } from "../../src/cli/restore-text.ts";
+import type { RestoreResult } from "../../src/restore/apply.ts";
+import { planRestore } from "../../src/restore/plan.ts";
+
+const LATEST = "762";
+
+test.each([
+  ["3.4.0", LATEST, "Before anything is written, every member must then answer 7 to: etcdctl endpoint hashkv\n"],
+  ["3.4.0", "700", "Every member must then answer 7 to: etcdctl endpoint hashkv --rev 762\n"],
+  ["3.5.0", LATEST, "Every member must then answer 7 to: etcdctl endpoint hashkv --rev 762\n"],
+])("restored: of etcd %s, compacted up to %s of 762, it names a command that the members answer", (clusterVersion, compactRevision, line) => {
+  expect(restoredText({ ...restored(clusterVersion, compactRevision), leftovers: [] })).toContain(`\n\n${line}`);
+});
+
+function restored(clusterVersion: string, compactRevision: string): Omit<RestoreResult, "leftovers"> {
+  const plan = planRestore({
+    source: {
+      kind: "snapshot-file",
+      location: "etcd.db",
+      cluster: null,
+      backupId: null,
+      state: null,
+      createdAt: null,
+      databaseSha256: null,
+      databaseSizeBytes: 8192,
+      revision: LATEST,
+      compactRevision,
+      storageVersion: null,
+      clusterVersion,
+      leases: 0,
+      alarms: 0,
+      authEnabled: false,
+      hashKv: null,
+    },
+    cluster: [{ name: "n1", peerUrls: ["http://127.0.0.1:42001"] }],
+    targets: [{ name: "n1", dataDir: "/var/lib/n1" }],
+    newToken: "new",
+    command: () => "",
+    stageId: "s1",
+    skipHashCheck: false,
+  });
+  return { plan, hashKv: { revision: LATEST, compactRevision, hash: 7 } };
+}
