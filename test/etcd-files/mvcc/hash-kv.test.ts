@@ -8,6 +8,7 @@ import type { HashKvRequest } from "../../../src/etcd-files/mvcc/hash-kv.ts";
 import { runs, SEED } from "../../support/counts.ts";
 import { bumpMarkerRow, randomHistory } from "../../support/random-history.ts";
 import { ReferenceStore, revisionOf } from "../../support/reference-store.ts";
+import { putRow, tombstoneRow } from "../../support/rows.ts";
 import { buildSnapshot } from "../../support/snapshots.ts";
 
 function factsOf(store: ReferenceStore, hashes: readonly HashKvRequest[], pageSizeBytes = 1024): SnapshotFacts {
@@ -161,6 +162,56 @@ test("HashKV: says why it cannot be computed", () => {
     `the file is compacted at ${compacted}, so rows that count for compaction ${compacted - 1n} are gone`,
     `the file is compacted at ${compacted}, so rows that count for compaction -1 are gone`,
   ]);
+});
+
+/** Written in this order, each at the next revision: `a` puts the key, `-a` deletes it. */
+function written(...changes: readonly string[]): ReferenceStore {
+  const store = new ReferenceStore([]);
+  for (const [index, change] of changes.entries()) {
+    const main = index + 2;
+    const key = Buffer.from(change.replace("-", ""));
+    const value = { createRevision: main, modRevision: main, version: 1, value: Buffer.from("v"), lease: 0n };
+    store.write(change.startsWith("-") ? tombstoneRow(key, main) : putRow({ key, ...value }));
+  }
+  return store;
+}
+
+test("HashKV: of a compaction below what the file has finished or scheduled, whichever is greater, nothing can be said", () => {
+  const store = written("a", "b", "-a", "c", "d", "-b", "e");
+  store.compact(3n);
+  store.compact(6n, { steps: 1 });
+  expect([store.finished, store.scheduled]).toEqual([3n, 6n]);
+  const { hashes } = factsOf(
+    store,
+    [-1n, 3n, 5n, 6n, 7n].map((compactRevision) => ({ revision: 0n, compactRevision })),
+  );
+  const gone = (compactRevision: bigint) => `the file is compacted at 6, so rows that count for compaction ${compactRevision} are gone`;
+  expect(hashes.slice(0, 3).map((answer) => "notComparable" in answer && answer.notComparable)).toEqual([gone(-1n), gone(3n), gone(5n)]);
+  const member = store.clone();
+  for (const [index, compactRevision] of [6n, 7n].entries()) {
+    member.compact(compactRevision);
+    expect(hashes[3 + index]).toEqual({ revision: 8n, ...(member.hashByRev(8n) as object) });
+  }
+});
+
+test("HashKV: where no key is live, a compaction beyond the file's finished one is not comparable: the answer goes with its deletion", () => {
+  const store = written("a", "b", "-a", "-b");
+  store.compact(2n);
+  // A member that compacts at 4 answers otherwise before and after it has removed rows; etcd leaves out no row where none would be kept.
+  const [before, after] = [store.clone(), store.clone()];
+  before.compact(4n, { steps: 0 });
+  after.compact(4n);
+  expect(before.hashByRev(0n)).not.toEqual(after.hashByRev(0n));
+  const { hashes } = factsOf(store, [{ revision: 0n, compactRevision: 4n }, { revision: 0n }, { revision: 3n, compactRevision: 3n }]);
+  const why = "no key is live at revision 5, and then a member's answer depends on how far its compaction at 4 has come";
+  expect(hashes[0]).toEqual({ revision: 5n, compactRevision: 4n, notComparable: why });
+  // At the finished compaction nothing is left to delete; and where a key is live, deletion makes no difference.
+  expect(hashes[1]).toEqual({ revision: 5n, ...(store.hashByRev(0n) as object) });
+  const further = store.clone();
+  further.compact(3n, { steps: 0 });
+  expect(hashes[2]).toEqual({ revision: 3n, ...(further.hashByRev(3n) as object) });
+  // The file's own unfinished compaction is one beyond its finished one too.
+  expect(factsOf(before, [{ revision: 0n }]).hashes).toEqual([{ revision: 5n, compactRevision: 4n, notComparable: why }]);
 });
 
 test("HashKV: only so many are computed at once", () => {
