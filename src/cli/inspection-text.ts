@@ -6,6 +6,7 @@ import type {
   RaftSnapshotSection,
   RepositorySection,
   SnapshotSection,
+  WalFaultSection,
   WalSection,
 } from "../inspect/inspection.ts";
 import { formatSize } from "./format.ts";
@@ -15,13 +16,13 @@ import { printableLine } from "./printable.ts";
 /** More than these nobody reads; JSON has all. */
 const FINDINGS_SHOWN = 50;
 
-export function inspectionText({ path, what, sizeBytes, hint, inUse, snapshot, wal, raftSnapshot, dataDirectory, repository }: Inspection): string {
+export function inspectionText({ path, kind, what, sizeBytes, hint, inUse, snapshot, wal, raftSnapshot, dataDirectory, repository }: Inspection): string {
   return paragraphs([
-    `${printableLine(path)}: ${printableLine(what)}${sizeBytes === undefined ? "" : `, ${formatSize(sizeBytes)}`}\n${hint === undefined ? "" : `${printableLine(hint)}\n`}`,
+    `${printableLine(path)}: ${printableLine(what)}${sizeBytes === undefined || kind === "truncated-snapshot" ? "" : `, ${formatSize(sizeBytes)}`}\n${hint === undefined ? "" : `${printableLine(hint)}\n`}`,
     useText(inUse),
     dataDirectory === undefined ? "" : directoryText(dataDirectory),
     snapshot === undefined ? "" : snapshotText(snapshot),
-    wal === undefined ? "" : walText(wal),
+    wal === undefined ? "" : walText(wal, dataDirectory !== undefined),
     raftSnapshot === undefined ? "" : raftSnapshotText(raftSnapshot),
     repository === undefined ? "" : repositoryText(repository),
   ]);
@@ -43,6 +44,7 @@ function snapshotText(snapshot: SnapshotSection): string {
     ["SHA-256", snapshot.sha256],
     ["etcdutl's hash", snapshot.statusHash?.toString(16)],
     ["database", snapshot.databaseSizeBytes === undefined ? null : `${formatSize(snapshot.databaseSizeBytes)}, pages of ${snapshot.pageSizeBytes} bytes`],
+    ["the rest", snapshot.revision === undefined ? "not told: what a damaged database says of itself means nothing" : null],
     ["revision", snapshot.revision],
     ["compacted up to", compactionText(snapshot)],
     ["HashKV", snapshot.hashKv == null ? null : `${snapshot.hashKv.hash} at revision ${snapshot.hashKv.revision}`],
@@ -66,7 +68,7 @@ function snapshotText(snapshot: SnapshotSection): string {
   ]);
   const prefixTable = table(keysByPrefix, [
     { title: "keys", align: "right", of: ({ keys }) => String(keys) },
-    { title: "below", of: ({ prefix }) => prefix },
+    { title: "below", of: ({ prefix }) => (prefix === "" ? "(no /)" : prefix) },
   ]);
   const lines = findings.map(({ severity, offset, text }) => `${severity}: byte ${offset}: ${printableLine(text)}\n`);
   return paragraphs([about, members.length === 0 ? "" : memberTable, keysByPrefix.length === 0 ? "" : prefixTable, shortened(lines)]);
@@ -79,26 +81,33 @@ function compactionText({ compactRevision, scheduledCompactRevision }: SnapshotS
   return isUnfinished ? `${finished}, and an unfinished compaction up to ${scheduledCompactRevision}` : finished;
 }
 
-function walText({ segments, memberId, clusterId, hardState, entries, snapshot, fault }: WalSection): string {
+/** The findings of a data directory tell the fault already. */
+function walText({ segments, memberId, clusterId, hardState, entries, snapshot, fault }: WalSection, isFaultTold: boolean): string {
   const about = facts([
+    [fault?.kind ?? "", fault === null || isFaultTold ? null : walFaultText(fault)],
+    ["read", fault?.kind === "corrupt" ? "up to the damage: the log may hold more than what follows" : null],
     ["log of member", memberId],
     ["in cluster", clusterId],
     ["term, vote, commit", hardState === null ? null : `${hardState.term}, ${hardState.vote}, ${hardState.commit}`],
     ["entries", entries === null ? "none" : `${entries.firstIndex} to ${entries.lastIndex}, the last of term ${entries.lastTerm}`],
     ["raft snapshot", snapshot === null ? null : `index ${snapshot.index}, term ${snapshot.term}`],
-    [fault?.kind ?? "", fault === null ? null : `${fault.text} (etcd ${fault.kind === "torn" ? "repairs this when it starts" : "refuses to start from it"})`],
   ]);
   const segmentTable = table(segments, [
     { title: "segment", of: ({ name }) => name },
-    { title: "records", align: "right", of: ({ records }) => String(records) },
-    { title: "used", align: "right", of: ({ usedBytes }) => formatSize(usedBytes) },
+    { title: "records", align: "right", of: ({ records }) => (records === null ? "not read" : String(records)) },
+    { title: "used", align: "right", of: ({ usedBytes }) => (usedBytes === null ? "" : formatSize(usedBytes)) },
     { title: "size", align: "right", of: ({ sizeBytes }) => formatSize(sizeBytes) },
   ]);
   return paragraphs([about, segmentTable]);
 }
 
+function walFaultText({ kind, segment, offset, text }: WalFaultSection): string {
+  const place = offset === null ? segment : `${segment}, byte ${offset}`;
+  return `${place}: ${text} (etcd ${kind === "torn" ? "repairs this when it starts" : "refuses to start from it"})`;
+}
+
 function raftSnapshotText({ index, term, confState, members, fault }: RaftSnapshotSection): string {
-  if (fault !== null) return facts([["fault", `byte ${fault.offset}: ${fault.text}`]]);
+  if (fault !== null) return facts([["fault", `${fault.offset === null ? "" : `byte ${fault.offset}: `}${fault.text}`]]);
   return facts([
     ["raft", `index ${index}, term ${term}`],
     ["voters", confState?.voters.join(", ")],
@@ -129,7 +138,7 @@ function directoryText({
     { title: "index", align: "right", of: ({ index }) => index ?? "" },
     { title: "term", align: "right", of: ({ term }) => term ?? "" },
     { title: "size", align: "right", of: ({ sizeBytes }) => formatSize(sizeBytes) },
-    { title: "state", of: ({ fault }) => (fault === null ? "good" : `byte ${fault.offset}: ${fault.text}`) },
+    { title: "state", of: ({ fault }) => (fault === null ? "good" : "cannot be read") },
   ]);
   const leftoverTable = table(leftovers, [
     { title: "left over", of: ({ path }) => path },

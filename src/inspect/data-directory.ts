@@ -2,7 +2,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
+import { UnusableFileError } from "../etcd-files/check/snapshot-kind.ts";
 import { parseRaftSnapshotFileName } from "../etcd-files/raft-snapshot/file-name.ts";
+import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { databaseUse } from "./database-use.ts";
 import type { DataDirectorySection, Inspection, SnapshotSection } from "./inspection.ts";
@@ -17,11 +19,13 @@ export interface DataDirectoryLayout {
   readonly memberDirectory: string | null;
 }
 
+/** What findings call the database: they are shown below the directory's path. */
+const DATABASE = "snap/db";
 const STAGE = /^member\.etcdsafe-/;
 
 /** A directory with `member` in it, or that one itself; undefined for any other. `names` are its entries. */
-export function dataDirectoryLayout(path: string, names: readonly string[]): DataDirectoryLayout | undefined {
-  if (names.includes("member")) return { path, memberDirectory: join(path, "member") };
+export async function dataDirectoryLayout(path: string, names: readonly string[]): Promise<DataDirectoryLayout | undefined> {
+  if (names.includes("member") && (await kindOf(join(path, "member"))) === "directory") return { path, memberDirectory: join(path, "member") };
   if (names.includes("snap") || names.includes("wal")) return { path, memberDirectory: path };
   return names.some((name) => STAGE.test(name)) ? { path, memberDirectory: null } : undefined;
 }
@@ -36,9 +40,9 @@ export async function inspectDataDirectory(
   const databasePath = snap !== undefined && snapNames.includes("db") ? join(snap, "db") : undefined;
   const inUse = databasePath === undefined ? undefined : await databaseUse(databasePath);
   // The database first: what it says was applied, the log of a running etcd holds then.
-  const database = databasePath === undefined ? { findings: [error("there is no database (snap/db) here")] } : await readDatabase(databasePath, options);
+  const database = databasePath === undefined ? { findings: [error(`there is no database (${DATABASE}) here`)] } : await readDatabase(databasePath, options);
   const names = snapNames.filter((name) => parseRaftSnapshotFileName(name) !== undefined).sort();
-  const hasWal = wal !== undefined && walNames.some((name) => name.endsWith(".wal"));
+  const hasWal = wal !== undefined && walNames.some((name) => parseWalSegmentName(name) !== undefined);
   const read = await raftSections(
     { ...(hasWal ? { wal: { path: wal, isDirectory: true } } : {}), raftSnapshots: names.map((name) => join(snap!, name)) },
     options,
@@ -52,7 +56,8 @@ export async function inspectDataDirectory(
     ...(snap === undefined ? [] : await leftoversIn(snap, "snap", path)),
     ...(wal === undefined ? [] : await leftoversIn(wal, "wal", path)),
   ];
-  const files = { snapshot: database.snapshot, wal: read.wal, raftSnapshots, receivedDatabases: receivedDatabases(snapNames) };
+  const otherWalFiles = walNames.filter((name) => name.endsWith(".wal") && parseWalSegmentName(name) === undefined);
+  const files = { snapshot: database.snapshot, wal: read.wal, otherWalFiles, raftSnapshots, receivedDatabases: receivedDatabases(snapNames) };
   const memberId = read.wal?.memberId ?? null;
   const dataDirectory: DataDirectorySection = {
     memberDirectory,
@@ -79,12 +84,22 @@ interface ReadDatabase {
 }
 
 async function readDatabase(path: string, options: CallOptions & { readonly runtime: Pick<Runtime, "progress"> }): Promise<ReadDatabase> {
+  const kind = await kindOf(path);
+  if (kind !== "file") return { findings: [error(`${DATABASE} is ${kind === "directory" ? "a directory" : "no regular file"}, where the database should be`)] };
   try {
-    return { snapshot: await snapshotSection(path, options), findings: [] };
+    const snapshot = await snapshotSection(path, options);
+    const errors = snapshot.findings.filter(({ severity }) => severity === "error").length;
+    return { snapshot, findings: errors === 0 ? [] : [error(`${DATABASE} is damaged: ${errors} error${errors === 1 ? "" : "s"}, listed below`)] };
   } catch (failure) {
-    if (!(failure instanceof EtcdsafeError) || !failure.code.startsWith("SNAPSHOT_")) throw failure;
-    return { findings: [error(failure.message)] };
+    if (!(failure instanceof UnusableFileError)) throw failure;
+    return { findings: [error(`${DATABASE} is ${failure.what}`)] };
   }
+}
+
+/** Of whatever a link leads to. */
+async function kindOf(path: string): Promise<"file" | "directory" | "other"> {
+  const stats = await stat(path).catch(() => undefined); // Opening it will say why.
+  return stats === undefined || stats.isFile() ? "file" : stats.isDirectory() ? "directory" : "other";
 }
 
 async function leftoversIn(directory: string, place: Parameters<typeof leftoverText>[0], root: string): Promise<DataDirectorySection["leftovers"]> {

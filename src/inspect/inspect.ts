@@ -2,8 +2,10 @@
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { EtcdsafeError, FormatError } from "../errors.ts";
-import { HEAD_SIZE_BYTES, snapshotKind } from "../etcd-files/check/snapshot-kind.ts";
+import { HEAD_SIZE_BYTES, snapshotKind, UnusableFileError } from "../etcd-files/check/snapshot-kind.ts";
+import { parseRaftSnapshotFileName } from "../etcd-files/raft-snapshot/file-name.ts";
 import { RAFT_SNAPSHOT_SIZE_BYTES_MAX } from "../etcd-files/raft-snapshot/read.ts";
+import { looksLikeWalSegment } from "../etcd-files/wal/read.ts";
 import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import { REPOSITORY_KEY } from "../repository/names.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
@@ -30,7 +32,7 @@ type Facts = Omit<Inspection, "path">;
 async function inspectDirectory(path: string, options: InspectOptions): Promise<Facts> {
   const names = await attempt(path, () => readdir(path));
   if (names.includes(REPOSITORY_KEY)) return inspectRepository(path, options);
-  const layout = dataDirectoryLayout(path, names);
+  const layout = await dataDirectoryLayout(path, names);
   if (layout !== undefined) return { kind: "data-directory", ...(await inspectDataDirectory(layout, options)) };
   if (names.some((name) => parseWalSegmentName(name) !== undefined)) {
     const { wal } = await raftSections({ wal: { path, isDirectory: true }, raftSnapshots: [] }, options);
@@ -39,13 +41,21 @@ async function inspectDirectory(path: string, options: InspectOptions): Promise<
   if (names.includes("db")) {
     return { kind: "directory", what: "the directory snap of an etcd data directory", hint: "Inspect the data directory as a whole, or the file db in here." };
   }
-  return { kind: "directory", what: names.length === 0 ? "an empty directory" : "a directory that holds nothing of etcd's or etcdsafe's by name" };
+  if (names.some((name) => parseRaftSnapshotFileName(name) !== undefined)) {
+    const hint = "Inspect the data directory as a whole, or the .snap files in here one by one.";
+    return { kind: "directory", what: "the directory snap of an etcd data directory, without its database (db)", hint };
+  }
+  if (names.length === 0) return { kind: "directory", what: "an empty directory" };
+  return { kind: "directory", what: "a directory that holds nothing of etcd's or etcdsafe's by name", hint: `Files can be inspected one by one. ${KNOWN}` };
 }
 
 async function inspectFile(path: string, sizeBytes: number, options: InspectOptions): Promise<Facts> {
   const head = await readHead(path);
   const name = basename(path);
-  if (looksLikeWal(head) || parseWalSegmentName(name) !== undefined) {
+  const { verdict, what, hint } = snapshotKind(head, sizeBytes);
+  // A damaged one is known by its name, unless it is plainly something else.
+  const mayBeWal = parseWalSegmentName(name) !== undefined && (verdict === "maybe" || verdict === "zeros");
+  if (looksLikeWalSegment(head) || mayBeWal) {
     const { wal } = await raftSections({ wal: { path, isDirectory: false }, raftSnapshots: [] }, options);
     return {
       kind: "wal-file",
@@ -65,41 +75,52 @@ async function inspectFile(path: string, sizeBytes: number, options: InspectOpti
       };
     }
   }
-  const { verdict, what, hint } = snapshotKind(head, sizeBytes);
-  if (verdict === "maybe") return inspectDatabase(path, options);
-  return { kind: verdict, what, ...(hint === undefined ? {} : { hint }) };
+  if (verdict === "maybe" || verdict === "zeros") return inspectDatabase(path, head, options);
+  const named = nameHint(name);
+  if (verdict === "text") {
+    const meant = named === "" ? "If it was to be a snapshot, whatever fetched it stored an answer instead. " : named;
+    return { kind: "other", what, hint: `${meant}${KNOWN}` };
+  }
+  return { kind: verdict, what, hint: `${named}${hint ?? (verdict === "empty" ? "Look at whatever was meant to fill it." : KNOWN)}` };
 }
 
-async function inspectDatabase(path: string, options: InspectOptions): Promise<Facts> {
+const KNOWN =
+  "etcdsafe inspects snapshots, databases (member/snap/db), write-ahead logs (member/wal), raft snapshots (.snap), data directories and its repositories.";
+
+/** What the name promises and the content is not. */
+function nameHint(name: string): string {
+  if (parseWalSegmentName(name) !== undefined) return "By its name it would be a file of an etcd write-ahead log. ";
+  return parseRaftSnapshotFileName(name) === undefined ? "" : "By its name it would be an etcd raft snapshot. ";
+}
+
+async function inspectDatabase(path: string, head: Uint8Array, options: InspectOptions): Promise<Facts> {
   const inUse = await databaseUse(path);
   try {
     const snapshot = await snapshotSection(path, options);
     const foreign = snapshot.revision === undefined ? foreignBuckets(path) : undefined;
-    if (foreign !== undefined) return { kind: "other", what: `a bbolt database, but not one of etcd's: its buckets are ${foreign.join(", ") || "none"}` };
+    if (foreign !== undefined) {
+      if (foreign.length === 0) return { kind: "other", what: "an empty bbolt database: it has no buckets" };
+      return { kind: "other", what: `a bbolt database, but not one of etcd's: its buckets are ${foreign.join(", ")}` };
+    }
     const damaged = snapshot.hash === "differs" || snapshot.revision === undefined ? ", damaged" : "";
     if (snapshot.hash === "absent") return { kind: "database", what: `an etcd database without a hash at its end${damaged}`, inUse, snapshot };
     return { kind: "snapshot", what: `an etcd snapshot${damaged}`, inUse, snapshot };
   } catch (error) {
-    if (!(error instanceof EtcdsafeError)) throw error;
-    const { code, message, hint } = error;
-    if (code === "SNAPSHOT_TRUNCATED") return { kind: "truncated-snapshot", what: message.replace(`${path} is `, ""), hint, inUse };
-    if (code === "SNAPSHOT_NOT_A_DATABASE") {
-      const why = error.cause instanceof FormatError ? { hint: `As a database it fails: ${error.cause.what}.` } : {};
-      return { kind: "other", what: "nothing that etcdsafe knows", ...why };
-    }
-    throw error;
+    if (!(error instanceof UnusableFileError)) throw error;
+    const { code, what, hint, cause } = error;
+    if (code === "SNAPSHOT_TRUNCATED") return { kind: "truncated-snapshot", what, hint, inUse };
+    const named = nameHint(basename(path));
+    if (code === "SNAPSHOT_DAMAGED" || head.every((byte) => byte === 0)) return { kind: "other", what, hint: `${named}${hint}` };
+    const why = cause instanceof FormatError ? `As a database it fails: ${cause.what}. ` : "";
+    return { kind: "other", what: "nothing that etcdsafe knows", hint: `${named}It begins with the bytes ${hexOf(head.subarray(0, 8))}. ${why}${KNOWN}` };
   }
 }
 
 /** snappb's first field, the checksum: field 1, a varint. */
 const SNAP_FIRST_BYTE = 0x08;
 
-/** Every file of a log begins with a record of type 4 (crc): its length is 4 to 8 bytes, padded to 8 (etcd-formats §9.1). */
-function looksLikeWal(head: Uint8Array): boolean {
-  const [length = 0, ...rest] = head.subarray(0, 8);
-  const padding = length === 8 ? 0 : 0x80 | (8 - length);
-  if (head.length < 16 || length < 4 || length > 8 || rest.at(-1) !== padding || rest.slice(0, -1).some((byte) => byte !== 0)) return false;
-  return head[8] === 0x08 && head[9] === 4 && head[10] === 0x10;
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
 }
 
 async function readHead(path: string): Promise<Uint8Array> {

@@ -109,16 +109,24 @@ export interface WalSection {
   readonly entries: { readonly firstIndex: string; readonly lastIndex: string; readonly lastTerm: string } | null;
   /** The newest committed raft snapshot that the log refers to: its .snap file is where etcd begins. */
   readonly snapshot: { readonly index: string; readonly term: string } | null;
-  /** Why reading stopped. torn: a write that never completed, which etcd repairs when it starts. corrupt: etcd refuses to start. */
-  readonly fault: { readonly kind: "torn" | "corrupt"; readonly segment: string; readonly offset: number; readonly text: string } | null;
+  /** Why reading stopped. torn: a write that never completed, which etcd repairs when it starts. corrupt: etcd refuses to start, and what is told of the log is as of there. */
+  readonly fault: WalFaultSection | null;
+}
+
+export interface WalFaultSection {
+  readonly kind: "torn" | "corrupt";
+  readonly segment: string;
+  /** Byte of the segment; null where it is the file as a whole that is wrong. */
+  readonly offset: number | null;
+  readonly text: string;
 }
 
 export interface WalSegmentSection {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Up to the end of the last good record; what follows is preallocated. */
-  readonly usedBytes: number;
-  readonly records: number;
+  /** Up to the end of the last good record; what follows is preallocated. Null, as `records`, in a segment that was not read, because of damage before it. */
+  readonly usedBytes: number | null;
+  readonly records: number | null;
 }
 
 /** `fault` and nothing else where the file cannot be read. */
@@ -128,7 +136,13 @@ export interface RaftSnapshotSection {
   readonly confState?: ConfStateSection;
   /** Null when the v2 store in it cannot be read: etcd 3.7 does not mind, earlier ones refuse to start. */
   readonly members?: readonly { readonly id: string; readonly peerUrls: readonly string[] }[] | null;
-  readonly fault: { readonly offset: number; readonly text: string } | null;
+  readonly fault: RaftSnapshotFault | null;
+}
+
+export interface RaftSnapshotFault {
+  /** Byte of the file; null where it is the file as a whole that is wrong. */
+  readonly offset: number | null;
+  readonly text: string;
 }
 
 export interface DataDirectorySection {

@@ -9,6 +9,7 @@ import { fileSegments } from "../etcd-files/wal/directory.ts";
 import { type WalFacts, walFacts } from "../etcd-files/wal/facts.ts";
 import type { SegmentSource } from "../etcd-files/wal/read.ts";
 import { parseWalSegmentName, type SegmentName } from "../etcd-files/wal/segment-name.ts";
+import type { RaftSnapshotFault } from "./inspection.ts";
 
 export interface RaftFilesInput {
   /** A directory of segments, or one of them. */
@@ -22,7 +23,7 @@ export interface RaftFilesOutput {
   readonly raftSnapshots: readonly RaftSnapshotOutcome[];
 }
 
-export type RaftSnapshotOutcome = RaftSnapshotFacts | { readonly fault: { readonly offset: number; readonly text: string } };
+export type RaftSnapshotOutcome = RaftSnapshotFacts | { readonly fault: RaftSnapshotFault };
 
 type Segment = SegmentSource & SegmentName;
 
@@ -61,10 +62,11 @@ function cancellable(segment: Segment, context: WorkerContext): Segment {
 function readOne(path: string): RaftSnapshotOutcome {
   try {
     const { size } = statSync(path);
-    if (size > RAFT_SNAPSHOT_SIZE_BYTES_MAX) return { fault: { offset: RAFT_SNAPSHOT_SIZE_BYTES_MAX, text: `${size} bytes, more than a .snap file may have` } };
+    if (size > RAFT_SNAPSHOT_SIZE_BYTES_MAX) return { fault: { offset: null, text: `the file has ${size} bytes, more than a .snap file may have` } };
     return raftSnapshotFacts(readFileSync(path));
   } catch (error) {
-    if (error instanceof FormatError) return { fault: { offset: error.offset, text: error.message } };
+    if (error instanceof FormatError) return { fault: { offset: error.offset, text: error.what } };
+    if (error instanceof EtcdsafeError && error.code === "RAFT_SNAPSHOT_INVALID") return { fault: { offset: null, text: error.message } };
     if (error instanceof Error && "syscall" in error) throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${error.message}`, { cause: error });
     throw error;
   }

@@ -20,8 +20,13 @@ export async function raftSections(input: RaftFilesInput, options: CallOptions):
 }
 
 function walSection({ segments, metadata, hardState, entries, snapshot, fault }: WalFacts): WalSection {
+  const faulty = segments.findIndex(({ name }) => name === fault?.segment);
   return {
-    segments: segments.map(({ name, sizeBytes, usedBytes, records }) => ({ name, sizeBytes, usedBytes, records })),
+    segments: segments.map(({ name, sizeBytes, usedBytes, records }, index) => ({
+      name,
+      sizeBytes,
+      ...(faulty >= 0 && index > faulty ? { usedBytes: null, records: null } : { usedBytes, records }),
+    })),
     memberId: metadata === undefined ? null : formatId(metadata.memberId),
     clusterId: metadata === undefined ? null : formatId(metadata.clusterId),
     hardState: hardState === undefined ? null : { term: String(hardState.term), vote: formatId(hardState.vote), commit: String(hardState.commit) },

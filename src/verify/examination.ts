@@ -2,7 +2,16 @@
 import { ERRORS, type ErrorCode, EtcdsafeError, FormatError } from "../errors.ts";
 import type { Verification } from "../repository/sidecars.ts";
 
-export type ObjectFinding = Verification["findings"][number];
+export interface ObjectFinding {
+  readonly severity: "warning" | "error";
+  /** The object or file it is about. */
+  readonly object: string;
+  /** Byte of the object; null where it is the object as a whole that is wrong, and no place in it. */
+  readonly offset: number | null;
+  /** Without the object's name and the offset. */
+  readonly text: string;
+}
+
 export type Failure = NonNullable<Verification["failure"]>;
 export type HashKvValue = NonNullable<Verification["hashKv"]>;
 
@@ -16,10 +25,10 @@ export class Examination {
     return this.failure === null ? "passed" : "failed";
   }
 
-  /** Records that `object` is not what it should be. `offset` is 0 where no place in it is to blame. */
-  fail(code: ErrorCode, object: string, message: string, { offset = 0, hint }: { readonly offset?: number; readonly hint?: string } = {}): void {
-    this.findings.push({ severity: "error", object, offset, text: message });
-    this.blame(code, message, hint);
+  /** Records that `object` is not what it should be. `message` stands by itself, and so may name the object. */
+  fail(code: ErrorCode, object: string, message: string): void {
+    this.findings.push({ severity: "error", object, offset: null, text: withoutName(message, object) });
+    this.blame(code, message);
   }
 
   /** Makes this the reason of the failure, unless there is one. The findings are the caller's. */
@@ -30,9 +39,18 @@ export class Examination {
   /** Records an error that says that `object` is damaged or missing. Throws any other again: then nothing is known about it. */
   failWith(error: unknown, object: string): void {
     if (!isDamage(error)) throw error;
-    const offset = error instanceof FormatError ? error.offset : 0;
-    this.fail(error.code, object, error.message, { offset, hint: error.hint });
+    const [offset, what] = error instanceof FormatError ? [error.offset, error.what] : [null, error.message];
+    this.findings.push({ severity: "error", object, offset, text: withoutName(what, object) });
+    this.blame(error.code, error.message, error.hint);
   }
+}
+
+/** What a message that begins with the object's name, or its key in the store, says of it. */
+function withoutName(message: string, object: string): string {
+  const at = message.indexOf(object);
+  const [, separator, rest] = /^(: | )(.*)$/s.exec(message.slice(at + object.length)) ?? [];
+  if (at < 0 || rest === undefined || message.slice(0, at).includes(" ")) return message;
+  return separator === " " ? `it ${rest}` : rest;
 }
 
 /** Exit code 6 stands for corrupt (src/errors.ts); and an object that a manifest names has to be there. */

@@ -1,6 +1,7 @@
 // What the check of a snapshot file means for a verification: every finding, and which of them makes it fail. For stored backups and plain files.
 import { EtcdsafeError } from "../errors.ts";
 import { checkSnapshotFile, type SnapshotFileCheck } from "../etcd-files/check/check-file.ts";
+import { UnusableFileError } from "../etcd-files/check/snapshot-kind.ts";
 import type { HashKvRequest } from "../etcd-files/mvcc/hash-kv.ts";
 import type { Examination } from "./examination.ts";
 import type { VerifyOptions } from "./options.ts";
@@ -35,7 +36,7 @@ export async function examineSnapshot(
   const [first] = errors;
   if (first !== undefined) {
     const more = errors.length > 1 ? ` (and ${errors.length - 1} more errors)` : "";
-    examination.blame("SNAPSHOT_DAMAGED", `${name} is damaged: ${first.text}, at byte ${first.offset}${more}`);
+    examination.blame("SNAPSHOT_DAMAGED", `${name} is damaged: ${first.text}, at byte ${first.offset}${more}`, "Use another backup.");
   }
   const own = check.report.facts?.hashes[0];
   if (own !== undefined && "hash" in own) {
@@ -46,6 +47,7 @@ export async function examineSnapshot(
 
 /** The spool has a path that says nothing to anybody. */
 function named(error: unknown, path: string, name: string): unknown {
+  if (error instanceof UnusableFileError) return error.renamed(name);
   if (!(error instanceof EtcdsafeError)) return error;
   return new EtcdsafeError(error.code, error.message.replaceAll(path, name), { hint: error.hint, cause: error.cause });
 }

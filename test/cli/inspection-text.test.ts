@@ -53,7 +53,7 @@ test("a data directory: whose it is, what does not fit, its log, its raft snapsh
       hardState: { term: "2", vote: "7", commit: "22" },
       entries: { firstIndex: "1", lastIndex: "22", lastTerm: "2" },
       snapshot: { index: "10", term: "1" },
-      fault: { kind: "torn", segment: "0.wal", offset: 70_000, text: "0.wal: the file ends inside a record at byte 70000" },
+      fault: { kind: "torn", segment: "0.wal", offset: 70_000, text: "the file ends inside a record" },
     },
     dataDirectory: {
       memberDirectory: "m0/member",
@@ -70,18 +70,56 @@ test("a data directory: whose it is, what does not fit, its log, its raft snapsh
     /^member +7 cp-1$/m,
     /^only in the log +2 entries; a copy of the database alone lacks them$/m,
     /^warning: something does not fit$/m,
-    /^torn +0\.wal: the file ends .* \(etcd repairs this when it starts\)$/m,
     /^0\.wal +12 +70\.0 kB +64\.0 MB$/m,
     /^1\.snap +10 +1 +6\.5 kB +good$/m,
     /^member\/snap\/db\.tmp\.1 +512 B +a defragmentation that did not finish$/m,
   ]) {
     expect(text).toMatch(line);
   }
+  // Its findings tell the fault of its log.
+  expect(text).not.toContain("ends inside a record");
+});
+
+test("a log: its fault with the place, once, and what was not read because of it", () => {
+  const wal = {
+    segments: [
+      { name: "0.wal", sizeBytes: 64_000_000, usedBytes: 70_000, records: 12 },
+      { name: "1.wal", sizeBytes: 64_000_000, usedBytes: null, records: null },
+    ],
+    ...{ memberId: "7", clusterId: "8", hardState: null, entries: null, snapshot: null },
+  };
+  const shown = (fault: NonNullable<Inspection["wal"]>["fault"]) =>
+    inspectionText({ path: "w", kind: "wal-directory", what: "an etcd write-ahead log", wal: { ...wal, fault } });
+  const fault = { segment: "0.wal", offset: 70_000, text: "the file ends inside a record" };
+  const corrupt = shown({ kind: "corrupt", ...fault });
+  expect(corrupt).toMatch(/^corrupt +0\.wal, byte 70000: the file ends inside a record \(etcd refuses to start from it\)$/m);
+  expect(corrupt).toMatch(/^read +up to the damage/m);
+  expect(corrupt).toMatch(/^1\.wal +not read +64\.0 MB$/m);
+  expect(corrupt.match(/70000/g)).toHaveLength(1);
+  const torn = shown({ kind: "torn", ...fault, offset: null });
+  expect(torn).toMatch(/^torn +0\.wal: the file ends inside a record \(etcd repairs this when it starts\)$/m);
+  expect(torn).not.toMatch(/^read /m);
+});
+
+test("a damaged database: why its facts are not told", () => {
+  const findings = [{ severity: "error" as const, offset: 8192, text: "bad" }];
+  const text = inspectionText({ path: "a", kind: "snapshot", what: "an etcd snapshot, damaged", snapshot: { hash: "matches", sha256: "ab", findings } });
+  expect(text).toMatch(/^the rest +not told/m);
+  expect(inspectionText({ path: "a", kind: "snapshot", what: "an etcd snapshot", snapshot: SNAPSHOT })).not.toMatch(/^the rest/m);
+});
+
+test("a file cut short: its size is part of what it is, and told once", () => {
+  const what = "cut short: it ends after 5000 of 20480 bytes";
+  expect(inspectionText({ path: "a", kind: "truncated-snapshot", what, sizeBytes: 5000 })).toBe(`a: ${what}\n`);
 });
 
 test("a repository and a raft snapshot", () => {
   const repository = { id: "abc", createdAt: "2026-11-21T09:00:00.000Z", clusters: [{ name: "default", backups: 3 }] };
   expect(inspectionText({ path: "r", kind: "repository", what: "a repository of etcdsafe", repository })).toMatch(/^cluster +default: 3 backups$/m);
   const raftSnapshot = { index: "3", term: "1", members: null, fault: null };
-  expect(inspectionText({ path: "s", kind: "raft-snapshot", what: "an etcd raft snapshot file", raftSnapshot })).toMatch(/^v2 store +unreadable/m);
+  const shown = (section: typeof raftSnapshot | { fault: { offset: number | null; text: string } }) =>
+    inspectionText({ path: "s", kind: "raft-snapshot", what: "an etcd raft snapshot file", raftSnapshot: section });
+  expect(shown(raftSnapshot)).toMatch(/^v2 store +unreadable/m);
+  expect(shown({ fault: { offset: 8, text: "bad" } })).toMatch(/^fault +byte 8: bad$/m);
+  expect(shown({ fault: { offset: null, text: "the file is empty" } })).toMatch(/^fault +the file is empty$/m);
 });

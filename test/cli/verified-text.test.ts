@@ -19,14 +19,18 @@ test("one that passed takes one line", () => {
 test("a failure shows its findings with their places, then what to do; many are cut short", () => {
   const file: Verified = { file: "a.db", level: "hash", outcome: "failed", ...times, hashKv: null, failure, findings: findings(22), findingsTotal: 22 };
   const lines = verifiedText([file]).split("\n");
-  expect(lines.slice(0, 2)).toEqual(["a.db  FAILED  hash, 20.5 MB read in 2.5 s", "  error: snapshot.db.zst, byte 0: bad\\x1b row"]);
-  expect(lines.slice(20)).toEqual([
-    "  error: snapshot.db.zst, byte 19: bad\\x1b row",
-    "  … and 2 more",
-    "  hint: Use another backup.",
-    "  code: OBJECT_CORRUPT",
-    "",
-  ]);
+  expect(lines.slice(0, 2)).toEqual(["a.db  FAILED  hash, 20.5 MB read in 2.5 s", "  error: byte 0: bad\\x1b row"]);
+  expect(lines.slice(20)).toEqual(["  error: byte 19: bad\\x1b row", "  … and 2 more", "  hint: Use another backup.", "  code: OBJECT_CORRUPT", ""]);
+});
+
+test("a finding is told with its place where it has one, and of a backup with its object", () => {
+  const about = { level: "hash", outcome: "failed", ...times, hashKv: null, failure, findingsTotal: 1 } as const;
+  const finding = { severity: "error", object: "a.db", offset: null, text: "it is a gzip file" } as const;
+  const shown = (...verified: Verified[]) => verifiedText(verified).split("\n")[1];
+  expect(shown({ ...about, file: "a.db", findings: [finding] })).toBe("  error: it is a gzip file");
+  const backup = { ...about, cluster: "p", backup: "b" };
+  expect(shown({ ...backup, findings: [{ ...finding, object: "manifest.json", text: "bad" }] })).toBe("  error: manifest.json: bad");
+  expect(shown({ ...backup, findings: [{ ...finding, object: "snapshot.db.zst", offset: 7, text: "bad" }] })).toBe("  error: snapshot.db.zst, byte 7: bad");
 });
 
 test("several: names of one width, one that could not be read, and a count of each at the end", () => {

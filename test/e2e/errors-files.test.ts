@@ -57,22 +57,22 @@ test("an answer that was stored instead of the file, and a file whose first page
   expectVerdict("SNAPSHOT_NOT_A_DATABASE", await verified("page.db"), answered);
   const headless = Buffer.from(database).fill("\x01\x02", 0, 2 * PAGE_SIZE_BYTES);
   expectFailure("SNAPSHOT_NOT_A_DATABASE", await restored("headless.db", withTrailer(headless)), {
-    message: /^headless\.db is no etcd database: neither meta page is valid \(no bbolt magic; no bbolt magic\) at byte 0$/,
+    message: /^headless\.db is no etcd database: neither meta page is valid: both have no bbolt magic$/,
   });
   const told = JSON.parse((await runCli(["inspect", "headless.db", "-o", "json"], { cwd: directory.path })).stdout);
-  expect(told).toMatchObject({ kind: "other", hint: "As a database it fails: neither meta page is valid (no bbolt magic; no bbolt magic)." });
+  expect(told).toMatchObject({ kind: "other", hint: expect.stringContaining("As a database it fails: neither meta page is valid: both have no bbolt magic.") });
 });
 
 test("a file that is cut short, and one that never became whole", async () => {
   const missing = snapshot.subarray(0, -5000);
-  const sizes = `(${missing.length} bytes of ${database.length} bytes)`;
-  const short = { message: /^short\.db is cut short \(\d+ bytes of \d+ bytes\)$/ };
+  const sizes = `it ends after ${missing.length} of ${database.length} bytes`;
+  const short = { message: /^short\.db is cut short: it ends after \d+ of \d+ bytes$/ };
   const result = await restored("short.db", missing);
   expect(result.stderr).toContain(sizes);
   expectFailure("SNAPSHOT_TRUNCATED", result, short);
   expectVerdict("SNAPSHOT_TRUNCATED", await verified("short.db"), short);
   expectFailure("SNAPSHOT_TRUNCATED", await restored("etcd.db.part", missing), {
-    message: /^etcd\.db\.part is the \.part file of an unfinished download \(\d+ bytes of \d+ bytes\)$/,
+    message: /^etcd\.db\.part is the \.part file of an unfinished download: it ends after \d+ of \d+ bytes$/,
     hint: /^etcdctl renames it when the download is complete\./,
   });
   expectFailure("SNAPSHOT_TRUNCATED", await restored("hash.db", snapshot.subarray(0, -10)), { message: /^hash\.db is cut short/ });
@@ -106,7 +106,7 @@ test("a damaged page under a hash that is right: restore names the first damage,
   expectFailure("SNAPSHOT_DAMAGED", await restored("page.db", withTrailer(damaged)), { message });
   expectFailure("SNAPSHOT_DAMAGED", await restored("page.db", damaged, "--skip-hash-check"), { message });
   const verdict = await verified("page.db");
-  expectVerdict("SNAPSHOT_DAMAGED", verdict, { message });
+  expectVerdict("SNAPSHOT_DAMAGED", verdict, { message, hint: /^Use another backup\.$/ }); // To verify it is what was just done.
   expect(JSON.parse(verdict.stdout).verified[0].findings).toContainEqual(expect.objectContaining({ offset: page, severity: "error" }));
 });
 

@@ -82,11 +82,34 @@ test("parts that are missing, cut short or torn are said to be", async () => {
   const { "member/snap/db": _, ...withoutDatabase } = good;
   expect(await findingsOf(withoutWal)).toEqual([expect.stringMatching(/^warning: there is no log/)]);
   expect(await findingsOf(withoutDatabase)).toEqual([expect.stringMatching(/^error: there is no database/)]);
-  expect(await findingsOf({ ...good, "member/snap/db": database(51).subarray(0, 5000) })).toEqual([expect.stringMatching(/^error: .*cut short/)]);
+  const cut = database(51);
+  expect(await findingsOf({ ...good, "member/snap/db": cut.subarray(0, 5000) })).toEqual([
+    `error: snap/db is cut short: it ends after 5000 of ${cut.length} bytes`,
+  ]);
+  expect(await findingsOf({ ...good, "member/snap/db": cut.fill(0, 8192, 12288) })).toEqual(["error: snap/db is damaged: 1 error, listed below"]);
+  expect(await findingsOf({ ...withoutDatabase, "member/snap/db": null })).toEqual(["error: snap/db is a directory, where the database should be"]);
   const torn = { ...good, [`member/wal/${KILLED_LOG}`]: wal.subarray(0, -5) };
   expect(await findingsOf(torn)).toContainEqual(expect.stringMatching(/^warning: the log's last write is torn/));
   const received = { ...good, "member/snap/db": database(20), "member/snap/000000000000002a.snap.db": database(42) };
   expect(await findingsOf(received)).toEqual([expect.stringMatching(/^warning: .* received from the leader when it starts/)]);
+});
+
+test("a corrupt log: where, and nothing that follows only from how far it could be read", async () => {
+  const good = files();
+  const wal = liveSegment("killed-3.5", KILLED_LOG);
+  const { dataDirectory, ...inspection } = await inspectFiles({ ...good, [`member/wal/${KILLED_LOG}`]: wal.with(1000, 1) });
+  const { offset, text } = inspection.wal?.fault ?? {};
+  expect(dataDirectory).toMatchObject({ unappliedEntries: null, findings: [{ severity: "error" }] });
+  expect(dataDirectory.findings[0]?.text).toBe(`the log is corrupt, and etcd will refuse to start: ${KILLED_LOG}, byte ${offset}: ${text}`);
+  expect(text).not.toContain(KILLED_LOG);
+});
+
+test("a log that is empty, or that etcd would not find", async () => {
+  const { [`member/wal/${KILLED_LOG}`]: wal = new Uint8Array(0), ...good } = files();
+  expect(await findingsOf({ ...good, [`member/wal/${KILLED_LOG}`]: new Uint8Array(0) })).toEqual([
+    "error: the log holds no records: etcd will refuse to start",
+  ]);
+  expect(await findingsOf({ ...good, "member/wal/old.wal": wal })).toEqual([expect.stringMatching(/^error: .*\(old\.wal\): etcd will refuse to start$/)]);
 });
 
 test("files left over are listed, and what they are", async () => {

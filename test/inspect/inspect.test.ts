@@ -100,11 +100,11 @@ describe("databases", () => {
   test("half of one, and an unfinished download, with sizes", async () => {
     expect(await inspectBytes("half.db", snapshot.subarray(0, 9000))).toMatchObject({
       kind: "truncated-snapshot",
-      what: expect.stringMatching(/^cut short \(.+ of .+\)$/),
+      what: `cut short: it ends after 9000 of ${image.length} bytes`,
     });
     expect(await inspectBytes("snapshot.db.part", snapshot.subarray(0, 9000))).toMatchObject({
       kind: "truncated-snapshot",
-      what: expect.stringContaining("unfinished download"),
+      what: `the .part file of an unfinished download: it ends after 9000 of ${image.length} bytes`,
     });
   });
 
@@ -122,6 +122,29 @@ describe("databases", () => {
       kind: "other",
       what: "a bbolt database, but not one of etcd's: its buckets are conf, logs",
     });
+    const empty = memoryPageFile();
+    writeDatabase(empty, [], { pageSizeBytes: 4096 });
+    expect(await inspectBytes("raft.db", empty.bytes())).toMatchObject({ kind: "other", what: "an empty bbolt database: it has no buckets" });
+  });
+
+  test("one of etcd's that lost the bucket of its keys is damaged, and none of another program", async () => {
+    expect(await inspectBytes("a.db", buildSnapshot({ buckets: { key: null, meta: null } }))).toMatchObject({
+      kind: "snapshot",
+      what: "an etcd snapshot, damaged",
+      snapshot: { findings: [{ text: "the bucket `key`, which holds the keyspace, is missing" }] },
+    });
+  });
+
+  test("damage in both meta pages: a database all the same; in one: said, and read", async () => {
+    const metas = (...pages: number[]) => pages.reduce((bytes, page) => bytes.with(page * 4096 + 30, 0xee), Uint8Array.from(snapshot));
+    expect(await inspectBytes("a.db", metas(0, 1))).toMatchObject({
+      kind: "other",
+      what: "a bbolt database that cannot be opened: neither meta page is valid: both have a checksum that does not match",
+      hint: "Use another backup.",
+    });
+    expect(await inspectBytes("a.db", metas(1))).toMatchObject({ kind: "snapshot", snapshot: { revision: String(history.revision) } });
+    const zeroed = alteredSnapshot(snapshot, (bytes) => bytes.fill(0, 0, 4096));
+    expect(await inspectBytes("a.db", zeroed)).toMatchObject({ kind: "snapshot", snapshot: { revision: String(history.revision), findings: [{ offset: 0 }] } });
   });
 });
 
@@ -178,7 +201,22 @@ describe("logs and raft snapshots", () => {
       kind: "raft-snapshot",
       raftSnapshot: { fault: { text: expect.stringContaining("checksum") } },
     });
-    expect(await inspectBytes("copied", damaged)).toMatchObject({ kind: "other" });
+    expect(await inspectBytes("copied", damaged)).toMatchObject({ kind: "other", what: "an etcd raft snapshot file" });
+  });
+
+  test("what has the name of a log's file or of a raft snapshot, and is something else: both are said", async () => {
+    const name = "0000000000000001-0000000000000001";
+    const wal = "By its name it would be a file of an etcd write-ahead log.";
+    expect(await inspectBytes(`${name}.wal`, gzipSync(snapshot))).toMatchObject({ kind: "packed", hint: `${wal} Unpack it first, with \`gunzip\`.` });
+    expect(await inspectBytes(`${name}.wal`, new Uint8Array(0))).toMatchObject({ kind: "empty", hint: expect.stringContaining(wal) });
+    const note = await inspectBytes(`${name}.wal`, Buffer.from("gone\n"));
+    expect(note).toMatchObject({ kind: "other", what: "a text file that begins “gone”", hint: expect.stringContaining(wal) });
+    expect(note.hint).not.toContain("fetched");
+    expect(await inspectBytes(`${name}.wal`, new Uint8Array(64_000))).toMatchObject({ kind: "wal-file", wal: { segments: [{ records: 0 }] } });
+    expect(await inspectBytes(`${name}.snap`, new Uint8Array(0))).toMatchObject({
+      kind: "empty",
+      hint: expect.stringMatching(/^By its name .* raft snapshot\./),
+    });
   });
 });
 
@@ -198,7 +236,8 @@ describe("what is mistaken for a snapshot", () => {
   const others = [
     ["an empty file", new Uint8Array(0), "empty"],
     ["an HTML page titled “502 Bad Gateway”", Buffer.from("<!DOCTYPE html><html><title>502 Bad Gateway</title>"), "other"],
-    ["a JSON document", Buffer.from('{"error":"not found"}'), "other"],
+    ['a JSON document that begins “{"error":"not found"}”', Buffer.from('{"error":"not found"}'), "other"],
+    ["a text file that begins “# Title”", Buffer.from("\n# Title\r\n\r\ntext"), "other"],
     ["a file that begins with zeros only", new Uint8Array(64_000), "other"],
     ["nothing that etcdsafe knows", Uint8Array.from({ length: 9000 }, (_, index) => (index * 167 + 3) % 256), "other"],
   ] as const;
@@ -207,6 +246,14 @@ describe("what is mistaken for a snapshot", () => {
       expect(await inspectBytes("snapshot.db", bytes)).toMatchObject({ kind, what });
     });
   }
+
+  test("of what is none of it: how it begins, and what can be inspected", async () => {
+    const known = /etcdsafe inspects snapshots, databases \(member\/snap\/db\), write-ahead logs/;
+    expect((await inspectBytes("README.md", Buffer.from("# Title\n"))).hint).toMatch(known);
+    const { hint } = await inspectBytes("program", Buffer.concat([Buffer.from("\x7fELF\x02\x01\x01\x00"), Buffer.alloc(9000)]));
+    expect(hint).toMatch(/^It begins with the bytes 7f 45 4c 46 02 01 01 00\. As a database it fails: neither meta page is valid: both have no bbolt magic\. /);
+    expect(hint).toMatch(known);
+  });
 
   test("every byte of a small file may be anything: never anything but an answer", async () => {
     await using directory = await temporaryDirectory("inspect");
@@ -248,7 +295,15 @@ describe("directories", () => {
     await using directory = await temporaryDirectory("inspect");
     expect(await inspect(directory.path)).toMatchObject({ kind: "directory", what: "an empty directory" });
     await writeFile(join(directory.path, "notes.txt"), "x");
+    expect(await inspect(directory.path)).toMatchObject({ kind: "directory", hint: expect.stringContaining("one by one") });
+    await writeFile(join(directory.path, "member"), "a file");
     expect(await inspect(directory.path)).toMatchObject({ kind: "directory" });
+    await writeFile(join(directory.path, "0000000000000002-000000000000002a.snap"), "");
+    expect(await inspect(directory.path)).toMatchObject({
+      kind: "directory",
+      what: expect.stringContaining("snap"),
+      hint: expect.stringContaining(".snap files"),
+    });
     await writeFile(join(directory.path, "db"), image);
     expect(await inspect(directory.path)).toMatchObject({ kind: "directory", hint: expect.stringContaining("data directory") });
   });

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import type { RaftIndex, RaftTerm } from "../../src/bytes/u64.ts";
+import { raftSnapshotFileName } from "../../src/etcd-files/raft-snapshot/file-name.ts";
 import type { SnapshotSection, WalSection } from "../../src/inspect/inspection.ts";
 import { fitFindings, type MemberFiles, unappliedEntries } from "../../src/inspect/member-fit.ts";
 
@@ -24,11 +26,13 @@ function files({ applied = 50, first = 40, last = 52, commit = 51, snapshotIndex
     entries: { firstIndex: String(first), lastIndex: String(last), lastTerm: "2" },
     snapshot: { index: String(snapshotIndex), term: "2" },
   };
-  return { snapshot, wal, raftSnapshots: [raftSnapshot(30), raftSnapshot(42)], receivedDatabases: [], ...changes };
+  return { snapshot, wal, otherWalFiles: [], raftSnapshots: [raftSnapshot(30), raftSnapshot(42)], receivedDatabases: [], ...changes };
 }
 
+const nameOf = (index: number) => raftSnapshotFileName({ index: BigInt(index) as RaftIndex, term: 2n as RaftTerm });
+
 function raftSnapshot(index: number, fault: MemberFiles["raftSnapshots"][number]["fault"] = null): MemberFiles["raftSnapshots"][number] {
-  return { name: `${index}.snap`, sizeBytes: 1, ...(fault === null ? { index: String(index), term: "2" } : {}), fault };
+  return { name: nameOf(index), sizeBytes: 1, ...(fault === null ? { index: String(index), term: "2" } : {}), fault };
 }
 
 function found(changed: MemberFiles): string[] {
@@ -65,26 +69,60 @@ test("the log of a member that the database does not know is a warning", () => {
 
 test("a torn log is a warning, a corrupt one an error", () => {
   const fault = { segment: "0.wal", offset: 9, text: "where it is" } as const;
-  expect(found({ ...files(), wal: { ...files().wal!, fault: { kind: "torn", ...fault } } })).toEqual([expect.stringMatching(/^warning: .*torn.*where it is$/)]);
+  expect(found({ ...files(), wal: { ...files().wal!, fault: { kind: "torn", ...fault } } })).toEqual([
+    "warning: the log's last write is torn, which etcd repairs when it starts: 0.wal, byte 9: where it is",
+  ]);
   expect(found({ ...files(), wal: { ...files().wal!, fault: { kind: "corrupt", ...fault } } })).toEqual([
-    expect.stringMatching(/^error: .*corrupt.*where it is$/),
+    "error: the log is corrupt, and etcd will refuse to start: 0.wal, byte 9: where it is",
+  ]);
+  expect(found({ ...files(), wal: { ...files().wal!, fault: { kind: "corrupt", ...fault, offset: null } } })).toEqual([
+    expect.stringMatching(/: 0\.wal: where it is$/),
+  ]);
+});
+
+test("where a corrupt log ends cannot be told, and nothing is concluded from where reading it ended; where a torn one ends can", () => {
+  const fault = { segment: "0.wal", offset: 9, text: "where it is" } as const;
+  const short = files({ applied: 53, commit: 60, snapshotIndex: 41 });
+  const corrupt = { ...short, wal: { ...short.wal!, fault: { kind: "corrupt", ...fault } as const } };
+  expect(found(corrupt)).toEqual([expect.stringMatching(/^error: the log is corrupt/)]);
+  expect(unappliedEntries(corrupt)).toBeNull();
+  expect(found({ ...short, wal: { ...short.wal!, fault: { kind: "torn", ...fault } } })).toHaveLength(4);
+});
+
+test("a log without records, or with files of other names only, keeps etcd from starting", () => {
+  const segment = { name: "0.wal", sizeBytes: 0, usedBytes: 0, records: 0 };
+  const { wal } = files();
+  const empty = { ...wal!, segments: [segment], memberId: null, hardState: null, entries: null, snapshot: null };
+  expect(found({ ...files(), wal: empty })).toEqual(["error: the log holds no records: etcd will refuse to start"]);
+  expect(found({ ...files(), wal: { ...wal!, segments: [segment, { ...segment, records: 3 }] } })).toEqual([]);
+  expect(found({ ...files(), wal: undefined, otherWalFiles: ["old.wal"] })).toEqual([
+    "error: the log has only files of other names than etcd gives (old.wal): etcd will refuse to start",
   ]);
 });
 
 test("a raft snapshot that the log needs and that is gone or damaged is told; without any, the member cannot start", () => {
-  const missing = /^warning: the log goes on from the raft snapshot at entry 42, whose \.snap file is missing or unreadable$/;
+  const missing = /^warning: the log goes on from the raft snapshot at entry 42, whose file 0000000000000002-000000000000002a\.snap is missing$/;
   expect(found(files({}, { raftSnapshots: [raftSnapshot(30)] }))).toEqual([expect.stringMatching(missing)]);
-  expect(found(files({}, { raftSnapshots: [raftSnapshot(30), raftSnapshot(42, { offset: 3, text: "bad" })] }))).toEqual([
-    expect.stringMatching(/^warning: 42\.snap cannot be read/),
-    expect.stringMatching(missing),
+  expect(found(files({}, { raftSnapshots: [] }))).toEqual([expect.stringMatching(/^error: the log goes on.*an etcd before 3\.7 will refuse to start$/)]);
+  expect(found(files({ first: 1 }, { raftSnapshots: [] }))).toEqual([expect.stringMatching(missing)]);
+});
+
+test("a raft snapshot that cannot be read is told once, with what comes of it", () => {
+  const bad = (index: number) => raftSnapshot(index, { offset: 3, text: "bad" });
+  expect(found(files({}, { raftSnapshots: [raftSnapshot(30), bad(42)] }))).toEqual([
+    `warning: ${nameOf(42)} cannot be read (byte 3: bad); an etcd before 3.7 renames it to .broken and takes another one`,
   ]);
-  expect(found(files({}, { raftSnapshots: [] }))).toEqual([expect.stringMatching(/^error: the log goes on/)]);
-  expect(found(files({ first: 1 }, { raftSnapshots: [] }))).toEqual([expect.stringMatching(/^warning: the log goes on/)]);
+  expect(found(files({}, { raftSnapshots: [bad(42)] }))).toEqual([
+    `error: ${nameOf(42)} cannot be read (byte 3: bad), nor any before it: an etcd before 3.7 will refuse to start`,
+  ]);
+  expect(found(files({ first: 1 }, { raftSnapshots: [raftSnapshot(42, { offset: null, text: "empty" })] }))).toEqual([
+    `warning: ${nameOf(42)} cannot be read (empty); an etcd before 3.7 renames it to .broken and starts without it`,
+  ]);
 });
 
 test("a database behind the raft snapshot needs the one from the leader", () => {
   expect(found(files({ applied: 41 }))).toEqual([
-    expect.stringMatching(/^error: the database ends with entry 41, before the raft snapshot 42\.snap.*refuse to start$/),
+    expect.stringMatching(/^error: the database ends with entry 41, before the raft snapshot 0.*2a\.snap.*refuse to start$/),
   ]);
   expect(found(files({ applied: 41 }, { receivedDatabases: [42n] }))).toEqual([expect.stringMatching(/^warning: .*received from the leader/)]);
 });

@@ -28,7 +28,7 @@ test("logs and .snap files with any bytes changed, or cut anywhere, give an answ
     const unchanged = Buffer.compare(bytes, source) === 0;
     const fault = isWal ? wal?.fault : "fault" in raftSnapshots[0]! ? raftSnapshots[0].fault : undefined;
     if (unchanged) expect(fault).toBeUndefined();
-    if (fault !== undefined) expect(fault.offset).toBeLessThanOrEqual(bytes.length);
+    if (fault !== undefined) expect(fault.offset ?? 0).toBeLessThanOrEqual(bytes.length);
   });
   fc.assert(property, { seed: SEED, numRuns: runs(150, 10_000) });
 });

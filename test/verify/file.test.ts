@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -57,14 +58,15 @@ for (const { way, verify } of WAYS) {
           expect(result).toMatchObject({ level, outcome: code === null ? "passed" : "failed", findingsTotal: result.findings.length });
           if (code !== null) expect(result.findings.some(({ severity, text }) => severity === "error" && !text.includes("/dev/fd"))).toBe(true);
           expect(result.failure?.message ?? "").not.toContain("/dev/fd");
+          for (const { object, text } of result.findings) expect(text).not.toContain(object);
         }
       });
     }
 
-    test("a copied database passes with a warning at its end, and a HashKV", async () => {
+    test("a copied database passes with a warning, and a HashKV", async () => {
       await using directory = await temporaryDirectory("verify");
       const result = await verify(image, "structure", directory.path);
-      expect(result.findings).toEqual([expect.objectContaining({ severity: "warning", offset: image.length })]);
+      expect(result.findings).toEqual([expect.objectContaining({ severity: "warning", offset: null, text: expect.stringMatching(/^no SHA-256 at the end/) })]);
       expect(result.hashKv?.hash).toBe((factsOf(raw).hashes[0] as { readonly hash: number }).hash);
     });
 
@@ -74,6 +76,46 @@ for (const { way, verify } of WAYS) {
     });
   });
 }
+
+test("a finding has a place where there is one, and never the file's name; the failure stands by itself", async () => {
+  await using directory = await temporaryDirectory("verify");
+  const path = join(directory.path, "snapshot.db");
+  const told = async (bytes: Uint8Array, level: VerifyLevel = "structure") => {
+    await writeFile(path, bytes);
+    const { findings, failure } = await verifyFile(path, optionsFor(level, directory.path));
+    return { findings: findings.map(({ offset, text }) => [offset, text]), message: failure?.message };
+  };
+  const cut = `cut short: it ends after 5000 of ${image.length} bytes`;
+  expect(await told(raw.subarray(0, 5000))).toEqual({ findings: [[null, `it is ${cut}`]], message: `${path} is ${cut}` });
+  expect(await told(gzipSync(raw), "hash")).toEqual({ findings: [[null, "it is a gzip file"]], message: `${path} is a gzip file` });
+  expect((await told(raw.with(-1, raw.at(-1)! ^ 1))).findings).toEqual([[null, expect.stringMatching(/^the SHA-256 at its end is not that/)]]);
+  expect((await told(raw.with(-1, raw.at(-1)! ^ 1), "hash")).findings).toEqual([[null, expect.stringMatching(/^the SHA-256 at its end is [0-9a-f]{64}, but/)]]);
+  expect(await told(alteredSnapshot(raw, (pages) => pages.fill(0, 12288, 16384)))).toEqual({
+    findings: [[12288, expect.stringMatching(/^page 3 was never written/)]],
+    message: expect.stringMatching(`^${path} is damaged: page 3 was never written.*, at byte 12288$`),
+  });
+});
+
+test("what is no file is refused at once, at either level", async () => {
+  await using directory = await temporaryDirectory("verify");
+  const pipe = join(directory.path, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  for (const level of ["hash", "structure"] as const) {
+    await expect(verifyFile(pipe, optionsFor(level, directory.path))).rejects.toMatchObject({ code: "FILE_FAILED", hint: expect.stringContaining("verify -") });
+    const refused = { code: "FILE_FAILED", message: expect.stringMatching(/ is a directory$/), hint: expect.stringContaining("member/snap/db") };
+    await expect(verifyFile(directory.path, optionsFor(level, directory.path))).rejects.toMatchObject(refused);
+  }
+});
+
+test("a first page of zeros under a good hash is what etcd sent, at level hash", async () => {
+  await using directory = await temporaryDirectory("verify");
+  const path = join(directory.path, "snapshot.db");
+  const zeroed = alteredSnapshot(raw, (pages) => pages.fill(0, 0, 4096));
+  await writeFile(path, zeroed);
+  expect(await verifyFile(path, optionsFor("hash", directory.path))).toMatchObject({ outcome: "passed" });
+  await writeFile(path, zeroed.with(-1, zeroed.at(-1)! ^ 1));
+  expect((await verifyFile(path, optionsFor("hash", directory.path))).findings).toMatchObject([{ text: "it is a file that begins with zeros only" }]);
+});
 
 test("a file that does not exist cannot be read, at either level", async () => {
   await using directory = await temporaryDirectory("verify");

@@ -185,7 +185,10 @@ describe("damage is found by every level that can see it", () => {
         expect(result).toMatchObject({ outcome: seen[level] === null ? "passed" : "failed" });
         expect(result.failure?.code ?? null).toBe(seen[level]);
         if (seen[level] !== null) expect(result.findings.filter(({ severity }) => severity === "error")).not.toEqual([]);
-        expect(await sidecars(repository.storage, id)).toMatchObject([{ outcome: result.outcome, failure: result.failure, findings: result.findings }]);
+        for (const { text } of result.findings) expect(text).not.toMatch(/snapshot\.db\.zst|manifest\.json| at byte /);
+        // The stored format has no finding without a place.
+        const findings = result.findings.map((finding) => ({ ...finding, offset: finding.offset ?? 0 }));
+        expect(await sidecars(repository.storage, id)).toMatchObject([{ outcome: result.outcome, failure: result.failure, findings }]);
       });
     }
   }
@@ -212,7 +215,7 @@ describe("damage is found by every level that can see it", () => {
       ["snapshot.db.zst", "frame 1"],
       ["snapshot.db.zst", "frame 3"],
     ]);
-    expect(findings.map(({ offset }) => Math.floor(offset / FRAME_SIZE_BYTES))).toEqual([1, 3]);
+    expect(findings.map(({ offset }) => Math.floor((offset ?? 0) / FRAME_SIZE_BYTES))).toEqual([1, 3]);
   });
 
   test("a bundle is read back too, at each level", async () => {

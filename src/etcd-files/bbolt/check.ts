@@ -1,15 +1,15 @@
 // The structural check of a database: everything etcd-formats §2.8 lists, as findings. bbolt's own is `tx_check.go`; this one also demands
 // that a page says which page it is, that the file is long enough, and that trees are of even depth.
 import { FormatError } from "../../errors.ts";
-import { type BucketRef, bucketAt } from "./buckets.ts";
-import { ELEMENTS_MAX, NO_FREELIST, PAGE_FREELIST, PAGE_HEADER_SIZE_BYTES, PAGE_META } from "./constants.ts";
-import { type Database, faultText, openDatabase } from "./database.ts";
+import { type BucketRef, bucketAt, isBucket } from "./buckets.ts";
+import { ELEMENTS_MAX, META_FREELIST_OFFSET, NO_FREELIST, PAGE_FREELIST, PAGE_HEADER_SIZE_BYTES, PAGE_META } from "./constants.ts";
+import { type Database, META_FAULTS, openDatabase } from "./database.ts";
 import { type Finding, Findings } from "./finding.ts";
 import { pageOf } from "./page.ts";
 import { PageSet } from "./page-set.ts";
 import type { PageSource } from "./page-source.ts";
 import { type ScanContext, TreeScan } from "./scan.ts";
-import { imageSize, type Pages, requirePageId, runWalk, type Walk } from "./walk.ts";
+import { imageSize, type Pages, runWalk, type Walk } from "./walk.ts";
 
 /** A database of more pages than this (1 TiB of 4 KiB pages) is no etcd's: it marks a file whose metas were made up. */
 const PAGES_MAX = 2 ** 28;
@@ -50,6 +50,7 @@ export class DatabaseCheck {
   readonly #pages: Pages;
   readonly #used: PageSet;
   readonly #context: ScanContext;
+  #bucketsDamaged = false;
 
   constructor(database: Database, findings: Findings, onLeafBytes: (sizeBytes: number) => void) {
     this.database = database;
@@ -64,29 +65,37 @@ export class DatabaseCheck {
   *buckets(): Walk<BucketRef[]> {
     yield* this.#checkMetas();
     const found: { readonly slot: number; readonly bucket: BucketRef }[] = [];
+    const errorsBefore = this.findings.errors;
     const scan = new TreeScan(this.#context, this.database.meta, true);
     yield* scan.outline();
     yield* scan.scan({
       leaf: (page, slot) => {
+        const others: number[] = [];
         for (let index = 0; index < page.count; index++) {
-          try {
-            found.push({ slot, bucket: bucketAt(page, index) });
-          } catch (error) {
-            if (!(error instanceof FormatError)) throw error;
-            this.findings.error(error.offset, error.what);
-          }
+          if (isBucket(page, index)) found.push({ slot, bucket: bucketAt(page, index) });
+          else others.push(index);
         }
+        const [first] = others;
+        if (first === undefined) return;
+        const what = `page ${page.id} lists the buckets, but names none in ${others.length} of its ${page.count} elements`;
+        this.findings.error(page.offsetOf(page.elementStart(first)), what);
       },
     });
+    this.#bucketsDamaged = this.findings.errors > errorsBefore;
     // Leaves come in the order of the file; the sort is stable, so elements of one leaf stay in order.
     return found.sort((a, b) => a.slot - b.slot).map(({ bucket }) => bucket);
   }
 
+  /** Whether the tree of buckets was not wholly read: that a bucket is not in it says nothing then. After `buckets`. */
+  get bucketsDamaged(): boolean {
+    return this.#bucketsDamaged;
+  }
+
   /** Undefined, with a finding, for a bucket that cannot be scanned. */
   *bucketScan(bucket: BucketRef): Walk<TreeScan | undefined> {
-    const { rootPageId, inline } = bucket;
+    const { rootPageId, inline, fileOffset } = bucket;
     if (inline === undefined && (rootPageId < 2 || rootPageId >= this.#pages.highWaterMark)) {
-      this.findings.error(0, `the root of bucket ${Buffer.from(bucket.name).toString()} is page ${rootPageId}, which the database does not have`);
+      this.findings.error(fileOffset, `the root of bucket ${Buffer.from(bucket.name).toString()} is page ${rootPageId}, which the database does not have`);
       return undefined;
     }
     const scan = new TreeScan(this.#context, bucket);
@@ -119,7 +128,7 @@ export class DatabaseCheck {
       const offset = slot * pageSizeBytes;
       const meta = metas[slot];
       if (typeof meta === "string") {
-        this.findings.warning(offset, `meta page ${slot} is not valid: ${faultText(meta)}; the other one is used`);
+        this.findings.warning(offset, `meta page ${slot} has ${META_FAULTS[meta]}; the other one is used`);
         continue;
       }
       const page = pageOf(yield { offset, sizeBytes: pageSizeBytes }, offset);
@@ -131,8 +140,11 @@ export class DatabaseCheck {
 
   /** Format: etcd-formats §2.7. */
   *#readFreelist(id: number, free: PageSet): Walk<void> {
-    const { pageSizeBytes } = this.database;
-    requirePageId(this.#pages, id);
+    const { pageSizeBytes, meta, metas } = this.database;
+    if (id < 2 || id >= this.#pages.highWaterMark) {
+      const what = `the freelist would be page ${id}, which the database does not have`;
+      throw new FormatError("BBOLT_PAGE_INVALID", what, metas.indexOf(meta) * pageSizeBytes + META_FREELIST_OFFSET);
+    }
     const offset = id * pageSizeBytes;
     let page = pageOf(yield { offset, sizeBytes: pageSizeBytes }, offset);
     page = pageOf(yield { offset, sizeBytes: imageSize(this.#pages, page) }, offset);

@@ -23,6 +23,8 @@ export const BUCKET_HEADER_SIZE_BYTES = 16;
 export const META_SIZE_BYTES = 64;
 /** `internal/common/meta.go`: the checksum covers what lies before it. */
 export const META_CHECKSUM_OFFSET = 56;
+/** `internal/common/meta.go`: where the freelist's page id is in a meta page. */
+export const META_FREELIST_OFFSET: number = PAGE_HEADER_SIZE_BYTES + 32;
 /** `internal/common/types.go` PgidNoFreelist: no freelist page in the file, as etcd writes on Linux. */
 export const NO_FREELIST = 0xffff_ffff_ffff_ffffn;
 /** `db.go` getPageSize: the sizes bbolt tries, 1 KiB to 16 MiB. */

@@ -32,31 +32,31 @@ export function openDatabase(source: PageSource): Database {
 export function findMeta(source: PageSource): Pick<Database, "meta" | "metas"> {
   const metas = readMetas(source);
   const [first, second] = metas;
-  const meta = typeof first === "string" ? second : typeof second === "string" ? first : newerMeta(first, second);
-  if (typeof meta === "string") throw new FormatError("BBOLT_META_INVALID", `neither meta page is valid (${faultText(first)}; ${faultText(second)})`, 0);
-  return { meta, metas };
+  if (typeof first !== "string") return { meta: typeof second === "string" ? first : newerMeta(first, second), metas };
+  if (typeof second !== "string") return { meta: second, metas };
+  throw new FormatError("BBOLT_META_INVALID", `neither meta page is valid: ${bothFaultsText(first, second)}`, 0);
 }
 
-/** What a fault means, in words. */
-export function faultText(fault: Meta | MetaFault): string {
-  switch (fault) {
-    case "too short":
-      return "the file is too short for one";
-    case "magic":
-      return "no bbolt magic";
-    case "byte order":
-      return "written by a big-endian machine, which is not supported";
-    case "version":
-      return "another format version";
-    case "page size":
-      return "an impossible page size";
-    case "checksum":
-      return "its checksum does not match";
-    case "page ids":
-      return "its page ids are impossible";
-    default:
-      return "valid";
-  }
+/** Whether there is a meta page, valid or not: then the file is, or was, a database. */
+export function hasMetaPage(source: PageSource): boolean {
+  return readMetas(source).some((meta) => meta !== "magic" && meta !== "too short");
+}
+
+/** What an invalid meta page has, as part of a sentence. */
+export const META_FAULTS: Readonly<Record<MetaFault, string>> = {
+  "too short": "no room before the end of the file",
+  magic: "no bbolt magic",
+  "byte order": "the byte order of a big-endian machine, which is not supported",
+  version: "another format version",
+  "page size": "an impossible page size",
+  checksum: "a checksum that does not match",
+  "page ids": "impossible page ids",
+};
+
+function bothFaultsText(first: MetaFault, second: MetaFault): string {
+  if (first === "too short" && second === "too short") return "the file is too short to have one";
+  if (first === second) return `both have ${META_FAULTS[first]}`;
+  return `the first has ${META_FAULTS[first]}, the second ${META_FAULTS[second]}`;
 }
 
 function readMetas(source: PageSource): [Meta | MetaFault, Meta | MetaFault] {

@@ -71,16 +71,16 @@ function continueBucket(database: Database, output: PageOutput, bucket: BucketRe
     const page = inlinePage(bucket.inline);
     for (let index = 0; index < page.count; index++) tree.add({ key: page.key(index), value: page.value(index) });
   } else if (bucket !== undefined) {
-    const edge = readRightEdge(database, bucket.rootPageId);
+    const edge = readRightEdge(database, bucket);
     if (edge !== undefined) tree.continueFrom(edge);
   }
   return tree;
 }
 
 /** The value of the element of a bucket that stays, as it was. */
-function elementValue(database: Database, { rootPageId, sequence, inline }: BucketRef): Uint8Array {
+function elementValue(database: Database, { rootPageId, sequence, fileOffset, inline }: BucketRef): Uint8Array {
   // A root behind the end of the database would seem to be one of the new pages.
-  if (inline === undefined) requirePageId({ pageSizeBytes: database.pageSizeBytes, highWaterMark: database.meta.highWaterMark }, rootPageId);
+  if (inline === undefined) requirePageId({ pageSizeBytes: database.pageSizeBytes, highWaterMark: database.meta.highWaterMark }, rootPageId, fileOffset);
   const value = new Uint8Array(BUCKET_HEADER_SIZE_BYTES + (inline?.bytes.length ?? 0));
   const view = new DataView(value.buffer);
   view.setBigUint64(0, BigInt(rootPageId), true);

@@ -14,16 +14,8 @@ const KEPT_SIZE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Opens a file for reading. Throws FILE_FAILED when it cannot be opened or read. */
 export function openFilePageSource(path: string): FilePageSource {
-  const attempt = <T>(what: string, action: () => T): T => {
-    try {
-      return action();
-    } catch (error) {
-      throw new EtcdsafeError("FILE_FAILED", `cannot ${what} ${path}: ${(error as Error).message}`, { cause: error });
-    }
-  };
-  // A pipe would make the call below wait, and has no pages to go back to.
-  const kind = attempt("open", () => statSync(path));
-  if (!kind.isFile()) throw notAFile(path);
+  const attempt = <T>(what: string, action: () => T): T => attemptOn(path, what, action);
+  requireFile(path); // A pipe would make the call below wait, and has no pages to go back to.
   const descriptor = attempt("open", () => openSync(path, "r"));
   const sizeBytes = attempt("look at", () => fstatSync(descriptor).size);
   let window = new Uint8Array(WINDOW_SIZE_BYTES);
@@ -57,8 +49,23 @@ export function openFilePageSource(path: string): FilePageSource {
   };
 }
 
-function notAFile(path: string): EtcdsafeError {
-  return new EtcdsafeError("FILE_FAILED", `${path} is no regular file`, {
+/** Throws FILE_FAILED for what is no regular file, or not there. */
+export function requireFile(path: string): void {
+  const kind = attemptOn(path, "open", () => statSync(path));
+  if (kind.isFile()) return;
+  if (kind.isDirectory()) {
+    const hint = "`etcdsafe inspect` looks into directories; the database of a data directory is member/snap/db.";
+    throw new EtcdsafeError("FILE_FAILED", `${path} is a directory`, { hint });
+  }
+  throw new EtcdsafeError("FILE_FAILED", `${path} is no regular file`, {
     hint: "`etcdsafe verify -` reads a snapshot from a pipe; anything else needs it in a file.",
   });
+}
+
+function attemptOn<T>(path: string, what: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new EtcdsafeError("FILE_FAILED", `cannot ${what} ${path}: ${(error as Error).message}`, { cause: error });
+  }
 }

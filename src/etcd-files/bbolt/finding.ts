@@ -16,6 +16,7 @@ export class Findings {
   readonly #kept: Finding[] = [];
   #errors = 0;
   #dropped = 0;
+  #firstDropped: Finding | undefined;
 
   error(offset: number, text: string): void {
     this.#errors += 1;
@@ -30,14 +31,18 @@ export class Findings {
     return this.#errors;
   }
 
-  /** All of them; the last one says how many there were beyond FINDINGS_MAX. */
+  /** All of them; the last one says how many there were beyond FINDINGS_MAX, and where they go on. */
   list(): Finding[] {
-    if (this.#dropped === 0) return [...this.#kept];
-    return [...this.#kept, { severity: this.#errors > 0 ? "error" : "warning", offset: 0, text: `and ${this.#dropped} more` }];
+    if (this.#firstDropped === undefined) return [...this.#kept];
+    const { offset } = this.#firstDropped;
+    return [...this.#kept, { severity: this.#errors > 0 ? "error" : "warning", offset, text: `and ${this.#dropped} more, the next of them here` }];
   }
 
   #add(finding: Finding): void {
     if (this.#kept.length < FINDINGS_MAX) this.#kept.push(finding);
-    else this.#dropped += 1;
+    else {
+      this.#firstDropped ??= finding;
+      this.#dropped += 1;
+    }
   }
 }

@@ -117,14 +117,16 @@ export function inlinePageOf(bucketValue: Uint8Array, fileOffset: number): Page 
  */
 export function checkPage(page: Page, expectedId: number): boolean {
   const { view, start, end, count } = page;
-  if (page.id !== expectedId) throw new FormatError("BBOLT_PAGE_INVALID", `page ${expectedId} says that it is page ${page.id}`, page.fileOffset);
+  if (page.id === 0 && page.flags === 0 && page.count === 0 && page.overflow === 0)
+    throw new FormatError("BBOLT_PAGE_INVALID", `${nameOf(expectedId)} was never written or is lost: it begins with zeros`, page.fileOffset);
+  if (page.id !== expectedId) throw new FormatError("BBOLT_PAGE_INVALID", `${nameOf(expectedId)} says that it is page ${page.id}`, page.fileOffset);
   const leaf = page.flags === PAGE_LEAF;
   if (!leaf && page.flags !== PAGE_BRANCH)
-    throw new FormatError("BBOLT_PAGE_INVALID", `page ${expectedId} is neither branch nor leaf (flags 0x${page.flags.toString(16)})`, page.fileOffset + 8);
+    throw new FormatError("BBOLT_PAGE_INVALID", `${nameOf(expectedId)} is neither branch nor leaf (flags 0x${page.flags.toString(16)})`, page.fileOffset + 8);
   const elementsEnd = start + PAGE_HEADER_SIZE_BYTES + count * ELEMENT_SIZE_BYTES;
   if (count === ELEMENTS_MAX || elementsEnd > end)
-    throw new FormatError("BBOLT_PAGE_INVALID", `page ${expectedId} claims ${count} elements, more than fit in it`, page.fileOffset + 10);
-  if (!leaf && count === 0) throw new FormatError("BBOLT_PAGE_INVALID", `branch page ${expectedId} is empty`, page.fileOffset + 10);
+    throw new FormatError("BBOLT_PAGE_INVALID", `${nameOf(expectedId)} claims ${count} elements, more than fit in it`, page.fileOffset + 10);
+  if (!leaf && count === 0) throw new FormatError("BBOLT_PAGE_INVALID", `${nameOf(expectedId)}, a branch, is empty`, page.fileOffset + 10);
   let packed = true;
   let previousEnd = -1;
   let dataSize = 0;
@@ -133,16 +135,21 @@ export function checkPage(page: Page, expectedId: number): boolean {
     const keySize = view.getUint32(leaf ? element + 8 : element + 4, true);
     const dataEnd = keyStart + keySize + (leaf ? view.getUint32(element + 12, true) : 0);
     if (keyStart < elementsEnd || dataEnd > end)
-      throw new FormatError("BBOLT_PAGE_INVALID", `element of page ${expectedId} points outside its page`, page.offsetOf(element));
+      throw new FormatError("BBOLT_PAGE_INVALID", `an element of ${nameOf(expectedId)} points outside its page`, page.offsetOf(element));
     if (keySize === 0 || keySize > KEY_SIZE_BYTES_MAX)
-      throw new FormatError("BBOLT_PAGE_INVALID", `key of ${keySize} bytes in page ${expectedId}`, page.offsetOf(element));
+      throw new FormatError("BBOLT_PAGE_INVALID", `a key of ${keySize} bytes in ${nameOf(expectedId)}`, page.offsetOf(element));
     if (previousEnd !== keyStart && previousEnd !== -1) packed = false;
     previousEnd = dataEnd;
     dataSize += dataEnd - keyStart;
   }
   // Else a small page could stand for any amount of data, and reading it would take as long as its author likes.
-  if (dataSize > end - elementsEnd) throw new FormatError("BBOLT_PAGE_INVALID", `elements of page ${expectedId} share their data`, page.fileOffset);
+  if (dataSize > end - elementsEnd) throw new FormatError("BBOLT_PAGE_INVALID", `elements of ${nameOf(expectedId)} share their data`, page.fileOffset);
   return packed;
+}
+
+/** What messages call a page: that of an inline bucket has no number. */
+function nameOf(expectedId: number): string {
+  return expectedId === 0 ? "the page of an inline bucket" : `page ${expectedId}`;
 }
 
 /** Compares two byte ranges as bbolt orders keys (Go bytes.Compare): negative, 0 or positive. */

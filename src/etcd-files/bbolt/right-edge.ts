@@ -1,5 +1,6 @@
 // The right edge of a bucket's tree: all that appending rows behind its last key has to read (etcd-formats §2.11).
 import { FormatError } from "../../errors.ts";
+import type { BucketRef } from "./buckets.ts";
 import type { Database } from "./database.ts";
 import type { Page } from "./page.ts";
 import type { Child } from "./page-builder.ts";
@@ -10,13 +11,13 @@ import { DEPTH_MAX, runWalk, walkPage } from "./walk.ts";
  * Reads one page per level: the last of each. Gives undefined for an empty tree. Throws FormatError BBOLT_PAGE_INVALID for a page that
  * cannot be right; what lies left of the edge is not looked at.
  */
-export function readRightEdge(database: Database, rootPageId: number): RightEdge | undefined {
+export function readRightEdge(database: Database, bucket: Pick<BucketRef, "rootPageId" | "fileOffset">): RightEdge | undefined {
   const branches: Child[][] = [];
-  let page = readPage(database, rootPageId);
+  let page = readPage(database, bucket.rootPageId, bucket.fileOffset);
   while (page.isBranch) {
     if (branches.length === DEPTH_MAX) throw new FormatError("BBOLT_PAGE_INVALID", `a tree with more than ${DEPTH_MAX} levels`, page.fileOffset);
     branches.unshift(childrenOf(page));
-    page = readPage(database, page.childId(page.count - 1));
+    page = readPage(database, page.childId(page.count - 1), page.offsetOf(page.elementStart(page.count - 1)));
   }
   if (page.count === 0) {
     if (branches.length === 0) return undefined;
@@ -28,8 +29,8 @@ export function readRightEdge(database: Database, rootPageId: number): RightEdge
   return { lastKey, levels: [lowest, ...branches.slice(1).map((children) => children.slice(0, -1))] };
 }
 
-function readPage(database: Database, id: number): Page {
-  return runWalk(walkPage({ pageSizeBytes: database.pageSizeBytes, highWaterMark: database.meta.highWaterMark }, id), database.source);
+function readPage(database: Database, id: number, namedAt: number): Page {
+  return runWalk(walkPage({ pageSizeBytes: database.pageSizeBytes, highWaterMark: database.meta.highWaterMark }, id, namedAt), database.source);
 }
 
 function childrenOf(page: Page): Child[] {

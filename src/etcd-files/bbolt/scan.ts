@@ -38,6 +38,8 @@ export interface ScanContext {
 /** Leaves of one batch: about 12 MB of lists, just below what doubles them. With the children of one more branch it stays below SLOT_LIMIT. */
 const BATCH_SLOTS = 2 ** 18 - 2 ** 12;
 const NO_KEY = new Uint8Array(0);
+/** Of a level without damage the first tells as much. */
+const KIND_SAMPLES = 3;
 
 export class TreeScan {
   readonly #context: ScanContext;
@@ -109,8 +111,8 @@ export class TreeScan {
       // A list ends with the bound of its last page.
       const last = this.#top.length - 2;
       if (last < 0) return undefined;
-      let page = yield* walkPage(pages, this.#top.pageId(last));
-      if (page.isBranch) page = yield* walkPage(pages, page.childId(page.count - 1));
+      let page = yield* walkPage(pages, this.#top.pageId(last), 0);
+      if (page.isBranch) page = yield* walkPage(pages, page.childId(page.count - 1), page.offsetOf(page.elementStart(page.count - 1)));
       return page.isLeaf ? lastKeyOf(page) : undefined;
     } catch (error) {
       if (error instanceof FormatError) return undefined;
@@ -136,15 +138,17 @@ export class TreeScan {
     visitor.batchEnd?.(1);
   }
 
-  /** Whether the pages of a level are branches, by the first that can be read. */
+  /** Whether the pages of a level are branches, by what most of the first few are that can be read: of those, one may be there by mistake. */
   *#kindOf(level: PageList): Walk<"branch" | "leaf" | "unknown"> {
-    for (let slot = 0; slot < level.length; slot++) {
+    let [branches, leaves] = [0, 0];
+    for (let slot = 0; slot < level.length && branches + leaves < KIND_SAMPLES; slot++) {
       const id = level.pageId(slot);
       if (id === 0) continue;
       const page = yield* this.#tryPage(id);
-      if (page !== undefined) return page.isBranch ? "branch" : "leaf";
+      if (page?.isBranch) branches += 1;
+      else if (page?.isLeaf) leaves += 1;
     }
-    return "unknown";
+    return branches > leaves ? "branch" : leaves > 0 ? "leaf" : "unknown";
   }
 
   *#kindBelow(level: PageList): Walk<"branch" | "leaf" | "unknown"> {
@@ -162,7 +166,7 @@ export class TreeScan {
 
   *#tryPage(id: number): Walk<Page | undefined> {
     try {
-      return yield* walkPage(this.#context.pages, id);
+      return yield* walkPage(this.#context.pages, id, 0);
     } catch (error) {
       if (error instanceof FormatError) return undefined; // Reported where the page is read for its content.
       throw error;
@@ -175,7 +179,7 @@ export class TreeScan {
     const id = level.pageId(slot);
     let page: Page;
     try {
-      page = yield* walkPage(pages, id);
+      page = yield* walkPage(pages, id, 0); // Its id was tested where it was found.
       if (!page.isBranch) throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is a leaf where the tree has branches`, page.fileOffset + 8);
       if (first && !used.add(id, page.overflow + 1)) throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is referenced twice`, page.fileOffset);
     } catch (error) {

@@ -30,9 +30,12 @@ export function runWalk<T>(walk: Walk<T>, source: PageSource): T {
   return step.value;
 }
 
-/** One branch or leaf page with its overflow, checked. Valid until the next range is asked for. Throws FormatError BBOLT_PAGE_INVALID. */
-export function* walkPage(pages: Pages, id: number): Walk<Page> {
-  requirePageId(pages, id);
+/**
+ * One branch or leaf page with its overflow, checked. Valid until the next range is asked for. `namedAt` is the byte of the file that names it.
+ * Throws FormatError BBOLT_PAGE_INVALID.
+ */
+export function* walkPage(pages: Pages, id: number, namedAt: number): Walk<Page> {
+  requirePageId(pages, id, namedAt);
   const offset = id * pages.pageSizeBytes;
   let page = pageOf(yield { offset, sizeBytes: pages.pageSizeBytes }, offset);
   if (page.overflow > 0) {
@@ -60,6 +63,8 @@ export function imageSize(pages: Pages, page: Page): number {
   return sizeBytes;
 }
 
-export function requirePageId(pages: Pages, id: number): void {
-  if (id < 2 || id >= pages.highWaterMark) throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is outside the database's ${pages.highWaterMark} pages`, 0);
+/** Throws FormatError BBOLT_PAGE_INVALID for a page that the database does not have. `namedAt` is the byte of the file that names it. */
+export function requirePageId(pages: Pages, id: number, namedAt: number): void {
+  if (id >= 2 && id < pages.highWaterMark) return;
+  throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is referred to, but is outside the database's ${pages.highWaterMark} pages`, namedAt);
 }

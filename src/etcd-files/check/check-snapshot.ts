@@ -8,7 +8,7 @@ import { Findings } from "../bbolt/finding.ts";
 import type { PageSource } from "../bbolt/page-source.ts";
 import type { LeafVisitor } from "../bbolt/scan.ts";
 import { runWalk, type Walk } from "../bbolt/walk.ts";
-import { BUCKETS } from "../mvcc/buckets.ts";
+import { BUCKETS, isEtcdBucket } from "../mvcc/buckets.ts";
 import { type HashKvRequest, type HashKvResult, type HashPlan, planHashes } from "../mvcc/hash-kv.ts";
 import { KeyRows } from "../mvcc/key-rows.ts";
 import { type KeyHashes, scanKeys } from "../mvcc/key-scan.ts";
@@ -64,7 +64,7 @@ function* walkSnapshot(check: DatabaseCheck, options: CheckSnapshotOptions): Wal
   for (const { bucket, name } of buckets) if (name !== BUCKETS.key) totals.set(name, yield* scanSmallBucket(check, bucket, name, facts));
   const key = buckets.find(({ name }) => name === BUCKETS.key);
   if (key === undefined) {
-    findings.error(0, "no bucket `key`: a bbolt database, but not one of etcd's");
+    if (!check.bucketsDamaged) findings.error(database.meta.rootPageId * database.pageSizeBytes, noKeyText(buckets.map(({ name }) => name)));
     return undefined;
   }
   const keyspace = yield* scanKeyBucket(check, key.bucket, facts, options);
@@ -100,6 +100,13 @@ function* walkSnapshot(check: DatabaseCheck, options: CheckSnapshotOptions): Wal
     hashes: plan.answers.map((answer) => hashResult(answer, plan, hashes)),
     lineageSample: rows.lineage.finish(),
   };
+}
+
+/** What a database without the bucket `key` is, by the names of the buckets that it has. */
+function noKeyText(names: readonly string[]): string {
+  if (names.length === 0) return "there are no buckets: an empty bbolt database";
+  if (names.some(isEtcdBucket)) return "the bucket `key`, which holds the keyspace, is missing";
+  return "there is no bucket `key`: a bbolt database, but not one of etcd's";
 }
 
 function* scanSmallBucket(check: DatabaseCheck, bucket: BucketRef, name: string, facts: BucketFacts): Walk<BucketTotal> {

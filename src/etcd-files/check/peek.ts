@@ -63,9 +63,9 @@ function peekDatabase(source: PageSource): Omit<SnapshotPeek, "trailer"> {
   };
 }
 
-function lastKeyOf(database: Database, { rootPageId, inline }: BucketRef): Uint8Array | undefined {
-  if (inline === undefined) return readRightEdge(database, rootPageId)?.lastKey;
-  const page = inlinePage(inline);
+function lastKeyOf(database: Database, bucket: BucketRef): Uint8Array | undefined {
+  if (bucket.inline === undefined) return readRightEdge(database, bucket)?.lastKey;
+  const page = inlinePage(bucket.inline);
   return page.count === 0 ? undefined : page.key(page.count - 1);
 }
 

@@ -1,18 +1,19 @@
 // Refuses, in words that help, a file that is no whole etcd database: before a check or a restore looks further.
 import { TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
 import { FormatError } from "../../errors.ts";
-import { findMeta } from "../bbolt/database.ts";
+import { findMeta, hasMetaPage } from "../bbolt/database.ts";
 import type { PageSource } from "../bbolt/page-source.ts";
-import { HEAD_SIZE_BYTES, notADatabase, snapshotKind, truncatedSnapshot } from "./snapshot-kind.ts";
+import { damagedMetas, HEAD_SIZE_BYTES, notADatabase, snapshotKind, truncatedSnapshot } from "./snapshot-kind.ts";
 
 /**
- * Gives the size in bytes that the database's own meta page names. `path` is for messages. Throws SNAPSHOT_EMPTY, SNAPSHOT_PACKED,
- * SNAPSHOT_NOT_A_DATABASE or SNAPSHOT_TRUNCATED.
+ * Gives the size in bytes that the database's own meta page names. `path` is for messages. Throws UnusableFileError: SNAPSHOT_EMPTY,
+ * SNAPSHOT_PACKED, SNAPSHOT_NOT_A_DATABASE, SNAPSHOT_TRUNCATED, or SNAPSHOT_DAMAGED where both meta pages are.
  */
 export function requireDatabase(path: string, source: PageSource): number {
   const { sizeBytes } = source;
   const kind = snapshotKind(source.read(0, HEAD_SIZE_BYTES), sizeBytes);
-  if (kind.verdict !== "maybe") throw notADatabase(path, kind);
+  // A first page of zeros is a database's if the second meta page says so: it may be all that was lost.
+  if (kind.verdict !== "maybe" && kind.verdict !== "zeros") throw notADatabase(path, kind);
   try {
     const { meta } = findMeta(source);
     const databaseSizeBytes = meta.highWaterMark * meta.pageSizeBytes;
@@ -22,7 +23,7 @@ export function requireDatabase(path: string, source: PageSource): number {
     if (rest > 0 && rest < TRAILER_SIZE_BYTES) throw truncatedSnapshot(path, sizeBytes, databaseSizeBytes + TRAILER_SIZE_BYTES);
     return databaseSizeBytes;
   } catch (error) {
-    if (error instanceof FormatError) throw notADatabase(path, { verdict: "maybe", what: "" }, error);
+    if (error instanceof FormatError) throw hasMetaPage(source) ? damagedMetas(path, error) : notADatabase(path, kind, error);
     throw error;
   }
 }

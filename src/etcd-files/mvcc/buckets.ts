@@ -13,6 +13,11 @@ export const BUCKETS = {
   meta: "meta",
 } as const;
 
+/** Whether etcd has a bucket of this name. */
+export function isEtcdBucket(name: string): boolean {
+  return Object.values<string>(BUCKETS).includes(name);
+}
+
 export const META_KEYS = {
   consistentIndex: "consistent_index",
   term: "term",

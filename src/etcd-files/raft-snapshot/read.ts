@@ -1,7 +1,7 @@
 // Reads .snap files, with etcd's own checks (`server/etcdserver/api/snap/snapshotter.go` Read): it renames to .broken what fails them.
 import { crc32c } from "../../bytes/crc32c.ts";
 import type { RaftIndex, RaftTerm } from "../../bytes/u64.ts";
-import { FormatError } from "../../errors.ts";
+import { EtcdsafeError, FormatError } from "../../errors.ts";
 import { type ConfState, decodeRaftSnapshot, type RaftSnapshot } from "../../proto/raftpb.ts";
 import { decodeSnapMessage } from "../../proto/snappb.ts";
 import { type StoredMember, v2StoreMembers } from "./v2-store.ts";
@@ -17,21 +17,28 @@ export interface RaftSnapshotFacts {
   readonly members: readonly StoredMember[] | undefined;
 }
 
-/** The content of a whole file, as views into it. Throws FormatError RAFT_SNAPSHOT_INVALID. */
+/** What a .snap file begins with: snappb's fields 1, a checksum, and 2, the snapshot. */
+export function looksLikeRaftSnapshot(head: Uint8Array): boolean {
+  if (head[0] !== 0x08) return false;
+  const end = head.findIndex((byte, index) => index > 0 && byte < 0x80);
+  return end > 0 && end <= 5 && head[end + 1] === 0x12;
+}
+
+/** The content of a whole file, as views into it. Throws RAFT_SNAPSHOT_INVALID, as FormatError where there is a place to blame. */
 export function readRaftSnapshot(file: Uint8Array): RaftSnapshot {
-  if (file.length === 0) throw new FormatError("RAFT_SNAPSHOT_INVALID", "the file is empty", 0);
+  if (file.length === 0) throw new EtcdsafeError("RAFT_SNAPSHOT_INVALID", "the file is empty");
   if (file.length > RAFT_SNAPSHOT_SIZE_BYTES_MAX) {
-    throw new FormatError(
-      "RAFT_SNAPSHOT_INVALID",
-      `the file's ${file.length} bytes exceed the limit of ${RAFT_SNAPSHOT_SIZE_BYTES_MAX},`,
-      RAFT_SNAPSHOT_SIZE_BYTES_MAX,
-    );
+    throw new EtcdsafeError("RAFT_SNAPSHOT_INVALID", `the file has ${file.length} bytes, where ${RAFT_SNAPSHOT_SIZE_BYTES_MAX} are the limit`);
   }
   const { crc, data, dataOffset } = decoded(() => decodeSnapMessage(file));
-  if (data.length === 0 || crc === 0) throw new FormatError("RAFT_SNAPSHOT_INVALID", "the file holds no snapshot, or no checksum", 0);
+  if (data.length === 0 || crc === 0) throw new EtcdsafeError("RAFT_SNAPSHOT_INVALID", "the file holds no snapshot, or no checksum");
   const computed = crc32c(data);
   if (crc !== computed)
-    throw new FormatError("RAFT_SNAPSHOT_INVALID", `the checksum is ${hex(crc)}, the data's ${hex(computed)}: the file was changed`, dataOffset);
+    throw new FormatError(
+      "RAFT_SNAPSHOT_INVALID",
+      `the checksum of what follows is ${hex(computed)}, and not ${hex(crc)} as the file says: it was changed`,
+      dataOffset,
+    );
   return decoded(() => decodeRaftSnapshot(data, dataOffset));
 }
 
@@ -46,7 +53,7 @@ function decoded<T>(decode: () => T): T {
     return decode();
   } catch (cause) {
     if (!(cause instanceof FormatError)) throw cause;
-    throw new FormatError("RAFT_SNAPSHOT_INVALID", "the file cannot be decoded", cause.offset, { cause });
+    throw new FormatError("RAFT_SNAPSHOT_INVALID", `the file cannot be decoded: ${cause.what}`, cause.offset, { cause });
   }
 }
 

@@ -28,6 +28,6 @@ export function recordContent({ type, data, dataOffset, offset }: WalRecord): Re
     case RECORD_SNAPSHOT:
       return { kind: "snapshot", snapshot: decodeWalSnapshot(data, dataOffset) };
     default:
-      throw new FormatError("WAL_CORRUPT", `a record has the unknown type ${type},`, offset);
+      throw new FormatError("WAL_CORRUPT", `a record has the unknown type ${type}`, offset);
   }
 }

@@ -34,8 +34,9 @@ export interface WalFault {
   /** torn: a write that never completed, which etcd repairs when it starts. corrupt: etcd refuses to start. */
   readonly kind: "torn" | "corrupt";
   readonly segment: string;
-  /** In that segment. */
-  readonly offset: number;
+  /** In that segment; null where it is the file that is wrong, and no place in it. */
+  readonly offset: number | null;
+  /** Without the segment and the offset. */
   readonly text: string;
 }
 
@@ -54,8 +55,8 @@ export function walFacts(segments: readonly (SegmentSource & SegmentName)[]): Wa
     const { name, sizeBytes, sequence, firstIndex } = segment;
     let [records, usedBytes] = [0, 0];
     try {
+      fault ??= gapBefore(segments[position - 1], segment);
       if (fault === undefined) {
-        refuseGap(segments[position - 1], segment);
         const reading = readSegment(segment, { crc, isLast: position === segments.length - 1 });
         let step = reading.next();
         for (; step.done !== true; step = reading.next()) {
@@ -67,7 +68,7 @@ export function walFacts(segments: readonly (SegmentSource & SegmentName)[]): Wa
       }
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      fault = { kind: error.code === "WAL_TORN" ? "torn" : "corrupt", segment: name, offset: error.offset, text: error.message };
+      fault = { kind: error.code === "WAL_TORN" ? "torn" : "corrupt", segment: name, offset: error.offset, text: withoutName(error.what, name) };
     }
     read.push({ name, sequence, firstIndex, sizeBytes, usedBytes, records });
   }
@@ -104,14 +105,14 @@ class LogSummary {
   #addMetadata(metadata: WalMetadata, offset: number): void {
     const before = this.#metadata;
     if (before !== undefined && (before.memberId !== metadata.memberId || before.clusterId !== metadata.clusterId)) {
-      throw new FormatError("WAL_CORRUPT", "the log changes to another member's or cluster's,", offset);
+      throw new FormatError("WAL_CORRUPT", "the log changes to that of another member or cluster", offset);
     }
     this.#metadata = metadata;
   }
 
   #addEntry({ index, term }: Entry, offset: number): void {
     if (this.#last !== undefined && index > this.#last.index + 1n) {
-      throw new FormatError("WAL_CORRUPT", `entry ${index} follows entry ${this.#last.index}: entries are missing,`, offset);
+      throw new FormatError("WAL_CORRUPT", `entry ${index} follows entry ${this.#last.index}: entries are missing`, offset);
     }
     if (this.#firstIndex === undefined || index < this.#firstIndex) this.#firstIndex = index;
     this.#last = { index, term };
@@ -126,11 +127,13 @@ class LogSummary {
   }
 }
 
-function refuseGap(before: SegmentName | undefined, segment: SegmentName & Pick<SegmentSource, "name">): void {
-  if (before === undefined || before.sequence + 1n === segment.sequence) return;
-  throw new FormatError(
-    "WAL_CORRUPT",
-    `${segment.name} does not follow the segment with the sequence number ${before.sequence}: a file is missing before its records,`,
-    0,
-  );
+function gapBefore(before: SegmentName | undefined, segment: SegmentName & Pick<SegmentSource, "name">): WalFault | undefined {
+  if (before === undefined || before.sequence + 1n === segment.sequence) return undefined;
+  const text = `a file is missing before it: it is number ${segment.sequence} of the log, and comes after number ${before.sequence}`;
+  return { kind: "corrupt", segment: segment.name, offset: null, text };
+}
+
+/** The reader's messages name the segment, for whoever has nothing else. */
+function withoutName(what: string, segment: string): string {
+  return what.startsWith(`${segment}: `) ? what.slice(segment.length + 2) : what;
 }

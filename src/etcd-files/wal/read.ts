@@ -35,6 +35,14 @@ export interface SegmentEnd {
   readonly usedBytes: number;
 }
 
+/** Every file of a log begins with a record of type 4 (crc): its length is 4 to 8 bytes, padded to 8 (etcd-formats §9.1). `head` is its beginning. */
+export function looksLikeWalSegment(head: Uint8Array): boolean {
+  const [length = 0, ...rest] = head.subarray(0, FRAME_SIZE_BYTES);
+  const padding = length === 8 ? 0 : 0x80 | (8 - length);
+  if (head.length < 16 || length < 4 || length > 8 || rest.at(-1) !== padding || rest.slice(0, -1).some((byte) => byte !== 0)) return false;
+  return head[8] === 0x08 && head[9] === RECORD_CRC && head[10] === 0x10;
+}
+
 /** A segment that is wholly in memory. */
 export function bufferSegment(name: string, bytes: Uint8Array): SegmentSource {
   return { name, sizeBytes: bytes.length, read: (offset, sizeBytes) => bytes.subarray(offset, offset + sizeBytes) };
@@ -61,7 +69,7 @@ export function* readSegment(source: SegmentSource, start: SegmentPosition): Gen
     const message = unpack(source, offset, frame, start.isLast);
     if (message.type === RECORD_CRC) {
       if (crc !== 0 && message.crc !== crc)
-        throw corrupt(source, `does not continue the log before it: carries the checksum ${hex(message.crc)}, not ${hex(crc)}`, offset);
+        throw corrupt(source, `it does not continue the log before it, whose checksum is ${hex(crc)}: it goes on from ${hex(message.crc)}`, offset);
       crc = message.crc;
     } else {
       crc = crc32c(message.data, crc);
@@ -94,7 +102,7 @@ function readFrame(source: SegmentSource, offset: number, isLast: boolean): Fram
   if (recordSizeBytes > RECORD_SIZE_BYTES_MAX) {
     throw new FormatError(
       "WAL_RECORD_TOO_LONG",
-      `${source.name}: a record claims ${recordSizeBytes} bytes, more than the limit of ${RECORD_SIZE_BYTES_MAX},`,
+      `${source.name}: a length of ${recordSizeBytes} bytes, beyond the limit of ${RECORD_SIZE_BYTES_MAX}, for the record`,
       offset,
     );
   }
@@ -123,7 +131,7 @@ function hasZeroSector(content: Uint8Array, offset: number): boolean {
 
 function broken(source: SegmentSource, what: string, offset: number, frame: Frame, isLast: boolean, cause?: unknown): FormatError {
   const torn = isLast && hasZeroSector(frame.content, offset + FRAME_SIZE_BYTES);
-  return new FormatError(torn ? "WAL_TORN" : "WAL_CORRUPT", `${source.name}: ${torn ? "the last write did not reach the disk whole: " : ""}${what},`, offset, {
+  return new FormatError(torn ? "WAL_TORN" : "WAL_CORRUPT", `${source.name}: ${torn ? "the last write did not reach the disk whole: " : ""}${what}`, offset, {
     cause,
   });
 }
@@ -133,7 +141,7 @@ function cutShort(source: SegmentSource, offset: number, isLast: boolean): Forma
 }
 
 function corrupt(source: SegmentSource, what: string, offset: number): FormatError {
-  return new FormatError("WAL_CORRUPT", `${source.name} ${what},`, offset);
+  return new FormatError("WAL_CORRUPT", `${source.name}: ${what}`, offset);
 }
 
 function hex(crc: number): string {

@@ -54,7 +54,8 @@ const damages: [string, (database: Damaged, leaf: number, branch: number) => voi
   ["a page that says it is another", ({ view }, leaf) => view.setUint32(leaf, 77, true), /page \d+ says that it is page 77/],
   ["a page of an unknown type", ({ view }, leaf) => view.setUint16(leaf + 8, 0x40, true), /neither branch nor leaf/],
   ["a page with two types", ({ view }, leaf) => view.setUint16(leaf + 8, BRANCH | LEAF, true), /neither branch nor leaf/],
-  ["a zeroed page", ({ bytes }, leaf) => bytes.fill(0, leaf, leaf + PAGE), /says that it is page 0/],
+  ["a zeroed page", ({ bytes }, leaf) => bytes.fill(0, leaf, leaf + PAGE), /^error \d+: page \d+ was never written or is lost: it begins with zeros/],
+  ["a page of another number", ({ view }, leaf) => view.setUint32(leaf, 77, true), /page \d+ says that it is page 77/],
   [
     "a branch among the leaves",
     ({ view, bytes }, leaf, branch) => bytes.copyWithin(leaf + 8, branch + 8, branch + PAGE) && view,
@@ -126,7 +127,7 @@ test("check: one bad meta page is a warning, since etcd reads the other", () => 
   bytes[16 + 20] = 9;
   view.setUint16(PAGE + 8, LEAF, true);
   expect(errorsOf(bytes)).toEqual([
-    "warning 0: meta page 0 is not valid: its checksum does not match; the other one is used",
+    "warning 0: meta page 0 has a checksum that does not match; the other one is used",
     "warning 1024: meta page 1 says that it is page 1 with flags 0x2",
   ]);
 });
@@ -146,8 +147,25 @@ test("check: a bucket whose root is no page is one finding, and the others are s
   view.setUint16(auth + 8, 0, true);
   expect(errorsOf(bytes)).toEqual([
     expect.stringMatching(/page \d+ is neither branch nor leaf/),
-    "error 0: the root of bucket key is page 1125899906842624, which the database does not have",
+    `error ${value}: the root of bucket key is page 1125899906842624, which the database does not have`,
   ]);
+});
+
+test("check: a page of other things in the place of the list of buckets is one finding", () => {
+  const { bytes, pages } = damaged();
+  const { meta } = openDatabase(bufferPageSource(bytes));
+  const leaf = pages(LEAF).at(-2) ?? 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const count = view.getUint16(leaf * PAGE + 10, true);
+  for (const slot of [0, 1] as const) bytes.set(encodeMetaPage({ ...meta, rootPageId: leaf, txid: meta.txid + BigInt(slot) }, slot), slot * PAGE);
+  expect(errorsOf(bytes)).toEqual([`error ${leaf * PAGE + 16}: page ${leaf} lists the buckets, but names none in ${count} of its ${count} elements`]);
+});
+
+test("check: a branch that is its own first child is one finding: what it and its other children are is told by most of them", () => {
+  const { bytes, view, pages } = damaged();
+  const [branch = 0] = pages(BRANCH);
+  view.setBigUint64(branch * PAGE + 16 + 8, BigInt(branch), true);
+  expect(errorsOf(bytes)).toEqual([`error ${branch * PAGE + 8}: page ${branch} is a branch where the tree has leaves`]);
 });
 
 /** The sound database with pages after it: the first holds the freelist, `free` pages are listed there. */

@@ -44,8 +44,8 @@ test("database: refuses a file without a valid meta, saying what is wrong with e
   bytes[4096 + 16 + 56] = (bytes[4096 + 16 + 56] ?? 0) ^ 1;
   const open = (): unknown => openDatabase(bufferPageSource(bytes));
   expect(open).toThrow(FormatError);
-  expect(open).toThrow(/neither meta page is valid \(another format version; its checksum does not match\)/);
-  expect(() => openDatabase(bufferPageSource(new Uint8Array(0)))).toThrow(/the file is too short for one/);
+  expect(open).toThrow(/neither meta page is valid: the first has another format version, the second a checksum that does not match at byte 0$/);
+  expect(() => openDatabase(bufferPageSource(new Uint8Array(0)))).toThrow(/^neither meta page is valid: the file is too short to have one at byte 0$/);
 });
 
 test("database: refuses a file that ends before its high-water mark, with both sizes", () => {

@@ -8,6 +8,6 @@ test("findings: keeps a thousand and counts the rest", () => {
   const list = findings.list();
   expect(list.length).toBe(FINDINGS_MAX + 1);
   expect(list[0]).toEqual({ severity: "warning", offset: 1, text: "odd" });
-  expect(list.at(-1)).toEqual({ severity: "error", offset: 0, text: "and 42 more" });
+  expect(list.at(-1)).toEqual({ severity: "error", offset: FINDINGS_MAX - 1, text: "and 42 more, the next of them here" });
   expect(findings.errors).toBe(FINDINGS_MAX + 41);
 });

@@ -92,7 +92,7 @@ test.each(damaged)("page: refuses %s, with the byte offset", (_, damage, message
 });
 
 test("page: refuses an empty branch", () => {
-  expect(() => checkPage(pageOf(image(PAGE_BRANCH, 5n, []), 0), 5)).toThrow(/branch page 5 is empty/);
+  expect(() => checkPage(pageOf(image(PAGE_BRANCH, 5n, []), 0), 5)).toThrow(/page 5, a branch, is empty/);
 });
 
 test("page: orders keys as Go's bytes.Compare does", () => {

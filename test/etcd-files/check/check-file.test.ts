@@ -9,9 +9,11 @@ import { runs, SEED } from "../../support/counts.ts";
 import { plainRows, randomNumbers } from "../../support/random-history.ts";
 import { buildSnapshot } from "../../support/snapshots.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/temporary-directory.ts";
+import { liveSegment, TWO_SEGMENTS } from "../wal/live-log.ts";
 
 const golden = zstdDecompressSync(readFileSync(new URL("../../golden/snapshots/3.7/compacted.db.zst", import.meta.url)));
 const database = golden.subarray(0, golden.length - 32);
+const RAFT_SNAPSHOT = readFileSync(new URL("../../golden/wal/killed-3.5/0000000000000002-000000000000002a.snap", import.meta.url));
 const { signal } = new AbortController();
 let directory: TemporaryDirectory;
 
@@ -102,16 +104,39 @@ const refused: [string, string, Uint8Array, string, RegExp, RegExp][] = [
     /is an XML document/,
     /stored an answer/,
   ],
-  ["a JSON answer", "answer.db", Buffer.from('{"error":"etcdserver: no leader"}'), "SNAPSHOT_NOT_A_DATABASE", /is a JSON document/, /stored an answer/],
-  ["a text", "text.db", Buffer.from("context deadline exceeded\n"), "SNAPSHOT_NOT_A_DATABASE", /is a text file/, /stored an answer/],
-  ["zeros", "zeros.db", Buffer.alloc(100_000), "SNAPSHOT_NOT_A_DATABASE", /begins with zeros only/, /inspect/],
+  [
+    "a JSON answer",
+    "answer.db",
+    Buffer.from('{"error":"etcdserver: no leader"}'),
+    "SNAPSHOT_NOT_A_DATABASE",
+    /is a JSON document that begins “\{"error":"etcdserver: no leader"\}”$/,
+    /stored an answer/,
+  ],
+  [
+    "a text",
+    "text.db",
+    Buffer.from("context deadline exceeded\n"),
+    "SNAPSHOT_NOT_A_DATABASE",
+    /is a text file that begins “context deadline exceeded”$/,
+    /stored an answer/,
+  ],
+  [
+    "a text of another language",
+    "text.db",
+    Buffer.from(`äöü ${"漢".repeat(2000)}\n`),
+    "SNAPSHOT_NOT_A_DATABASE",
+    /is a text file that begins “äöü 漢{56}…”$/,
+    /stored an answer/,
+  ],
+  ["nothing but line breaks", "text.db", Buffer.from("\n\n"), "SNAPSHOT_NOT_A_DATABASE", /is a text file of nothing but white space$/, /stored an answer/],
+  ["zeros", "zeros.db", Buffer.alloc(100_000), "SNAPSHOT_NOT_A_DATABASE", /begins with zeros only/, /never written, or is lost/],
   ["random bytes", "random.db", Buffer.from(randomNumbers(7).bytes(70_000)), "SNAPSHOT_NOT_A_DATABASE", /is no etcd database/, /inspect/],
   [
     "a truncated snapshot",
     "cut.db",
     golden.subarray(0, 50_000),
     "SNAPSHOT_TRUNCATED",
-    /cut\.db is cut short \(50000 bytes of \d+ bytes\)/,
+    /cut\.db is cut short: it ends after 50000 of 102400 bytes$/,
     /Fetch the file again/,
   ],
   [
@@ -119,16 +144,61 @@ const refused: [string, string, Uint8Array, string, RegExp, RegExp][] = [
     "s.db.part",
     golden.subarray(0, 50_000),
     "SNAPSHOT_TRUNCATED",
-    /is the \.part file of an unfinished download \(50000 bytes of/,
+    /is the \.part file of an unfinished download: it ends after 50000 of 102400 bytes$/,
     /renames it when the download is complete/,
   ],
-  ["a snapshot cut in its hash", "tail.db", golden.subarray(0, golden.length - 5), "SNAPSHOT_TRUNCATED", /cut short/, /Fetch the file again/],
+  [
+    "a snapshot cut in its hash",
+    "tail.db",
+    golden.subarray(0, golden.length - 5),
+    "SNAPSHOT_TRUNCATED",
+    /is cut short: it ends after 102427 of 102432 bytes$/,
+    /Fetch the file again/,
+  ],
+  [
+    "one with damage in both meta pages",
+    "metas.db",
+    Buffer.from(golden).fill(1, 30, 31).fill(1, 4126, 4127),
+    "SNAPSHOT_DAMAGED",
+    /is a bbolt database that cannot be opened: neither meta page is valid: both have a checksum that does not match$/,
+    /Use another backup/,
+  ],
+  [
+    "a few bytes",
+    "few.db",
+    Buffer.of(0, 1, 2),
+    "SNAPSHOT_NOT_A_DATABASE",
+    /is no etcd database: neither meta page is valid: the file is too short to have one$/,
+    /inspect/,
+  ],
+  [
+    "bytes of ones",
+    "ones.db",
+    Buffer.alloc(9000, 0xff),
+    "SNAPSHOT_NOT_A_DATABASE",
+    /is no etcd database: neither meta page is valid: both have no bbolt magic$/,
+    /inspect/,
+  ],
+  ["a snapshot in base64", "base64.db", Buffer.from(golden.toString("base64")), "SNAPSHOT_PACKED", /is a database in base64/, /`base64 -d`/],
+  ["a snapshot copied as text", "text.db", Buffer.from(golden.toString()), "SNAPSHOT_NOT_A_DATABASE", /copied as text, which destroys it/, /byte by byte/],
+  ["UTF-16", "utf16.db", Buffer.from("\ufeffdatabase", "utf16le"), "SNAPSHOT_NOT_A_DATABASE", /a file of UTF-16 text/, /PowerShell/],
+  ["a log", "0.wal", liveSegment("two-segments-3.7", TWO_SEGMENTS[1]), "SNAPSHOT_NOT_A_DATABASE", /is a file of an etcd write-ahead log$/, /member\/snap\/db/],
+  ["a .snap file", "1.snap", RAFT_SNAPSHOT, "SNAPSHOT_NOT_A_DATABASE", /is an etcd raft snapshot file$/, /member\/snap\/db/],
 ];
 
 test.each(refused)("check of a file: %s is refused in words", async (_, name, bytes, code, message, hint) => {
   const error = await check(bytes, name).catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(EtcdsafeError);
   expect(error).toMatchObject({ code, message: expect.stringMatching(message), hint: expect.stringMatching(hint) });
+});
+
+test("check of a file: a first page of zeros is one of a database where the second meta page is good", async () => {
+  const { sha256, report } = await check(Buffer.from(golden).fill(0, 0, 4096));
+  expect(sha256).toBe("differs");
+  expect(report).toMatchObject({
+    findings: [{ severity: "warning", offset: 0, text: "meta page 0 has no bbolt magic; the other one is used" }],
+    facts: { revision: 73n },
+  });
 });
 
 test("check of a file: one that is not there is FILE_FAILED", async () => {

@@ -1,8 +1,12 @@
 import { expect, test } from "vitest";
+import { readBuckets } from "../../../src/etcd-files/bbolt/buckets.ts";
+import { openDatabase } from "../../../src/etcd-files/bbolt/database.ts";
 import type { Row } from "../../../src/etcd-files/bbolt/page-builder.ts";
 import { bufferPageSource } from "../../../src/etcd-files/bbolt/page-source.ts";
+import { writeDatabase } from "../../../src/etcd-files/bbolt/writer.ts";
 import { checkSnapshot } from "../../../src/etcd-files/check/check-snapshot.ts";
 import type { SnapshotReport } from "../../../src/etcd-files/check/facts.ts";
+import { memoryPageFile } from "../../support/memory-page-file.ts";
 import { plainRows } from "../../support/random-history.ts";
 import { putRow, revisionKey, type TestMember, text, tombstoneRow, u64 } from "../../support/rows.ts";
 import { buildSnapshot, type SnapshotOptions } from "../../support/snapshots.ts";
@@ -141,15 +145,63 @@ test("check: rows of buckets that etcd does not know are hashed and counted, no 
   expect(facts?.statusHash).not.toBe(report({}).facts?.statusHash);
 });
 
-test("check: a bbolt database without the bucket `key` is not etcd's", () => {
-  expect(textsOf({ buckets: { key: null } })).toEqual(["error: no bucket `key`: a bbolt database, but not one of etcd's"]);
+test("check: a database without the bucket `key`: another program's, one that lost it, or an empty one", () => {
+  const texts = (...names: string[]) => {
+    const file = memoryPageFile();
+    writeDatabase(
+      file,
+      names.map((name) => ({ name: text(name), rows: [] })),
+      { pageSizeBytes: 4096 },
+    );
+    return checkSnapshot(bufferPageSource(file.bytes()), { hashes: [] }).findings.map((finding) => finding.text);
+  };
+  expect(texts("conf", "logs")).toEqual(["there is no bucket `key`: a bbolt database, but not one of etcd's"]);
+  expect(texts("auth", "meta")).toEqual(["the bucket `key`, which holds the keyspace, is missing"]);
+  expect(texts()).toEqual(["there are no buckets: an empty bbolt database"]);
+});
+
+test.each<[string, (page: Uint8Array) => void]>([
+  ["zeros", (page) => page.fill(0)],
+  ["another page's number", (page) => page.set([77], 0)],
+  ["no type", (page) => page.set([0x10], 8)],
+  ["too many elements", (page) => page.set([0xff, 0xf0], 10)],
+  ["elements that are no buckets", (page) => page.set([0], 16)],
+])("check: where the list of buckets is damaged (%s), that is the one finding: which buckets there are cannot be told", (_, damage) => {
+  const image = Uint8Array.from(buildSnapshot({ rows: [put(2)] }));
+  const { meta, pageSizeBytes } = openDatabase(bufferPageSource(image));
+  damage(image.subarray(meta.rootPageId * pageSizeBytes, (meta.rootPageId + 1) * pageSizeBytes));
+  // Where some can be read, they are checked for themselves.
+  const { findings, facts } = checkSnapshot(bufferPageSource(image), { hashes: [{ revision: 0n }] });
+  expect(findings).toHaveLength(1);
+  expect(findings[0]?.offset).toBeGreaterThanOrEqual(meta.rootPageId * pageSizeBytes);
+  expect(findings[0]?.text).not.toContain("key");
+  expect(facts).toBeUndefined();
+});
+
+test("check: an unreadable leaf is the one finding: no counts, no hashes, and nothing about pages that nobody can reach", () => {
+  const image = Uint8Array.from(buildSnapshot({ rows: plainRows(200) }));
+  const leaf = 2 * 4096;
+  image.fill(0, leaf, leaf + 4096);
+  const { findings, facts } = checkSnapshot(bufferPageSource(image), { hashes: [{ revision: 0n }] });
+  expect(findings).toEqual([{ severity: "error", offset: leaf, text: "page 2 was never written or is lost: it begins with zeros" }]);
+  expect(facts).toBeUndefined();
+});
+
+test("check: an inline bucket that is damaged is not called page 0", () => {
+  const image = Uint8Array.from(buildSnapshot({}));
+  const bucket = readBuckets(openDatabase(bufferPageSource(image))).find(({ inline }) => inline !== undefined);
+  image[(bucket?.inline?.fileOffset ?? 0) + 8] = 0x40;
+  expect(checkSnapshot(bufferPageSource(image), { hashes: [] }).findings.map((finding) => finding.text)).toEqual([
+    "the page of an inline bucket is neither branch nor leaf (flags 0x40)",
+  ]);
 });
 
 test("check: of thousands of bad rows a thousand are listed", () => {
   const rows = Array.from({ length: 3000 }, (_, index) => withKey(revisionKey(index + 2), put(1)));
   const { findings } = report({ rows });
   expect(findings.length).toBe(1001);
-  expect(findings.at(-1)).toEqual({ severity: "error", offset: 0, text: "and 2000 more" });
+  expect(findings.at(-1)).toEqual({ severity: "error", offset: expect.any(Number), text: "and 2000 more, the next of them here" });
+  expect(findings.at(-1)?.offset).toBeGreaterThan(findings.at(-2)?.offset ?? 0);
 });
 
 test("check: reports progress over large files", () => {

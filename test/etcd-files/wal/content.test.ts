@@ -20,7 +20,7 @@ test("record content: a real log says whose it is, which entries it holds and wh
 
 test("record content: a type that no etcd writes is corrupt, and content that cannot be decoded has its place in the file", () => {
   const content = (type: number, data: Uint8Array) => [...readWal([bufferSegment("w", segmentOf([{ type, data }]))])].map(recordContent);
-  expect(() => content(6, Uint8Array.of(1))).toThrow(expect.objectContaining({ code: "WAL_CORRUPT", message: "a record has the unknown type 6, at byte 16" }));
+  expect(() => content(6, Uint8Array.of(1))).toThrow(expect.objectContaining({ code: "WAL_CORRUPT", message: "a record has the unknown type 6 at byte 16" }));
   for (const type of [1, 2, 3, 5])
     expect(() => content(type, Uint8Array.of(0x0f))).toThrow(expect.objectContaining({ name: "FormatError", code: "PROTO_INVALID" }));
 });

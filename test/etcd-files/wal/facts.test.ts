@@ -84,10 +84,22 @@ test("WAL facts: after damage in one file the next ones are listed but not read"
   expect(facts.segments[1]).toMatchObject({ name: TWO_SEGMENTS[1], records: 0, usedBytes: 0, sizeBytes: second.length });
 });
 
+test("WAL facts: a fault's text repeats neither the file nor the offset that are told beside it", () => {
+  const killed = liveSegment("killed-3.5", KILLED_LOG);
+  const faults = [killed.subarray(0, -9), killed.with(1000, 1), killed.with(1601, 255), killed.with(20, 9)].map(
+    (bytes) => factsOf({ [KILLED_LOG]: bytes }).fault,
+  );
+  const logs = [logOf(entry(1n), entry(3n)), logOf(metadata(1n), metadata(2n)), logOf({ type: 9, data: Uint8Array.of(1) })].map(({ fault }) => fault);
+  for (const fault of [...faults, ...logs]) {
+    expect(fault?.offset).toBeGreaterThanOrEqual(0);
+    expect(fault?.text).not.toMatch(/\.wal|byte|,$/);
+  }
+});
+
 test("WAL facts: a missing file is told", () => {
   const facts = factsOf({ [KILLED_LOG]: segmentOf([entry(1n)]), "0000000000000002-0000000000000002.wal": segmentOf([entry(2n)]) });
-  expect(facts.fault).toMatchObject({ kind: "corrupt", segment: "0000000000000002-0000000000000002.wal" });
-  expect(facts.fault?.text).toMatch(/a file is missing before its records/);
+  const text = "a file is missing before it: it is number 2 of the log, and comes after number 0";
+  expect(facts.fault).toEqual({ kind: "corrupt", segment: "0000000000000002-0000000000000002.wal", offset: null, text });
 });
 
 test("WAL facts: a new leader's entries take the place of old ones", () => {

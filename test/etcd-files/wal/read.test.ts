@@ -52,7 +52,7 @@ test("WAL reader: follows the checksum from one file of a real log into the next
   // With the first file cut after a record, the second does not continue it.
   const { fault } = reading(first.subarray(0, whole.ends[100]), second);
   expect(fault).toMatchObject({ code: "WAL_CORRUPT", offset: 0 });
-  expect(fault?.message).toMatch(/^segment 1 does not continue the log before it: carries the checksum [0-9a-f]{8}, not [0-9a-f]{8}, at byte 0$/);
+  expect(fault?.message).toMatch(/^segment 1: it does not continue the log before it, whose checksum is [0-9a-f]{8}: it goes on from [0-9a-f]{8} at byte 0$/);
 });
 
 test("WAL reader: a log cut anywhere in its last file is torn there, and all records before are good", () => {
