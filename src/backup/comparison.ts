@@ -42,28 +42,26 @@ export interface Asking extends CallOptions {
 /** Asks the members for HashKV at `revision`. Rejects only with the signal's reason. */
 export async function askMembers(revision: Revision, { clients, selection, serving, which, signal, runtime }: Asking): Promise<Answers> {
   const endpoints = new Map<MemberId, string>(selection.order.map(({ memberId, endpoint }) => [memberId, endpoint]));
-  endpoints.set(serving.memberId, serving.endpoint);
   const options = { revision, which, serving: serving.memberId, leader: selection.leader, members: selection.members, endpoints };
   return { revision, answers: await compareHashes(clients, { ...options, memberLimitMs: MEMBER_LIMIT_MS, signal, runtime }) };
 }
 
 /** Asks once more where answers cannot be compared with the file that arrived; keeps the round in which more can. */
-export async function askAgain(first: Answers, file: SnapshotPeek, asking: Asking): Promise<Answers> {
+export async function askAgain(first: Answers, file: Pick<SnapshotPeek, "revision" | "compactRevision">, asking: Asking): Promise<Answers> {
   const usable = countUsable(first, file);
   const reachable = first.answers.filter(({ outcome }) => outcome !== "unreachable").length;
-  // At the file's own revision nothing can be compared either when that is the revision of its compaction.
-  if (usable === reachable || file.revision === first.revision || file.revision <= file.compactRevision) return first;
+  if (usable === reachable || file.revision === first.revision) return first;
   const second = await askMembers(file.revision as Revision, asking);
   return countUsable(second, file) > usable ? second : first;
 }
 
-/** The hashes to compute from the file: its own first, then one for each compaction revision that a member answered with. */
+/** The hashes to compute from the file: its own first, as a manifest has it, then one for each compaction revision that a member answered with. */
 export function hashesToCompute(answers: Answers | undefined): HashKvRequest[] {
   const compactRevisions = new Set((answers?.answers ?? []).flatMap((answer) => (answer.outcome === "answered" ? [answer.compactRevision] : [])));
   return [{ revision: 0n }, ...[...compactRevisions].map((compactRevision) => ({ revision: answers!.revision, compactRevision }))];
 }
 
-/** Judges the answers by the file's hashes, in the order of `hashesToCompute`. */
+/** Judges the answers by the file's hashes for `hashesToCompute`. */
 export function compareWithMembers(
   answers: Answers,
   computed: readonly HashKvResult[],
@@ -77,7 +75,7 @@ export function compareWithMembers(
     contradictedBy,
     fileHash: (revision, compactRevision) => {
       const same = normal(compactRevision);
-      const found = computed.slice(1).find((result) => result.revision === revision && normal(result.compactRevision) === same);
+      const found = computed.find((result) => result.revision === revision && normal(result.compactRevision) === same);
       return found ?? { notComparable: `the file's HashKV for compaction revision ${compactRevision} was not computed` };
     },
   });
@@ -107,9 +105,9 @@ export function notCompared(why: string): Comparison {
   return { agreement: undefined, record: { asked: "none", why, revision: null, members: [] } };
 }
 
-function countUsable({ revision, answers }: Answers, { compactRevision }: SnapshotPeek): number {
-  return answers.filter((answer) => answer.outcome === "answered" && revision > compactRevision && normal(answer.compactRevision) >= normal(compactRevision))
-    .length;
+/** A file gives hashes for its own compaction revision and later ones. */
+function countUsable({ answers }: Answers, file: Pick<SnapshotPeek, "compactRevision">): number {
+  return answers.filter((answer) => answer.outcome === "answered" && normal(answer.compactRevision) >= normal(file.compactRevision)).length;
 }
 
 /** -1 and 0 both mean that nothing was compacted. */

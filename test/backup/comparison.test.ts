@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
-import { type Answers, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
+import { type Answers, askAgain, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
 import type { MemberId, Revision } from "../../src/bytes/u64.ts";
+import type { MemberClients } from "../../src/cluster/member-clients.ts";
 import type { HashKvResult } from "../../src/etcd-files/mvcc/hash-kv.ts";
+import { ProtoWriter } from "../../src/proto/wire.ts";
+import { quietRuntime } from "../support/saving.ts";
 
 const MEMBERS = [1n, 2n, 3n].map((id) => ({ id: id as MemberId, name: `m${id}`, peerUrls: [], clientUrls: [`http://m${id}`], isLearner: false }));
 const ASKING = { selection: { members: MEMBERS }, serving: { memberId: 1n }, which: "all", contradictedBy: [] } as unknown as Parameters<
@@ -23,6 +26,7 @@ function answers(...given: (readonly [hash: number, compactRevision: bigint] | "
 test("comparison: the file is hashed by its own compaction revision first, then once for each that a member has", () => {
   const requests = hashesToCompute(answers([7, 20n], [7, 20n], [9, 30n]));
   expect(requests).toEqual([{ revision: 0n }, { revision: 50n, compactRevision: 20n }, { revision: 50n, compactRevision: 30n }]);
+  expect(hashesToCompute(answers("unreachable", [7, 20n]))).toEqual(requests.slice(0, 2));
   expect(hashesToCompute(undefined)).toEqual([{ revision: 0n }]);
 });
 
@@ -38,7 +42,21 @@ test("comparison: each member is judged by the hash for its own compaction revis
     ["agreed", 9],
     ["disagreed", 9],
   ]);
+  expect(record.members.map(({ why, compactRevision }) => [why, compactRevision])).toEqual([
+    [null, "-1"],
+    [null, "30"],
+    [null, "30"],
+  ]);
   expect(agreement?.verdict).toBe("proven");
+});
+
+test("comparison: the file's own hash is for its own revision", () => {
+  const computed: HashKvResult[] = [
+    { revision: 60n, compactRevision: 20n, hash: 1 },
+    { revision: 50n, compactRevision: 20n, hash: 7 },
+  ];
+  const { record } = compareWithMembers(answers([7, 20n], [1, 20n]), computed, ASKING);
+  expect(record.members.map(({ outcome }) => outcome)).toEqual(["agreed", "disagreed"]);
 });
 
 test("comparison: who contradicted before is passed on to be judged", () => {
@@ -64,4 +82,47 @@ test("comparison: a majority that holds other data leaves the serving member in 
     { revision: 50n, compactRevision: -1n, hash: 7 },
   ];
   expect(compareWithMembers(answers([7, -1n], [8, -1n], [8, -1n]), computed, ASKING).agreement?.verdict).toBe("minority");
+});
+
+/** Asks again after `first`, of members whose compaction revisions are these now; gives what is kept, and how often anybody was asked. */
+async function again(first: Answers, file: { readonly revision: bigint; readonly compactRevision: bigint }, now: readonly bigint[]) {
+  let asked = 0;
+  const clients = {
+    secure: false,
+    at: (endpoint: string) => ({
+      endpoint,
+      call: async () => {
+        asked++;
+        const id = Number(endpoint.at(-1));
+        return new ProtoWriter()
+          .bytes(1, new ProtoWriter().varint(2, id).finish())
+          .varint(2, 7)
+          .varint(3, now[id - 1]!)
+          .finish();
+      },
+    }),
+  } as unknown as MemberClients;
+  const selection = { ...ASKING.selection, order: [] };
+  const kept = await askAgain(first, file, { ...ASKING, selection, clients, signal: AbortSignal.timeout(10_000), runtime: quietRuntime });
+  return { kept, asked };
+}
+
+test("comparison: members are asked again, at the file's own revision, only where that may make more answers comparable", async () => {
+  const file = { revision: 60n, compactRevision: 50n };
+  // Compacted while the snapshot was on its way: what the members said of before cannot be had from the file any more.
+  const before = answers([7, 20n], [7, 20n], "unreachable");
+  const { kept, asked } = await again(before, file, [50n, 50n, 50n]);
+  expect([asked, kept]).toMatchObject([3, { revision: 60n, answers: Array(3).fill({ outcome: "answered", compactRevision: 50n }) }]);
+  expect((await again(before, file, [20n, 20n, 20n])).kept).toBe(before);
+  const half = answers([7, 50n], [7, 20n], [7, 20n]);
+  expect((await again(half, file, [50n, 20n, 20n])).kept).toBe(half);
+  expect((await again(half, file, [50n, 50n, 20n])).kept).toMatchObject({ revision: 60n });
+});
+
+test.each([
+  ["all that answered can be compared", answers([7, 50n], [7, 55n], "unreachable"), { revision: 60n, compactRevision: 50n }],
+  ["nothing is compacted, however the members say that", answers([7, 0n], [7, -1n], [7, -1n]), { revision: 60n, compactRevision: 0n }],
+  ["the file is at the revision that was asked for", answers([7, 20n], [7, 20n], [7, 20n]), { revision: 50n, compactRevision: 30n }],
+] as const)("comparison: nobody is asked again when %s", async (_, first, file) => {
+  expect(await again(first, file, [60n, 60n, 60n])).toEqual({ kept: first, asked: 0 });
 });
