@@ -114,7 +114,7 @@ function isOlder(manifest: Manifest, snapshot: SnapshotState): boolean {
 }
 
 function lineageOf(newest: Manifest | undefined, previous: Manifest | undefined, snapshot: SnapshotState): LineageVerdict | undefined {
-  // A suspect snapshot holds other data than the cluster's majority: that it disagrees with the past as well says nothing new.
+  // A suspect snapshot is known to differ from what other members hold: that it disagrees with the past as well says nothing new.
   if (snapshot.state === "suspect") return undefined;
   const beside = newest === undefined || newest === previous ? undefined : compareCommonLineage(newest, snapshot);
   if (beside?.verdict === "disagrees") return beside;

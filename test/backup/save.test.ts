@@ -95,6 +95,12 @@ test("save: one in the minority is replaced by members of the majority, which ar
   expect(logged).toContainEqual({ level: "error", message: expect.stringMatching(/ holds other data than .*; taking a snapshot of a member that/) });
 });
 
+test("save: a member that says other than its own snapshot is named as what it is", async () => {
+  const { error, tried } = await saving([[OTHER, OTHER, DOWN], "ETCD_UNREACHABLE"]);
+  const { name } = tried[0]!;
+  expect(error).toMatchObject({ code: "MEMBER_IN_MINORITY", message: expect.stringMatching(`^${name} holds other data than it says itself, m\\d: `) });
+});
+
 test("save: where no majority decides and none can, no other member is tried", async () => {
   const { error, tried, logged } = await saving([[SELF, OTHER, DOWN]]);
   expect(tried).toHaveLength(1);
@@ -143,4 +149,13 @@ test("save: members that were compared lately are not asked, unless one has sent
   expect(await which([good])).toEqual(["none"]);
   expect(await which(["ETCD_STREAM_CUT", good])).toEqual(["none", "none"]);
   for (const code of ["SNAPSHOT_HASH_MISMATCH", "SNAPSHOT_DAMAGED", "SNAPSHOT_TRUNCATED"] as const) expect(await which([code, good])).toEqual(["none", "all"]);
+});
+
+test("save: learners are no part of a majority", async () => {
+  await cluster.addMember("learner");
+  const { tried } = await saving([
+    [SELF, OTHER, UNKNOWN],
+    [SELF, AGREED, AGREED],
+  ]);
+  expect(tried).toHaveLength(2);
 });

@@ -8,8 +8,8 @@ const [GOOD, BAD, WORSE] = [111, 222, 333];
 const SERVING = 1n as MemberId;
 
 /**
- * `g`ood, `b`ad, bad in another way (`x`), bad with a compaction of its own (`d`), `c`ompacted elsewhere so that the file cannot tell, `s`ilent about its
- * hash, `u`nreachable, `-` not asked; the first is the serving member.
+ * `g`ood, `b`ad, bad in another way (`x`), good and bad with a compaction of its own (`e`, `d`), `c`ompacted elsewhere so that the file cannot tell,
+ * `s`ilent about its hash, `u`nreachable, `-` not asked; the first is the serving member.
  */
 function judge(pattern: string, learners = 0, contradictedBy: readonly number[] = []) {
   const answers: MemberAnswer[] = [...pattern].flatMap((kind, index): MemberAnswer[] => {
@@ -18,7 +18,7 @@ function judge(pattern: string, learners = 0, contradictedBy: readonly number[] 
     if (kind === "u") return [{ ...who, outcome: "unreachable", why: "it is down" }];
     if (kind === "s") return [{ ...who, outcome: "not-comparable", why: "it is behind" }];
     const hash = kind === "b" ? BAD : kind === "x" || kind === "d" ? WORSE : GOOD;
-    return [{ ...who, outcome: "answered", hash, compactRevision: (kind === "c" ? 7n : kind === "d" ? 5n : 3n) as Revision }];
+    return [{ ...who, outcome: "answered", hash, compactRevision: (kind === "c" ? 7n : kind === "d" || kind === "e" ? 5n : 3n) as Revision }];
   });
   return judgeAgreement({
     revision: 9n as Revision,
@@ -70,6 +70,19 @@ test("agreement: a serving member that now says otherwise does not count for the
   expect(judge("bgg").verdict).toBe("proven");
 });
 
+test("agreement: a serving member that does not vote does not count for the file either", () => {
+  const answers: MemberAnswer[] = [
+    { memberId: 2n as MemberId, name: "m2", endpoint: undefined, outcome: "answered", hash: GOOD, compactRevision: 3n as Revision },
+  ];
+  const given = { revision: 9n as Revision, serving: SERVING, answers, contradictedBy: [], fileHash: () => ({ hash: GOOD }) };
+  for (const members of [
+    [member(2), member(3)],
+    [member(1, true), member(2), member(3)],
+  ])
+    expect(judgeAgreement({ ...given, members })).toMatchObject({ verdict: "unconfirmed", why: "1 of 2 voting members hold this data; a majority is 2" });
+  expect(judge("-").why).toBe("the cluster has only one member to compare with");
+});
+
 test("agreement: where no majority decides, it is said who holds other data", () => {
   expect(judge("-bu").why).toBe("m2 holds other data, and no majority decides: 1 of 3 voting members hold this data, 1 hold other data; a majority is 2");
   expect(judge("-bx").why).toMatch(/^m2, m3 hold other data, and no majority decides: 1 of 3 /);
@@ -80,6 +93,7 @@ test("agreement: a member that contradicted before and does not answer now still
   expect(judge("-sg", 0, [2]).verdict).toBe("proven");
   expect(judge("-guu", 0, [2]).verdict).toBe("unconfirmed"); // It agrees now.
   expect(judge("-bu", 0, [2]).why).toMatch(/^m2 holds other data/);
+  expect(judge("-su", 0, [9]).why).toMatch(/^0{15}9 holds other data/); // One that has left meanwhile.
 });
 
 test.each([
@@ -90,6 +104,7 @@ test.each([
   ["-bx", []],
   ["-bd", [2, 3]],
   ["-bbx", []],
+  ["-bes", []],
   ["-bbss", [2, 3]],
   ["-bxs", []],
   ["-gbsu", []],
@@ -109,5 +124,6 @@ test("agreement: tells of each member what a manifest records, and the counts in
     { memberId: 3n, serving: false, outcome: "not-comparable", why: "too far compacted", compactRevision: 7n },
     { memberId: 4n, serving: false, outcome: "unreachable", why: "it is down" },
   ]);
+  expect(judge("gs").members[1]).toMatchObject({ outcome: "not-comparable", why: "it is behind" });
   expect(judge("gcuu").why).toBe("1 of 4 voting members hold this data; a majority is 3");
 });

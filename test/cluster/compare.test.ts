@@ -2,12 +2,14 @@ import { expect, test } from "vitest";
 import type { MemberId, Revision } from "../../src/bytes/u64.ts";
 import type { MemberClient, UnaryOptions } from "../../src/cluster/channel.ts";
 import { type CompareOptions, compareHashes } from "../../src/cluster/compare.ts";
+import { GrpcStatusError, refusal } from "../../src/cluster/grpc-errors.ts";
 import type { MemberClients } from "../../src/cluster/member-clients.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { ProtoWriter } from "../../src/proto/wire.ts";
 import { member } from "./reports.ts";
 
-type Behaviour = { readonly id: number } | "down" | "silent";
+/** `refuses`: with each of these in turn, before it answers. */
+type Behaviour = { readonly id: number; readonly refuses?: string[] } | "down" | "silent" | "broken";
 
 /** Members that answer HashKV with 42; `asked` lists who was asked, in order. */
 function fakeClients(behaviours: Record<string, Behaviour>, secure = false): MemberClients & { readonly asked: string[] } {
@@ -18,7 +20,10 @@ function fakeClients(behaviours: Record<string, Behaviour>, secure = false): Mem
       const behaviour = behaviours[endpoint] ?? "down";
       if (method === "Maintenance/HashKV") asked.push(endpoint);
       if (behaviour === "down") throw new EtcdsafeError("ETCD_UNREACHABLE", `${endpoint}: cannot connect`);
+      if (behaviour === "broken") throw new TypeError("a fault of our own");
       if (behaviour === "silent") return await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      const refused = behaviour.refuses?.shift();
+      if (refused !== undefined) throw refusal(endpoint, method, new GrpcStatusError(11, `etcdserver: mvcc: required revision ${refused}`));
       return new ProtoWriter().bytes(1, new ProtoWriter().varint(2, behaviour.id).finish()).varint(2, 42).varint(3, -1n).finish();
     },
     stream: () => Promise.reject(new Error("not asked for")),
@@ -53,7 +58,7 @@ test("comparison: voting members only, the leader last, the serving one only if 
 });
 
 test("comparison: endpoints known to work come before advertised ones, and the next is tried when one fails", async () => {
-  const clients = fakeClients({ "http://forwarded:1": { id: 2 }, "http://m3:2379": { id: 3 } });
+  const clients = fakeClients({ "http://forwarded:1": { id: 2 }, "http://m2:2379": { id: 2 }, "http://m3:2379": { id: 3 } });
   const endpoints = new Map([
     [2n as MemberId, "http://forwarded:1"],
     [3n as MemberId, "http://forwarded:3"],
@@ -63,6 +68,7 @@ test("comparison: endpoints known to work come before advertised ones, and the n
     { name: "m3", outcome: "answered", endpoint: "http://m3:2379" },
     { name: "m1", outcome: "unreachable", endpoint: "http://m1:2379", why: "http://m1:2379: cannot connect" },
   ]);
+  expect(clients.asked).toEqual(["http://forwarded:1", "http://forwarded:3", "http://m3:2379", "http://m1:2379"]);
 });
 
 test("comparison: a member that does not answer is given up at its limit, and the others are asked", async () => {
@@ -73,8 +79,37 @@ test("comparison: a member that does not answer is given up at its limit, and th
 
 test("comparison: the caller's abort is not taken for a silent member", async () => {
   const abort = new AbortController();
-  setTimeout(() => abort.abort(new Error("enough")), 50);
-  await expect(compare(fakeClients({ ...ALL, "http://m2:2379": "silent" }), { signal: abort.signal })).rejects.toThrow("enough");
+  setTimeout(() => abort.abort(new EtcdsafeError("INTERRUPTED", "enough")), 50);
+  const clients = fakeClients({ ...ALL, "http://m2:2379": "silent" });
+  await expect(compare(clients, { signal: abort.signal, memberLimitMs: 60_000 })).rejects.toThrow("enough");
+  expect(clients.asked).toEqual(["http://m2:2379"]);
+});
+
+test("comparison: a fault of our own is not taken for one of a member", async () => {
+  await expect(compare(fakeClients({ ...ALL, "http://m2:2379": "broken" }))).rejects.toThrow("a fault of our own");
+});
+
+test("comparison: one that lags is asked again until its limit, one that refuses for another reason is not", async () => {
+  let nowMs = 0;
+  const pauses: number[] = [];
+  const sleep = async (delayMs: number) => {
+    pauses.push(delayMs);
+    nowMs += delayMs;
+  };
+  const runtime = { monotonicMs: () => nowMs, sleep };
+  const future = (times: number) => Array<string>(times).fill("is a future revision");
+  const clients = fakeClients({
+    "http://m1:2379": { id: 1, refuses: future(99) },
+    "http://m2:2379": { id: 2, refuses: future(3) },
+    "http://m3:2379": { id: 3, refuses: ["has been compacted"] },
+  });
+  const answers = await compare(clients, { runtime, memberLimitMs: 1000 });
+  expect(answers).toMatchObject([
+    { name: "m2", outcome: "answered" },
+    { name: "m3", outcome: "not-comparable", why: expect.stringContaining("compacted") },
+    { name: "m1", outcome: "not-comparable", why: "it had not reached revision 9 in time" },
+  ]);
+  expect(pauses).toHaveLength(3 + 4);
 });
 
 test("comparison: another member behind the address, a member that never started, and plain URLs beside TLS are unreachable", async () => {
@@ -84,7 +119,11 @@ test("comparison: another member behind the address, a member that never started
   expect(await compare(fakeClients(ALL), { members: [unstarted] })).toMatchObject([
     { outcome: "unreachable", endpoint: undefined, why: "it has not started yet" },
   ]);
-  const secure = fakeClients(ALL, true);
+  expect(await compare(fakeClients(ALL), { members: [{ ...member(2), clientUrls: [] }] })).toMatchObject([{ why: "it advertises no client URL" }]);
+  const secure = fakeClients({ ...ALL, "https://m3:2379": { id: 3 } }, true);
   expect((await compare(secure)).map(({ outcome }) => outcome)).toEqual(["unreachable", "unreachable", "unreachable"]);
   expect(secure.asked).toEqual([]);
+  expect(await compare(secure, { members: [{ ...member(3), clientUrls: ["http://m3:2379", "https://m3:2379"] }] })).toMatchObject([
+    { outcome: "answered", endpoint: "https://m3:2379" },
+  ]);
 });

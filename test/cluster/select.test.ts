@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { selectMember } from "../../src/cluster/select.ts";
-import { answered, type Found, failed } from "./reports.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
+import { answered, type Found, failed, member } from "./reports.ts";
 
 const order = (...found: Found[]) => selectMember(found.map(answered)).order.map(({ name }) => name);
 
@@ -16,7 +17,9 @@ test("selection: a lag that measuring explains only breaks ties, a real one come
 
 test("selection: a member without a quorum, and one that etcd holds for corrupt, come last", () => {
   expect(order({ id: 2, quorum: false, leader: 0 }, { id: 1 })).toEqual(["m1", "m2"]);
-  expect(order({ id: 2, errors: ["memberID:2 alarm:CORRUPT "] }, { id: 3, errors: ["memberID:2  alarm:CORRUPT"] }, { id: 1 })).toEqual(["m3", "m1", "m2"]);
+  expect(
+    order({ id: 2, errors: ["memberID:2 alarm:CORRUPT "] }, { id: 3, errors: ["memberID:2  alarm:CORRUPT", "memberID:3 alarm:NOSPACE "] }, { id: 1 }),
+  ).toEqual(["m3", "m1", "m2"]);
 });
 
 test("selection: says in words why", () => {
@@ -42,7 +45,8 @@ test("selection: says in words why", () => {
 });
 
 test("selection: no quorum is told, not refused", () => {
-  expect(selectMember([answered({ id: 2, quorum: false, leader: 0 })])).toMatchObject({ quorum: false, leader: undefined, order: [{ name: "m2" }] });
+  const reasons = ["cannot reach a quorum", "knows of no leader", "has applied everything"];
+  expect(selectMember([answered({ id: 2, quorum: false, leader: 0 })])).toMatchObject({ quorum: false, leader: undefined, order: [{ name: "m2", reasons }] });
 });
 
 test("selection: a forced member is taken by name, id or endpoint, whatever speaks against it", () => {
@@ -69,6 +73,13 @@ test.each([
     "ETCD_UNREACHABLE",
     /none of 2 endpoints.*http:\/\/a:1: .*; http:\/\/b:1: /,
   ],
+  [
+    "endpoints fail, one of them so that somebody must see to it",
+    [failed("http://a:1"), { endpoint: "http://b:1", error: new EtcdsafeError("ETCD_AUTH_FAILED", "http://b:1: no", { hint: "a hint" }) }],
+    undefined,
+    "ETCD_AUTH_FAILED",
+    /none of 2 endpoints.*http:\/\/a:1: .*; http:\/\/b:1: no/,
+  ],
   ["the one endpoint fails", [failed("http://a:1")], undefined, "ETCD_UNREACHABLE", /^http:\/\/a:1: cannot connect/],
   [
     "only learners answer",
@@ -84,6 +95,15 @@ test.each([
     "CLUSTER_MISMATCH",
     /m1:2379 of cluster 0{15}9; http.*m2:2379 of cluster 0{15}a/,
   ],
+  ["only learners answer, and nothing failed", [answered({ id: 4, isLearner: true })], undefined, "ETCD_LEARNER_ONLY", /: only learners answer$/],
+  ["nobody answers who could know the forced one", [failed("http://a:1")], "m1", "ETCD_UNREACHABLE", /^http:\/\/a:1: cannot connect/],
+  [
+    "the forced one is unknown beside one that has not started",
+    [{ ...answered({ id: 1 }), members: [{ ...member(2), name: "" }] }],
+    "m7",
+    "USAGE",
+    /the cluster's are \(not started\) 0{15}2$/,
+  ],
   ["no endpoint is given", [], undefined, "CONFIG_INVALID", /no endpoints/],
   ["the forced one is a learner", [answered({ id: 1 }), answered({ id: 4, isLearner: true })], "http://m4:2379", "ETCD_LEARNER_ONLY", /m4:2379\) is a learner/],
   ["the forced one failed", [answered({ id: 1 }), failed("http://m2:2379")], "http://m2:2379", "ETCD_UNREACHABLE", /m2:2379: cannot connect/],
@@ -97,4 +117,9 @@ test.each([
   ["the forced one is unknown", [answered({ id: 1 })], "m7", "USAGE", /no member m7; the cluster's are m1 0{15}1, m2 .*, m3 /],
 ] as const)("selection: when %s", (_, reports, member, code, message) => {
   expect(() => selectMember(reports, member)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
+});
+
+test("selection: when several endpoints fail, the hint is that of the one that somebody must see to", () => {
+  const refused = { endpoint: "http://b:1", error: new EtcdsafeError("ETCD_AUTH_FAILED", "http://b:1: no", { hint: "a hint of its own" }) };
+  expect(() => selectMember([failed("http://a:1"), refused])).toThrow(expect.objectContaining({ hint: "a hint of its own" }));
 });

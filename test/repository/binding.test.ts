@@ -56,6 +56,11 @@ const observed = (changes: Partial<BindingFacts["observed"]>) => ({ observed: { 
 
 test.each<[string, Partial<BindingFacts>, string | null]>([
   ["the first save under a name", { bound: undefined, hasBackups: false, lineage: undefined }, null],
+  [
+    "the first save under a name, of a restored cluster",
+    { bound: undefined, hasBackups: false, lineage: undefined, restores: [restored("cluster", OURS)] },
+    `default/restores/${OURS}.json`,
+  ],
   ["the same cluster", {}, null],
   ["the same cluster before a snapshot is there", { lineage: undefined }, null],
   ["the same cluster when no row can tell", { lineage: { verdict: "unknown", compared: 0, firstDifference: null } }, null],

@@ -1,11 +1,14 @@
 import { beforeEach, expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
+import { scanBackups } from "../../src/repository/backup-scan.ts";
 import { type BackupEntry, listBackups, listClusters } from "../../src/repository/catalogue.ts";
 import { encodeManifest, type Manifest } from "../../src/repository/manifest.ts";
 import { backupObjectKey, deletionKey, manifestKey } from "../../src/repository/names.ts";
 import type { Repository } from "../../src/repository/repository.ts";
 import { resolveBackup } from "../../src/repository/resolve.ts";
 import { writeVerification } from "../../src/repository/sidecars.ts";
+import type { Storage } from "../../src/storage/storage.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { sampleManifest } from "./sample-manifest.ts";
@@ -59,6 +62,28 @@ test("catalogue: within one second, in which ids are sorted by revision, the man
   await put(manifestKey("default", higher), Buffer.from("{"));
   expect((await list()).map(({ id }) => id).slice(1, 3)).toEqual([higher, expect.stringContaining("40-")]);
   expect((await resolve("latest")).id).toBe(rolledBack);
+});
+
+test("catalogue: reads no manifest to put backups in order unless two began within one second; then a failing store costs the order, an abort all", async () => {
+  const [first, second] = [await store(20), await store(21)];
+  await put(backupObjectKey("default", sampleManifest({ createdAt: "2026-11-22T09:30:00.000Z" }).id, "snapshot.db.zst"), new Uint8Array(1));
+  const abort = new AbortController();
+  let reads = 0;
+  const fail = (what: () => void) => {
+    const error = () => {
+      what();
+      return new EtcdsafeError("STORAGE_UNREACHABLE", "gone");
+    };
+    return failingStorage(storage, { operations: ["read"], error });
+  };
+  const unread = fail(() => reads++);
+  const ids = async (inner: Storage) => (await scanBackups(inner, "default", { signal: abort.signal })).map(({ id }) => id);
+  expect(await ids(unread)).toEqual([second, first]);
+  expect(reads).toBe(0);
+  const third = await store(21, { revision: "99999" });
+  expect(await ids(unread)).toEqual([third, second, first]);
+  expect(reads).toBe(2);
+  await expect(ids(fail(() => abort.abort()))).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
 });
 
 test("catalogue: takes nothing for a backup that has no manifest, is being deleted, or has no backup's name", async () => {

@@ -177,6 +177,7 @@ test("placement: backups without a cluster file belong to nobody until somebody 
   const old = await save(production, snapshotAt(10));
   await storage.remove(clusterFileKey("default"), { signal });
   await expect(mayWrite(production)).rejects.toMatchObject(refused("cluster.json"));
+  await expect(save(production, snapshotAt(11))).rejects.toMatchObject(refused("cluster.json"));
   await adoptCluster(repositoryOn(storage), "default", production, { signal, runtime });
   expect((await save(production, snapshotAt(11))).timeline).toBe(old.timeline);
 });
@@ -196,6 +197,27 @@ test("placement: after a step back within one second, the newest backup is the o
   expect(back).toMatchObject({ timelineBegan: { reason: "raft-term-went-back", after: { backup: old.id } } });
   const onwards = await save(production, snapshotAt(16, { raftIndex: "9", raftTerm: "1" }, 7, 12));
   expect(onwards).toMatchObject({ timeline: back.timeline, timelineBegan: null });
+});
+
+test.each([
+  ["revision", { revision: "15", raftIndex: "40", raftTerm: "3" }],
+  ["raft index", { revision: "25", raftIndex: "25", raftTerm: "3" }],
+  ["raft term", { revision: "25", raftIndex: "40", raftTerm: "2" }],
+] as const)("placement: a save that began before another ended is not compared with that if it has a lower %s", async (_, states) => {
+  const first = await save(production, snapshotAt(10, { raftTerm: "1" }));
+  const slow = snapshotAt(Number(states.revision), states);
+  minutes++;
+  await save(production, snapshotAt(20, { raftTerm: "3" }));
+  expect(await save(production, slow)).toMatchObject({ timeline: first.timeline, timelineBegan: null });
+});
+
+test("placement: what an etcd does not store of itself is no step back, whichever clock is behind", async () => {
+  minutes = 600;
+  const first = await save(production, snapshotAt(10, { raftTerm: null }));
+  minutes = 1;
+  expect(await save(production, snapshotAt(12))).toMatchObject({ timeline: first.timeline, timelineBegan: null });
+  minutes = 0;
+  expect(await save(production, snapshotAt(13, { raftTerm: null }))).toMatchObject({ timeline: first.timeline, timelineBegan: null });
 });
 
 test("placement: a clock that is behind changes nothing: the same history goes on, a clone is refused", async () => {
@@ -228,7 +250,24 @@ test("placement: suspect, partial and broken backups are nothing to compare with
   await save(production, snapshotAt(16, { state: "partial", lineageSample: null, raftIndex: null, raftTerm: null, revision: "500" }));
   const broken = await save(production, snapshotAt(17));
   await storage.put(manifestKey("default", broken.id), streamOf(Buffer.from("{")), { signal });
-  expect((await save(production, snapshotAt(18))).timeline).toBe(good.timeline);
+  expect(await save(production, snapshotAt(18))).toMatchObject({ timeline: good.timeline, timelineBegan: null });
+});
+
+test("placement: an unconfirmed backup is something to compare with", async () => {
+  await save(production, snapshotAt(10, { state: "unconfirmed" }));
+  await expect(save(production, snapshotAt(12, {}, 7, 8))).rejects.toMatchObject(refused("different data at revision 9"));
+});
+
+test("placement: a backup that a newer etcdsafe wrote, or that was removed since it was listed, is passed over; one that cannot be read now is not", async () => {
+  const good = await save(production, snapshotAt(10));
+  const other = await save(production, snapshotAt(12));
+  const failing = (code: "REPOSITORY_UNSUPPORTED" | "STORAGE_NOT_FOUND" | "STORAGE_UNREACHABLE") =>
+    failingStorage(storage, { operations: ["read"], key: new RegExp(other.id), error: () => new EtcdsafeError(code, "of the test") });
+  await expect(save(production, snapshotAt(13), failing("STORAGE_UNREACHABLE"))).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
+  for (const code of ["REPOSITORY_UNSUPPORTED", "STORAGE_NOT_FOUND"] as const) {
+    const decision = placeBackup(repositoryOn(failing(code)), "default", production, snapshotAt(11), { signal, runtime });
+    expect(await decision).toEqual({ timeline: good.timeline, began: null });
+  }
 });
 
 test("placement: two first saves at the same time meet on one timeline", async () => {
@@ -245,13 +284,21 @@ test("placement: a save that fails after it began a timeline takes the same one 
   expect((await save(production, back())).timeline).toBe(lost.timeline);
 });
 
-test("placement: gives up when the cluster file never stays as it was", async () => {
+test("placement: gives up when the cluster file never stays as it was, and at once when it cannot be written", async () => {
   const contended = failingStorage(storage, {
     operations: ["put"],
     key: /cluster\.json$/,
     error: () => new EtcdsafeError("STORAGE_CONFLICT", "changed meanwhile"),
   });
   await expect(save(production, snapshotAt(10), contended)).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  let tries = 0;
+  const deny = () => {
+    tries++;
+    return new EtcdsafeError("STORAGE_DENIED", "no");
+  };
+  const denied = failingStorage(storage, { operations: ["put"], key: /cluster\.json$/, error: deny });
+  await expect(save(production, snapshotAt(10), denied)).rejects.toMatchObject({ code: "STORAGE_DENIED" });
+  expect(tries).toBe(1);
 });
 
 test("placement: a cluster file that was copied to another name is not believed", async () => {
