@@ -43,7 +43,8 @@ async function saving(script: Script, more: Partial<SaveRequest> & { readonly co
     const step = script[tried.length]!;
     tried.push({ name: serving.name, which, contradictedBy: contradictedBy.map(nameOf) });
     if (typeof step === "string") throw new EtcdsafeError(step, `${step} of ${serving.name}`);
-    const order = [serving.memberId, ...selection.members.map(({ id }) => id).filter((id) => id !== serving.memberId)];
+    const voters = selection.members.filter(({ isLearner }) => !isLearner).map(({ id }) => id);
+    const order = [serving.memberId, ...voters.filter((id) => id !== serving.memberId)];
     const members = step.map((outcome, index): MemberOutcome => {
       const id = order[index]!;
       const [hash, compactRevision] = outcome === "agreed" ? [1, "-1"] : outcome === "disagreed" ? [2, "-1"] : [null, null];
