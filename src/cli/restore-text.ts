@@ -21,6 +21,7 @@ export function planText(plan: RestorePlan): string {
       ["saved", source.createdAt],
       ["state", source.state],
       ["versions", versionsOf(source)],
+      ["to be run by", etcdFor(source)],
       ["revision before", revision.before],
       [
         "revision after",
@@ -50,11 +51,12 @@ export function planText(plan: RestorePlan): string {
 export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string {
   const written = plan.members.filter(({ dataDir }) => dataDir !== null);
   const initialCluster = plan.members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join(",");
+  const version = etcdFor(plan.source);
   const lines = [
     `Restored ${written.length === 1 ? "one member" : `${written.length} members`} of cluster ${plan.clusterId} at revision ${plan.revision.after}.`,
     ...written.map(({ name, id, dataDir, walDir }) => `  ${name} (${id}) in ${directories(dataDir!, walDir)}`),
     "",
-    "Start each with its --name and --data-dir, and with",
+    `Start each${version === undefined ? "" : ` (${version})`} with its --name and --data-dir, and with`,
     `  --initial-cluster ${initialCluster} --initial-cluster-state existing`,
     '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
   ];
@@ -89,6 +91,12 @@ export function snapshotText(
 
 function directories(dataDir: string, walDir: string | null): string {
   return walDir === null ? dataDir : `${dataDir}, WAL in ${walDir}`;
+}
+
+/** Etcd reads what an older one wrote. An older one than wrote it may refuse to start: 3.6 does, with what is 3.7's (etcd-formats §4.8). */
+function etcdFor({ storageVersion, clusterVersion }: SourceFacts): string | undefined {
+  const minor = /^\d+\.\d+/.exec(storageVersion ?? clusterVersion ?? "")?.[0];
+  return minor && `etcd ${minor} or newer`;
 }
 
 function versionsOf({ storageVersion, clusterVersion }: SourceFacts): string | undefined {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { restoredText } from "../../src/cli/restore-text.ts";
+import { planText, restoredText } from "../../src/cli/restore-text.ts";
 import type { RestoreResult } from "../../src/restore/apply.ts";
 import { planRestore } from "../../src/restore/plan.ts";
 
@@ -11,6 +11,17 @@ test.each([
   ["3.5.0", LATEST, "Every member must then answer 7 to: etcdctl endpoint hashkv --rev 762\n"],
 ])("restored: of etcd %s, compacted up to %s of 762, it names a command that the members answer", (clusterVersion, compactRevision, line) => {
   expect(restoredText({ ...restored(clusterVersion, compactRevision), leftovers: [] })).toContain(`\n\n${line}`);
+});
+
+test("restore plan and result: they say which etcd the directories are for, where the source says which it is of", () => {
+  const { plan, hashKv } = restored("3.4.0", "-1");
+  expect(planText(plan)).toMatch(/^to be run by +etcd 3\.4 or newer$/m);
+  expect(restoredText({ plan, hashKv, leftovers: [] })).toContain("Start each (etcd 3.4 or newer) with its --name");
+  const newer = { ...plan, source: { ...plan.source, storageVersion: "3.7.0" } };
+  expect(planText(newer)).toContain("etcd 3.7 or newer");
+  const unknown = { ...plan, source: { ...plan.source, clusterVersion: null } };
+  expect(planText(unknown)).not.toContain("to be run by");
+  expect(restoredText({ plan: unknown, hashKv, leftovers: [] })).toContain("Start each with its --name");
 });
 
 function restored(clusterVersion: string, compactRevision: string): Omit<RestoreResult, "leftovers"> {
