@@ -100,6 +100,23 @@ export function compareWithMembers(
   };
 }
 
+/**
+ * The backup that makes it needless to compare the members again: the last one that compared them, if it is of this cluster, no older than `everyMs`,
+ * and found nobody with other data, but a majority with this (or the only member there is). `manifests`: newest first.
+ */
+export function comparedLately(
+  manifests: readonly Manifest[],
+  { clusterId, nowMs, everyMs }: { readonly clusterId: string; readonly nowMs: number; readonly everyMs: number },
+): Manifest | undefined {
+  const last = manifests.find(({ comparison }) => comparison.members.some(({ outcome }) => outcome === "agreed" || outcome === "disagreed"));
+  if (last === undefined || last.clusterId !== clusterId) return undefined;
+  const { members } = last.comparison;
+  const settled = last.state === "proven" ? members.every(({ outcome }) => outcome !== "disagreed") : members.every(({ outcome }) => outcome === "agreed");
+  // One from the future tells of a wrong clock, and would be recent for as long as it takes.
+  const ageMs = nowMs - Date.parse(last.createdAt);
+  return settled && ageMs >= 0 && ageMs <= everyMs ? last : undefined;
+}
+
 /** Members that were not asked, and why. */
 export function notCompared(why: string): Comparison {
   return { agreement: undefined, record: { asked: "none", why, revision: null, members: [] } };

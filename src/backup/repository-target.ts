@@ -15,7 +15,7 @@ import { type Author, openOrCreateRepository, type Repository } from "../reposit
 import { writeAttempt } from "../repository/sidecars.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
-import { notCompared } from "./comparison.ts";
+import { comparedLately, notCompared } from "./comparison.ts";
 import { buildManifest, type ManifestFacts } from "./manifest.ts";
 import { checkReceived } from "./receive.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
@@ -26,7 +26,7 @@ export interface RepositoryTargetOptions {
   readonly storage: Storage;
   readonly author: Author;
   readonly cluster: string;
-  /** Members are not compared when a stored backup did so within this time. */
+  /** Members are not compared when a stored backup did so within this time, and found none that differs. */
   readonly compareEveryMs: number | undefined;
 }
 
@@ -40,6 +40,7 @@ export class RepositoryTarget implements SaveTarget {
   readonly #options: RepositoryTargetOptions;
   #repository: Repository | undefined;
   #startedAt = "";
+  #clusterId = "";
 
   constructor(options: RepositoryTargetOptions) {
     this.#options = options;
@@ -50,18 +51,15 @@ export class RepositoryTarget implements SaveTarget {
     this.#startedAt = options.runtime.now().toISOString();
     this.#repository = await openOrCreateRepository(storage, author, options);
     await requireMayWrite(this.#repository, cluster, observed, options);
+    this.#clusterId = observed.clusterId;
   }
 
   async comparedAlready(options: Options): Promise<string | undefined> {
-    const { cluster, compareEveryMs } = this.#options;
-    if (compareEveryMs === undefined) return undefined;
-    const sinceMs = options.runtime.now().getTime() - compareEveryMs;
-    for (const { manifest } of await listBackups(this.#opened(), cluster, options)) {
-      const compared = manifest?.comparison.members.some(({ outcome }) => outcome === "agreed" || outcome === "disagreed");
-      if (manifest !== null && compared && Date.parse(manifest.createdAt) >= sinceMs)
-        return `${manifest.id} compared them, within the time of --check-members-every`;
-    }
-    return undefined;
+    const { cluster, compareEveryMs: everyMs } = this.#options;
+    if (everyMs === undefined) return undefined;
+    const manifests = (await listBackups(this.#opened(), cluster, options)).map(({ manifest }) => manifest).filter((manifest) => manifest !== null);
+    const last = comparedLately(manifests, { clusterId: this.#clusterId, nowMs: options.runtime.now().getTime(), everyMs });
+    return last && `${last.id} compared them, within the time of --check-members-every`;
   }
 
   async store(observed: ObservedCluster, spool: Spool, take: TakeOptions): Promise<Saved> {

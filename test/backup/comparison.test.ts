@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
-import { type Answers, askAgain, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
+import { type Answers, askAgain, comparedLately, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
 import type { MemberId, Revision } from "../../src/bytes/u64.ts";
 import type { MemberClients } from "../../src/cluster/member-clients.ts";
 import type { HashKvResult } from "../../src/etcd-files/mvcc/hash-kv.ts";
 import { ProtoWriter } from "../../src/proto/wire.ts";
+import type { Manifest, MemberOutcome } from "../../src/repository/manifest.ts";
+import { sampleManifest } from "../repository/sample-manifest.ts";
 import { quietRuntime } from "../support/saving.ts";
 
 const MEMBERS = [1n, 2n, 3n].map((id) => ({ id: id as MemberId, name: `m${id}`, peerUrls: [], clientUrls: [`http://m${id}`], isLearner: false }));
@@ -125,4 +127,39 @@ test.each([
   ["the file is at the revision that was asked for", answers([7, 20n], [7, 20n], [7, 20n]), { revision: 50n, compactRevision: 30n }],
 ] as const)("comparison: nobody is asked again when %s", async (_, first, file) => {
   expect(await again(first, file, [60n, 60n, 60n])).toEqual({ kept: first, asked: 0 });
+});
+
+const HOUR_MS = 3_600_000;
+const NOW_MS = Date.parse("2026-11-21T12:00:00.000Z");
+
+/** A backup of some minutes ago, to which the members said this. */
+function backupOf(minutesAgo: number, state: Manifest["state"], ...outcomes: readonly MemberOutcome["outcome"][]): Manifest {
+  const members = outcomes.map((outcome, index): MemberOutcome => {
+    const none = { endpoint: null, why: null, compactRevision: null, hash: null, fileHash: null };
+    return { ...none, id: String(index).padStart(16, "0"), name: `m${index}`, serving: index === 0, outcome };
+  });
+  return sampleManifest({
+    createdAt: new Date(NOW_MS - minutesAgo * 60_000).toISOString(),
+    state,
+    comparison: { asked: "all", why: null, revision: "1", members },
+  });
+}
+
+const proven = (minutesAgo: number) => backupOf(minutesAgo, "proven", "agreed", "agreed", "unreachable");
+
+test.each<[string, boolean, readonly Manifest[]]>([
+  ["a majority agreed", true, [proven(59)]],
+  ["the only member agreed", true, [backupOf(1, "unconfirmed", "agreed")]],
+  ["it has been followed by some that did not compare", true, [backupOf(1, "unconfirmed"), backupOf(2, "unconfirmed", "unreachable"), proven(3)]],
+  ["there is none", false, []],
+  ["it was too long ago", false, [proven(61)]],
+  ["its clock was ahead", false, [proven(-5)]],
+  ["the serving member agreed with itself alone", false, [backupOf(1, "unconfirmed", "agreed", "unreachable", "unreachable")]],
+  ["it could not be told", false, [backupOf(1, "unconfirmed", "agreed", "not-comparable", "not-comparable")]],
+  ["a member held other data", false, [backupOf(1, "proven", "agreed", "agreed", "disagreed"), proven(2)]],
+  ["it is suspect", false, [backupOf(1, "suspect", "agreed", "disagreed", "disagreed"), proven(2)]],
+  ["it is of another cluster", false, [{ ...proven(1), clusterId: "1f0a9c3b5d7e2468" }, proven(2)]],
+])("comparison: that a backup compared the members lately is reason not to ask when %s: %s", (_, settled, manifests) => {
+  const found = comparedLately(manifests, { clusterId: "cdf818194e3a8c32", nowMs: NOW_MS, everyMs: HOUR_MS });
+  expect(found).toBe(settled ? manifests.at(-1) : undefined);
 });
