@@ -15,7 +15,10 @@ import { allOrNothing, check, receive, revisionBefore, type TakeOptions } from "
 /** Takes the bytes of one batch; resolves when there is room for more. */
 export type WriteOut = (chunks: readonly Uint8Array[]) => Promise<void>;
 
-/** Writes `path` through `path.part`, which is the spool as well. A file that is there is replaced at the very end, as etcdctl does. */
+/**
+ * Writes `path` through `path.part`, which is the spool as well. A file that is there is replaced at the very end, as etcdctl does; but a snapshot
+ * that other members contradict goes to `path.suspect`.
+ */
 export function fileTarget(path: string): SaveTarget {
   const full = resolve(path);
   const part = `${full}.part`;
@@ -40,9 +43,11 @@ export function fileTarget(path: string): SaveTarget {
   async function inPlace(work: () => Promise<Saved>): Promise<Saved> {
     try {
       const saved = await work();
-      await rename(part, full);
+      // What others contradict does not take the place of a file that may be good.
+      const suffix = saved.state === "suspect" ? ".suspect" : "";
+      await rename(part, `${full}${suffix}`);
       await syncDirectory(dirname(full));
-      return { ...saved, file: path };
+      return { ...saved, file: `${path}${suffix}` };
     } catch (error) {
       await rm(part, { force: true });
       throw error;

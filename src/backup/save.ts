@@ -139,10 +139,10 @@ function sentBadData({ code }: EtcdsafeError): boolean {
   return code === "SNAPSHOT_HASH_MISMATCH" || code === "SNAPSHOT_DAMAGED" || code === "SNAPSHOT_TRUNCATED";
 }
 
-function suspicionOf(serving: Candidate, { members, stateWhy }: Saved, selection: Selection, { member }: SaveRequest): EtcdsafeError {
+function suspicionOf(serving: Candidate, { members, stateWhy, manifest, file }: Saved, selection: Selection, { member }: SaveRequest): EtcdsafeError {
   const who = serving.name || serving.endpoint;
   const disagreed = members.filter(({ outcome }) => outcome === "disagreed");
-  const kept = `; the snapshot of ${who} is kept as suspect${member === undefined ? "" : ", and no other member was tried, as --member demands"}`;
+  const kept = `; the snapshot of ${who} is kept as suspect, ${manifest?.id ?? file}${member === undefined ? "" : ", and no other member was tried, as --member demands"}`;
   if (possibleMajority(disagreed, votersOf(selection)).length === 0)
     return new EtcdsafeError("MEMBERS_DISAGREE", `the members hold different data, and ${who} may be wrong: ${stateWhy}${kept}`);
   const others = disagreed.map((other) => (other.serving ? "it says itself" : other.name || other.id));

@@ -54,7 +54,8 @@ export const OPTIONS = {
     group: "What to do",
     commands: ["save"],
     defaultText: "the healthy voter that lags least",
-    description: "Save from this member, given by name, id or client URL, and from no other.",
+    description:
+      "Save from this member, given by name, id or client URL, and from no other; if others hold other data and no majority the same, the backup is stored as suspect, and the exit code is 6.",
   },
   output: {
     kind: "path",
@@ -104,7 +105,7 @@ export const OPTIONS = {
     group: "What to do",
     commands: ["save"],
     defaultText: "at each save",
-    description: "Compare only if no stored backup did so within this time.",
+    description: "Compare only if no stored backup did so within this time and found none that differs.",
   },
   deadline: {
     kind: "duration",

@@ -123,11 +123,19 @@ test("a member altered offline is named by every save, and a backup of it is sus
 
   const forced = await runCli(saveArguments(cluster.endpoints, repository, "--member", altered!.name));
   expectFailure("MEMBER_IN_MINORITY", forced, {
-    message: new RegExp(`^${altered!.name} holds other data than m\\d, m\\d: .* kept as suspect, and no other member was tried, as --member demands$`),
+    message: new RegExp(`^${altered!.name} holds other data than m\\d, m\\d: .* kept as suspect, .*, and no other member was tried, as --member demands$`),
   });
   const [newest] = await listedBackups(repository);
   expect(newest?.entry).toMatchObject({ state: "suspect" });
   expect(await latest(repository)).toBe(manifest.id);
+
+  // Nor does it take the place of a file that is good.
+  const file = path("snapshot.db");
+  await writeFile(file, "the last good one");
+  const toFile = ["save", "--endpoints", cluster.endpoints.join(","), "--member", altered!.name, "--output", file, "-o", "json"];
+  expectFailure("MEMBER_IN_MINORITY", await runCli(toFile), { message: new RegExp(`kept as suspect, ${file}\\.suspect, and no other`) });
+  expect(await readFile(file, "utf8")).toBe("the last good one");
+  await expectExit(0, ["verify", `${file}.suspect`]);
 });
 
 test("where one member holds other data and one is down nobody knows who is right: suspect, whichever side it is, until a majority decides", async () => {

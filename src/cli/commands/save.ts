@@ -71,7 +71,7 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
     ["SHA-256", manifest === null ? databaseSha256 : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
-    ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? "a snapshot"}: ${suspect.stateWhy}`] as const),
+    ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file}: ${suspect.stateWhy}`] as const),
     ["took", formatSpan(spanMs)],
   ]);
 }
