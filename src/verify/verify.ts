@@ -8,14 +8,12 @@ import type { Author, Repository } from "../repository/repository.ts";
 import { type Verification, writeVerification } from "../repository/sidecars.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
-import { Examination, type Failure, type ObjectFinding } from "./examination.ts";
+import { Examination, type Failure } from "./examination.ts";
 import type { VerifyLevel, VerifyOptions } from "./options.ts";
 import { examineObject, MANIFEST_OBJECT } from "./stored-object.ts";
 
-/** As the sidecar stores it, which knows no finding without a place: offset 0 stands for that there. */
-export interface BackupVerification extends Omit<Verification, "format" | "requires" | "tool" | "writer" | "findings"> {
-  readonly findings: readonly ObjectFinding[];
-}
+/** As the sidecar stores it. */
+export type BackupVerification = Omit<Verification, "format" | "requires" | "tool" | "writer">;
 
 /** A backup that could not be read. */
 export interface NotVerified {
@@ -43,8 +41,7 @@ export async function verifyBackup({ storage }: Repository, { cluster, id }: Bac
   }
   const { outcome, failure, findings, hashKv, readSizeBytes } = examination;
   const facts = { backup: id, level, outcome, startedAt, finishedAt: runtime.now().toISOString(), readSizeBytes, hashKv, failure, findings };
-  const stored = { ...facts, findings: findings.map((finding) => ({ ...finding, offset: finding.offset ?? 0 })) };
-  await keepResult(() => writeVerification(storage, cluster, author, stored, options), id, options);
+  await keepResult(() => writeVerification(storage, cluster, author, facts, options), id, options);
   return { cluster, ...facts, findingsTotal: findings.length };
 }
 

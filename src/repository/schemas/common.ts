@@ -63,7 +63,7 @@ export const hashKv = z.object({ revision, compactRevision, hash: u32 });
 export const finding = z.object({
   severity: z.enum(["warning", "error"]),
   object: z.string(),
-  offset: z.int().nonnegative(),
+  offset: z.int().nonnegative().nullable(),
   text: z.string(),
 });
 

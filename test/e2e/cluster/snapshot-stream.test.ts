@@ -114,7 +114,7 @@ test("snapshot stream: a slow reader is waited for as long as it goes on taking"
     let sizeBytes = 0;
     for await (const batch of stream) {
       for (const slice of batch) sizeBytes += slice.length;
-      if (sizeBytes < 3 * MIB) await sleep(STALL_LIMIT_MS * 0.7);
+      if (sizeBytes < 3 * MIB) await sleep(STALL_LIMIT_MS / 4); // In all longer than the limit, and each pause so much shorter that a busy machine keeps to it.
     }
     return sizeBytes - stream.totalSizeBytes;
   });
