@@ -34,8 +34,8 @@ export interface ByteReader {
   read(into: Uint8Array): Promise<number>;
 }
 
-/** Copies what a stream yields. */
-export function readerOf(source: ByteStream): ByteReader {
+/** Copies what a stream yields; being disposed of, it ends the stream. */
+export function readerOf(source: ByteStream): ByteReader & AsyncDisposable {
   const chunks = source[Symbol.asyncIterator]();
   let rest: Uint8Array = new Uint8Array(0);
   return {
@@ -54,6 +54,7 @@ export function readerOf(source: ByteStream): ByteReader {
       }
       return filled;
     },
+    [Symbol.asyncDispose]: async () => void (await chunks.return?.()),
   };
 }
 

@@ -49,15 +49,16 @@ function compress(raw: Uint8Array): Promise<Uint8Array[]> {
   return finished(encoder).then(() => pieces);
 }
 
-/** Pieces of one step lie behind each other in one buffer already. */
+/** Pieces of one step mostly lie behind each other in one buffer already. */
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const [first] = pieces;
-  if (first === undefined || pieces.some(({ buffer }) => buffer !== first.buffer)) return Buffer.concat(pieces);
-  return new Uint8Array(
-    first.buffer,
-    first.byteOffset,
-    pieces.reduce((sum, { length }) => sum + length, 0),
-  );
+  const [first, ...others] = pieces;
+  if (first === undefined) return new Uint8Array(0);
+  let end = first.byteOffset + first.length;
+  for (const { buffer, byteOffset, length } of others) {
+    if (buffer !== first.buffer || byteOffset !== end) return Buffer.concat(pieces);
+    end += length;
+  }
+  return new Uint8Array(first.buffer, first.byteOffset, end - first.byteOffset);
 }
 
 /** The raw bytes of a frame, compared with its entry in the seek table. `what` and `offset` (in the stored object) are for messages. */

@@ -1,7 +1,7 @@
 // A stored object → its raw bytes, in order or by range. Nothing is believed that the manifest, the seek table and the checksums do not
 // all say: a zstd decoder alone ends without an error where its input stops after a whole frame. docs/repository-format.md, "Stored objects".
 import { createHash } from "node:crypto";
-import { type ByteStream, release } from "../bytes/stream.ts";
+import { type ByteStream, readerOf, release } from "../bytes/stream.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -122,28 +122,15 @@ class SeekableObject implements ObjectReader {
   }
 }
 
-/** Cuts a stream into pieces of the given sizes, none of them 0. Every piece is emitted, shorter or empty where the stream ends early. */
+/**
+ * Cuts a stream into pieces of the given sizes, none of them 0, each in memory of its own: they are still being decompressed when the next chunk is
+ * asked for. Every piece is emitted, shorter or empty where the stream ends early.
+ */
 async function* cut(source: ByteStream, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
-  const wanted = sizes.values();
-  let missing = wanted.next().value;
-  let parts: Uint8Array[] = [];
-  for await (const chunk of source) {
-    let rest = chunk;
-    while (missing !== undefined && rest.length >= missing) {
-      parts.push(rest.subarray(0, missing));
-      yield parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-      rest = rest.subarray(missing);
-      parts = [];
-      missing = wanted.next().value;
-    }
-    if (missing === undefined) return;
-    parts.push(rest);
-    missing -= rest.length;
-  }
-  while (missing !== undefined) {
-    yield Buffer.concat(parts);
-    parts = [];
-    missing = wanted.next().value;
+  await using reader = readerOf(source);
+  for (const size of sizes) {
+    const piece = Buffer.allocUnsafeSlow(size);
+    yield piece.subarray(0, await reader.read(piece));
   }
 }
 

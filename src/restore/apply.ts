@@ -69,12 +69,11 @@ async function writeDatabases(
 /** Reads the file back while the disk takes it, and resolves when both are done. */
 async function checkWhileSyncing(path: string, written: WrittenDatabase, options: RestoreOptions): Promise<HashKvValue> {
   const syncing = syncFile(path);
-  syncing.catch(() => undefined); // Reported below.
-  try {
-    return await checkWrittenDatabase(path, written, options);
-  } finally {
-    await syncing;
-  }
+  const checking = checkWrittenDatabase(path, written, options);
+  await Promise.allSettled([checking, syncing]);
+  const hashKv = await checking; // What it finds is told before what the disk says.
+  await syncing;
+  return hashKv;
 }
 
 function raftFiles(plan: RestorePlan, cluster: PlannedCluster, name: string): { wal: Uint8Array; snapName: string; snap: Uint8Array } {

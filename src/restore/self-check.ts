@@ -42,17 +42,16 @@ export async function checkWrittenDatabase(path: string, written: WrittenDatabas
     onProgress: (doneBytes) => options.runtime.progress({ step: "check", doneBytes: Math.min(doneBytes, totalBytes), totalBytes }),
   });
   const hashing = hashOriginal(path, written, signal);
-  for (const work of [walking, hashing]) work.catch(() => stop.abort()); // When one fails the other has nothing left to find.
-  const [walked, hashed] = await Promise.allSettled([walking, hashing]);
-  options.signal.throwIfAborted();
-  if (hashed.status === "rejected" && !stop.signal.aborted) throw hashed.reason;
+  // When one fails the other is given up, and with it what both reject with: the first failure. Both are waited for.
+  for (const work of [walking, hashing]) work.catch((error: unknown) => stop.abort(error));
+  await Promise.allSettled([walking, hashing]);
+  const [report, sha256] = await Promise.all([walking, hashing]);
   // A wrong hash explains whatever else is wrong, so it is told first.
-  if (hashed.status === "fulfilled" && hashed.value !== written.trailer && written.trailer !== undefined) {
-    throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `${source.location}: the SHA-256 at its end is ${written.trailer}, but its bytes give ${hashed.value}`);
+  if (sha256 !== written.trailer) {
+    throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `${source.location}: the SHA-256 at its end is ${written.trailer}, but its bytes give ${sha256}`);
   }
-  if (walked.status === "rejected") throw walked.reason;
   options.runtime.progress({ step: "check", doneBytes: totalBytes, totalBytes, done: true });
-  return judge(walked.value, written);
+  return judge(report, written);
 }
 
 function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {

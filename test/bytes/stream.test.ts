@@ -22,6 +22,22 @@ test("reading a stream into buffers: gives all bytes in order, whatever the chun
   );
 });
 
+test("reading a stream into buffers: ends the stream when it is not read to its end", async () => {
+  let ended = false;
+  const source = async function* () {
+    try {
+      for (;;) yield Buffer.from("more");
+    } finally {
+      ended = true;
+    }
+  };
+  {
+    await using reader = readerOf(source());
+    await reader.read(new Uint8Array(3));
+  }
+  expect(ended).toBe(true);
+});
+
 test("collecting: keeps the bytes of chunks that are gone once the next is asked for", async () => {
   const overwritten = async function* () {
     const chunk = Buffer.from("one");

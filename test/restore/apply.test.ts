@@ -7,6 +7,7 @@ import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
 import { applyRestore } from "../../src/restore/apply.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
 import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
+import { checkWrittenDatabase } from "../../src/restore/self-check.ts";
 import type { SnapshotSource } from "../../src/restore/source.ts";
 import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
 import { randomHistory } from "../support/random-history.ts";
@@ -59,6 +60,21 @@ test("restore: a source with any byte changed is refused, and nothing is left in
     await expect(attempt(), `byte ${at}`).rejects.toMatchObject({ code: expect.stringMatching(/^(SNAPSHOT_HASH_MISMATCH|SNAPSHOT_DAMAGED|BBOLT_\w+)$/) });
     expect(await readdir(directory.path)).toEqual(["source.db"]);
   }
+});
+
+test("restore: a hash that cannot be computed fails it with its cause, whatever the structure says", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const path = join(directory.path, "written.db");
+  await writeFile(path, SNAPSHOT.slice(0, -32));
+  const whole = { plan, edit: { originalMetaPages: SNAPSHOT.slice(0, 8192) }, trailer: Buffer.from(SNAPSHOT.slice(-32)).toString("hex") };
+  await checkWrittenDatabase(path, whole, { signal, runtime: testRuntime() });
+  // The pages are all there, so that only the hash finds the file too short.
+  const longer = { ...plan, source: { ...source.facts, databaseSizeBytes: source.facts.databaseSizeBytes + 4096 } };
+  await expect(checkWrittenDatabase(path, { ...whole, plan: longer }, { signal, runtime: testRuntime() })).rejects.toMatchObject({
+    code: "FILE_FAILED",
+    message: expect.stringContaining("it became shorter meanwhile"),
+  });
 });
 
 test("restore: a page damaged under a right hash is refused by the check of what was written", async () => {
