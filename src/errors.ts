@@ -58,6 +58,11 @@ export const ERRORS = {
   STORAGE_CONFLICT: { exit: 7, retryable: true, hint: "Somebody else wrote the same object; run it again." },
   STORAGE_READ_ONLY: { exit: 9, retryable: false, hint: "The repository was opened for reading only." },
   REPOSITORY_NOT_FOUND: { exit: 8, retryable: false, hint: "Check --repository; the first `etcdsafe save` or `etcdsafe repo init` creates one." },
+  REPOSITORY_NOT_EMPTY: {
+    exit: 9,
+    retryable: false,
+    hint: "Name an empty or new directory, or prefix. If a repository was there, it lacks its etcdsafe-repository.json: put that back.",
+  },
   REPOSITORY_INVALID: { exit: 6, retryable: false, hint: "docs/repository-format.md says what belongs there." },
   REPOSITORY_UNSUPPORTED: { exit: 2, retryable: false, hint: "A newer etcdsafe wrote it; update this one." },
   CLUSTER_MISMATCH: {

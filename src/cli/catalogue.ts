@@ -146,9 +146,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   "repo adopt": {
     summary: "let another etcd cluster write under a cluster's name",
     description:
-      "For a cluster that really is the successor of the one the name is bound to, and was not restored by etcdsafe. The next save starts a new timeline. A name that was never bound has nothing to adopt: the first save binds it.",
+      "For a cluster that really is the successor of the one the name is bound to, and was not restored by etcdsafe. Its next save is accepted whatever it holds, and starts a new timeline unless it continues the newest backup. A name that was never bound has nothing to adopt: the first save binds it.",
     examples: [{ line: "etcdsafe repo adopt --repository /backup --cluster prod --endpoints https://10.0.0.1:2379", does: "the cluster that answers there" }],
-    json: { cluster: "docs/repository-format.md, “Cluster file”" },
+    json: { changed: "false where it was adopted already", cluster: "docs/repository-format.md, “Cluster file”" },
     load: () => import("./commands/repo-adopt.ts"),
   },
   "config show": {

@@ -18,7 +18,7 @@ export interface BindingFacts {
 
 export type BindingDecision =
   | { readonly allowed: true; readonly restore: string | null }
-  | { readonly allowed: false; readonly reason: BindingRefusal; readonly message: string };
+  | { readonly allowed: false; readonly reason: BindingRefusal; readonly message: string; readonly hint?: string };
 
 export type BindingRefusal =
   | "binding-missing"
@@ -28,6 +28,11 @@ export type BindingRefusal =
   | "peer-urls-differ"
   | "members-replaced"
   | "lineage-disagrees";
+
+/** Adopting it unseen would make a damaged member's data the cluster's. */
+const COMPARE_MEMBERS_FIRST =
+  "First compare the members (`etcdctl endpoint hashkv --cluster`), and save again without --member. Only if this really is the successor, " +
+  "run `etcdsafe repo adopt`; a copy gets a --cluster name of its own.";
 
 /** Decides. `restore` is the key of the unused restore record that makes this cluster the successor, if there is one. */
 export function checkBinding(facts: BindingFacts): BindingDecision {
@@ -59,6 +64,7 @@ export function checkBinding(facts: BindingFacts): BindingDecision {
       "lineage-disagrees",
       `this snapshot and the newest backup of ${cluster} hold different data at revision ${lineage.firstDifference} though both come from cluster ${bound.clusterId}: ` +
         "a copy of the cluster, a restore that is not on record, or a member whose data is damaged",
+      COMPARE_MEMBERS_FIRST,
     );
   }
   return { allowed: true, restore };
@@ -66,7 +72,9 @@ export function checkBinding(facts: BindingFacts): BindingDecision {
 
 /** Throws CLUSTER_MISMATCH for a refusal. */
 export function assertAllowed(decision: BindingDecision): asserts decision is Extract<BindingDecision, { allowed: true }> {
-  if (!decision.allowed) throw new EtcdsafeError("CLUSTER_MISMATCH", decision.message);
+  if (decision.allowed) return;
+  const { message, hint } = decision;
+  throw new EtcdsafeError("CLUSTER_MISMATCH", message, hint === undefined ? {} : { hint });
 }
 
 /** Members come and go, but one that kept its id and moved, or a wholly new set, looks like a cluster built elsewhere. */
@@ -86,6 +94,6 @@ function membersRefusal(bound: ClusterFile, observed: ObservedCluster): BindingD
   return refuse("members-replaced", `none of the members that cluster ${bound.clusterId} had at its last backup is left: ${[...known.keys()].join(", ")}`);
 }
 
-function refuse(reason: BindingRefusal, message: string): BindingDecision {
-  return { allowed: false, reason, message };
+function refuse(reason: BindingRefusal, message: string, hint?: string): BindingDecision {
+  return { allowed: false, reason, message, ...(hint === undefined ? {} : { hint }) };
 }

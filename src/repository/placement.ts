@@ -1,5 +1,6 @@
 // Where a new backup belongs: whether this cluster may write under the name at all, and on which timeline. Decided by binding.ts and
 // timeline.ts from what is stored now, and recorded in cluster.json, before the manifest is written.
+import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -57,8 +58,18 @@ export async function placeBackup(
   });
 }
 
+export interface Adoption {
+  /** What is stored now. */
+  readonly file: ClusterFile;
+  /** False where it was stored before. */
+  readonly changed: boolean;
+  /** The cluster that the name was bound to before; null for one that had lost its cluster.json. */
+  readonly formerClusterId: string | null;
+}
+
 /**
- * Binds the name to this cluster whatever it was bound to before: `repo adopt`. Returns what is stored now. Throws CLUSTER_NOT_FOUND for a name that
+ * Binds the name to this cluster whatever it was bound to before: `repo adopt`. Of the cluster that is bound already, its next save may then hold other
+ * data than the newest backup. Throws CLUSTER_NOT_FOUND for a name that
  * has neither a binding nor backups: there is nothing to adopt, and the first save binds a new name.
  */
 export async function adoptCluster(
@@ -66,15 +77,22 @@ export async function adoptCluster(
   cluster: string,
   observed: ObservedCluster,
   options: CallOptions & { readonly runtime: Pick<Runtime, "now"> },
-): Promise<ClusterFile> {
+): Promise<Adoption> {
   const { storage } = repository;
   return retryConflicts(async () => {
     const bound = await readClusterFile(storage, cluster, options);
     if (bound === undefined && (await scanBackups(storage, cluster, options)).length === 0) throw await neverBound(repository, cluster, options);
+    const formerClusterId = bound?.file.clusterId ?? null;
+    if (bound !== undefined && isAdopted(bound.file, observed)) return { file: bound.file, changed: false, formerClusterId };
     const file = adoptedClusterFile(cluster, bound?.file, observed, options.runtime.now());
     await writeClusterFile(storage, file, bound?.version, options);
-    return file;
+    return { file, changed: true, formerClusterId };
   });
+}
+
+/** Nothing is left to adopt: also not that its next save may hold other data. */
+function isAdopted(bound: ClusterFile, { clusterId, members, kubeSystemUid }: ObservedCluster): boolean {
+  return bound.adoptionPending && isDeepStrictEqual([bound.clusterId, bound.members, bound.kubeSystemUid], [clusterId, members, kubeSystemUid]);
 }
 
 async function neverBound(repository: Repository, cluster: string, options: CallOptions): Promise<EtcdsafeError> {

@@ -33,14 +33,14 @@ export async function openRepository(storage: Storage, options: CallOptions): Pr
   }
 }
 
-/** Opens a repository, creating it where there is none: the first save does. */
+/** Opens a repository, creating it where there is none: the first save does. Throws REPOSITORY_NOT_EMPTY where something else is stored. */
 export async function openOrCreateRepository(
   storage: Storage,
   { tool }: Author,
   options: CallOptions & { readonly runtime: Pick<Runtime, "now" | "randomBytes"> },
 ): Promise<Repository> {
   const { runtime, signal } = options;
-  if ((await storage.stat(REPOSITORY_KEY, { signal })) === undefined) {
+  if ((await storage.stat(REPOSITORY_KEY, { signal })) === undefined && (await isEmpty(storage, { signal }))) {
     const file: RepositoryFile = {
       format: FORMAT_VERSION,
       requires: [],
@@ -52,4 +52,13 @@ export async function openOrCreateRepository(
     await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal }); // Whoever is faster, there is one afterwards.
   }
   return openRepository(storage, { signal });
+}
+
+/** False for a repository that somebody else has just created. Any object at all counts: names of clusters may be those of directories that are not ours. */
+async function isEmpty(storage: Storage, { signal }: CallOptions): Promise<boolean> {
+  for await (const { key } of storage.list("", { signal })) {
+    if ((await storage.stat(REPOSITORY_KEY, { signal })) !== undefined) return false;
+    throw new EtcdsafeError("REPOSITORY_NOT_EMPTY", `no repository was created in ${storage.location}: something else is there already, ${key}`);
+  }
+  return true;
 }

@@ -30,6 +30,15 @@ export async function findBackup(repository: Repository, cluster: string, refere
   return (await lookUp(repository, cluster, reference, options)).found;
 }
 
+/** Throws CLUSTER_NOT_FOUND where nothing is stored under the name, but there are others: it is mistyped then. */
+export async function requireClusterName(repository: Repository, cluster: string, { signal }: CallOptions): Promise<void> {
+  const { storage } = repository;
+  for await (const _ of storage.list(`${cluster}/`, { signal })) return;
+  const others = await listClusters(repository, { signal });
+  if (others.length === 0) return;
+  throw new EtcdsafeError("CLUSTER_NOT_FOUND", `there is no cluster ${cluster} in ${storage.location}`, { hint: named(others) });
+}
+
 interface LookUp {
   readonly found: BackupEntry | undefined;
   readonly scanned: readonly ScannedBackup[];
@@ -83,6 +92,10 @@ function nearest(reference: string, scanned: readonly ScannedBackup[]): string {
 async function otherClusters(repository: Repository, cluster: string, options: CallOptions): Promise<string> {
   const others = (await listClusters(repository, options)).filter((name) => name !== cluster);
   if (others.length === 0) return "There is no other cluster either; `etcdsafe save` stores a backup.";
+  return named(others);
+}
+
+function named(others: readonly string[]): string {
   return `Other clusters there are ${others.join(", ")}: name one with --cluster.`;
 }
 

@@ -95,6 +95,28 @@ test("no repository there, and a place that cannot hold one", async () => {
   expectFailure("CONFIG_INVALID", await runCli(["list", "--repository", "ftp://host/backups"]), { message: /^ftp:\/\/host\/backups: /, hint: /file:\/\// });
 });
 
+test("no repository is created where something else is: not by save, and not by init", async () => {
+  const taken = join(directory.path, "taken");
+  // What no file makes is nothing: the root of a fresh file system, and what an etcdsafe that was killed leaves.
+  for (const name of ["lost+found", ".etcdsafe/unfinished/left"]) await mkdir(join(taken, name), { recursive: true });
+  await writeFile(join(taken, ".etcdsafe", "unfinished", "left", "part"), "");
+  await mkdir(join(taken, "two", "member", "snap"), { recursive: true });
+  await writeFile(join(taken, "two", "member", "snap", "db"), "etcd's");
+  for (const args of [
+    [...saving(cluster), "--cluster", "two"],
+    ["repo", "init"],
+  ]) {
+    expectFailure("REPOSITORY_NOT_EMPTY", await runCli([...args, "--repository", taken]), {
+      message: /^no repository was created in \/.*\/taken: something else is there already, two\/member\/snap\/db$/,
+      hint: /^Name an empty or new directory/,
+    });
+  }
+  expect((await readdir(taken)).sort()).toEqual([".etcdsafe", "lost+found", "two"]);
+  expect(await readdir(join(taken, "two"))).toEqual(["member"]);
+  await rm(join(taken, "two"), { recursive: true });
+  await expectExit(0, ["repo", "init", "--repository", taken]);
+});
+
 test("a repository file and a cluster file that were damaged", async () => {
   const { run, path, change } = await copied();
   await change("default/cluster.json", '"clusterId"', '"clusterID"');

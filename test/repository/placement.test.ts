@@ -110,7 +110,10 @@ test("placement: a clone is refused, with a new id or with the old one", async (
   await expect(save(successor, snapshotAt(12))).rejects.toMatchObject(refused(successor.clusterId));
   const moved = { ...production, members: [member("1", "http://clone:2380")] };
   await expect(mayWrite(moved)).rejects.toMatchObject(refused("peer URLs"));
-  await expect(save(production, snapshotAt(12, {}, 7, 8))).rejects.toMatchObject(refused("different data at revision 9"));
+  await expect(save(production, snapshotAt(12, {}, 7, 8))).rejects.toMatchObject({
+    ...refused("different data at revision 9"),
+    hint: expect.stringMatching(/^First compare the members \(`etcdctl endpoint hashkv --cluster`\), and save again without --member\. Only if/),
+  });
   expect(await storage.stat(clusterFileKey("default"), { signal })).toEqual(before);
 });
 
@@ -151,9 +154,14 @@ test("placement: adopting takes whatever is there, and the next save begins a ti
   const moved = { ...production, members: [member("1", "http://moved:2380")] };
   await expect(mayWrite(moved)).rejects.toMatchObject(refused("peer URLs"));
   expect(await adoptCluster(repositoryOn(storage), "default", moved, { signal, runtime })).toMatchObject({
-    adoptionPending: true,
-    bindings: [{ by: "first-save" }, { by: "adopt" }],
+    changed: true,
+    formerClusterId: production.clusterId,
+    file: { adoptionPending: true, bindings: [{ by: "first-save" }, { by: "adopt" }] },
   });
+  // Adopting it again changes nothing.
+  const { version } = (await readClusterFile(storage, "default", { signal }))!;
+  expect(await adoptCluster(repositoryOn(storage), "default", moved, { signal, runtime })).toMatchObject({ changed: false });
+  expect((await readClusterFile(storage, "default", { signal }))!.version).toBe(version);
   // The same history at another address goes on.
   expect((await save(moved, snapshotAt(11))).timeline).toBe(old.timeline);
   expect(await bound()).toMatchObject({ adoptionPending: false });

@@ -24,6 +24,28 @@ test("repository: says where there is none", async () => {
   });
 });
 
+test("repository: is not created where something else is stored, except what a faster one stores in the one it created", async () => {
+  const storage = new MemoryStorage();
+  await storage.put("two/member/snap/db", streamOf(Buffer.from("etcd's")), { signal });
+  await expect(openOrCreateRepository(storage, author, options)).rejects.toMatchObject({
+    code: "REPOSITORY_NOT_EMPTY",
+    message: "no repository was created in memory:: something else is there already, two/member/snap/db",
+    hint: expect.stringMatching(/^Name an empty or new directory/),
+  });
+  expect(storage.bytesOf(REPOSITORY_KEY)).toBeUndefined();
+  class Late extends MemoryStorage {
+    #asked = false;
+    override async stat(key: string, statOptions: { signal: AbortSignal }) {
+      if (this.#asked) return super.stat(key, statOptions);
+      this.#asked = true;
+      await openOrCreateRepository(this, author, options);
+      await this.put("default/cluster.json", streamOf(Buffer.from("{}")), { signal });
+      return undefined;
+    }
+  }
+  expect((await openOrCreateRepository(new Late(), author, options)).file.format).toBe(1);
+});
+
 test.each([
   ["a newer format", '{"format":2}', "REPOSITORY_UNSUPPORTED"],
   ["a feature it does not know", '{"format":1,"requires":["sharding"]}', "REPOSITORY_UNSUPPORTED"],

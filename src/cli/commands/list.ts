@@ -1,5 +1,6 @@
 // `etcdsafe list`
 import { type CatalogueEntry, listBackups, listClusters } from "../../repository/catalogue.ts";
+import { requireClusterName } from "../../repository/resolve.ts";
 import { faultsText, summaryOf, verifiedText } from "../backup-summary.ts";
 import type { Invocation } from "../command.ts";
 import { formatAge, formatSize } from "../format.ts";
@@ -11,6 +12,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const repository = await openForReading(invocation);
   const clusters = config.get("all-clusters") ? await listClusters(repository, invocation) : [config.get("cluster")];
   const backups: { cluster: string; entry: CatalogueEntry }[] = [];
+  if (!config.get("all-clusters")) await requireClusterName(repository, config.get("cluster"), invocation);
   for (const cluster of clusters) for (const entry of await listBackups(repository, cluster, invocation)) backups.push({ cluster, entry });
   const summaries = backups.map(({ cluster, entry }) => summaryOf(cluster, entry));
   type Row = (typeof summaries)[number];

@@ -6,7 +6,7 @@ import { survey } from "../../cluster/survey.ts";
 import { throwFaults } from "../../config/config-error.ts";
 import { readConnection } from "../../config/connection.ts";
 import type { ObservedCluster } from "../../repository/cluster-file.ts";
-import { adoptCluster } from "../../repository/placement.ts";
+import { type Adoption, adoptCluster } from "../../repository/placement.ts";
 import { openRepository } from "../../repository/repository.ts";
 import type { Invocation } from "../command.ts";
 import { openNamedStorage } from "../repository.ts";
@@ -14,9 +14,15 @@ import { openNamedStorage } from "../repository.ts";
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output } = invocation;
   const repository = await openRepository(await openNamedStorage(invocation), invocation);
-  const cluster = await adoptCluster(repository, config.get("cluster"), await observe(invocation), invocation);
-  output.print({ cluster }, () => `${cluster.cluster} is now the name of cluster ${cluster.clusterId}. Its next save starts a new timeline.`);
+  const adoption = await adoptCluster(repository, config.get("cluster"), await observe(invocation), invocation);
+  output.print({ changed: adoption.changed, cluster: adoption.file }, () => adoptionText(adoption));
   return 0;
+}
+
+function adoptionText({ file: { cluster, clusterId }, changed, formerClusterId }: Adoption): string {
+  if (!changed) return `${cluster} is the name of cluster ${clusterId} already; nothing changed.`;
+  const binding = formerClusterId === clusterId ? `${cluster} stays the name of cluster ${clusterId}` : `${cluster} is now the name of cluster ${clusterId}`;
+  return `${binding}. Its next save is accepted whatever it holds, and starts a new timeline unless it continues the newest backup.`;
 }
 
 async function observe({ config, environment, signal }: Invocation): Promise<ObservedCluster> {

@@ -4,6 +4,7 @@ import { addAbortSignal } from "node:stream";
 import { ERRORS, EtcdsafeError } from "../../errors.ts";
 import { listClusters } from "../../repository/catalogue.ts";
 import { openRepository } from "../../repository/repository.ts";
+import { requireClusterName } from "../../repository/resolve.ts";
 import { allBackups, chooseBackup } from "../../verify/choose.ts";
 import { verifyFile, verifyStream } from "../../verify/file.ts";
 import { type NotVerified, verifyBackup, verifyBackups } from "../../verify/verify.ts";
@@ -44,6 +45,7 @@ async function verify(invocation: Invocation): Promise<Verified[]> {
     return [await verifyBackup(repository, backup, await author(), options)];
   }
   const repository = await open();
+  if (!config.get("all-clusters")) await requireClusterName(repository, cluster, invocation);
   const clusters = config.get("all-clusters") ? await listClusters(repository, invocation) : [cluster];
   return verifyBackups(repository, await allBackups(repository, clusters, invocation), await author(), options);
 }

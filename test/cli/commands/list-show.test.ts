@@ -47,7 +47,7 @@ beforeAll(async () => {
   const passed = { level: "structure", outcome: "passed", ...times, readSizeBytes: 1, hashKv: null, failure: null } as const;
   await writeVerification(storage, "big", author, { backup: BIG.id, ...passed, findings: [] }, { signal });
   await put(manifestKey("default", "20261101T000000Z-0000000000000000001-aaaaaa"), Buffer.from("{"));
-  for (const cluster of ["big", "default", "staging"]) await put(clusterFileKey(cluster), Buffer.from("{}"));
+  for (const cluster of ["big", "default", "idle", "staging"]) await put(clusterFileKey(cluster), Buffer.from("{}"));
 });
 afterAll(() => directory.remove());
 
@@ -103,12 +103,23 @@ test("list: the same as JSON, and of every cluster", async () => {
   expect(backups[4]).toMatchObject({ createdAt: null, faults: [expect.any(String)] });
 });
 
+test("list, verify --all: a name that is mistyped is not found, and the names are told", async () => {
+  for (const args of [["list"], ["verify", "--all"]]) {
+    const { exitCode, stdout, stderr } = await etcdsafe(...args, "--cluster", "defualt");
+    expect({ exitCode, stdout }).toEqual({ exitCode: 8, stdout: "" });
+    expect(stderr).toMatch(
+      /^error: there is no cluster defualt in \/.*\nhint: Other clusters there are big, default, idle, staging: name one with --cluster\.\ncode: CLUSTER_NOT_FOUND /,
+    );
+  }
+});
+
 test("list: a cluster without backups is told so, and a repository without any", async () => {
   const location = join(directory.path, "empty");
   await runCli(["repo", "init", "--repository", location]);
   expect((await runCli(["list", "--all-clusters", "--repository", location])).stdout).toBe(`There are no backups of any cluster in ${location}.\n`);
-  const { exitCode, stdout } = await etcdsafe("list", "--cluster", "nothing");
-  expect({ exitCode, stdout }).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^There are no backups of nothing in \//) });
+  expect((await runCli(["list", "--repository", location])).stdout).toBe(`There are no backups of default in ${location}.\n`);
+  const { exitCode, stdout } = await etcdsafe("list", "--cluster", "idle");
+  expect({ exitCode, stdout }).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^There are no backups of idle in \//) });
 });
 
 test("show: latest is the newest that is fit for a restore, and its manifest is shown whole in JSON", async () => {
@@ -142,7 +153,7 @@ test("show, verify, restore: what is not there is not found, and what is there i
     );
     const elsewhere = await etcdsafe(verb, GOOD.id, "--cluster", "other");
     expect(elsewhere.exitCode).toBe(8);
-    expect(elsewhere.stderr).toContain("hint: Other clusters there are big, default, staging: name one with --cluster.\n");
+    expect(elsewhere.stderr).toContain("hint: Other clusters there are big, default, idle, staging: name one with --cluster.\n");
   }
   await writeFile(join(directory.path, "20990101"), "");
   const { stderr } = await runCli(["verify", "20990101", "--repository", join(directory.path, "repository")], { cwd: directory.path });
