@@ -1,38 +1,71 @@
-// A stored backup as what is restored from. A partial one was never looked into, so its facts are read from its own pages first.
+// A stored backup as what is restored from. One that was never looked into, a partial one, has its facts read from its own pages first.
 import { EtcdsafeError } from "../errors.ts";
 import type { BackupEntry } from "../repository/catalogue.ts";
-import { snapshotObject } from "../repository/manifest.ts";
+import { type Manifest, snapshotObject } from "../repository/manifest.ts";
 import { backupObjectKey } from "../repository/names.ts";
-import { decodeObject } from "../repository/object-decoder.ts";
+import { decodeObject, openObject } from "../repository/object-decoder.ts";
 import type { Repository } from "../repository/repository.ts";
-import type { SnapshotSource } from "./source.ts";
+import type { CallOptions } from "../runtime.ts";
+import { peekObject } from "./peek-object.ts";
+import type { SnapshotSource, SourceFacts } from "./source.ts";
 
-/** Throws SNAPSHOT_DAMAGED for a backup that later reading found damaged: restoring it could only fail. */
-export function backupSource({ storage }: Repository, cluster: string, entry: BackupEntry): SnapshotSource {
+/** What only a look into the database tells. */
+type InsideFacts = Pick<SourceFacts, "revision" | "compactRevision" | "storageVersion" | "clusterVersion" | "leases" | "alarms" | "authEnabled">;
+
+/**
+ * Throws SNAPSHOT_DAMAGED for a backup that later reading found damaged: restoring it could only fail. Of one that was looked into when it was saved
+ * nothing is read yet; of any other it throws as well what reading its object throws, and SNAPSHOT_* where that holds no database to restore.
+ */
+export async function backupSource({ storage }: Repository, cluster: string, entry: BackupEntry, options: CallOptions): Promise<SnapshotSource> {
   const { manifest } = entry;
   if (entry.state === "damaged")
     throw new EtcdsafeError("SNAPSHOT_DAMAGED", `${entry.id} is damaged: ${entry.damage.join("; ")}`, { hint: "`etcdsafe list` shows the others." });
   const object = snapshotObject(manifest);
   const key = backupObjectKey(cluster, entry.id, object.name);
-  return {
-    facts: {
-      kind: "backup",
-      location: `${storage.location}: ${entry.id}`,
-      cluster,
-      backupId: entry.id,
-      state: entry.state,
-      createdAt: manifest.createdAt,
-      databaseSha256: manifest.snapshot.dataSha256,
-      databaseSizeBytes: manifest.snapshot.dataSizeBytes,
-      revision: manifest.revision,
-      compactRevision: manifest.compactRevision ?? "-1",
-      storageVersion: manifest.storageVersion,
-      clusterVersion: manifest.clusterVersion,
-      leases: manifest.counts?.leases ?? 0,
-      alarms: manifest.alarms?.length ?? 0,
-      authEnabled: manifest.authEnabled ?? false,
-      hashKv: manifest.hashKv,
-    },
-    content: { read: (options) => decodeObject(storage, key, object, options) },
+  const facts: Omit<SourceFacts, keyof InsideFacts> = {
+    kind: "backup",
+    location: `${storage.location}: ${entry.id}`,
+    cluster,
+    backupId: entry.id,
+    state: entry.state,
+    createdAt: manifest.createdAt,
+    databaseSha256: manifest.snapshot.dataSha256,
+    databaseSizeBytes: manifest.snapshot.dataSizeBytes,
+    hashKv: manifest.hashKv,
   };
+  const recorded = recordedFacts(manifest);
+  if (recorded !== undefined) return { facts: { ...facts, ...recorded }, content: { read: (reading) => decodeObject(storage, key, object, reading) } };
+  const reader = await openObject(storage, key, object, options);
+  const found = await peekObject(facts.location, reader, options);
+  requireRecordedRevision(facts.location, manifest, found.revision);
+  const inside: InsideFacts = {
+    revision: found.revision.toString(),
+    compactRevision: found.compactRevision.toString(),
+    storageVersion: found.storageVersion ?? null,
+    clusterVersion: found.clusterVersion ?? null,
+    leases: found.leases,
+    alarms: found.alarms.length,
+    authEnabled: found.authEnabled,
+  };
+  return { facts: { ...facts, ...inside }, content: { read: (reading) => reader.stream(reading) } };
+}
+
+/** Undefined for a backup that nobody looked into: its manifest holds no more than the revision that the cluster had before the snapshot. */
+function recordedFacts({ state, revision, compactRevision, storageVersion, clusterVersion, counts, alarms, authEnabled }: Manifest): InsideFacts | undefined {
+  if (state === "partial" || compactRevision === null) return undefined;
+  return {
+    revision,
+    compactRevision,
+    storageVersion,
+    clusterVersion,
+    leases: counts?.leases ?? 0,
+    alarms: alarms?.length ?? 0,
+    authEnabled: authEnabled ?? false,
+  };
+}
+
+/** The manifest's revision is that of the cluster just before the snapshot was asked for, or of the newest change in it. */
+function requireRecordedRevision(location: string, manifest: Manifest, found: bigint): void {
+  if (found >= BigInt(manifest.revision)) return;
+  throw new EtcdsafeError("MANIFEST_INVALID", `${location}: the manifest says that it holds revision ${manifest.revision}, but its snapshot ends at ${found}`);
 }

@@ -97,7 +97,7 @@ async function openSource(invocation: Invocation): Promise<SnapshotSource> {
       return { repository, entry: await resolveBackup(repository, cluster, operand.reference, invocation) };
     },
   );
-  return backupSource(repository, cluster, entry);
+  return backupSource(repository, cluster, entry, invocation);
 }
 
 /** Whoever gave --skip-hash-check expects it to help. */
