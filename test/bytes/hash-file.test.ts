@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { hashFile } from "../../src/bytes/hash-file.ts";
@@ -8,6 +8,8 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 const signal = new AbortController().signal;
 /** Several blocks and steps of progress, and a rest. */
 const CONTENT = Buffer.alloc(40 * 1024 * 1024 + 77, "content that repeats at no power of two");
+/** A file of holes takes no room. */
+const HOURS_TO_HASH_BYTES = 2 ** 42;
 
 test("hashing a file: a part of it, after a prefix, with progress on the way", async () => {
   await using directory = await temporaryDirectory("hash-file");
@@ -30,6 +32,19 @@ test("hashing a file: one that ends early, is missing, or is given up", async ()
     code: "FILE_FAILED",
     message: expect.stringContaining("it became shorter meanwhile, and ends at byte 1000"),
   });
-  await expect(hashFile({ path: `${path}.not`, from: 0, to: 1 }, { signal })).rejects.toMatchObject({ code: "FILE_FAILED", message: /ENOENT/ });
+  await expect(hashFile({ path: `${path}.not`, from: 0, to: 1 }, { signal })).rejects.toMatchObject({
+    code: "FILE_FAILED",
+    message: expect.stringMatching(/ENOENT/),
+  });
   await expect(hashFile({ path, from: 0, to: 1000 }, { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
+});
+
+test("hashing a file: an abort does not wait for the rest of it", { timeout: 20_000 }, async () => {
+  await using directory = await temporaryDirectory("hash-file");
+  const path = join(directory.path, "file");
+  await writeFile(path, "");
+  await truncate(path, HOURS_TO_HASH_BYTES);
+  const abort = new AbortController();
+  const hashing = hashFile({ path, from: 0, to: HOURS_TO_HASH_BYTES }, { signal: abort.signal, onProgress: () => abort.abort(new Error("enough")) });
+  await expect(hashing).rejects.toThrow("enough");
 });

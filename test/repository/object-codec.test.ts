@@ -79,6 +79,21 @@ describe("object codec: round trip", () => {
     expect(end).toEqual(Buffer.concat([new Uint8Array(100), content(1_000)]));
   });
 
+  test("takes the memory of each piece back when the next is asked for", async () => {
+    const raw = noise(3 * FRAME);
+    const { facts, storage } = await encoded(raw);
+    const streams = [encodeObject(readerOf(streamOf(raw)), { signal }).stored, decodeObject(storage, KEY, facts, { signal })];
+    for (const stream of streams) {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of stream) {
+        expect(piece.length).toBeGreaterThan(0);
+        pieces.push(piece);
+        expect(pieces.slice(0, -1).map(({ length }) => length)).toEqual(Array(pieces.length - 1).fill(0));
+      }
+      expect(pieces.length).toBeGreaterThanOrEqual(3);
+    }
+  });
+
   test("has no facts before it was read to its end", () => {
     expect(() => encodeObject(readerOf(streamOf()), { signal }).facts()).toThrow(expect.objectContaining({ code: "OBJECT_TRUNCATED" }));
   });

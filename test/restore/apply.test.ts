@@ -1,7 +1,10 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { formatId } from "../../src/bytes/u64.ts";
+import { rowsOf } from "../../src/etcd-files/bbolt/buckets.ts";
+import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
 import { openFilePageSource } from "../../src/etcd-files/bbolt/file-page-source.ts";
 import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
 import { applyRestore } from "../../src/restore/apply.ts";
@@ -10,7 +13,9 @@ import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/re
 import { checkWrittenDatabase } from "../../src/restore/self-check.ts";
 import type { SnapshotSource } from "../../src/restore/source.ts";
 import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
+import type { Progress } from "../../src/runtime.ts";
 import { randomHistory } from "../support/random-history.ts";
+import { text } from "../support/rows.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
@@ -96,6 +101,49 @@ test("restore: a HashKV other than the manifest's fails the self-check, and noth
   const altered: RestorePlan = { ...plan, source: { ...plan.source, hashKv: wrong } };
   await expect(applyRestore(altered, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({ code: "SELF_CHECK_FAILED" });
   expect(await readdir(directory.path)).toEqual(["source.db"]);
+});
+
+test("restore: a revision other than the plan's fails the self-check", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const altered: RestorePlan = { ...plan, revision: { ...plan.revision, after: `${BigInt(plan.revision.after) + 1n}` } };
+  await expect(applyRestore(altered, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({
+    code: "SELF_CHECK_FAILED",
+    message: expect.stringContaining(`has the revision ${plan.revision.after} instead of ${altered.revision.after}`),
+  });
+  expect(await readdir(directory.path)).toEqual(["source.db"]);
+});
+
+test("restore: the copies for the other members are read back as well", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  let harmed = 0;
+  const harmFirst = ({ step, done }: Progress) => {
+    if (step !== "check" || !done || harmed++ > 0) return;
+    const databases = readdirSync(directory.path, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith("/snap/db"));
+    expect(databases).toHaveLength(1);
+    const path = join(directory.path, databases[0]!);
+    const bytes = readFileSync(path);
+    bytes[Math.floor(SNAPSHOT.length / 2)]! ^= 1;
+    writeFileSync(path, bytes);
+  };
+  const runtime = { ...testRuntime(), progress: harmFirst };
+  await expect(applyRestore(plan, source, { signal, runtime })).rejects.toMatchObject({ code: expect.stringMatching(/^SNAPSHOT_(HASH_MISMATCH|DAMAGED)$/) });
+  expect(harmed).toBe(1);
+  expect(await readdir(directory.path)).toEqual(["source.db"]);
+});
+
+test("restore: members that the old cluster removed are not remembered: their ids may come again", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const removed = [{ key: text("8e9e05c52164694d"), value: text("removed") }];
+  const { source, plan } = await planned(directory.path, {}, buildSnapshot({ ...HISTORY, buckets: { members_removed: removed } }));
+  await applyRestore(plan, source, { signal, runtime: testRuntime() });
+  const file = openFilePageSource(join(directory.path, "a/member/snap/db"));
+  try {
+    expect([...rowsOf(openDatabase(file), "members_removed")]).toEqual([]);
+  } finally {
+    file.close();
+  }
 });
 
 test("restore: one target that is not empty refuses all of them before anything is written", async () => {

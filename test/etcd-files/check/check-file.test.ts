@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -80,6 +80,30 @@ test("check of a file: any flipped byte of a snapshot is found", async () => {
     // A meta page that names a larger database makes the file a truncated one.
     if (!(outcome instanceof EtcdsafeError)) expect(outcome).toMatchObject({ sha256: "differs" });
   }
+});
+
+test("check of a file: a walk that fails does not wait for the hash", { timeout: 20_000 }, async () => {
+  const path = file("holes.db", database);
+  truncateSync(path, 2 ** 42); // Hours to hash.
+  const unclonable = (() => undefined) as unknown as bigint;
+  await expect(checkSnapshotFile(path, { signal, hashes: [{ revision: unclonable }] })).rejects.toThrow(/could not be cloned/);
+});
+
+test("check of a file: one that becomes shorter meanwhile is an error, also when its pages have been walked", { timeout: 20_000 }, async () => {
+  const path = file("shrinking.db", database);
+  truncateSync(path, 2 ** 42);
+  const options = {
+    signal,
+    // Asked for when the file's size is known.
+    get hashes() {
+      setTimeout(() => truncateSync(path, database.length), 300);
+      return [];
+    },
+  };
+  await expect(checkSnapshotFile(path, options)).rejects.toMatchObject({
+    code: "FILE_FAILED",
+    message: expect.stringContaining("it became shorter meanwhile"),
+  });
 });
 
 const refused: [string, string, Uint8Array, string, RegExp, RegExp][] = [

@@ -36,6 +36,15 @@ test("check: an empty keyspace is at revision 1 and has a hash", () => {
   expect(facts?.hashes).toEqual([{ revision: 1n, compactRevision: -1n, hash: 1084519789 }]);
 });
 
+test.each([
+  ["a finished compaction", { compactRevision: 9 }, { compactRevision: 9n, scheduledCompactRevision: 9n }],
+  ["one that was interrupted", { scheduledCompactRevision: 9 }, { compactRevision: -1n, scheduledCompactRevision: 9n }],
+] as const)("check: the revision is that of the compaction where %s has removed the rows after the last that is left", (_, compaction, facts) => {
+  expect(report(compaction).facts).toMatchObject({ ...facts, revision: 9n, keys: 0 });
+  expect(report({ rows: [put(4)], ...compaction }).facts).toMatchObject({ ...facts, revision: 9n, keys: 1 });
+  expect(report({ rows: [put(12)], ...compaction }).facts).toMatchObject({ ...facts, revision: 12n, keys: 1 });
+});
+
 test.each<[string, Row, string]>([
   ["a key of another length", withKey(text("short")), "a key of 5 bytes is no revision"],
   ["a key without its separator", withKey(revisionKey(2).with(8, 0x2e)), "a key that is no revision"],

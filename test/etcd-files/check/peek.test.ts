@@ -5,7 +5,7 @@ import { bufferPageSource } from "../../../src/etcd-files/bbolt/page-source.ts";
 import { checkSnapshot } from "../../../src/etcd-files/check/check-snapshot.ts";
 import { peekSnapshot } from "../../../src/etcd-files/check/peek.ts";
 import { runs, SEED } from "../../support/counts.ts";
-import { randomHistory } from "../../support/random-history.ts";
+import { plainRows, randomHistory } from "../../support/random-history.ts";
 import { buildSnapshot } from "../../support/snapshots.ts";
 
 test("peek: a few pages tell the same as the whole check", () => {
@@ -35,6 +35,11 @@ test("peek: a few pages tell the same as the whole check", () => {
 
 test("peek: an empty keyspace is at revision 1, and a file without a hash has none", () => {
   expect(peekSnapshot("file", bufferPageSource(buildSnapshot({ trailer: false })))).toMatchObject({ revision: 1n, compactRevision: -1n, trailer: undefined });
+});
+
+test.each([{ compactRevision: 9 }, { scheduledCompactRevision: 9 }])("peek: a compaction that removed the last rows tells the revision: %j", (compaction) => {
+  const revisionOf = (count: number) => peekSnapshot("file", bufferPageSource(buildSnapshot({ rows: plainRows(count), ...compaction }))).revision;
+  expect([0, 3, 11].map(revisionOf)).toEqual([9n, 9n, 12n]);
 });
 
 test("peek: a damaged file ends in an error that names it, never in anything else", () => {
