@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
-  process.stderr.write(`etcdsafe needs Node 24 or newer; this is ${process.version}. In a checkout, "npm run etcdsafe --" uses the right one.\n`);
+  process.stderr.write(`etcdsafe needs Node 24 or newer; this is ${process.version}. In a checkout, "npm run -s etcdsafe --" uses the right one.\n`);
   process.exit(2);
 }
 // Snapshots stream by as large buffers behind small objects. Were the space for young objects to grow as it does by default, up to 60 MB of buffers

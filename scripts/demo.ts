@@ -51,10 +51,10 @@ for (const { name, durationMs } of [...steps, { name: "together", durationMs: to
   console.log(`${name.padEnd(56)} ${(durationMs / 1000).toFixed(2).padStart(7)}`);
 console.log(`
 The repository is still there. Try:
-  npm run etcdsafe -- list --repository ${REPOSITORY}
-  npm run etcdsafe -- show latest --repository ${REPOSITORY}
-  npm run etcdsafe -- verify latest --repository ${REPOSITORY}
-  npm run etcdsafe -- restore latest --repository ${REPOSITORY} --members .demo/members.yaml --all-members --plan`);
+  npm run -s etcdsafe -- list --repository ${REPOSITORY}
+  npm run -s etcdsafe -- show latest --repository ${REPOSITORY}
+  npm run -s etcdsafe -- verify latest --repository ${REPOSITORY}
+  npm run -s etcdsafe -- restore latest --repository ${REPOSITORY} --members .demo/members.yaml --all-members --plan`);
 
 interface ClusterState {
   readonly memberIds: readonly string[];

@@ -3,6 +3,7 @@ import type { OptionName } from "../config/options.ts";
 import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
+import { shellCommand } from "./shell-command.ts";
 
 /** Options of this run that every member's run needs as well. */
 const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "bump-revision", "skip-hash-check"];
@@ -22,10 +23,5 @@ export function restoreCommand({ config }: Invocation, source: SourceFacts, clus
     words.push("--initial-advertise-peer-urls", peerUrls.join(","));
     words.push("--initial-cluster", cluster.flatMap(({ name, peerUrls: urls }) => urls.map((url) => `${name}=${url}`)).join(","));
   }
-  return [...words, "--initial-cluster-token", token].map(quoted).join(" ");
-}
-
-/** As a POSIX shell takes it for one word. */
-function quoted(word: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return shellCommand([...words, "--initial-cluster-token", token]);
 }

@@ -1,10 +1,12 @@
 // Plans and results of a restore for people.
+import { isIP } from "node:net";
 import type { RestoreResult } from "../restore/apply.ts";
-import type { RestorePlan } from "../restore/plan.ts";
+import type { PlannedRestoreMember, RestorePlan } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { SnapshotFileResult } from "../restore/to-snapshot.ts";
 import { formatSize } from "./format.ts";
 import { facts, table } from "./output.ts";
+import { shellCommand } from "./shell-command.ts";
 
 /** What --plan prints. */
 export function planText(plan: RestorePlan): string {
@@ -29,7 +31,7 @@ export function planText(plan: RestorePlan): string {
       ],
       ["authentication", source.authEnabled ? "on, with the users of the source" : "off"],
       ["cluster id", plan.clusterId],
-      ["token", plan.token],
+      ["token", plan.tokenGiven ? plan.token : `${plan.token} (new with each run; give --initial-cluster-token TOKEN to have these ids)`],
       [
         "to be written",
         `${formatSize(bytes.total)} (${formatSize(bytes.databasePerMember)} database and ${formatSize(bytes.walPerMember)} WAL, mostly empty, per member)`,
@@ -41,28 +43,51 @@ export function planText(plan: RestorePlan): string {
       { title: "peer URLs", of: ({ peerUrls }) => peerUrls },
       { title: "directory", of: ({ where }) => where },
     ]),
-    plan.warnings.map((warning) => `! ${warning}\n`).join(""),
+    warningsText(plan.warnings),
   ]
     .filter((part) => part !== "")
     .join("\n");
 }
 
+/** What `--to-snapshot FILE --plan` prints. */
+export function snapshotPlanText(planned: SourceFacts, snapshot: Pick<SnapshotFileResult, "path" | "revision">, warnings: readonly string[]): string {
+  return [snapshotText({ ...snapshot, planned }), warningsText(warnings)].filter((part) => part !== "").join("\n");
+}
+
+function warningsText(warnings: readonly string[]): string {
+  return warnings.map((warning) => `! ${warning}\n`).join("");
+}
+
 /** What a restore prints when it is done. */
 export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string {
   const written = plan.members.filter(({ dataDir }) => dataDir !== null);
-  const initialCluster = plan.members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join(",");
   const version = etcdFor(plan.source);
   const lines = [
     `Restored ${written.length === 1 ? "one member" : `${written.length} members`} of cluster ${plan.clusterId} at revision ${plan.revision.after}.`,
     ...written.map(({ name, id, dataDir, walDir }) => `  ${name} (${id}) in ${directories(dataDir!, walDir)}`),
     "",
-    `Start each${version === undefined ? "" : ` (${version})`} with its --name and --data-dir, and with`,
-    `  --initial-cluster ${initialCluster} --initial-cluster-state existing`,
+    `To start ${written.length === 1 ? "it" : "them"}${version === undefined ? "" : ` (${version})`}, with client URLs and certificates added:`,
+    ...written.map((member) => `  ${startCommand(member, plan)}`),
     '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
   ];
   if (plan.revision.bumpedBy === null) lines.push("", proof(plan, hashKv));
   if (leftovers.length > 0) lines.push("", "An interrupted restore left these, which are safe to remove:", ...leftovers.map((path) => `  ${path}`));
   return `${lines.join("\n")}\n`;
+}
+
+/** All that the restored files depend on; what a member listens on must be addresses, its peer URLs may be names (etcd server/embed/config.go). */
+function startCommand({ name, peerUrls, dataDir, walDir }: PlannedRestoreMember, { members }: RestorePlan): string {
+  const initialCluster = members.flatMap((member) => member.peerUrls.map((url) => `${member.name}=${url}`)).join(",");
+  const listenOn = peerUrls.map((url) => {
+    const { protocol, hostname, port } = new URL(url);
+    return isIP(hostname.replace(/^\[(.*)\]$/, "$1")) === 0 ? `${protocol}//0.0.0.0:${port}` : url;
+  });
+  return shellCommand([
+    "etcd",
+    ...["--name", name, "--data-dir", dataDir!, ...(walDir === null ? [] : ["--wal-dir", walDir])],
+    ...["--listen-peer-urls", listenOn.join(","), "--initial-advertise-peer-urls", peerUrls.join(",")],
+    ...["--initial-cluster", initialCluster, "--initial-cluster-state", "existing"],
+  ]);
 }
 
 /** How to see that the members hold what was saved. */
@@ -74,7 +99,7 @@ function proof({ walDialect }: RestorePlan, { hash, revision, compactRevision }:
   return `Every member must then answer ${hash} to: etcdctl endpoint hashkv --rev ${revision}`;
 }
 
-/** The result of --to-snapshot, or the plan for it. */
+/** The result of --to-snapshot, or what the plan for it says. */
 export function snapshotText(
   snapshot: Pick<SnapshotFileResult, "path" | "revision"> & { readonly planned?: SourceFacts } & Partial<
       Pick<SnapshotFileResult, "sizeBytes" | "databaseSha256">
@@ -85,7 +110,7 @@ export function snapshotText(
     [snapshot.planned === undefined ? "written" : "to be written", snapshot.path],
     ["size", snapshot.sizeBytes === undefined ? undefined : formatSize(snapshot.sizeBytes)],
     ["revision", snapshot.revision.after],
-    ["SHA-256", snapshot.databaseSha256],
+    ["database SHA-256", snapshot.databaseSha256 === undefined ? undefined : `${snapshot.databaseSha256} (of all but the last 32 bytes, which hold it)`],
   ]);
 }
 

@@ -16,12 +16,26 @@ test.each([
 test("restore plan and result: they say which etcd the directories are for, where the source says which it is of", () => {
   const { plan, hashKv } = restored("3.4.0", "-1");
   expect(planText(plan)).toMatch(/^to be run by +etcd 3\.4 or newer$/m);
-  expect(restoredText({ plan, hashKv, leftovers: [] })).toContain("Start each (etcd 3.4 or newer) with its --name");
+  expect(restoredText({ plan, hashKv, leftovers: [] })).toContain(
+    "To start it (etcd 3.4 or newer), with client URLs and certificates added:\n  etcd --name n1 --data-dir /var/lib/n1 ",
+  );
   const newer = { ...plan, source: { ...plan.source, storageVersion: "3.7.0" } };
   expect(planText(newer)).toContain("etcd 3.7 or newer");
   const unknown = { ...plan, source: { ...plan.source, clusterVersion: null } };
   expect(planText(unknown)).not.toContain("to be run by");
-  expect(restoredText({ plan: unknown, hashKv, leftovers: [] })).toContain("Start each with its --name");
+  expect(restoredText({ plan: unknown, hashKv, leftovers: [] })).toContain("To start it, with client URLs and certificates added:");
+});
+
+test("restored: a member whose peer URL is a name listens on every address, and its own WAL directory is named", () => {
+  const { plan, hashKv } = restored("3.6.0", "-1");
+  const members = [
+    { name: "a", id: "1", peerUrls: ["https://a.example:2380"], dataDir: "/data/a", walDir: "/wal of a" },
+    { name: "b", id: "2", peerUrls: ["https://10.0.0.2:2380"], dataDir: null, walDir: null },
+  ];
+  expect(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [] })).toContain(
+    "  etcd --name a --data-dir /data/a --wal-dir '/wal of a' --listen-peer-urls https://0.0.0.0:2380 --initial-advertise-peer-urls https://a.example:2380 " +
+      "--initial-cluster a=https://a.example:2380,b=https://10.0.0.2:2380 --initial-cluster-state existing\n",
+  );
 });
 
 function restored(clusterVersion: string, compactRevision: string): Omit<RestoreResult, "leftovers"> {

@@ -236,7 +236,8 @@ async function restored(path: string, ...source: readonly string[]): Promise<Etc
   const members = await planMembers(1, join(path, "restored"));
   const [{ name, peerUrl, dataDir }] = members as [PlannedMember];
   const flags = ["--name", name, "--initial-cluster", initialCluster(members), "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir];
-  await expectExit(0, ["restore", ...source, ...flags]);
+  const { stderr } = await expectExit(0, ["restore", ...source, ...flags]);
+  expect(stderr.includes("registered as the successor of default")).toBe(source.includes("--repository"));
   return startCluster({ members, directory: path, initialClusterState: "existing" });
 }
 

@@ -1,11 +1,15 @@
-// Three hosts restore one member each: without a token that is refused, and the refusal's own commands make a cluster.
+// Commands that etcdsafe prints for operators to copy do what they are for: those of a refused restore on three hosts, and those that start members.
 import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { provisionEtcd } from "../../scripts/provision.ts";
 import { NODE, runCli } from "../support/cli.ts";
+import { outputOf, runCommand, startCommand } from "../support/command.ts";
 import { initialCluster, planMembers, startCluster } from "../support/etcd.ts";
 import { plainRows } from "../support/random-history.ts";
+import { expectExit } from "../support/saving.ts";
 import { writeSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -32,3 +36,36 @@ test("separate runs: without a token they are refused, and the commands that the
   const hashes = await cluster.hashKv(51);
   expect(new Set(hashes.map(({ hash }) => hash)).size).toBe(1);
 });
+
+test("the start commands that a restore prints start its members, whose WAL lies in directories of its own", async () => {
+  await using directory = await temporaryDirectory("printed-start");
+  const source = join(directory.path, "snapshot.db");
+  writeSnapshot(source, { rows: plainRows(50) });
+  const members = await planMembers(3, directory.path);
+  const lines = members.map(({ name, peerUrl, dataDir }) => `  - { name: ${name}, peerUrls: ["${peerUrl}"], dataDir: ${dataDir}, walDir: ${dataDir}-wal }\n`);
+  const file = join(directory.path, "members.yaml");
+  await writeFile(file, `members:\n${lines.join("")}`);
+  const { stdout } = await expectExit(0, ["restore", source, "--members", file, "--all-members"]);
+  const commands = stdout.split("\n").flatMap((line) => /^ {2}(etcd .*)$/.exec(line)?.[1] ?? []);
+  expect(commands).toHaveLength(3);
+  const { etcd, etcdctl } = await provisionEtcd("3.7");
+  const started = commands.map((command, index) => {
+    const { clientUrl } = members[index]!;
+    const line = `exec "${etcd}" ${command.slice("etcd ".length)} --listen-client-urls ${clientUrl} --advertise-client-urls ${clientUrl} --log-level error`;
+    return startCommand("sh", ["-c", line], { limitMs: 60_000 });
+  });
+  try {
+    const endpoints = members.map(({ clientUrl }) => clientUrl).join(",");
+    await expect.poll(() => healthy(etcdctl, endpoints), { timeout: 30_000, interval: 300 }).toBe(true);
+    const hashes = JSON.parse(await outputOf(etcdctl, ["--endpoints", endpoints, "endpoint", "hashkv", "--rev", "51", "-w", "json"]));
+    const printed = Number(/must then answer (\d+) to/.exec(stdout)?.[1]);
+    expect(hashes.map(({ HashKV }: { HashKV: { hash: number } }) => HashKV.hash)).toEqual([printed, printed, printed]);
+  } finally {
+    for (const member of started) member.signal("SIGTERM");
+    await Promise.allSettled(started.map(({ finished }) => finished));
+  }
+});
+
+async function healthy(etcdctl: string, endpoints: string): Promise<boolean> {
+  return (await runCommand(etcdctl, ["--endpoints", endpoints, "endpoint", "health"])).exitCode === 0;
+}

@@ -10,7 +10,7 @@ import { orFileOfThatName, readOperand, requireSnapshotFile } from "../operand.t
 import { author, openForReading, openNamedStorage } from "../repository.ts";
 import { restoreCommand } from "../restore-command.ts";
 import { restoreMembers } from "../restore-members.ts";
-import { planText, restoredText, snapshotText } from "../restore-text.ts";
+import { planText, restoredText, snapshotPlanText, snapshotText } from "../restore-text.ts";
 
 /** Revisions are int64: half of that is left for the future. */
 const BUMP_MAX = 2n ** 62n;
@@ -39,7 +39,10 @@ export async function run(invocation: Invocation): Promise<number> {
     const { planRevision } = await import("../../restore/plan.ts");
     const revision = planRevision(source.facts, bumpRevisionBy);
     if (config.get("plan")) {
-      output.print({ plan: { source: source.facts, file, revision, skipHashCheck } }, () => snapshotText({ path: file, revision, planned: source.facts }));
+      const { fileRefusals } = await import("../../restore/refusals.ts");
+      const warnings = await fileRefusals(file);
+      const plan = { source: source.facts, file, revision, skipHashCheck, warnings };
+      output.print({ plan }, () => snapshotPlanText(source.facts, { path: file, revision }, warnings));
       return 0;
     }
     const { writeSnapshotFile } = await import("../../restore/to-snapshot.ts");
@@ -65,7 +68,9 @@ export async function run(invocation: Invocation): Promise<number> {
     skipHashCheck,
   });
   if (config.get("plan")) {
-    output.print({ plan }, () => planText(plan));
+    const { targetRefusals } = await import("../../restore/refusals.ts");
+    const shown = { ...plan, warnings: [...(await targetRefusals(plan)), ...plan.warnings] };
+    output.print({ plan: shown }, () => planText(shown));
     return 0;
   }
   const { applyRestore } = await import("../../restore/apply.ts");
@@ -117,6 +122,8 @@ async function registerRestore(invocation: Invocation, { plan }: RestoreResult):
   const { recordRestore } = await import("../../restore/record.ts");
   try {
     await recordRestore(await openNamedStorage(invocation), await author(), plan, invocation);
+    const message = `registered as the successor of ${plan.source.cluster} in the repository: once it has saved there, the former cluster is refused`;
+    invocation.runtime.log({ level: "info", message });
     return true;
   } catch (error) {
     invocation.runtime.log({

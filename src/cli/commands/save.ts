@@ -69,7 +69,7 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ["keys", manifest?.counts?.keys],
     ["size", formatSize(rawSizeBytes)],
     ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
-    ["SHA-256", manifest === null ? databaseSha256 : null],
+    ["database SHA-256", manifest === null ? `${databaseSha256} (of all but the last 32 bytes, which hold it)` : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
     ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file}: ${suspect.stateWhy}`] as const),
     ["took", formatSpan(spanMs)],
