@@ -40,6 +40,8 @@ export interface RestorePlan {
   readonly source: SourceFacts;
   readonly skipHashCheck: boolean;
   readonly token: string;
+  /** False: another run draws another token, and so gets other ids. */
+  readonly tokenGiven: boolean;
   readonly clusterId: string;
   readonly members: readonly PlannedRestoreMember[];
   readonly revision: { readonly before: string; readonly after: string; readonly bumpedBy: string | null; readonly markCompacted: boolean };
@@ -75,6 +77,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     source,
     skipHashCheck: request.skipHashCheck,
     token,
+    tokenGiven: request.token !== undefined,
     clusterId: formatId(cluster.clusterId),
     members: cluster.members.map(({ name, id, peerUrls }) => {
       const target = targets.find((each) => each.name === name);
@@ -115,12 +118,25 @@ function isWithin(inner: string, outer: string): boolean {
   return path === "" || (path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path));
 }
 
-function sharedDirectory(a: { readonly name: string; readonly directory: string }, b: { readonly name: string; readonly directory: string }): EtcdsafeError {
+interface NamedDirectory {
+  readonly name: string;
+  readonly directory: string;
+}
+
+function sharedDirectory(a: NamedDirectory, b: NamedDirectory): EtcdsafeError {
+  const isSame = a.directory === b.directory;
+  if (a.name === b.name) {
+    const text = isSame
+      ? `the data directory and the WAL directory are the same, ${a.directory}`
+      : `the data directory ${a.directory} and the WAL directory ${b.directory} lie in each other`;
+    return new EtcdsafeError("MEMBERS_INVALID", `member ${JSON.stringify(a.name)}: ${text}`, {
+      hint: "Leave --wal-dir out, or name a directory of its own: not in the data directory's `member`, and not around the data directory.",
+    });
+  }
   const [one, other] = [JSON.stringify(a.name), JSON.stringify(b.name)];
-  const text =
-    a.directory === b.directory
-      ? `the members ${one} and ${other} have the same directory ${a.directory}`
-      : `the directories ${a.directory} (member ${one}) and ${b.directory} (member ${other}) lie in each other`;
+  const text = isSame
+    ? `the members ${one} and ${other} have the same directory ${a.directory}`
+    : `the directories ${a.directory} (member ${one}) and ${b.directory} (member ${other}) lie in each other`;
   return new EtcdsafeError("MEMBERS_INVALID", text, { hint: "Give each member a data directory of its own, and a WAL directory of its own if any." });
 }
 

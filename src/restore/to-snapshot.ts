@@ -29,8 +29,7 @@ export async function writeSnapshotFile(
   plan: { readonly revision: RestorePlan["revision"]; readonly skipHashCheck: boolean },
   options: RestoreOptions,
 ): Promise<SnapshotFileResult> {
-  if ((await stat(path).catch(() => undefined)) !== undefined) throw exists(path);
-  await requireDirectory(dirname(path), path);
+  await requireNewFile(path);
   const part = `${path}.part`;
   await rm(part, { force: true });
   try {
@@ -48,6 +47,12 @@ export async function writeSnapshotFile(
   } finally {
     await rm(part, { force: true });
   }
+}
+
+/** Throws TARGET_NOT_EMPTY where something is at `path`, and FILE_FAILED where its directory is missing. */
+export async function requireNewFile(path: string): Promise<void> {
+  if ((await stat(path).catch(() => undefined)) !== undefined) throw exists(path);
+  await requireDirectory(dirname(path), path);
 }
 
 /** As etcd sends it: SHA-256 over the database, 32 bytes behind it. */

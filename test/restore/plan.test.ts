@@ -139,6 +139,9 @@ test("restore plan: directories that lie in each other are refused; a WAL beside
   ]) {
     expect(() => planRestore(request({ targets: wrong })), JSON.stringify(wrong)).toThrow(expect.objectContaining({ code: "MEMBERS_INVALID" }));
   }
+  const fault = (wrong: RestoreRequest["targets"]) => () => planRestore(request({ targets: wrong }));
+  expect(fault(targets(["/q", "/q"]))).toThrow('member "n1": the data directory and the WAL directory are the same, /q');
+  expect(fault(targets(["/w/data", "/w"]))).toThrow('member "n1": the data directory /w/data and the WAL directory /w lie in each other');
   for (const right of [targets(["/q", "/q/wal"]), targets(["/q"], ["/q2"]), targets(["/q", "/wal/a"], ["/r", "/wal/b"]), targets(["/..q"], ["/q"])]) {
     expect(planRestore(request({ targets: right })).members).toHaveLength(3);
   }

@@ -49,7 +49,31 @@ test("restore --plan: says everything, and writes nothing", async () => {
   expect(exitCode).toBe(0);
   const { plan } = JSON.parse(stdout);
   expect(plan).toMatchObject({ format: 1, source: { kind: "snapshot-file" }, members: [{ name: "default", dataDir: path("planned"), walDir: null }] });
+  expect(plan).toMatchObject({ tokenGiven: false, warnings: [expect.stringMatching(/^The revision goes back/)] });
   expect(await readdir(directory.path)).toEqual(["snapshot.db"]);
+});
+
+test("restore --plan: says that the targets will be refused, and that the token will not be the same again", async () => {
+  const plan = async (...args: string[]) => {
+    const text = await runCli(["restore", "snapshot.db", "--plan", ...args], { cwd: directory.path });
+    const { exitCode, stdout } = await runCli(["restore", "snapshot.db", "--plan", "-o", "json", ...args], { cwd: directory.path });
+    expect([text.exitCode, exitCode]).toEqual([0, 0]);
+    return { text: text.stdout, plan: JSON.parse(stdout).plan };
+  };
+  const before = await readdir(directory.path);
+  const taken = await plan("--data-dir", ".");
+  const refusal = `the data directory ${directory.path} is not empty: it holds "snapshot.db"; restore refuses that.`;
+  expect(taken.text).toContain(`\n! ${refusal}\n`);
+  expect(taken.plan.warnings[0]).toBe(refusal);
+  expect(taken.text).toMatch(/\ntoken +etcdsafe-\w+ \(new with each run; give --initial-cluster-token TOKEN to have these ids\)\n/);
+  const given = await plan("--data-dir", "d", "--initial-cluster-token", "mine");
+  expect(given.text).toMatch(/\ntoken +mine\n/);
+  expect(given.plan).toMatchObject({ token: "mine", tokenGiven: true });
+  const file = await plan("--to-snapshot", "snapshot.db");
+  expect(file.text).toContain("\n! snapshot.db exists already; restore refuses that.\n");
+  expect(file.plan.warnings).toEqual(["snapshot.db exists already; restore refuses that."]);
+  expect((await plan("--to-snapshot", "no/x.db")).plan.warnings).toEqual([expect.stringMatching(/there is no directory no; restore refuses that\.$/)]);
+  expect(await readdir(directory.path)).toEqual(before);
 });
 
 test("save --output FILE: an interrupted save leaves nothing and ends with 130", async () => {
