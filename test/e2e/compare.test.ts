@@ -43,6 +43,7 @@ afterAll(async () => {
 
 test(`${SAVES} saves while the cluster compacts under load: nobody is said to disagree`, async () => {
   const repository = path("load");
+  const startedMs = performance.now();
   const stop = new AbortController();
   const load = Promise.all([writeUntil(stop.signal), compactUntil(stop.signal)]);
   const outcomes: Record<string, number> = { agreed: 0, "not-comparable": 0, disagreed: 0, unreachable: 0 };
@@ -62,7 +63,7 @@ test(`${SAVES} saves while the cluster compacts under load: nobody is said to di
   expect(states).toMatchObject({ suspect: 0 });
   // Those that asked for the very revision of a compaction cannot be.
   expect(states["proven"]).toBeGreaterThan(SAVES / 4);
-  expect(compactions).toBeGreaterThan(SAVES / 2);
+  expect(compactions).toBeGreaterThan((performance.now() - startedMs) / COMPACT_EVERY_MS / 4); // They went on all the time, as fast as the machine let them.
 });
 
 test("--check-members: all, all but the serving one, or none", async () => {
