@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/slow/**/*.test.ts"],
+    globalSetup: ["test/support/print-seed.ts"],
     pool: "forks",
     maxWorkers: 1,
     testTimeout: 3_600_000,

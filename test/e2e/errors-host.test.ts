@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startProxy } from "../faults/kit/proxy.ts";
 import { runCli, startCli } from "../support/cli.ts";
+import { SEED } from "../support/counts.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
 import { expectFailure } from "../support/failures.ts";
 import { runCliMounted } from "../support/file-systems.ts";
+import { randomNumbers } from "../support/random-history.ts";
 import { expectExit } from "../support/saving.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -23,7 +25,8 @@ let save: readonly string[];
 beforeAll(async () => {
   cluster = await startCluster({ minor: "3.7" });
   // Nothing that compresses.
-  const rows = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: crypto.getRandomValues(Buffer.alloc(60_000)) }));
+  const random = randomNumbers(SEED);
+  const rows = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: random.bytes(60_000) }));
   await putMany(await cluster.client(), rows);
   save = ["save", "--endpoints", cluster.endpoints.join(",")];
   await expectExit(0, [...save, "--output", snapshot]);

@@ -7,9 +7,11 @@ import { openStorage } from "../../src/storage/open.ts";
 import { readOnly } from "../../src/storage/read-only.ts";
 import { runCli } from "../support/cli.ts";
 import type { CommandResult } from "../support/command.ts";
+import { SEED } from "../support/counts.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
 import { expectFailure, expectThrown, expectVerdict } from "../support/failures.ts";
+import { randomNumbers } from "../support/random-history.ts";
 import { expectExit, quietRuntime } from "../support/saving.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -23,7 +25,8 @@ let copies = 0;
 
 beforeAll(async () => {
   [cluster, stranger] = await Promise.all([startCluster({ minor: "3.7" }), startCluster({ minor: "3.6" })]);
-  const rows = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: crypto.getRandomValues(Buffer.alloc(1000)) }));
+  const random = randomNumbers(SEED);
+  const rows = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: random.bytes(1000) }));
   await putMany(await cluster.client(), rows);
   for (let count = 0; count < 2; count++) await expectExit(0, ["save", "--endpoints", cluster.endpoints.join(","), "--repository", original]);
   ids = (await readdir(join(original, "default", "backups"))).sort();

@@ -10,9 +10,11 @@ import type { ConnectionOptions } from "../../src/cluster/connection-options.ts"
 import { openSnapshot } from "../../src/cluster/snapshot-stream.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { startCli } from "../support/cli.ts";
+import { SEED } from "../support/counts.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
+import { randomNumbers } from "../support/random-history.ts";
 import { report } from "../support/report.ts";
 import { logLines, quietRuntime } from "../support/saving.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
@@ -34,7 +36,8 @@ beforeAll(async () => {
   cluster = await startCluster();
   client = await cluster.client();
   connection = { endpoints: cluster.endpoints, dialTimeoutMs: 2_000, commandTimeoutMs: 5_000 };
-  const values = Array.from({ length: DATABASE_MEBIBYTES }, (_, index) => ({ key: `big-${index}`, value: crypto.getRandomValues(Buffer.alloc(65_536)) }));
+  const random = randomNumbers(SEED);
+  const values = Array.from({ length: DATABASE_MEBIBYTES }, (_, index) => ({ key: `big-${index}`, value: random.bytes(65_536) }));
   await putMany(
     client,
     values.map(({ key, value }) => ({ key, value: Buffer.concat(Array(16).fill(value)) })),

@@ -2,7 +2,7 @@
 
 const FULL = process.env["ETCDSAFE_TEST_FULL"] === "1";
 
-/** Seed of every randomised test; a failing run prints it, and ETCDSAFE_TEST_SEED repeats it. */
+/** All random data of tests comes from this seed; every run prints it (print-seed.ts), and ETCDSAFE_TEST_SEED repeats it. What only has to differ, such as names, does not. */
 export const SEED = Number(process.env["ETCDSAFE_TEST_SEED"] ?? 20261121);
 
 export function runs(quick: number, full: number): number {

@@ -3,7 +3,7 @@ import type { Etcd3 } from "etcd3";
 
 export interface KeyValueBytes {
   readonly key: string | Buffer;
-  readonly value: string | Buffer;
+  readonly value: string | Uint8Array;
   /** A lease id as etcd3 gives it, decimal. */
   readonly lease?: string;
 }

@@ -83,7 +83,7 @@ export function randomNumbers(seed: number): RandomNumbers {
     integer,
     chance: (probability) => next() < probability,
     pick: (from) => from[integer(0, from.length - 1)] as (typeof from)[number],
-    bytes: (sizeBytes) => Uint8Array.from({ length: sizeBytes }, () => integer(0, 255)),
+    bytes: (sizeBytes) => new Uint8Array(sizeBytes).map(() => integer(0, 255)),
   };
 }
 

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -15,7 +14,7 @@ import { type BackupVerification, verifyBackup, verifyBackups } from "../../src/
 import { failingStorage } from "../faults/kit/storages.ts";
 import { runs, SEED } from "../support/counts.ts";
 import type { MemoryStorage } from "../support/memory-storage.ts";
-import { plainRows } from "../support/random-history.ts";
+import { plainRows, randomNumbers } from "../support/random-history.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import {
   AUTHOR,
@@ -36,6 +35,7 @@ const LEVELS = ["stored-bytes", "hash", "structure"] as const;
 const PAGE_SIZE_BYTES = 4096;
 /** Not compressible, so that stored bytes are as many frames' as raw ones are. */
 const FRAME_SIZE_BYTES = 4 * 1024 * 1024;
+const random = randomNumbers(SEED);
 
 function verify(repository: Repository, id: string, level: VerifyLevel, runtime = recordingRuntime()): Promise<BackupVerification> {
   return verifyBackup(repository, { cluster: CLUSTER, id }, AUTHOR, { level, runtime, signal, spoolDirectory: tmpdir(), stepPrefix: "" });
@@ -111,9 +111,9 @@ const DAMAGES: readonly Damage[] = [
   },
   {
     what: "another backup's object of exactly the same sizes",
-    store: (repository) => storeBackup(repository, randomBytes(100_000), { facts: undefined }),
+    store: (repository) => storeBackup(repository, random.bytes(100_000), { facts: undefined }),
     harm: async (storage, id, repository) => {
-      const other = await storeBackup(repository, randomBytes(100_000), { facts: undefined, second: "01" });
+      const other = await storeBackup(repository, random.bytes(100_000), { facts: undefined, second: "01" });
       expect(storage.bytesOf(snapshotKey(other))).toHaveLength(storage.bytesOf(snapshotKey(id))!.length);
       await put(storage, snapshotKey(id), storage.bytesOf(snapshotKey(other))!);
     },
@@ -206,7 +206,7 @@ describe("damage is found by every level that can see it", () => {
 
   test("every bad frame is named with its offset, not the first alone", async () => {
     const repository = await newRepository();
-    const raw = randomBytes(4 * FRAME_SIZE_BYTES);
+    const raw = random.bytes(4 * FRAME_SIZE_BYTES);
     const id = await storeBackup(repository, raw, { facts: undefined });
     for (const frame of [1, 3]) await change(repository.storage, snapshotKey(id), flipped(frame * FRAME_SIZE_BYTES + 1_000_000));
     const { findings } = await verify(repository, id, "hash");

@@ -1,13 +1,15 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { MemberClient } from "../../../src/cluster/channel.ts";
 import { openSnapshot, type SnapshotStream } from "../../../src/cluster/snapshot-stream.ts";
 import { status } from "../../../src/cluster/status.ts";
 import { type ProxyScript, startProxy } from "../../faults/kit/proxy.ts";
+import { SEED } from "../../support/counts.ts";
 import { type EtcdCluster, startCluster } from "../../support/etcd.ts";
 import { putMany } from "../../support/etcd-data.ts";
 import { MINORS_AT_HAND } from "../../support/minors.ts";
+import { randomNumbers } from "../../support/random-history.ts";
 import { clientOf, soon } from "./members.ts";
 
 const MIB = 1024 * 1024;
@@ -18,7 +20,7 @@ let cluster: EtcdCluster;
 
 beforeAll(async () => {
   cluster = await startCluster({ minor: "3.7" });
-  const value = randomBytes(256 * 1024);
+  const value = randomNumbers(SEED).bytes(256 * 1024);
   await putMany(
     await cluster.client(),
     Array.from({ length: 120 }, (_, index) => ({ key: `k${index}`, value })),
