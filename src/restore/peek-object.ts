@@ -5,8 +5,8 @@ import { FRAME_RAW_SIZE_BYTES } from "../repository/frame-codec.ts";
 import type { ObjectReader } from "../repository/object-decoder.ts";
 import type { CallOptions } from "../runtime.ts";
 
-/** Fetches of a frame kept whole, since neighbouring pages are usually wanted next: 32 MiB. */
-const RECENT_BLOCKS = 8;
+/** Fetches of a frame kept whole, since neighbouring pages are usually wanted next: 16 MiB. */
+const RECENT_BLOCKS = 4;
 
 /**
  * As peekSnapshot, whose reading cannot wait: it is begun again each time that a page was missing, with that page at hand. `name` is for messages.

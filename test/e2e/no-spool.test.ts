@@ -138,7 +138,7 @@ async function restoredRevision(name: string, id: string): Promise<bigint> {
   const { plan } = JSON.parse((await expectExit(0, [...from, ...to, "--plan"])).stdout);
   const { revision } = plan.source;
   const { hash } = (await cluster.hashKv(Number(revision)))[0]!;
-  expect(plan.source).toMatchObject({ state: "partial", compactRevision: String(COMPACTED_AT), storageVersion: "3.7.0", clusterVersion: "3.7.0" });
+  expect(plan.source).toMatchObject({ state: "partial", compactRevision: String(COMPACTED_AT) });
 
   const file = path(`${name}.db`);
   const { file: written } = JSON.parse((await expectExit(0, [...from, "--to-snapshot", file])).stdout);
