@@ -8,6 +8,7 @@ import type { ClusterFile } from "../../src/repository/cluster-file.ts";
 import type { Manifest } from "../../src/repository/manifest.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
 import { openStorage } from "../../src/storage/open.ts";
+import { startGrpcProxy } from "../faults/kit/grpc-proxy.ts";
 import { type EtcdCluster, initialCluster, planMembers, startCluster } from "../support/etcd.ts";
 import { currentRevision, putMany } from "../support/etcd-data.ts";
 import type { PlannedMember } from "../support/etcd-member.ts";
@@ -161,6 +162,20 @@ test("a cluster put back to an older copy of its data starts a new timeline; one
   await refused(original, repository, /hold different data at revision \d+/);
   await adopt(original, repository);
   expect((await saved(original, repository)).timelineBegan).toMatchObject({ reason: "lineage-disagrees", after: { backup: kept.id } });
+});
+
+test("a cluster that may not write is refused before it is asked for a snapshot, with and without a local copy", async () => {
+  const { repository } = place();
+  await using original = await startCluster();
+  await saved(original, repository);
+  await using other = await startCluster({ token: "other" });
+  await using proxy = await startGrpcProxy(other.endpoints[0]!);
+  for (const flags of [[], ["--no-spool"]]) {
+    const { stderr } = await expectExit(9, saveArguments(proxy.url, repository, ...flags));
+    expect(logLines(stderr).find(({ code }) => code !== undefined)).toMatchObject({ code: "CLUSTER_MISMATCH" });
+  }
+  expect(proxy.calls).toContain("Maintenance/Status");
+  expect(proxy.calls).not.toContain("Maintenance/Snapshot");
 });
 
 test("a cluster that was restored as a drill never writes", async () => {

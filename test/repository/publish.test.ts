@@ -19,6 +19,7 @@ const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "
 const raw = Buffer.alloc(4128, "etcd");
 const manifest = sampleManifest();
 const MARKER = `default/uploads/${manifest.id}.json`;
+const MANIFEST = `default/backups/${manifest.id}/manifest.json`;
 const OBJECT = `default/backups/${manifest.id}/snapshot.db.zst`;
 let inner: MemoryStorage;
 let logged: LogEvent[];
@@ -63,7 +64,7 @@ test("publish: marker, object, manifest, and the marker goes", async () => {
   expect(await keys()).toEqual([OBJECT, MARKER]);
   const published = { ...manifest, objects: [object] };
   await upload.publish(published, { signal });
-  expect(await keys()).toEqual([`default/backups/${manifest.id}/manifest.json`, OBJECT]);
+  expect(await keys()).toEqual([MANIFEST, OBJECT]);
   const [entry] = await listBackups({ storage: inner, file: {} as Repository["file"] }, "default", { signal });
   expect(entry).toMatchObject({ manifest: published, state: "proven", storedSizeBytes: object.storedSizeBytes });
   expect(Buffer.from(await collect(decodeObject(inner, OBJECT, object, { signal }), 10_000, () => new Error()))).toEqual(raw);
@@ -87,6 +88,21 @@ test("publish: the marker's heartbeat goes on until the end, through a store tha
 test("publish: two backups never share an id", async () => {
   await begin();
   await expect(begin()).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+});
+
+test("publish: an object or a manifest that is there already is not replaced", async () => {
+  const theirs = Buffer.from("another's");
+  const upload = await begin();
+  await inner.put(OBJECT, streamOf(theirs), { signal });
+  const put = () => upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
+  await expect(put()).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  expect(inner.bytesOf(OBJECT)).toEqual(new Uint8Array(theirs));
+  await inner.remove(OBJECT, { signal });
+
+  const object = await put();
+  await inner.put(MANIFEST, streamOf(theirs), { signal });
+  await expect(upload.publish({ ...manifest, objects: [object] }, { signal })).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  expect(inner.bytesOf(MANIFEST)).toEqual(new Uint8Array(theirs));
 });
 
 test("publish: a source that fails leaves nothing once it is abandoned", async () => {

@@ -1,5 +1,5 @@
 // What save, verify and restore refuse before they do anything, and where a plain file is all they need.
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../../support/cli.ts";
@@ -74,6 +74,20 @@ test("restore --plan: says that the targets will be refused, and that the token 
   expect(file.plan.warnings).toEqual(["snapshot.db exists already; restore refuses that."]);
   expect((await plan("--to-snapshot", "no/x.db")).plan.warnings).toEqual([expect.stringMatching(/there is no directory no; restore refuses that\.$/)]);
   expect(await readdir(directory.path)).toEqual(before);
+});
+
+test("restore: without a token each run makes a cluster of its own", async () => {
+  const restored = async (name: string) => {
+    const { exitCode, stdout, stderr } = await runCli(["restore", path("snapshot.db"), "--data-dir", path(name), "-o", "json"]);
+    expect(exitCode, stderr).toBe(0);
+    await rm(path(name), { recursive: true });
+    return JSON.parse(stdout).plan;
+  };
+  const [one, other] = [await restored("one"), await restored("other")];
+  for (const { token } of [one, other]) expect(token).toMatch(/^etcdsafe-[a-z2-7]{12}$/);
+  expect(other.token).not.toBe(one.token);
+  expect(other.clusterId).not.toBe(one.clusterId);
+  expect(other.members[0].id).not.toBe(one.members[0].id);
 });
 
 test("save --output FILE: an interrupted save leaves nothing and ends with 130", async () => {
