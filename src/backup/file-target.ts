@@ -2,11 +2,13 @@
 import { rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { syncDirectory } from "../bytes/files.ts";
+import { partPath } from "../bytes/part-path.ts";
 import { openNamedSpool, type Spool } from "../bytes/spool.ts";
 import { TrailingHash } from "../bytes/trailing-hash.ts";
 import { openSnapshot } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
+import type { Runtime } from "../runtime.ts";
 import { checkReceived, checkSpoolHash } from "./receive.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
 import { stateOf } from "./state.ts";
@@ -16,12 +18,12 @@ import { allOrNothing, check, receive, revisionBefore, type TakeOptions } from "
 export type WriteOut = (chunks: readonly Uint8Array[]) => Promise<void>;
 
 /**
- * Writes `path` through `path.part`, which is the spool as well. A file that is there is replaced at the very end, as etcdctl does; but a snapshot
+ * Writes `path` through `path.<random>.part`, which is the spool as well. A file that is there is replaced at the very end, as etcdctl does; but a snapshot
  * that other members contradict goes to `path.suspect`.
  */
-export function fileTarget(path: string): SaveTarget {
+export function fileTarget(path: string, runtime: Pick<Runtime, "randomBytes">): SaveTarget {
   const full = resolve(path);
-  const part = `${full}.part`;
+  const part = partPath(full, runtime);
   return {
     ...NOTHING_STORED,
     prepare: async () => {

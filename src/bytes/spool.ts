@@ -5,6 +5,7 @@ import { type FileHandle, open, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
 import { createDirectories } from "./files.ts";
+import { wholePath } from "./part-path.ts";
 import { TRAILER_SIZE_BYTES } from "./trailing-hash.ts";
 
 /** Dirty pages are written out in steps this small: flushed all at once they would delay the fsync of an etcd on the same disk. */
@@ -42,7 +43,7 @@ export async function openSpool(directory: string, expectedSizeBytes: number): P
  */
 export async function openNamedSpool(path: string, expectedSizeBytes: number): Promise<Spool> {
   const hint = "Free space there, or name a file on a larger file system; nothing was kept there.";
-  const place: Place = { directory: dirname(path), what: `the output file ${path.replace(/\.part$/, "")}`, full: "TARGET_NO_SPACE", hint };
+  const place: Place = { directory: dirname(path), what: `the output file ${wholePath(path)}`, full: "TARGET_NO_SPACE", hint };
   const neededBytes = expectedSizeBytes + TRAILER_SIZE_BYTES;
   await requireSpace(place, neededBytes, `${neededBytes} bytes`);
   return new SpoolFile(place, await openFile(place, path, "w+"), path);

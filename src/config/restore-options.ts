@@ -87,7 +87,7 @@ export const RESTORE_OPTIONS = {
     placeholder: "FILE",
     group: "What to do",
     commands: ["restore"],
-    description: "Write a plain snapshot that etcdutl takes, instead of a member's directories.",
+    description: "Write a plain snapshot that etcdutl takes, instead of a member's directories. A run that was killed leaves `FILE.<random>.part`.",
   },
   plan: { kind: "boolean", default: "false", group: "What to do", commands: ["restore"], description: "Print what would be done, and do nothing." },
 } as const satisfies Record<string, OptionSpec>;

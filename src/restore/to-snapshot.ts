@@ -1,8 +1,9 @@
 // `restore --to-snapshot`: the source as a plain snapshot file with its SHA-256 at the end, which etcd's own tools and distributions take.
-import { link, open, rm, stat } from "node:fs/promises";
+import { link, open, rm, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../bytes/files.ts";
 import { hashFile } from "../bytes/hash-file.ts";
+import { partPath } from "../bytes/part-path.ts";
 import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { RestoreOptions } from "./apply.ts";
@@ -22,7 +23,7 @@ export interface SnapshotFileResult {
   readonly hashKv: HashKvValue;
 }
 
-/** Writes `path`, which must not exist, through `path.part`. Throws TARGET_NOT_EMPTY, FILE_FAILED, TARGET_NO_SPACE, SNAPSHOT_* and SELF_CHECK_FAILED. */
+/** Writes `path`, which must not exist, through `path.<random>.part`. Throws TARGET_NOT_EMPTY, FILE_FAILED, TARGET_NO_SPACE, SNAPSHOT_* and SELF_CHECK_FAILED. */
 export async function writeSnapshotFile(
   source: SnapshotSource,
   path: string,
@@ -30,8 +31,8 @@ export async function writeSnapshotFile(
   options: RestoreOptions,
 ): Promise<SnapshotFileResult> {
   await requireNewFile(path);
-  const part = `${path}.part`;
-  await rm(part, { force: true });
+  await requireSpace(path, source.facts.databaseSizeBytes + TRAILER_SIZE_BYTES);
+  const part = partPath(path, options.runtime);
   try {
     const trailer = await writeDatabaseFile(source, part, { ...options, skipHashCheck: plan.skipHashCheck });
     const edit: DatabaseEdit = plan.revision.bumpedBy === null ? { originalMetaPages: new Uint8Array(0) } : bumpDatabase(part, plan);
@@ -53,6 +54,12 @@ export async function writeSnapshotFile(
 export async function requireNewFile(path: string): Promise<void> {
   if ((await stat(path).catch(() => undefined)) !== undefined) throw exists(path);
   await requireDirectory(dirname(path), path);
+}
+
+async function requireSpace(path: string, neededBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(path));
+  const freeBytes = bavail * bsize;
+  if (freeBytes < neededBytes) throw new EtcdsafeError("TARGET_NO_SPACE", `${path} needs ${neededBytes} bytes, but only ${freeBytes} are free there`);
 }
 
 /** As etcd sends it: SHA-256 over the database, 32 bytes behind it. */

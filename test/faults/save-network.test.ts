@@ -1,13 +1,14 @@
 // What a network, a dying member and an operator do to a save. Whatever it is: nothing half done is listed or left, and the error says what happened.
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { runCli, startCli } from "../support/cli.ts";
 import type { CommandResult } from "../support/command.ts";
-import { runs } from "../support/counts.ts";
+import { runs, SEED } from "../support/counts.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
+import { randomNumbers } from "../support/random-history.ts";
 import { report } from "../support/report.ts";
 import { expectExit, filesBelow, listedBackups, logLines, saveArguments } from "../support/saving.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
@@ -77,6 +78,22 @@ test("a byte of the database that changes on the way is found, and nothing is li
   }
   report("a changed byte was found as", found);
   expect(found).toHaveProperty("SNAPSHOT_HASH_MISMATCH");
+});
+
+test("two saves to the same file at once: both end well, the last with its name, and nothing else is left", async () => {
+  const output = join(directory.path, "same", "etcd.db");
+  await using proxy = await startProxy(cluster.endpoints[0]!, { toClient: { stallAfterBytes: Math.floor(streamBytes / 2) } });
+  const held = startCli(["save", "--endpoints", urlOf(proxy), "--output", output]);
+  await untilOneHas([proxy], Math.floor(streamBytes / 2));
+  await expectExit(0, ["save", "--endpoints", cluster.endpoints[0]!, "--output", output]);
+  await expectExit(0, ["verify", output]);
+  const { ino } = await stat(output);
+  proxy.change({});
+  const { exitCode, stderr } = await held.finished;
+  expect(exitCode, stderr).toBe(0);
+  expect((await stat(output)).ino).not.toBe(ino);
+  await expectExit(0, ["verify", output]);
+  expect(await readdir(dirname(output))).toEqual(["etcd.db"]);
 });
 
 test("a member that dies while it streams: the save goes on with another, and says so", async () => {
@@ -181,7 +198,8 @@ function spread(count: number): number[] {
 }
 
 async function writeSome(target: EtcdCluster): Promise<void> {
-  const values = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: crypto.getRandomValues(Buffer.alloc(50_000)) }));
+  const random = randomNumbers(SEED);
+  const values = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: random.bytes(50_000) }));
   await putMany(await target.client(), values);
 }
 

@@ -183,6 +183,20 @@ test("restore to a snapshot: the same bytes again, never over a file that exists
   });
 });
 
+test("restore to a snapshot: two that write the same file at once: one does, the other is refused, and what a third left is not touched", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source } = await planned(directory.path);
+  const path = join(directory.path, "plain.db");
+  await writeFile(`${path}.part`, "mine");
+  const revision = { before: source.facts.revision, after: source.facts.revision, bumpedBy: null, markCompacted: false };
+  const write = () => writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime: testRuntime() });
+  const ended = await Promise.allSettled([write(), write()]);
+  expect(ended.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+  expect(ended.find(({ status }) => status === "rejected")).toMatchObject({ reason: { code: "TARGET_NOT_EMPTY" } });
+  expect((await readFile(path)).equals(SNAPSHOT)).toBe(true);
+  expect((await readdir(directory.path)).sort()).toEqual(["plain.db", "plain.db.part", "source.db"]);
+});
+
 test("restore to a snapshot: a copied database gets its hash, without what lies behind its last page", async () => {
   await using directory = await temporaryDirectory("restore");
   const { source } = await planned(directory.path, {}, SNAPSHOT.slice(0, -32));

@@ -3,25 +3,25 @@ import { fileTarget, streamTarget } from "../../backup/file-target.ts";
 import { RepositoryTarget } from "../../backup/repository-target.ts";
 import { DEFAULT_SPOOL_DIRECTORY, save } from "../../backup/save.ts";
 import type { Saved, SaveTarget } from "../../backup/save-target.ts";
-import { throwFaults } from "../../config/config-error.ts";
-import { readConnection } from "../../config/connection.ts";
 import { formatDuration } from "../../config/duration.ts";
 import { originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { Invocation } from "../command.ts";
 import { refuseTogether } from "../conflicts.ts";
+import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
 import { formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
 import { author, openNamedStorage } from "../repository.ts";
+import { spoolDirectoryOf } from "../spool-directory.ts";
 import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
-  const { config, environment, output, runtime } = invocation;
+  const { config, output, runtime } = invocation;
   refuseTogether(config, "output", ["repository", "cluster", "check-members-every"], "a plain snapshot goes to no repository");
   refuseTogether(config, "no-spool", ["spool-dir"], "there is no local copy to put there");
-  const { options: connection, faults } = await readConnection(config, environment);
-  throwFaults(faults);
+  const spoolDirectory = config.get("no-spool") || config.get("output") === "-" ? undefined : ((await spoolDirectoryOf(invocation)) ?? DEFAULT_SPOOL_DIRECTORY);
+  const connection = await connectionOf(invocation);
   const startedMs = runtime.monotonicMs();
   const limitMs = config.get("deadline");
   const exceeded = limitMs === undefined ? "" : `the save took longer than ${formatDuration(limitMs)} (${originText(config.origin("deadline"))})`;
@@ -32,7 +32,7 @@ export async function run(invocation: Invocation): Promise<number> {
         member: config.get("member"),
         checkMembers: config.get("check-members"),
         stallLimitMs: config.get("stall-limit"),
-        spoolDirectory: config.get("no-spool") || config.get("output") === "-" ? undefined : (config.get("spool-dir") ?? DEFAULT_SPOOL_DIRECTORY),
+        spoolDirectory,
         target: await targetOf({ ...invocation, signal }),
       },
       { runtime, signal },
@@ -53,7 +53,7 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
     const compareEveryMs = config.get("check-members-every");
     return new RepositoryTarget({ storage: await openNamedStorage(invocation), author: await author(), cluster: config.get("cluster"), compareEveryMs });
   }
-  if (path !== "-") return fileTarget(path);
+  if (path !== "-") return fileTarget(path, invocation.runtime);
   if (output.format === "json") throw new EtcdsafeError("USAGE", "--output - and -o json: standard output cannot hold both the snapshot and a document");
   if (process.stdout.isTTY) throw new EtcdsafeError("USAGE", "--output -: standard output is a terminal", { hint: "Redirect it, or name a file." });
   return streamTarget(writeOutTo(process.stdout, { signal, stallLimitMs: config.get("stall-limit") }));
