@@ -2,13 +2,10 @@
 // so that one pass over the bytes speaks for the way here and for the spool.
 import { hashFile } from "../bytes/hash-file.ts";
 import type { Spool } from "../bytes/spool.ts";
-import { TRAILER_SIZE_BYTES, type TrailingHashResult } from "../bytes/trailing-hash.ts";
+import { hasTrailer, TRAILER_SIZE_BYTES, type TrailingHashResult } from "../bytes/trailing-hash.ts";
 import type { SnapshotStream } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-
-/** etcdutl/snapshot/v3_snapshot.go hasChecksum: a database is whole sectors, the hash comes on top. */
-const SECTOR_SIZE_BYTES = 512;
 
 /** Writes all of `stream` to `spool` and flushes it; how many bytes came. Throws what stream and spool throw, and ETCD_STREAM_CUT for one that ends early. */
 export async function receiveSnapshot(stream: SnapshotStream, spool: Spool, options: CallOptions & { readonly runtime: Runtime }): Promise<number> {
@@ -34,7 +31,7 @@ export function checkReceived(received: TrailingHashResult): TrailingHashResult 
 }
 
 function requireTrailer(rawSizeBytes: number): void {
-  if (rawSizeBytes % SECTOR_SIZE_BYTES === TRAILER_SIZE_BYTES) return;
+  if (hasTrailer(rawSizeBytes)) return;
   throw new EtcdsafeError("ETCD_STREAM_CUT", `the snapshot ended after ${rawSizeBytes} bytes, without the hash that etcd sends last`);
 }
 

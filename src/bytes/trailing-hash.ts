@@ -3,6 +3,18 @@ import { createHash } from "node:crypto";
 
 /** etcdutl/snapshot/v3_snapshot.go: the size of the appended hash. */
 export const TRAILER_SIZE_BYTES = 32;
+/** etcdutl/snapshot/v3_snapshot.go hasChecksum: a database is whole sectors, the hash comes on top. */
+const SECTOR_SIZE_BYTES = 512;
+
+/** Whether so many bytes are whole sectors and a hash, as every snapshot is. */
+export function hasTrailer(sizeBytes: number): boolean {
+  return sizeBytes % SECTOR_SIZE_BYTES === TRAILER_SIZE_BYTES;
+}
+
+/** Whether so many bytes are whole sectors, as a database is without a hash. */
+export function isWholeSectors(sizeBytes: number): boolean {
+  return sizeBytes % SECTOR_SIZE_BYTES === 0;
+}
 
 export interface TrailingHashResult {
   /** SHA-256 of all but the last 32 bytes, hexadecimal. */

@@ -24,7 +24,7 @@ export interface GrpcCall {
 
 /** grpc's `Status.OK`. */
 const STATUS_OK = 0;
-/** grpc's `Status.UNIMPLEMENTED` and `UNKNOWN`, for answers without a gRPC status. */
+/** grpc's `Status.UNKNOWN`, for answers without a gRPC status. */
 const STATUS_UNKNOWN = 2;
 
 /** Resolves when the answer begins; rejects as `finished` does when it is a refusal. */

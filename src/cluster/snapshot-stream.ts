@@ -1,5 +1,6 @@
 // Maintenance/Snapshot as batches of bytes for a file: pieces of what arrived, never copied. While nobody takes them, etcd is told to wait, and while
 // it waits it holds a read transaction; so the stream is given up when no byte moves for the stall limit, whichever side is at fault.
+import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
 import { SnapshotReader } from "../proto/rpc-snapshot.ts";
 import type { CallOptions } from "../runtime.ts";
@@ -8,8 +9,6 @@ import type { GrpcCall } from "./grpc-call.ts";
 import { GrpcStatusError, malformed, refusal } from "./grpc-errors.ts";
 
 const METHOD = "Maintenance/Snapshot";
-/** maintenance.go: the SHA-256 that follows the database. */
-const HASH_SIZE_BYTES = 32;
 /** One write of this size costs little more than one of etcd's own chunks of 32 KiB. */
 const BATCH_SIZE_BYTES = 512 * 1024;
 /** Enough to go on receiving during a write. With the window of http2-session.ts this is all that a slow reader can make us hold. */
@@ -36,7 +35,7 @@ export interface SnapshotStream extends AsyncIterable<readonly Uint8Array[]>, As
  * ETCD_STREAM_CUT, ETCD_STREAM_STALLED, ETCD_REQUEST_FAILED or the signal's reason.
  */
 export async function openSnapshot(client: MemberClient, options: SnapshotOptions): Promise<SnapshotStream> {
-  const stream = new ReceivedSnapshot(client.endpoint, await startStream(client, options), options);
+  const stream = new ArrivingSnapshot(client.endpoint, await startStream(client, options), options);
   await stream.begun;
   return stream;
 }
@@ -56,7 +55,7 @@ interface Batch {
   sizeBytes: number;
 }
 
-class ReceivedSnapshot implements SnapshotStream {
+class ArrivingSnapshot implements SnapshotStream {
   readonly begun: Promise<void>;
   readonly #endpoint: string;
   readonly #call: GrpcCall;
@@ -86,7 +85,7 @@ class ReceivedSnapshot implements SnapshotStream {
   }
 
   get totalSizeBytes(): number {
-    return (this.#reader.databaseSizeBytes ?? 0) + HASH_SIZE_BYTES;
+    return (this.#reader.databaseSizeBytes ?? 0) + TRAILER_SIZE_BYTES;
   }
 
   get storageVersion(): string | undefined {

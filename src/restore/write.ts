@@ -2,7 +2,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { copyPrivately } from "../bytes/copy-file.ts";
 import { type ByteStream, counted } from "../bytes/stream.ts";
-import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
+import { hasTrailer, TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { SnapshotSource } from "./source.ts";
@@ -71,10 +71,9 @@ function hashMissing(location: string): EtcdsafeError {
   );
 }
 
-/** etcdutl/snapshot/v3_snapshot.go hasChecksum: a snapshot's size leaves 32 when divided by 512, a database's nothing. */
 async function readTrailer(file: FileHandle): Promise<string | undefined> {
   const { size } = await file.stat();
-  if (size % 512 !== TRAILER_SIZE_BYTES) return undefined;
+  if (!hasTrailer(size)) return undefined;
   const { buffer } = await file.read(Buffer.alloc(TRAILER_SIZE_BYTES), 0, TRAILER_SIZE_BYTES, size - TRAILER_SIZE_BYTES);
   return buffer.toString("hex");
 }

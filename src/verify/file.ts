@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { openSpool } from "../bytes/spool.ts";
 import type { ByteStream } from "../bytes/stream.ts";
-import { TRAILER_SIZE_BYTES, TrailingHash } from "../bytes/trailing-hash.ts";
+import { hasTrailer, TrailingHash } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { requireFile } from "../etcd-files/bbolt/file-page-source.ts";
 import { HEAD_SIZE_BYTES, notADatabase, snapshotKind } from "../etcd-files/check/snapshot-kind.ts";
@@ -25,8 +25,6 @@ export interface FileVerification {
   readonly findingsTotal: number;
 }
 
-/** etcdutl/snapshot/v3_snapshot.go hasChecksum: databases are whole sectors, the SHA-256 comes on top. */
-const SECTOR_SIZE_BYTES = 512;
 const READ_SIZE_BYTES = 1024 * 1024;
 
 /** Verifies the file at `path`. Throws USAGE for the level stored-bytes, which needs a manifest, and FILE_FAILED. */
@@ -84,10 +82,10 @@ async function examineHash(name: string, stream: ByteStream, examination: Examin
   const { rawSizeBytes, dataSha256, trailer } = hash.finish();
   examination.readSizeBytes = rawSizeBytes;
   const kind = snapshotKind(head, rawSizeBytes);
-  const isGood = rawSizeBytes % SECTOR_SIZE_BYTES === TRAILER_SIZE_BYTES && trailer === dataSha256;
+  const isGood = hasTrailer(rawSizeBytes) && trailer === dataSha256;
   if (isGood && (kind.verdict === "maybe" || kind.verdict === "zeros")) return;
   if (kind.verdict !== "maybe") examination.failWith(notADatabase(name, kind), name);
-  else if (rawSizeBytes % SECTOR_SIZE_BYTES !== TRAILER_SIZE_BYTES) {
+  else if (!hasTrailer(rawSizeBytes)) {
     examination.fail("SNAPSHOT_HASH_MISSING", name, `${name} has no SHA-256 at its end: it is cut short, or a copy of member/snap/db`);
   } else {
     examination.fail("SNAPSHOT_HASH_MISMATCH", name, `${name}: the SHA-256 at its end is ${trailer}, but its bytes give ${dataSha256}`);

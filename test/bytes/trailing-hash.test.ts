@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { TrailingHash } from "../../src/bytes/trailing-hash.ts";
+import { hasTrailer, isWholeSectors, TrailingHash } from "../../src/bytes/trailing-hash.ts";
 import { runs, SEED } from "../support/counts.ts";
 
 test("trailing hash: any chunking gives the hash of all but the last 32 bytes", () => {
@@ -27,3 +27,9 @@ test("trailing hash: any chunking gives the hash of all but the last 32 bytes", 
 function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
+
+test("trailing hash: by its size alone a file has one, is whole sectors, or neither", () => {
+  const sizes = [0, 32, 512, 544, 4096, 4128, 4100, 4127];
+  expect(sizes.filter(hasTrailer)).toEqual([32, 544, 4128]);
+  expect(sizes.filter(isWholeSectors)).toEqual([0, 512, 4096]);
+});

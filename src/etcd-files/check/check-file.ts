@@ -2,7 +2,7 @@
 // The hash is computed while the pages are walked: each reads the file by itself, on a core of its own.
 import { open } from "node:fs/promises";
 import { hashFile } from "../../bytes/hash-file.ts";
-import { TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
+import { hasTrailer, isWholeSectors, TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
 import { runInWorker } from "../../bytes/worker.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { CallOptions } from "../../runtime.ts";
@@ -31,8 +31,6 @@ export interface SnapshotFileCheck {
 }
 
 const PROGRESS_STEP_BYTES = 16 * 1024 * 1024;
-/** etcdutl/snapshot/v3_snapshot.go hasChecksum: databases are whole sectors. */
-const SECTOR_SIZE_BYTES = 512;
 
 /**
  * Checks all of a file. Findings, and a hash that differs, are in the answer. Throws SNAPSHOT_EMPTY, SNAPSHOT_PACKED,
@@ -87,7 +85,7 @@ async function layoutOf(path: string): Promise<FileLayout> {
   try {
     await using file = await open(path, "r");
     const { size } = await file.stat();
-    if (size % SECTOR_SIZE_BYTES !== TRAILER_SIZE_BYTES) return { databaseSizeBytes, dataSizeBytes: size, rawSizeBytes: size, trailer: undefined };
+    if (!hasTrailer(size)) return { databaseSizeBytes, dataSizeBytes: size, rawSizeBytes: size, trailer: undefined };
     const dataSizeBytes = size - TRAILER_SIZE_BYTES;
     const { buffer } = await file.read(Buffer.alloc(TRAILER_SIZE_BYTES), 0, TRAILER_SIZE_BYTES, dataSizeBytes);
     return { databaseSizeBytes, dataSizeBytes, rawSizeBytes: size, trailer: buffer.toString("hex") };
@@ -122,6 +120,6 @@ function slowerOf(totalBytes: number, options: CheckFileOptions): { walked(doneB
 /** A stream holds the database and its hash, nothing else. What follows in a copied file is space that bbolt took ahead. */
 function sizeFindings(databaseSizeBytes: number, dataSizeBytes: number, hasHash: boolean): Finding[] {
   const rest = dataSizeBytes - databaseSizeBytes;
-  if (rest === 0 || (!hasHash && rest % SECTOR_SIZE_BYTES === 0)) return [];
+  if (rest === 0 || (!hasHash && isWholeSectors(rest))) return [];
   return [{ severity: "warning", offset: databaseSizeBytes, text: `${rest} bytes follow the database${hasHash ? ", before the hash" : ""}` }];
 }

@@ -1,6 +1,6 @@
 // A snapshot's facts from a few of its pages: metas, the small buckets, and the last key. Enough to plan by; nothing is vouched for.
 
-import { TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
+import { hasTrailer, TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
 import { EtcdsafeError, FormatError } from "../../errors.ts";
 import { type BucketRef, inlinePage, readBuckets, rowsOf } from "../bbolt/buckets.ts";
 import { type Database, openDatabase } from "../bbolt/database.ts";
@@ -12,9 +12,6 @@ import { parseRevisionKey } from "../mvcc/revision-key.ts";
 import { BucketFacts } from "./bucket-facts.ts";
 import type { SnapshotFacts } from "./facts.ts";
 import { requireDatabase } from "./require-database.ts";
-
-/** etcdutl/snapshot/v3_snapshot.go hasChecksum: databases are whole sectors. */
-const SECTOR_SIZE_BYTES = 512;
 
 export interface SnapshotPeek
   extends Pick<SnapshotFacts, "pageSizeBytes" | "sizeBytes" | "revision" | "storageVersion" | "clusterVersion" | "leases" | "alarms" | "authEnabled"> {
@@ -70,7 +67,7 @@ function lastKeyOf(database: Database, bucket: BucketRef): Uint8Array | undefine
 }
 
 function trailerOf(source: PageSource): string | undefined {
-  if (source.sizeBytes % SECTOR_SIZE_BYTES !== TRAILER_SIZE_BYTES) return undefined;
+  if (!hasTrailer(source.sizeBytes)) return undefined;
   return Buffer.from(source.read(source.sizeBytes - TRAILER_SIZE_BYTES, TRAILER_SIZE_BYTES)).toString("hex");
 }
 
