@@ -113,7 +113,10 @@ function isThisHost(host: string): boolean {
 function report({ order, passedOver, quorum }: Selection, { connection }: SaveRequest, runtime: Runtime): void {
   const [best] = order;
   runtime.log({ level: "info", message: `saving from ${best!.endpoint}${best!.name === "" ? "" : ` (${best!.name})`}: ${best!.reasons.join(", ")}` });
-  for (const { endpoint, reason } of passedOver) runtime.log({ level: "warn", message: `not from ${endpoint}: ${reason}` });
+  for (const { endpoint, reason } of passedOver) {
+    const named = reason.startsWith(`${endpoint}: `); // As errors of the connection are.
+    runtime.log({ level: "warn", message: `not from ${named ? "" : `${endpoint}: `}${reason}` });
+  }
   if (quorum) return;
   const login = connection.user === undefined ? "" : ". A login by password needs a quorum; a client certificate does not";
   runtime.log({
@@ -123,11 +126,10 @@ function report({ order, passedOver, quorum }: Selection, { connection }: SaveRe
 }
 
 function warnOfDifferences({ members }: Saved, runtime: Runtime): void {
-  for (const { outcome, name, id, hash, fileHash } of members) {
-    if (outcome !== "disagreed") continue;
-    const message = `${name || id} holds other data than this snapshot (HashKV ${hash} instead of ${fileHash}); ${ERRORS.MEMBER_IN_MINORITY.hint}`;
-    runtime.log({ level: "warn", message });
-  }
+  const different = members.filter(({ outcome }) => outcome === "disagreed");
+  for (const { name, id, hash, fileHash } of different)
+    runtime.log({ level: "warn", message: `${name || id} holds other data than this snapshot (HashKV ${hash} instead of ${fileHash})` });
+  if (different.length > 0) runtime.log({ level: "warn", message: ERRORS.MEMBER_IN_MINORITY.hint });
 }
 
 /** Trying another member helps where this one, or the way to it, is at fault. */

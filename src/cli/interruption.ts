@@ -1,5 +1,13 @@
 // SIGINT and SIGTERM: the first one asks the command to stop and clean up, a second one ends the process at once.
+import type { CommandName } from "../config/option.ts";
 import { EtcdsafeError } from "../errors.ts";
+
+/** What an interrupted command has left, where the table's "Nothing half done is listed" does not fit. */
+const HINTS: Partial<Record<CommandName, string>> = {
+  restore: "Nothing was put in place; run it again.",
+  verify: "Results are stored of what was read to its end; run it again.",
+  "repo adopt": "Run it again: adopting twice does no harm.",
+};
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 type Signal = keyof typeof EXIT_CODES;
@@ -29,4 +37,11 @@ export function watchInterruption(onFirst: (signal: Signal) => void): Interrupti
     },
     [Symbol.dispose]: () => void process.off("SIGINT", stop).off("SIGTERM", stop),
   };
+}
+
+/** Why the command ended, with what that means for it. */
+export function interruptedError({ signal }: Interruption, command: CommandName | undefined): unknown {
+  const { reason } = signal;
+  const hint = command === undefined ? undefined : HINTS[command];
+  return hint === undefined ? reason : new EtcdsafeError("INTERRUPTED", (reason as EtcdsafeError).message, { hint });
 }

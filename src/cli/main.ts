@@ -1,9 +1,10 @@
 // The command line: arguments → configuration → one command → exit code. Everything a command needs is loaded when it runs.
 import { type Environment, readConfig } from "../config/config.ts";
 import { throwFaults } from "../config/config-error.ts";
+import type { CommandName } from "../config/option.ts";
 import { ERRORS } from "../errors.ts";
 import { COMMANDS } from "./catalogue.ts";
-import { watchInterruption } from "./interruption.ts";
+import { interruptedError, watchInterruption } from "./interruption.ts";
 import { makeReporter, type Reporter } from "./log.ts";
 import { makeOutput } from "./output.ts";
 import { type ParsedArguments, parseArguments } from "./program.ts";
@@ -15,7 +16,7 @@ import { version } from "./version.ts";
 /** Runs one command; `argv` is what follows the program's name. Resolves to the exit code and never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment: Environment = process.env;
-  const session: Session = { json: asksForJson(argv, environment), reporter: undefined };
+  const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined };
   process.on("uncaughtException", (error) => process.exit(reportError(error, session)));
   const streams = guardStandardStreams();
   using interruption = watchInterruption((signal) => session.reporter?.log({ level: "warn", message: `${signal}: stopping; a second one stops at once` }));
@@ -27,7 +28,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Whatever failed after a signal failed because of it.
     const exitCode =
-      interruption.exitCode === undefined ? reportError(error, session) : reportError(interruption.signal.reason, session, interruption.exitCode);
+      interruption.exitCode === undefined
+        ? reportError(error, session)
+        : reportError(interruptedError(interruption, session.command), session, interruption.exitCode);
     // A reader who takes nothing any more would keep the process alive.
     if (process.stdout.writableLength > 0) process.exit(exitCode);
     return exitCode;
@@ -40,9 +43,11 @@ export async function main(argv: readonly string[]): Promise<number> {
 interface Session {
   json: boolean;
   reporter: Reporter | undefined;
+  command: CommandName | undefined;
 }
 
 async function runCommand(parsed: ParsedArguments, environment: Environment, signal: AbortSignal, session: Session): Promise<number> {
+  session.command = parsed.command;
   const { config, faults } = await readConfig({ ...parsed, environment });
   const format = config.get("format") ?? "text";
   const logFormat = config.get("log-format") ?? format;

@@ -50,7 +50,12 @@ export function judgeAgreement(input: AgreementInput): Agreement {
   const servingAgrees = voters.some(({ id }) => id === input.serving) && !disagreed.some(({ serving }) => serving);
   const others = members.filter(({ outcome, serving }) => outcome === "agreed" && !serving);
   const agreed = others.length + Number(servingAgrees);
-  const counts = `${agreed} of ${voters.length} voting members hold this data${disagreed.length === 0 ? "" : `, ${disagreed.length} hold other data`}`;
+  const silent = members.filter(({ outcome, memberId }) => outcome === "unreachable" && voters.some(({ id }) => id === memberId)).length;
+  const counts = [
+    `${agreed} of ${voters.length} voting members ${agreed === 1 ? "holds" : "hold"} this data`,
+    ...(disagreed.length === 0 ? [] : [`${disagreed.length} ${disagreed.length === 1 ? "holds" : "hold"} other data`]),
+    ...(silent === 0 ? [] : [`${silent} did not answer`]),
+  ].join(", ");
   const shortOf = `${counts}; a majority is ${majority}`;
   if (possibleMajority(disagreed, voters.length).length > 0) return { verdict: "minority", why: counts, members };
   if (agreed >= majority && voters.length > 1) return { verdict: "proven", why: counts, members };

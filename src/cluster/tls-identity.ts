@@ -23,7 +23,7 @@ export function readTlsIdentity(connection: ConnectionOptions, secure: boolean):
       ...(certPath === undefined ? {} : { cert: readPem(certPath, "--cert") }),
       ...(keyPath === undefined ? {} : { key: readPem(keyPath, "--key") }),
     },
-    [cacertPath, certPath, keyPath],
+    connection,
   );
   return {
     hasClientCertificate: certPath !== undefined,
@@ -57,11 +57,16 @@ function systemAuthorities(): string[] {
   return [...new Set(getCACertificates("system"))];
 }
 
-function createContext(pems: { ca?: Buffer | string[]; cert?: Buffer; key?: Buffer }, paths: readonly (string | undefined)[]): SecureContext {
+function createContext(pems: { ca?: Buffer | string[]; cert?: Buffer; key?: Buffer }, { cacertPath, certPath, keyPath }: ConnectionOptions): SecureContext {
   try {
     return createSecureContext(pems);
   } catch (cause) {
-    const files = paths.filter((path) => path !== undefined).join(", ");
+    // By OpenSSL's X509_R_KEY_VALUES_MISMATCH and X509_R_KEY_TYPE_MISMATCH.
+    if (/KEY_(VALUES|TYPE)_MISMATCH/.test((cause as NodeJS.ErrnoException).code ?? "")) {
+      const hint = "Give the key that the certificate was made with.";
+      throw new EtcdsafeError("CONFIG_INVALID", `the key ${keyPath} (--key) does not belong to the certificate ${certPath} (--cert)`, { hint, cause });
+    }
+    const files = [cacertPath, certPath, keyPath].filter((path) => path !== undefined).join(", ");
     throw new EtcdsafeError("CONFIG_INVALID", `certificates or key cannot be used (${files}): ${(cause as Error).message}`, {
       hint: "The key must be unencrypted PEM and belong to the certificate.",
       cause,

@@ -1,11 +1,11 @@
 // All faults of a configuration as one error.
 import { EtcdsafeError } from "../errors.ts";
-import { type Fault, faultText } from "./origin.ts";
+import { type Fault, faultText, inOrder } from "./origin.ts";
 
 /** Throws USAGE where only arguments are at fault, else CONFIG_INVALID, with every fault in the message; nothing where there are none. */
 export function throwFaults(faults: readonly Fault[]): void {
   if (faults.length === 0) return;
-  const texts = faults.map(faultText);
+  const texts = inOrder(faults).map(faultText);
   const message = texts.length === 1 ? texts[0]! : `the configuration has ${texts.length} faults:\n  ${texts.join("\n  ")}`;
   throw new EtcdsafeError(faults.every(({ origin }) => origin.kind === "flag") ? "USAGE" : "CONFIG_INVALID", message);
 }

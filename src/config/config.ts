@@ -51,7 +51,7 @@ export async function readConfig({ command, flags, environment }: ConfigSources)
     const spec = optionSpec(name);
     const texts = flags.get(name);
     const own = variableOf(name);
-    if (texts !== undefined) put(name, readFlag(name, texts), { kind: "flag", flag: `--${name}` });
+    if (texts !== undefined) put(name, readFlag(name, texts), { kind: "flag", flag: spec.short === undefined ? `--${name}` : `--${name} (-${spec.short})` });
     else if (environment[own]) put(name, readValue(spec, environment[own]), { kind: "environment", variable: own });
     else if (spec.etcdctl !== undefined && environment[spec.etcdctl])
       put(name, readValue(spec, environment[spec.etcdctl]!), { kind: "etcdctl", variable: spec.etcdctl });

@@ -47,13 +47,13 @@ function readEndpoints(config: Config, faults: Fault[]): string[] {
   const fallback = demand === undefined && !config.get("insecure-skip-tls-verify") ? "http" : "https";
   return config.get("endpoints").map((endpoint) => {
     const refuse = (text: string) => faults.push({ origin, key: "endpoints", text });
-    if (endpoint.includes("@")) refuse("an endpoint holds a user or a password, which it must not: give --user and --password-file");
+    if (endpoint.includes("@")) refuse("holds a user or a password, which an endpoint must not: give --user and --password-file");
     else {
       try {
         parseEndpoint(endpoint, {});
       } catch (error) {
         if (!(error instanceof EtcdsafeError)) throw error;
-        refuse(error.message);
+        refuse(error.message.replace(/^the endpoint /, ""));
       }
     }
     if (!endpoint.includes("://")) return `${fallback}://${endpoint}`;

@@ -49,6 +49,12 @@ export function faultDocument(fault: Fault): FaultDocument {
   return { option: fault.key ?? null, source: originText(fault.origin), message: faultText(fault) };
 }
 
+/** Those of a file by line, behind all others. */
+export function inOrder(faults: readonly Fault[]): readonly Fault[] {
+  const line = ({ origin }: Fault) => (origin.kind === "file" ? origin.line : -1);
+  return faults.toSorted((a, b) => line(a) - line(b));
+}
+
 export function faultText({ origin, key, text }: Fault): string {
   return `${originText(origin)}: ${key === undefined || origin.kind !== "file" ? "" : `${key} `}${text}`;
 }

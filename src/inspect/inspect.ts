@@ -78,7 +78,9 @@ async function inspectFile(path: string, sizeBytes: number, options: InspectOpti
   if (verdict === "maybe" || verdict === "zeros") return inspectDatabase(path, head, options);
   const named = nameHint(name);
   if (verdict === "text") {
-    const meant = named === "" ? "If it was to be a snapshot, whatever fetched it stored an answer instead. " : named;
+    // Many a text file was never meant to be anything else.
+    const isAnswer = named === "" && (name.endsWith(".db") || !what.startsWith("a text file that"));
+    const meant = isAnswer ? "If it was to be a snapshot, whatever fetched it stored an answer instead. " : named;
     return { kind: "other", what, hint: `${meant}${KNOWN}` };
   }
   return { kind: verdict, what, hint: `${named}${hint ?? (verdict === "empty" ? "Look at whatever was meant to fill it." : KNOWN)}` };

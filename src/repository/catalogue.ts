@@ -75,7 +75,7 @@ export async function readEntry(
     return error.code === "STORAGE_NOT_FOUND" ? undefined : { id, manifest: null, error };
   }
   const results = await readResults(storage, verificationKeys, options);
-  const damage = [...missingObjects(manifest, sizes), ...results.flatMap((result, index) => damageOf(result, results.slice(0, index)))];
+  const damage = [...missingObjects(manifest, sizes), ...failuresOf(results)];
   return {
     id,
     manifest,
@@ -107,12 +107,21 @@ function missingObjects({ objects }: Manifest, sizes: ReadonlyMap<string, number
   });
 }
 
+/** Each reason once, as the newest verification that found it says it. */
+function failuresOf(results: readonly Verification[]): string[] {
+  const texts = new Map<string, string>();
+  for (const [index, result] of results.entries()) {
+    const why = result.failure?.message ?? "see its findings";
+    if (texts.has(why) || !isStanding(result, results.slice(0, index))) continue;
+    texts.set(why, `verification at level ${result.level} failed at ${result.finishedAt}: ${why}`);
+  }
+  return [...texts.values()];
+}
+
 /** A failure counts until the same or a deeper level has passed: reading may have failed on the way, not in the store. */
-function damageOf(result: Verification, newer: readonly Verification[]): string[] {
-  const depth = VERIFICATION_LEVELS.indexOf(result.level);
-  const refuted = newer.some(({ level, outcome }) => outcome === "passed" && VERIFICATION_LEVELS.indexOf(level) >= depth);
-  if (result.outcome === "passed" || refuted) return [];
-  return [`verification at level ${result.level} failed at ${result.finishedAt}: ${result.failure?.message ?? "see its findings"}`];
+function isStanding({ level, outcome }: Verification, newer: readonly Verification[]): boolean {
+  const depth = VERIFICATION_LEVELS.indexOf(level);
+  return outcome === "failed" && !newer.some((later) => later.outcome === "passed" && VERIFICATION_LEVELS.indexOf(later.level) >= depth);
 }
 
 function newestByLevel(results: readonly Verification[]): Partial<Record<VerificationLevel, Verification>> {

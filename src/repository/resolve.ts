@@ -1,8 +1,10 @@
 // Which backup an operator means: an id, a unique prefix of one, `latest` or `oldest`.
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
 import { type ScannedBackup, scanBackups, scanVerifications } from "./backup-scan.ts";
 import { type BackupEntry, type CatalogueEntry, listClusters, readEntry } from "./catalogue.ts";
+import { manifestKey, parseBackupId } from "./names.ts";
 import type { Repository } from "./repository.ts";
 
 const CANDIDATES_MAX = 10;
@@ -17,9 +19,13 @@ export async function resolveBackup(repository: Repository, cluster: string, ref
   if (found !== undefined) return found;
   const where = `cluster ${cluster} of ${repository.storage.location}`;
   if (scanned.length === 0 || skipped?.length === 0)
-    throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup in ${where}`, { hint: await otherClusters(repository, cluster, options) });
+    throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup in ${where}`, {
+      hint: (await elsewhere(repository, cluster, reference, options)) ?? (await otherClusters(repository, cluster, options)),
+    });
   if (skipped === undefined)
-    throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup "${reference}" in ${where}`, { hint: nearest(reference, scanned) });
+    throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup "${reference}" in ${where}`, {
+      hint: (await elsewhere(repository, cluster, reference, options)) ?? nearest(reference, scanned),
+    });
   throw new EtcdsafeError("BACKUP_NOT_FOUND", `no backup in ${where} may be ${reference}: ${listed(skipped)}`, {
     hint: "Suspect, partial and damaged backups are taken only when named by their id.",
   });
@@ -28,6 +34,12 @@ export async function resolveBackup(repository: Repository, cluster: string, ref
 /** The same, but undefined where there is none. */
 export async function findBackup(repository: Repository, cluster: string, reference: string, options: CallOptions): Promise<BackupEntry | undefined> {
   return (await lookUp(repository, cluster, reference, options)).found;
+}
+
+/** The newest backup, other than this one, that `latest` may mean. */
+export async function newestGoodBeside({ storage }: Repository, cluster: string, id: string, options: CallOptions): Promise<string | undefined> {
+  const others = (await scanBackups(storage, cluster, options)).filter((backup) => backup.id !== id);
+  return (await firstGood(others, reader(storage, cluster, options))).found?.id;
 }
 
 /** Throws CLUSTER_NOT_FOUND where nothing is stored under the name, but there are others: it is mistyped then. */
@@ -48,10 +60,7 @@ interface LookUp {
 
 async function lookUp({ storage }: Repository, cluster: string, reference: string, options: CallOptions): Promise<LookUp> {
   const scanned = await scanBackups(storage, cluster, options);
-  const read = async (backup: ScannedBackup): Promise<CatalogueEntry | undefined> => {
-    const verifications = await scanVerifications(storage, cluster, options, backup.id);
-    return readEntry(storage, cluster, backup, verifications.get(backup.id) ?? [], options);
-  };
+  const read = reader(storage, cluster, options);
   if (reference === "latest" || reference === "oldest") return { scanned, ...(await firstGood(reference === "latest" ? scanned : scanned.toReversed(), read)) };
   const matching = scanned.filter(({ id }) => id.startsWith(reference));
   if (matching.length > 1) {
@@ -63,9 +72,18 @@ async function lookUp({ storage }: Repository, cluster: string, reference: strin
   return { scanned, found };
 }
 
+type ReadBackup = (backup: ScannedBackup) => Promise<CatalogueEntry | undefined>;
+
+function reader(storage: Storage, cluster: string, options: CallOptions): ReadBackup {
+  return async (backup) => {
+    const verifications = await scanVerifications(storage, cluster, options, backup.id);
+    return readEntry(storage, cluster, backup, verifications.get(backup.id) ?? [], options);
+  };
+}
+
 async function firstGood(
   scanned: readonly ScannedBackup[],
-  read: (backup: ScannedBackup) => Promise<CatalogueEntry | undefined>,
+  read: ReadBackup,
 ): Promise<{ readonly found: BackupEntry | undefined; readonly skipped: readonly string[] }> {
   const skipped: string[] = [];
   for (const backup of scanned) {
@@ -87,6 +105,16 @@ function nearest(reference: string, scanned: readonly ScannedBackup[]): string {
   const ids = scanned.map(({ id }) => id).toSorted((a, b) => common(b) - common(a));
   if (ids.length <= NEAREST_MAX) return `What is there: ${ids.join(", ")}.`;
   return `The nearest are ${ids.slice(0, NEAREST_MAX).join(", ")}; \`etcdsafe list\` shows all ${ids.length}.`;
+}
+
+/** For a whole id: the other name that its backup is kept under. */
+async function elsewhere(repository: Repository, cluster: string, reference: string, options: CallOptions): Promise<string | undefined> {
+  if (parseBackupId(reference) === undefined) return undefined;
+  for (const other of await listClusters(repository, options)) {
+    if (other !== cluster && (await repository.storage.stat(manifestKey(other, reference), options)) !== undefined)
+      return `It is a backup of ${other}: give --cluster ${other}.`;
+  }
+  return undefined;
 }
 
 async function otherClusters(repository: Repository, cluster: string, options: CallOptions): Promise<string> {

@@ -81,6 +81,11 @@ test("save: a member that fails is replaced by the next, until none is left", as
   expect(error).toMatchObject({ code: "ETCD_STREAM_STALLED" });
 });
 
+test("save: an endpoint that does not answer is named once", async () => {
+  const { logged } = await saving([[SELF, AGREED, AGREED]], { connection: connectionTo([...cluster.endpoints, "http://127.0.0.1:1"]) });
+  expect(logged).toContainEqual({ level: "warn", message: expect.stringMatching(/^not from http:\/\/127\.0\.0\.1:1: cannot connect: /) });
+});
+
 test("save: what is no fault of the member ends it", async () => {
   const { error, tried } = await saving(["STORAGE_FULL"]);
   expect([error, tried.length]).toMatchObject([{ code: "STORAGE_FULL" }, 1]);
@@ -107,7 +112,11 @@ test("save: where no majority decides and none can, no other member is tried", a
   expect(tried).toHaveLength(1);
   expect(error).toMatchObject({ code: "MEMBERS_DISAGREE", message: expect.stringContaining(`${tried[0]!.name} may be wrong: 1 agree; the snapshot of`) });
   expect((error as Error).message).not.toContain("--member");
-  expect(logged.filter(({ level, message }) => level === "warn" && message.includes("other data than this snapshot"))).toHaveLength(1);
+  const warnings = logged.filter(({ level }) => level === "warn").map(({ message }) => message);
+  expect(warnings.slice(-2)).toEqual([
+    expect.stringMatching(/^m\d holds other data than this snapshot \(HashKV 2 instead of 1\)$/),
+    "The members hold different data. Do not restart or compact anything before the differing member is known: `etcdctl endpoint hashkv --cluster`.",
+  ]);
 });
 
 test("save: where a member that could not be compared may make a majority, the other side is tried, and nobody twice", async () => {

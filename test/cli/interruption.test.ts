@@ -1,6 +1,8 @@
 // Signals, in a process of their own: a command that stops when asked to, and one that does not.
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { interruptedError } from "../../src/cli/interruption.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
 import { NODE } from "../support/cli.ts";
 import { startCommand } from "../support/command.ts";
 
@@ -29,6 +31,13 @@ test.each([
   await command.printed(/ready/);
   command.signal(signal);
   expect(await command.finished).toMatchObject({ exitCode, stdout: `ready\nfirst ${signal}\nINTERRUPTED stopped by ${signal}\n` });
+});
+
+test("interruption: what is left is said as it fits the command", () => {
+  const interruption = { signal: AbortSignal.abort(new EtcdsafeError("INTERRUPTED", "stopped by SIGINT")), exitCode: 130, [Symbol.dispose]: () => undefined };
+  const hintOf = (command: "save" | "restore" | undefined) => (interruptedError(interruption, command) as EtcdsafeError).hint;
+  expect(hintOf("restore")).toBe("Nothing was put in place; run it again.");
+  for (const command of ["save", undefined] as const) expect(hintOf(command)).toBe("Nothing half done is listed; run it again.");
 });
 
 test("interruption: a second signal ends at once", async () => {

@@ -45,6 +45,17 @@ test("command line: a broken configuration file is told by line, and shown in JS
   expect((await fails(["list"], { env: { ETCDSAFE_CONFIG: path } })).stderr).toContain(`${path}:1: `);
 });
 
+test("config validate: faults are told in the order of the file, whoever finds them", async () => {
+  await using directory = await temporaryDirectory("cli");
+  const path = join(directory.path, "etcdsafe.yaml");
+  await writeFile(path, "endpoints: ftp://h:1\nkey: absent\nstall-limit: soon\n");
+  const { stderr } = await fails(["config", "validate", "--config", path]);
+  expect(stderr).toContain(
+    `${path}:1: endpoints ftp://h:1 cannot be used: its scheme is ftp\n  ${path}:2: key is of no use without --cert\n  ${path}:2: key ${directory.path}/absent cannot be read`,
+  );
+  expect(stderr).toMatch(/:2: .*\n {2}.*:3: stall-limit "soon"/);
+});
+
 test("command line: a password in the arguments is refused, and not repeated", async () => {
   const { exitCode, stderr } = await fails(["save", "--user", "root:hidden", "--password", "hidden", "--repository", "/x"]);
   expect(exitCode).toBe(2);

@@ -79,12 +79,14 @@ test("agreement: a serving member that does not vote does not count for the file
     [member(2), member(3)],
     [member(1, true), member(2), member(3)],
   ])
-    expect(judgeAgreement({ ...given, members })).toMatchObject({ verdict: "unconfirmed", why: "1 of 2 voting members hold this data; a majority is 2" });
+    expect(judgeAgreement({ ...given, members })).toMatchObject({ verdict: "unconfirmed", why: "1 of 2 voting members holds this data; a majority is 2" });
   expect(judge("-").why).toBe("the cluster has only one member to compare with");
 });
 
 test("agreement: where no majority decides, it is said who holds other data", () => {
-  expect(judge("-bu").why).toBe("m2 holds other data, and no majority decides: 1 of 3 voting members hold this data, 1 hold other data; a majority is 2");
+  expect(judge("-bu").why).toBe(
+    "m2 holds other data, and no majority decides: 1 of 3 voting members holds this data, 1 holds other data, 1 did not answer; a majority is 2",
+  );
   expect(judge("-bx").why).toMatch(/^m2, m3 hold other data, and no majority decides: 1 of 3 /);
 });
 
@@ -117,7 +119,9 @@ test.each([
 
 test("agreement: tells of each member what a manifest records, and the counts in words", () => {
   const { members, why } = judge("gbcu");
-  expect(why).toBe("m2 holds other data, and no majority decides: 1 of 4 voting members hold this data, 1 hold other data; a majority is 3");
+  expect(why).toBe(
+    "m2 holds other data, and no majority decides: 1 of 4 voting members holds this data, 1 holds other data, 1 did not answer; a majority is 3",
+  );
   expect(members).toMatchObject([
     { memberId: 1n, serving: true, outcome: "agreed", hash: GOOD, fileHash: GOOD, compactRevision: 3n },
     { memberId: 2n, serving: false, outcome: "disagreed", hash: BAD, fileHash: GOOD, why: "its HashKV at revision 9 is 222, the file's 111" },
@@ -125,5 +129,5 @@ test("agreement: tells of each member what a manifest records, and the counts in
     { memberId: 4n, serving: false, outcome: "unreachable", why: "it is down" },
   ]);
   expect(judge("gs").members[1]).toMatchObject({ outcome: "not-comparable", why: "it is behind" });
-  expect(judge("gcuu").why).toBe("1 of 4 voting members hold this data; a majority is 3");
+  expect(judge("gcuu").why).toBe("1 of 4 voting members holds this data, 2 did not answer; a majority is 3");
 });

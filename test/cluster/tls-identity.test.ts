@@ -30,7 +30,7 @@ test.each([
   [{ keyPath: one.key }, "CONFIG_INVALID", "both --cert and --key"],
   [{ cacertPath: `${text}-absent` }, "FILE_FAILED", "(--cacert): ENOENT"],
   [{ cacertPath: text }, "CONFIG_INVALID", `${text} (--cacert) is not a PEM file`],
-  [{ certPath: one.cert, keyPath: two.key }, "CONFIG_INVALID", `${one.cert}, ${two.key}`],
+  [{ certPath: one.cert, keyPath: two.key }, "CONFIG_INVALID", `the key ${two.key} (--key) does not belong to the certificate ${one.cert} (--cert)`],
   [{ certPath: one.key, keyPath: one.key }, "CONFIG_INVALID", one.key],
 ])("certificates: %o is refused", (options, code, message) => {
   expect(() => read(options)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));

@@ -72,7 +72,7 @@ for (const name of OPTION_NAMES) {
     else
       expect({ value: fromFlag.config.get(name), origin: fromFlag.config.origin(name) }).toEqual({
         value: flag.value,
-        origin: { kind: "flag", flag: `--${name}` },
+        origin: { kind: "flag", flag: `--${name}${name === "format" ? " (-o)" : ""}` },
       });
   });
 }

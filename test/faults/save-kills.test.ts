@@ -1,5 +1,5 @@
 // SIGKILL in every phase of a save. Whatever moment it hits: no half backup is listed, nothing that was good is lost, the next save works.
-import { readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -40,6 +40,7 @@ beforeAll(async () => {
   directory = await temporaryDirectory("kills");
   repository = join(directory.path, "repository");
   spool = join(directory.path, "spool");
+  await Promise.all([mkdir(spool), mkdir(join(directory.path, "crash-spool"))]);
   cluster = await startCluster();
   const random = randomNumbers(SEED);
   const values = Array.from({ length: 30 }, (_, index) => ({ key: `key-${index}`, value: random.bytes(50_000) }));

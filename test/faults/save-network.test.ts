@@ -1,5 +1,5 @@
 // What a network, a dying member and an operator do to a save. Whatever it is: nothing half done is listed or left, and the error says what happened.
-import { readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -27,6 +27,8 @@ let runNumber = 0;
 
 beforeAll(async () => {
   directory = await temporaryDirectory("network");
+  spool = join(directory.path, "spool");
+  await mkdir(spool);
   cluster = await startCluster();
   await writeSome(cluster);
   const { stdout } = await expectExit(0, saveArguments(cluster.endpoints, join(directory.path, "first")));
@@ -35,7 +37,6 @@ beforeAll(async () => {
 
 beforeEach(() => {
   repository = join(directory.path, `repository-${runNumber++}`);
-  spool = join(directory.path, "spool");
 });
 
 afterAll(async () => {

@@ -211,6 +211,10 @@ describe("logs and raft snapshots", () => {
     expect(await inspectBytes(`${name}.wal`, new Uint8Array(0))).toMatchObject({ kind: "empty", hint: expect.stringContaining(wal) });
     const note = await inspectBytes(`${name}.wal`, Buffer.from("gone\n"));
     expect(note).toMatchObject({ kind: "other", what: "a text file that begins “gone”", hint: expect.stringContaining(wal) });
+    const answer = expect.stringMatching(/^If it was to be a snapshot, whatever fetched it stored an answer/);
+    expect(await inspectBytes("etcd.db", Buffer.from("404 page not found"))).toMatchObject({ hint: answer });
+    expect(await inspectBytes("page", Buffer.from("<html></html>"))).toMatchObject({ hint: answer });
+    expect((await inspectBytes("README.md", Buffer.from("# Title"))).hint).toMatch(/^etcdsafe inspects /);
     expect(note.hint).not.toContain("fetched");
     expect(await inspectBytes(`${name}.wal`, new Uint8Array(64_000))).toMatchObject({ kind: "wal-file", wal: { segments: [{ records: 0 }] } });
     expect(await inspectBytes(`${name}.snap`, new Uint8Array(0))).toMatchObject({

@@ -183,6 +183,15 @@ test.each([
   if (state === "damaged") expect(entry.damage[0]).toContain("frame 3 is broken");
 });
 
+test("catalogue: a reason that several verifications found is said once, as the newest says it, unless that was refuted", async () => {
+  const id = await store(20);
+  for (const [index, level] of (["structure", "hash", "stored-bytes"] as const).entries()) await verify(id, level, "failed", `2026-11-2${index}T12:00:00.000Z`);
+  const damage = async () => ((await list())[0] as BackupEntry).damage;
+  expect(await damage()).toEqual(["verification at level stored-bytes failed at 2026-11-22T12:00:00.000Z: frame 3 is broken"]);
+  await verify(id, "hash", "passed", "2026-11-23T12:00:00.000Z");
+  expect(await damage()).toEqual(["verification at level structure failed at 2026-11-20T12:00:00.000Z: frame 3 is broken"]);
+});
+
 test("catalogue: a verification that cannot be read says nothing", async () => {
   const id = await store(20);
   await put(`default/verifications/${id}/20261122T000000.000Z.json`, Buffer.from("{"));

@@ -1,13 +1,13 @@
 // `etcdsafe config validate`: every fault at once, also those that only a connection to etcd would run into.
 import { throwFaults } from "../../config/config-error.ts";
 import { readConnection } from "../../config/connection.ts";
-import { faultDocument } from "../../config/origin.ts";
+import { faultDocument, inOrder } from "../../config/origin.ts";
 import type { Invocation } from "../command.ts";
 
 /** Throws CONFIG_INVALID or USAGE with all faults; as a JSON document they are an array. */
 export async function run({ config, faults, environment, output }: Invocation): Promise<number> {
   const connection = await readConnection(config, environment);
-  const all = [...faults, ...connection.faults];
+  const all = inOrder([...faults, ...connection.faults]);
   // In text, the error below says it all.
   if (output.format === "json" || all.length === 0)
     output.print({ valid: all.length === 0, faults: all.map(faultDocument) }, () => "The configuration is valid.");

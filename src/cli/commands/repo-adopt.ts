@@ -3,12 +3,11 @@ import { observeCluster } from "../../backup/observe.ts";
 import { openClients } from "../../cluster/member-clients.ts";
 import { selectMember } from "../../cluster/select.ts";
 import { survey } from "../../cluster/survey.ts";
-import { throwFaults } from "../../config/config-error.ts";
-import { readConnection } from "../../config/connection.ts";
 import type { ObservedCluster } from "../../repository/cluster-file.ts";
 import { type Adoption, adoptCluster } from "../../repository/placement.ts";
 import { openRepository } from "../../repository/repository.ts";
 import type { Invocation } from "../command.ts";
+import { connectionOf } from "../connection.ts";
 import { openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -25,9 +24,9 @@ function adoptionText({ file: { cluster, clusterId }, changed, formerClusterId }
   return `${binding}. Its next save is accepted whatever it holds, and starts a new timeline unless it continues the newest backup.`;
 }
 
-async function observe({ config, environment, signal }: Invocation): Promise<ObservedCluster> {
-  const { options: connection, faults } = await readConnection(config, environment);
-  throwFaults(faults);
+async function observe(invocation: Invocation): Promise<ObservedCluster> {
+  const { signal } = invocation;
+  const connection = await connectionOf(invocation);
   await using clients = openClients(connection);
   return await observeCluster(clients, selectMember(await survey(clients, connection.endpoints, { signal })), { signal });
 }

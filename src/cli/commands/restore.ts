@@ -46,7 +46,7 @@ export async function run(invocation: Invocation): Promise<number> {
       return 0;
     }
     const { writeSnapshotFile } = await import("../../restore/to-snapshot.ts");
-    const written = await withHashHint(skipHashCheck, () => writeSnapshotFile(source, file, { revision, skipHashCheck }, invocation));
+    const written = await withWayOn(invocation, source, () => writeSnapshotFile(source, file, { revision, skipHashCheck }, invocation));
     output.print({ file: written }, () => snapshotText(written));
     return 0;
   }
@@ -74,7 +74,7 @@ export async function run(invocation: Invocation): Promise<number> {
     return 0;
   }
   const { applyRestore } = await import("../../restore/apply.ts");
-  const result = await withHashHint(skipHashCheck, () => applyRestore(plan, source, invocation));
+  const result = await withWayOn(invocation, source, () => applyRestore(plan, source, invocation));
   // What to know before the cluster is started, so after whatever kept it from being restored.
   for (const message of plan.warnings) runtime.log({ level: "warn", message });
   const registered = await registerRestore(invocation, result);
@@ -105,14 +105,30 @@ async function openSource(invocation: Invocation): Promise<SnapshotSource> {
   return backupSource(repository, cluster, entry, invocation);
 }
 
-/** Whoever gave --skip-hash-check expects it to help. */
-async function withHashHint<T>(skipHashCheck: boolean, restore: () => Promise<T>): Promise<T> {
+/** Runs `restore`; where the source is no good, the hint says what to do about that. */
+async function withWayOn<T>(invocation: Invocation, { facts }: SnapshotSource, restore: () => Promise<T>): Promise<T> {
   try {
     return await restore();
   } catch (error) {
-    if (!skipHashCheck || !(error instanceof EtcdsafeError) || error.code !== "SNAPSHOT_HASH_MISMATCH") throw error;
-    const hint = `--skip-hash-check is for a file without a hash, such as a copy of member/snap/db; a hash that is there and wrong is never passed over. ${error.hint}`;
-    throw new EtcdsafeError(error.code, error.message, { hint, cause: error });
+    if (!(error instanceof EtcdsafeError) || !/^(OBJECT|SNAPSHOT)_/.test(error.code)) throw error;
+    const hints = [error.hint];
+    // Whoever gave --skip-hash-check expects it to help.
+    if (invocation.config.get("skip-hash-check") && error.code === "SNAPSHOT_HASH_MISMATCH")
+      hints.unshift("--skip-hash-check is for a file without a hash, such as a copy of member/snap/db; a hash that is there and wrong is never passed over.");
+    if (facts.backupId !== null) hints.push(await wayOn(invocation, facts.backupId));
+    throw new EtcdsafeError(error.code, error.message, { hint: hints.join(" "), cause: error });
+  }
+}
+
+/** A restore stores no finding: the backup stays what `latest` means. */
+async function wayOn(invocation: Invocation, id: string): Promise<string> {
+  const verify = `\`etcdsafe verify ${id}\` marks this one as damaged, so that latest passes over it`;
+  const { newestGoodBeside } = await import("../../repository/resolve.ts");
+  try {
+    const other = await newestGoodBeside(await openForReading(invocation), invocation.config.get("cluster"), id, invocation);
+    return other === undefined ? `${verify}; there is no other good backup.` : `${verify}; the newest good one beside it is ${other}.`;
+  } catch {
+    return `${verify}.`; // What failed first is what matters.
   }
 }
 

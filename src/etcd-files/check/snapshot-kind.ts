@@ -113,8 +113,14 @@ function textKind(head: Uint8Array): SnapshotKind | undefined {
   const hint = "Whatever fetched it stored an answer instead of the file; look into it.";
   if (/^<(!doctype\s+html|html)/i.test(text)) return { verdict: "text", what: `an HTML page${titleOf(text)}`, hint };
   if (text === "") return { verdict: "text", what: "a text file of nothing but white space", hint };
-  const what = text.startsWith("<") ? "an XML document" : /^[{[]/.test(text) ? "a JSON document" : "a text file";
-  return { verdict: "text", what: `${what} that begins “${beginningOf(text)}”`, hint };
+  const begins = `that begins “${beginningOf(text)}”`;
+  if (text.startsWith("<")) return { verdict: "text", what: `an XML document ${begins}`, hint };
+  if (/^[{[]/.test(text)) return { verdict: "text", what: `a JSON document ${begins}`, hint };
+  return {
+    verdict: "text",
+    what: `a text file ${begins}`,
+    hint: "Name the snapshot itself. If this was to be it, whatever fetched it stored an answer instead; look into it.",
+  };
 }
 
 /** Undefined for what is no text: not UTF-8, or with control characters. Its last character may be cut in two. */

@@ -23,6 +23,7 @@ const BIG = sampleManifest({
   objects: GOOD.objects.map((object) => ({ ...object, rawSizeBytes: 876_544_032, storedSizeBytes: 123_456 })),
 });
 const OTHER = sampleManifest({ cluster: "staging", createdAt: "2026-11-18T09:30:00.000Z", revision: "7" });
+const OLDER = sampleManifest({ cluster: "staging", createdAt: "2026-11-17T09:30:00.000Z", revision: "6" });
 
 let directory: TemporaryDirectory;
 const signal = AbortSignal.timeout(60_000);
@@ -41,6 +42,7 @@ beforeAll(async () => {
   await store(SUSPECT);
   await store(DAMAGED, 99);
   await store(OTHER);
+  await store(OLDER);
   await store(BIG, 123_456);
   const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
   const times = { startedAt: "2020-01-02T09:30:00.000Z", finishedAt: "2020-01-02T09:30:05.000Z" };
@@ -84,6 +86,7 @@ test("list: the same as JSON, and of every cluster", async () => {
     "default proven",
     "default damaged",
     "default unreadable",
+    "staging proven",
     "staging proven",
   ]);
   expect(backups[2]).toEqual({
@@ -151,13 +154,25 @@ test("show, verify, restore: what is not there is not found, and what is there i
     expect(stderr).toMatch(
       new RegExp(`^error: there is no backup "${mistyped}" in cluster default of /.*\nhint: The nearest are ${GOOD.id}, .*shows all 4\\.\n`),
     );
-    const elsewhere = await etcdsafe(verb, GOOD.id, "--cluster", "other");
+    const elsewhere = await etcdsafe(verb, GOOD.id.slice(0, -1), "--cluster", "other");
     expect(elsewhere.exitCode).toBe(8);
     expect(elsewhere.stderr).toContain("hint: Other clusters there are big, default, idle, staging: name one with --cluster.\n");
+    for (const cluster of ["other", "staging"])
+      expect((await etcdsafe(verb, GOOD.id, "--cluster", cluster)).stderr).toContain("hint: It is a backup of default: give --cluster default.\n");
   }
   await writeFile(join(directory.path, "20990101"), "");
   const { stderr } = await runCli(["verify", "20990101", "--repository", join(directory.path, "repository")], { cwd: directory.path });
   expect(stderr).toContain("hint: There is a file of that name: give it as ./20990101.\ncode: BACKUP_NOT_FOUND (exit code 8)");
+});
+
+test("restore: a backup that turns out to be bad stays latest until it is verified, so the hint names the way on", async () => {
+  const restored = async (reference: string, cluster: string) =>
+    (await etcdsafe("restore", reference, "--cluster", cluster, "--data-dir", join(directory.path, "data"))).stderr;
+  const marks = (id: string) => `\`etcdsafe verify ${id}\` marks this one as damaged, so that latest passes over it`;
+  expect(await restored("latest", "staging")).toContain(
+    `; use another backup. ${marks(OTHER.id)}; the newest good one beside it is ${OLDER.id}.\ncode: OBJECT_`,
+  );
+  expect(await restored("latest", "default")).toContain(`${marks(GOOD.id)}; there is no other good backup.\ncode: OBJECT_`);
 });
 
 test("list: a file given for a repository is said to be one", async () => {

@@ -147,13 +147,13 @@ test("comparison: members that really differ, and one that is down", async () =>
     const fileHash = () => (own?.outcome === "answered" ? { hash: own.hash } : { notComparable: "it did not answer" });
     return judgeAgreement({ revision, serving: idOf(serving), members, answers: given, contradictedBy: [], fileHash });
   };
-  expect(await verdictFor(odd)).toMatchObject({ verdict: "minority", why: "1 of 3 voting members hold this data, 2 hold other data" });
-  expect(await verdictFor(leader)).toMatchObject({ verdict: "proven", why: "2 of 3 voting members hold this data, 1 hold other data" });
+  expect(await verdictFor(odd)).toMatchObject({ verdict: "minority", why: "1 of 3 voting members holds this data, 2 hold other data" });
+  expect(await verdictFor(leader)).toMatchObject({ verdict: "proven", why: "2 of 3 voting members hold this data, 1 holds other data" });
 
   await odd.kill();
   const withoutOne = await compareAt(revision, { serving: idOf(other), members });
   expect(withoutOne.find(({ name }) => name === odd.name)).toMatchObject({ outcome: "unreachable", why: expect.stringContaining("ECONNREFUSED") });
-  expect(await verdictFor(leader, withoutOne)).toMatchObject({ verdict: "proven", why: "2 of 3 voting members hold this data" });
+  expect(await verdictFor(leader, withoutOne)).toMatchObject({ verdict: "proven", why: "2 of 3 voting members hold this data, 1 did not answer" });
 });
 
 test("without a quorum: status and serializable reads go on, linearizable ones are ETCD_NO_QUORUM", async () => {
