@@ -29,14 +29,17 @@ export async function beginUpload(
   const { cluster, id, action } = backup;
   const { runtime } = options;
   const marker = await placeUploadMarker(storage, author, { cluster, backup: id, action }, options);
-  const keys: string[] = [];
+  const own = new Set<string>();
   let publishing = false;
   return {
     put: async ({ role, name }, raw, options) => {
       const key = backupObjectKey(cluster, id, name);
-      keys.push(key);
+      own.add(key);
       const encoded = encodeObject(raw, options);
-      const { sizeBytes } = await storage.put(key, encoded.stored, { signal: options.signal, ifAbsent: true });
+      const { sizeBytes } = await storage.put(key, encoded.stored, { signal: options.signal, ifAbsent: true }).catch((error: unknown) => {
+        if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") own.delete(key); // It is another writer's.
+        throw error;
+      });
       const facts = encoded.facts();
       if (sizeBytes !== facts.storedSizeBytes)
         throw new EtcdsafeError("OBJECT_TRUNCATED", `${storage.location} holds ${sizeBytes} bytes of ${key} after it was sent ${facts.storedSizeBytes}`);
@@ -61,7 +64,7 @@ export async function beginUpload(
       if (publishing) return;
       const signal = AbortSignal.timeout(limitMs);
       try {
-        for (const key of keys) await storage.remove(key, { signal });
+        for (const key of own) await storage.remove(key, { signal });
         await marker.remove({ signal });
       } catch (error) {
         await marker.stop();

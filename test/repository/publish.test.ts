@@ -96,6 +96,7 @@ test("publish: an object or a manifest that is there already is not replaced", a
   await inner.put(OBJECT, streamOf(theirs), { signal });
   const put = () => upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
   await expect(put()).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  await upload.abandon(1_000);
   expect(inner.bytesOf(OBJECT)).toEqual(new Uint8Array(theirs));
   await inner.remove(OBJECT, { signal });
 
