@@ -90,6 +90,15 @@ export class EtcdMember implements PlannedMember {
     }
   }
 
+  /** Resolves when this member has the one of that peer URL among those of its cluster. */
+  async waitUntilKnown(peerUrl: string): Promise<void> {
+    for (const giveUpAt = performance.now() + START_LIMIT_MS; ; await sleep(15)) {
+      const members = await fetch(`${this.peerUrl}/members`, { signal: AbortSignal.timeout(3_000) }).then((answer) => answer.text(), String);
+      if (members.includes(JSON.stringify(peerUrl))) return;
+      if (performance.now() > giveUpAt) throw new Error(`etcd ${this.name} has not heard of ${peerUrl} within ${START_LIMIT_MS} ms; it says: ${members}`);
+    }
+  }
+
   /** Resolves when the process has ended by itself; rejects when it has not within `limitMs`. */
   async waitUntilEnded(limitMs = STOP_LIMIT_MS): Promise<void> {
     const over = await Promise.race([this.#ended.then(() => true), sleep(limitMs, false, { ref: false })]);

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createAuthority } from "./certificates.ts";
 import { etcdutl, initialCluster, planMembers, startCluster } from "./etcd.ts";
@@ -46,6 +47,18 @@ test("etcd harness: three members agree, survive a kill and a pause, and take a 
   await cluster.promote(learner);
   const hashes = await cluster.hashKv(3);
   expect(hashes.map(({ hash }) => hash)).toEqual(Array(4).fill(hashes[0]?.hash));
+});
+
+test("etcd harness: a learner is started when all members have heard of it", async () => {
+  await using cluster = await startCluster({ size: 3 });
+  const leader = await cluster.leader();
+  // etcd asks the members in the order of their URLs, and believes the first that answers.
+  const asked = cluster.members.filter((member) => member !== leader).toSorted((a, b) => (a.peerUrl < b.peerUrl ? -1 : 1))[0]!;
+  asked.pause();
+  const joining = cluster.addMember("learner");
+  await sleep(1_000);
+  asked.resume();
+  expect((await joining).pid).toBeDefined();
 });
 
 test("etcd harness: a member starts from a directory that etcdutl restored", async () => {

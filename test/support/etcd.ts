@@ -166,6 +166,8 @@ export class EtcdCluster implements AsyncDisposable {
     const name = `m${this.members.length}`;
     const planned = { ...blank, name, dataDir: join(this.directory, name) };
     await this.etcdctl(["member", "add", name, "--peer-urls", planned.peerUrl, ...(kind === "learner" ? ["--learner"] : [])]);
+    // A new member asks the first that answers who belongs to the cluster, and ends where that one has not heard of it yet.
+    await allOf(this.members.filter(({ pid }) => pid !== undefined).map((each) => each.waitUntilKnown(planned.peerUrl)));
     const member = this.#member(planned, [...this.members, planned], "existing");
     this.members.push(member);
     await member.start(kind === "learner" ? "serving" : "healthy");
