@@ -1,10 +1,20 @@
-import { readdir, readFile, statfs } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, expect, test, vi } from "vitest";
 import { openNamedSpool, openSpool } from "../../src/bytes/spool.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const chunks = [Buffer.from("one"), Buffer.from("two"), Buffer.alloc(100_000, 3)];
+const MIB = 1024 * 1024;
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** What all files that are opened do their work with. */
+async function fileHandles(): Promise<FileHandle> {
+  await using file = await open("/dev/null");
+  return Object.getPrototypeOf(file) as FileHandle;
+}
 
 test("spool: holds what was appended, and has no name in its directory", async () => {
   await using directory = await temporaryDirectory("spool");
@@ -18,6 +28,51 @@ test("spool: holds what was appended, and has no name in its directory", async (
   expect(into.toString("latin1")).toBe(`etwo${"\x03".repeat(6)}`);
   expect(await spool.read(into, 100_003)).toBe(3);
   await spool.close();
+});
+
+test("spool: the disk is given what comes in steps of 16 MiB, the next when the last is done, and the rest when it is flushed", async () => {
+  await using directory = await temporaryDirectory("spool");
+  await using spool = await openSpool(directory.path, 1);
+  const handles = await fileHandles();
+  const log: string[] = [];
+  let appendedMib = 0;
+  vi.spyOn(handles, "datasync").mockImplementation(async () => {
+    log.push(`begins at ${appendedMib}`);
+    await sleep(50);
+    log.push("ends");
+  });
+  while (appendedMib < 36) {
+    appendedMib += 4;
+    await spool.append([Buffer.alloc(4 * MIB)]);
+  }
+  await spool.flush();
+  expect(log).toEqual(["begins at 16", "ends", "begins at 32", "ends", "begins at 36", "ends"]);
+});
+
+test("spool: a step that fails fails what is appended or flushed next", async () => {
+  await using directory = await temporaryDirectory("spool");
+  await using spool = await openSpool(directory.path, 1);
+  vi.spyOn(await fileHandles(), "datasync").mockRejectedValueOnce(Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" }));
+  await spool.append([Buffer.alloc(16 * MIB)]);
+  await expect(spool.flush()).rejects.toMatchObject({ code: "FILE_FAILED", message: expect.stringContaining("EIO") });
+});
+
+test("spool: a write that took only a part is gone on with, wherever it stopped", async () => {
+  const text = "a,bcd,,efghij".split(",").map((part) => Buffer.from(part));
+  for (let takes = 1; takes <= 10; takes++) {
+    await using directory = await temporaryDirectory("spool");
+    await using spool = await openSpool(directory.path, 1);
+    const handles = await fileHandles();
+    const short = vi.spyOn(handles, "writev").mockImplementation(async function (this: FileHandle, buffers) {
+      if (short.mock.calls.length > 10) throw new Error("the same bytes were written again and again");
+      const { bytesWritten } = await this.write(Buffer.concat(buffers as Uint8Array[]).subarray(0, takes));
+      return { bytesWritten, buffers };
+    });
+    await spool.append(text);
+    expect(short.mock.calls.length, `writes of ${takes} bytes`).toBe(Math.ceil(10 / takes));
+    expect(await readFile(spool.path, "latin1"), `writes of ${takes} bytes`).toBe("abcdefghij");
+    short.mockRestore();
+  }
 });
 
 test("spool: a named one stays under its name, for its owner alone", async () => {

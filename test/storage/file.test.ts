@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync } from "node:fs";
-import { mkdir, readdir, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
 import { openFileStorage } from "../../src/storage/file.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -29,6 +29,26 @@ test("file storage: creates files and directories for their owner alone", async 
   await put(openFileStorage(root, runtime), "a/b/c.json", "y");
   for (const path of ["", "a", "a/b", ".etcdsafe"]) expect(((await stat(join(root, path))).mode & 0o777).toString(8)).toBe("700");
   expect(((await stat(join(root, "a/b/c.json"))).mode & 0o777).toString(8)).toBe("600");
+});
+
+test("file storage: the disk is given what comes in steps of 16 MiB, the next when the last is done, and all of it before the object appears", async () => {
+  await using directory = await temporaryDirectory("storage");
+  await using file = await open("/dev/null");
+  const handles = Object.getPrototypeOf(file) as FileHandle;
+  const log: string[] = [];
+  let givenMib = 0;
+  const datasync = vi.spyOn(handles, "datasync").mockImplementation(async () => {
+    log.push(`begins at ${givenMib}`);
+    await sleep(50);
+    log.push("ends");
+  });
+  const body = async function* () {
+    for (; givenMib < 36; givenMib += 4) yield Buffer.alloc(4 * 1024 * 1024);
+  };
+  await openFileStorage(directory.path, runtime).put("a", body(), { signal });
+  datasync.mockRestore();
+  // A chunk counts as given when the next is asked for, which is after its write and what that began.
+  expect(log).toEqual(["begins at 12", "ends", "begins at 28", "ends"]);
 });
 
 test("file storage: takes only names that keys map to for objects, and follows links to directories", async () => {

@@ -12,6 +12,11 @@ export interface Effect {
   readonly sizeBytes?: number;
 }
 
+/** Each effect is recorded when it begins and, unless it failed, again when it has ended. */
+export interface RecordedEffect extends Effect {
+  readonly ended?: true;
+}
+
 export type CrashWhen = "before" | "after" | "torn";
 
 /** Dies at the `at`-th (from 1) of the effects that match; `torn`, of writes alone, leaves the first half of the bytes. */
@@ -26,7 +31,7 @@ export interface EffectMatch {
   readonly path?: string;
 }
 
-/** `record:FILE` (one JSON effect per line is appended to FILE) or a CrashOrder as JSON. */
+/** `record:FILE` (one RecordedEffect as JSON per line is appended to FILE) or a CrashOrder as JSON. */
 export const CRASH_VARIABLE = "ETCDSAFE_TEST_CRASH";
 
 /** Whether a crash point counts this effect. */

@@ -4,25 +4,23 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
-import { CRASH_VARIABLE, type CrashOrder, effectMatches } from "./crash-effects.ts";
+import { CRASH_VARIABLE, type CrashOrder, effectMatches, type RecordedEffect } from "./crash-effects.ts";
 import { patchFileSystem, type Watcher } from "./patched-fs.ts";
 
 const COUNTER = "etcdsafe crash counter";
 const order = process.env[CRASH_VARIABLE];
 
 if (order !== undefined) {
-  const notice = order.startsWith("record:") ? recorder(order.slice("record:".length)) : killer(JSON.parse(order));
-  await patchFileSystem({ notice, die });
+  const watcher = order.startsWith("record:") ? recorder(order.slice("record:".length)) : { notice: killer(JSON.parse(order)), ended: () => undefined };
+  await patchFileSystem({ ...watcher, die });
   syncBuiltinESMExports();
 }
 
-function recorder(path: string): Watcher["notice"] {
+function recorder(path: string): Pick<Watcher, "notice" | "ended"> {
   const { openSync, writeSync } = fs; // Unpatched still.
   const record = openSync(path, "a");
-  return (effect) => {
-    writeSync(record, `${JSON.stringify(effect)}\n`);
-    return undefined;
-  };
+  const write = (effect: RecordedEffect): undefined => void writeSync(record, `${JSON.stringify(effect)}\n`);
+  return { notice: write, ended: (effect) => write({ ...effect, ended: true }) };
 }
 
 function killer(order: CrashOrder): Watcher["notice"] {

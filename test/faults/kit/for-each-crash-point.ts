@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CommandResult } from "../../support/command.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
-import { CRASH_VARIABLE, type CrashOrder, type Effect, type EffectMatch, effectMatches } from "./crash-effects.ts";
+import { CRASH_VARIABLE, type CrashOrder, type Effect, type EffectMatch, effectMatches, type RecordedEffect } from "./crash-effects.ts";
 
 /** What a child needs to be killed; for `runCli` and, with Node as the file, for `startCommand`. */
 export interface CrashRun {
@@ -43,10 +43,9 @@ export async function forEachCrashPoint(
   options: CrashPointOptions,
 ): Promise<CrashSummary> {
   const match = options.match ?? {};
-  const recorded = await record(command);
-  if (recorded.result.exitCode !== 0) throw new Error(`the command fails by itself (${recorded.result.exitCode}):\n${recorded.result.stderr}`);
+  const recorded = await recordEffects(command);
   await check(recorded.result, undefined);
-  const effects = recorded.effects.filter((effect) => effectMatches(effect, match));
+  const effects = recorded.effects.filter((effect) => effect.ended === undefined && effectMatches(effect, match));
   const killedAt: CrashPoint[] = [];
   let notReached = 0;
   for (const point of chooseCrashPoints(effects, match, options.limit)) {
@@ -63,11 +62,14 @@ export async function forEachCrashPoint(
   return { effects, killedAt, notReached };
 }
 
-/** Runs the command once and tells what it did. */
-async function record(command: (run: CrashRun) => Promise<CommandResult>): Promise<{ result: CommandResult; effects: Effect[] }> {
+/** Runs the command once and tells what it did, in order. Rejects when it fails. */
+export async function recordEffects(
+  command: (run: CrashRun) => Promise<CommandResult>,
+): Promise<{ readonly result: CommandResult; readonly effects: RecordedEffect[] }> {
   await using directory = await temporaryDirectory("crash");
   const file = join(directory.path, "effects.jsonl");
   const result = await command(crashRun(`record:${file}`));
+  if (result.exitCode !== 0) throw new Error(`the command fails by itself (${result.exitCode}):\n${result.stderr}`);
   const lines = (await readFile(file, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
   return { result, effects: lines.map((line) => JSON.parse(line)) };
 }

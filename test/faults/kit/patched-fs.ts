@@ -7,6 +7,8 @@ import { replaceWholeFileWrites } from "./whole-file-writes.ts";
 export interface Watcher {
   /** Told of each effect before it happens; answers what to do about it. Does not return where the process is to die before the effect. */
   notice(effect: Effect): CrashWhen | undefined;
+  /** Told once the effect has happened; not of one that failed. */
+  ended(effect: Effect): void;
   /** Ends the process at once. */
   die(): never;
 }
@@ -14,9 +16,15 @@ export interface Watcher {
 type AnyFunction = (...args: unknown[]) => unknown;
 type Functions = Record<string, AnyFunction>;
 type Form = "sync" | "callback" | "promise";
-/** Looks at a call; answers whether the process dies once the call is done. */
-type Before = (args: readonly unknown[], self: unknown) => boolean;
+/** Looks at a call; answers what was noticed, if it is an effect. */
+type Before = (args: readonly unknown[], self: unknown) => Noticed | undefined;
 type After = (args: readonly unknown[], result: unknown) => void;
+
+interface Noticed {
+  readonly effect: Effect;
+  /** Whether the process dies once the call is done. */
+  readonly dies: boolean;
+}
 
 interface Written {
   readonly bytes: Uint8Array;
@@ -52,11 +60,12 @@ export async function patchFileSystem(watcher: Watcher): Promise<void> {
   const handle = await fs.promises.open("/dev/null");
   const handles: Functions = Object.getPrototypeOf(handle);
   await handle.close();
-  const noticed = (effect: Effect) => watcher.notice(effect) === "after";
-  const writes = (fd: number, written: Written): boolean => {
-    if (fd <= STDERR) return false; // What is printed is no effect on files.
-    const when = watcher.notice({ kind: "write", path: pathOf(fd), sizeBytes: written.bytes.length });
-    if (when !== "torn") return when === "after";
+  const noticed = (effect: Effect): Noticed => ({ effect, dies: watcher.notice(effect) === "after" });
+  const writes = (fd: number, written: Written): Noticed | undefined => {
+    if (fd <= STDERR) return undefined; // What is printed is no effect on files.
+    const effect: Effect = { kind: "write", path: pathOf(fd), sizeBytes: written.bytes.length };
+    const when = watcher.notice(effect);
+    if (when !== "torn") return { effect, dies: when === "after" };
     plainWriteSync(fd, written.bytes, 0, written.bytes.length >> 1, written.position);
     watcher.die();
   };
@@ -66,7 +75,7 @@ export async function patchFileSystem(watcher: Watcher): Promise<void> {
     patch(fs.promises as unknown as Functions, name, "promise", watcher, before, after);
   };
 
-  everywhere("open", ([path, flags]) => isForWriting(flags) && noticed({ kind: "open", path: String(path) }), rememberPath);
+  everywhere("open", ([path, flags]) => (isForWriting(flags) ? noticed({ kind: "open", path: String(path) }) : undefined), rememberPath);
   for (const [name, [kind, index]] of Object.entries(BY_PATH)) {
     everywhere(name, (args) => noticed({ kind, path: String(args[index]), ...(index === 1 ? { from: String(args[0]) } : {}) }));
   }
@@ -88,16 +97,17 @@ function patch(owner: Functions, name: string, form: Form, watcher: Watcher, bef
   const patched = function (this: unknown, ...all: unknown[]): unknown {
     const callback = form === "callback" ? (all.at(-1) as AnyFunction) : undefined;
     const args = callback === undefined ? all : all.slice(0, -1);
-    const dies = before(args, this);
+    const noticed = before(args, this);
     const over = (result: unknown) => {
       after?.(args, result);
-      if (dies) watcher.die();
+      if (noticed !== undefined) watcher.ended(noticed.effect);
+      if (noticed?.dies) watcher.die();
       return result;
     };
     if (form === "sync") return over(plain.apply(this, args));
     if (form === "promise") return (plain.apply(this, args) as Promise<unknown>).then(over);
     const finished = (error: unknown, ...results: unknown[]) => {
-      over(results[0]);
+      if (error === null || error === undefined) over(results[0]);
       return callback?.(error, ...results);
     };
     return plain.apply(this, [...args, finished]);

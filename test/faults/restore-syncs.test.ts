@@ -1,0 +1,76 @@
+// What a power failure could take back of a restore: nothing of what is renamed into place, and once it has ended, nothing at all.
+// The order is that of etcd-formats §8.12: contents, directories, rename, the directory that holds the new name.
+import { writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCli } from "../support/cli.ts";
+import { randomHistory } from "../support/random-history.ts";
+import { buildSnapshot } from "../support/snapshots.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import type { RecordedEffect } from "./kit/crash-effects.ts";
+import { unsyncedAfter } from "./kit/durability.ts";
+import { recordEffects } from "./kit/for-each-crash-point.ts";
+
+const directory = await temporaryDirectory("restore-syncs");
+const snapshot = join(directory.path, "etcd.db");
+
+beforeAll(() => writeFile(snapshot, buildSnapshot(randomHistory(7, { revisions: 60, keys: 20 }))));
+afterAll(() => directory.remove());
+
+/** What a restore of the snapshot did to files. */
+async function restored(...flags: readonly string[]): Promise<RecordedEffect[]> {
+  return (await recordEffects((run) => runCli(["restore", snapshot, ...flags], run))).effects;
+}
+
+/** What came into place, in this order; each with what of the run was not on the disk yet when that began. */
+function arrivals(effects: readonly RecordedEffect[]): [string, string[]][] {
+  return effects.flatMap(({ kind, path, ended }, index): [string, string[]][] =>
+    (kind === "rename" || kind === "link") && !ended ? [[path, unsyncedAfter(effects, index)]] : [],
+  );
+}
+
+const ONE = ["--name", "a", "--initial-cluster", "a=http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380"];
+const WAL_NAME = "0000000000000000-0000000000000000.wal";
+
+test("restore: everything of a member, and all directories made for it, are on the disk before its rename, and the rename when it ends", async () => {
+  const dataDir = join(directory.path, "one/new/data");
+  const effects = await restored(...ONE, "--data-dir", dataDir);
+  expect(arrivals(effects)).toEqual([[join(dataDir, "member"), []]]);
+  const written = new Set(effects.filter(({ kind, path }) => kind === "write" && path.startsWith(dataDir)).map(({ path }) => path.replace(/^.*\//, "")));
+  expect(written).toEqual(new Set(["db", WAL_NAME, "0000000000000001-0000000000000001.snap"]));
+  expect(unsyncedAfter(effects)).toEqual([]);
+});
+
+test("restore: a WAL of a directory of its own is on the disk before its rename, and that before the member's", async () => {
+  const [dataDir, walDir] = [join(directory.path, "wal/data"), join(directory.path, "wal/logs/a")];
+  const effects = await restored(...ONE, "--data-dir", dataDir, "--wal-dir", walDir);
+  expect(arrivals(effects)).toEqual([
+    [join(walDir, WAL_NAME), []],
+    [join(dataDir, "member"), []],
+  ]);
+  expect(unsyncedAfter(effects)).toEqual([]);
+});
+
+test("restore: all of three members is on the disk before the first of them comes into place, and all renames when it ends", async () => {
+  const place = join(directory.path, "three");
+  const members = ["a", "b", "c"].map((name, index) => {
+    const walDir = name === "b" ? `, walDir: ${place}/logs/b` : "";
+    return `  - {name: ${name}, peerUrls: ["http://10.0.0.${index + 1}:2380"], dataDir: ${place}/${name}${walDir}}\n`;
+  });
+  await writeFile(join(directory.path, "members.yaml"), `members:\n${members.join("")}`);
+  const effects = await restored("--members", join(directory.path, "members.yaml"), "--all-members");
+  const came = arrivals(effects);
+  expect(came.map(([path]) => path).sort()).toEqual([`${place}/a/member`, `${place}/b/member`, `${place}/c/member`, `${place}/logs/b/${WAL_NAME}`]);
+  expect(came.flatMap(([, unsynced]) => unsynced)).toEqual([]);
+  const order = effects.map(({ kind, path }) => `${kind} ${path}`);
+  expect(order.indexOf(`rename ${place}/logs/b/${WAL_NAME}`)).toBeLessThan(order.indexOf(`rename ${place}/b/member`));
+  expect(effects.findLastIndex(({ kind }) => kind === "write")).toBeLessThan(effects.findIndex(({ kind }) => kind === "rename"));
+  expect(unsyncedAfter(effects)).toEqual([]);
+});
+
+test("restore --to-snapshot: the file is on the disk before it gets its name, and the name when it ends", async () => {
+  const output = join(directory.path, "bumped.db");
+  const effects = await restored("--to-snapshot", output, "--bump-revision", "100", "--mark-compacted");
+  expect(arrivals(effects)).toEqual([[output, [dirname(output)]]]);
+  expect(unsyncedAfter(effects)).toEqual([]);
+});
