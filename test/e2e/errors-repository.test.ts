@@ -72,6 +72,9 @@ const latest = () => ids.at(-1)!;
 const restoring = (reference: string) => ["restore", reference, "--data-dir", "data"];
 const saving = (from: EtcdCluster) => ["save", "--endpoints", from.endpoints.join(",")];
 
+/** Nothing is stored of what a restore found out. */
+const wayOn = () => new RegExp(`; use another backup\\. \`etcdsafe verify ${latest()}\` marks this one .*; the newest good one beside it is ${ids[0]}\\.$`);
+
 test("no repository there, and a place that cannot hold one", async () => {
   const none = join(directory.path, "none");
   expectFailure("REPOSITORY_NOT_FOUND", await runCli(["list", "--repository", none]), {
@@ -179,7 +182,10 @@ test("an object that is gone, or cut short", async () => {
   // As after a crash of the store: all of the size, but not all of the bytes.
   await truncate(path(object), size);
   await rm(path("default/verifications"), { recursive: true });
-  expectFailure("OBJECT_TRUNCATED", await run(...restoring(latest())), { message: new RegExp(`^${object}: no seek table where it should end at byte \\d+$`) });
+  expectFailure("OBJECT_TRUNCATED", await run(...restoring(latest())), {
+    message: new RegExp(`^${object}: no seek table where it should end at byte \\d+$`),
+    hint: wayOn(),
+  });
   await rm(path(object));
   await rm(path("default/verifications"), { recursive: true, force: true });
   expectVerdict("STORAGE_NOT_FOUND", await run("verify", latest(), "-o", "json"), { message: new RegExp(`^${object} is missing in /.*, though its manifest`) });
@@ -192,6 +198,7 @@ test("an object that was changed", async () => {
   await writeFile(path(object), bytes);
   expectFailure("OBJECT_CORRUPT", await run(...restoring(latest())), {
     message: new RegExp(`^${object}: frame 0 (does not decompress|has not the checksum) .*at byte 0$`),
+    hint: wayOn(),
   });
   for (const level of ["stored-bytes", "hash", "structure"]) {
     expectVerdict("OBJECT_CORRUPT", await run("verify", latest(), "--level", level, "-o", "json"), { message: new RegExp(`^${object}: `) });
