@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test, vi } from "vitest";
 import { formatId } from "../../src/bytes/u64.ts";
 import { rowsOf } from "../../src/etcd-files/bbolt/buckets.ts";
 import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
@@ -39,6 +40,23 @@ test("restore: every member gets the same database, with the new members, their 
   expect(facts!.confState?.voters.map(formatId).sort()).toEqual(plan.members.map(({ id }) => id).sort());
   expect(facts!.hashes[0]).toMatchObject({ hash: hashKv.hash });
   expect(facts!.hashes[0]).toEqual(checkSnapshot(pages(source), { hashes: [{ revision: 0n }] }).facts!.hashes[0]);
+});
+
+test("restore: no member comes into place while the disk still takes a database, however long that is", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  await using file = await open("/dev/null");
+  const handles = Object.getPrototypeOf(file) as FileHandle;
+  const plain = handles.sync;
+  const inPlace: boolean[] = [];
+  const sync = vi.spyOn(handles, "sync").mockImplementation(async function (this: FileHandle) {
+    await plain.call(this);
+    if (!readlinkSync(`/proc/self/fd/${this.fd}`).endsWith("/snap/db")) return;
+    await sleep(500);
+    inPlace.push(CLUSTER.some(({ name }) => existsSync(join(directory.path, name, "member"))));
+  });
+  await applyRestore(plan, source, { signal, runtime: testRuntime() }).finally(() => sync.mockRestore());
+  expect(inPlace).toEqual([false, false, false]);
 });
 
 test("restore: a bump moves the revision ahead and schedules the compaction of all before it", async () => {

@@ -31,7 +31,7 @@ test("file storage: creates files and directories for their owner alone", async 
   expect(((await stat(join(root, "a/b/c.json"))).mode & 0o777).toString(8)).toBe("600");
 });
 
-test("file storage: the disk is given what comes in steps of 16 MiB, the next when the last is done, and all of it before the object appears", async () => {
+test("file storage: the disk is given what comes in steps of 16 MiB, the next when the last is done; one that fails fails the put", async () => {
   await using directory = await temporaryDirectory("storage");
   await using file = await open("/dev/null");
   const handles = Object.getPrototypeOf(file) as FileHandle;
@@ -49,6 +49,10 @@ test("file storage: the disk is given what comes in steps of 16 MiB, the next wh
   datasync.mockRestore();
   // A chunk counts as given when the next is asked for, which is after its write and what that began.
   expect(log).toEqual(["begins at 12", "ends", "begins at 28", "ends"]);
+  const failing = vi.spyOn(handles, "datasync").mockRejectedValueOnce(Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" }));
+  await expect(openFileStorage(directory.path, runtime).put("b", streamOf(Buffer.alloc(16 * 1024 * 1024)), { signal })).rejects.toThrow("EIO");
+  failing.mockRestore();
+  expect(await readdir(directory.path)).not.toContain("b");
 });
 
 test("file storage: takes only names that keys map to for objects, and follows links to directories", async () => {
