@@ -28,8 +28,8 @@ beforeAll(async () => {
   const random = randomNumbers(SEED);
   const rows = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: random.bytes(1000) }));
   await putMany(await cluster.client(), rows);
-  for (let count = 0; count < 2; count++) await expectExit(0, ["save", "--endpoints", cluster.endpoints.join(","), "--repository", original]);
-  ids = (await readdir(join(original, "default", "backups"))).sort();
+  const save = async (): Promise<string> => JSON.parse((await expectExit(0, [...saving(cluster), "--repository", original, "-o", "json"])).stdout).manifest.id;
+  ids = [await save(), await save()]; // Within one second, their names do not tell which is older.
 });
 /** Whatever a restore failed with, it left nothing. */
 afterEach(async () => expect(await readdir(directory.path)).not.toContain("data"));
@@ -227,7 +227,7 @@ test("another cluster under the same name: nothing of it is stored", async () =>
   expectFailure("CLUSTER_MISMATCH", await run(...saving(stranger)), {
     message: /^default belongs to cluster [0-9a-f]{16}; this is cluster [0-9a-f]{16}, and no restore on record makes that its successor$/,
   });
-  expect((await readdir(path("default/backups"))).sort()).toEqual(ids);
+  expect((await readdir(path("default/backups"))).sort()).toEqual([...ids].sort());
 });
 
 test("two writers of one object, and a writer where only reading was meant", async () => {
