@@ -21,6 +21,7 @@ test("a snapshot: its facts, in the words of etcd's own tools where they have so
   expect(text).toMatch(/^compacted up to +5, and an unfinished compaction up to 9$/m);
   expect(text).toMatch(/^storage version +none, as before etcd 3\.6$/m);
   expect(text).toMatch(/^raft +index 20, term 2$/m);
+  expect(text).toMatch(/^KEYS +BELOW\n +3 +\(no \/\)$/m);
   expect(text).not.toMatch(/has it open|undefined|null/);
 });
 

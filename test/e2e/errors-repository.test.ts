@@ -230,6 +230,16 @@ test("another cluster under the same name: nothing of it is stored", async () =>
   expect((await readdir(path("default/backups"))).sort()).toEqual([...ids].sort());
 });
 
+test("adopting says what it does: once for the cluster that is bound, once for another, and nothing the second time", async () => {
+  const { run } = await copied();
+  const adopt = async (from: EtcdCluster) => (await run("repo", "adopt", "--endpoints", from.endpoints.join(","))).stdout;
+  const accepted = "Its next save is accepted whatever it holds, and starts a new timeline unless it continues the newest backup.\n";
+  expect(await adopt(cluster)).toMatch(new RegExp(`^default stays the name of cluster [0-9a-f]{16}\\. ${accepted}$`));
+  expect(await adopt(stranger)).toMatch(new RegExp(`^default is now the name of cluster [0-9a-f]{16}\\. ${accepted}$`));
+  expect(await adopt(stranger)).toMatch(/^default is the name of cluster [0-9a-f]{16} already; nothing changed\.\n$/);
+  expect((await run(...saving(stranger))).exitCode).toBe(0);
+});
+
 test("two writers of one object, and a writer where only reading was meant", async () => {
   const root = join(directory.path, "storage");
   await mkdir(root);
