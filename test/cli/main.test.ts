@@ -118,15 +118,17 @@ test("command line: a reader of standard output that goes away is no error", asy
   expect(await command.finished).toMatchObject({ exitCode: 0, stderr: "" });
 });
 
-test.runIf(process.platform === "linux")("command line: standard output on a full disk is an error", async () => {
-  await using full = await open("/dev/full", "w");
-  const child = spawn(NODE, ["bin/etcdsafe.js", "config", "show"], { stdio: ["ignore", full.fd, "pipe"] });
+test("command line: standard output that takes no more is an error", async () => {
+  await using directory = await temporaryDirectory("stdout");
+  await using file = await open(join(directory.path, "stdout"), "w");
+  const limited = ["-c", 'ulimit -f 0 && exec "$@"', "sh", NODE, "bin/etcdsafe.js", "config", "show"];
+  const child = spawn("sh", limited, { stdio: ["ignore", file.fd, "pipe"] });
   let stderr = "";
   child.stderr?.on("data", (chunk) => {
     stderr += chunk;
   });
   expect(await new Promise((resolve) => child.on("close", resolve))).toBe(1);
-  expect(stderr).toMatch(/^error: standard output cannot be written: .*ENOSPC.*\nhint: .*\ncode: FILE_FAILED/);
+  expect(stderr).toMatch(/^error: standard output cannot be written: .*EFBIG.*\nhint: .*\ncode: FILE_FAILED/);
 });
 
 test.each([["--help"], ["--version"], ["help", "save"], ["version"]])(

@@ -13,6 +13,7 @@ import { report } from "../support/report.ts";
 import { expectExit, filesBelow, listedBackups, logLines, saveArguments } from "../support/saving.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 import { type ProxyFaults, startProxy, type TcpProxy } from "./kit/proxy.ts";
+import { signalAtPhase } from "./kit/signal-at-phase.ts";
 
 /** By then the first chunk, 32 KiB, has arrived. */
 const STREAMING_AT_BYTES = 70_000;
@@ -143,26 +144,13 @@ for (const [name, exitCode] of [
       expect(errorOf(await saving.finished)).toMatchObject({ exitCode, code: "INTERRUPTED", message: `stopped by ${name}` });
       await nothingIsLeft();
     }
-    await whileItChecks(name, exitCode);
-  });
-}
-
-/** A save cannot be held there from outside; on a busy machine it may be done before the signal arrives. */
-async function whileItChecks(name: NodeJS.Signals, exitCode: number): Promise<void> {
-  for (let tries = 0; tries < 5; tries++) {
-    const saving = startCli(saveArguments(cluster.endpoints, repository, "--spool-dir", spool));
-    await saving.printed(/"phase":"check"/);
-    saving.signal(name);
-    const result = await saving.finished;
-    if (result.exitCode === 0) {
-      repository = join(directory.path, `repository-${runNumber++}`);
-      continue;
+    for (const phase of ["check", "upload", "manifest"]) {
+      const args = saveArguments(cluster.endpoints, repository, "--spool-dir", spool);
+      const result = await runCli(args, { nodeArguments: signalAtPhase(phase, name) });
+      expect(errorOf(result), `${phase}: ${result.stderr}`).toMatchObject({ exitCode, code: "INTERRUPTED", message: `stopped by ${name}` });
+      await nothingIsLeft();
     }
-    expect(errorOf(result)).toMatchObject({ exitCode, code: "INTERRUPTED" });
-    await nothingIsLeft();
-    return;
-  }
-  throw new Error("no signal came in time");
+  });
 }
 
 async function saveThrough(faults: ProxyFaults, more: readonly string[] = []): Promise<CommandResult> {
