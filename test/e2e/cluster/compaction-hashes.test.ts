@@ -8,6 +8,7 @@ import { checkSnapshotFile } from "../../../src/etcd-files/check/check-file.ts";
 import type { HashKvResult } from "../../../src/etcd-files/mvcc/hash-kv.ts";
 import { startCluster } from "../../support/etcd.ts";
 import { currentRevision, deleteMany, putMany } from "../../support/etcd-data.ts";
+import { MINORS_AT_HAND } from "../../support/minors.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/temporary-directory.ts";
 import { clientOf, soon } from "./members.ts";
 
@@ -62,3 +63,16 @@ test.each(["3.5", "3.6", "3.7"] as const)(
     }
   },
 );
+
+// 3.4 removes every row then; later minors keep a tombstone at the very revision.
+test.each(MINORS_AT_HAND)("etcd %s: a file is at its member's revision also when a compaction at that revision has left no live key", async (minor) => {
+  await using cluster = await startCluster({ minor });
+  const client = await cluster.client();
+  await putMany(client, [{ key: "gone", value: "v" }]);
+  await deleteMany(client, ["gone"]);
+  await cluster.etcdctl(["compact", "3", "--physical"]);
+  const path = join(directory.path, `${minor}-emptied.db`);
+  await cluster.etcdctl(["snapshot", "save", path]);
+  const { facts } = (await checkSnapshotFile(path, soon())).report;
+  expect(facts).toMatchObject({ revision: await currentRevision(client), compactRevision: 3n, keys: 0 });
+});
