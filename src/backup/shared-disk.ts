@@ -13,14 +13,15 @@ const LISTENING = /^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ 0A (?:\S+ +){5}(\d+)/;
 export async function etcdDatabaseOnSameDisk(directory: string, port: number): Promise<string | undefined> {
   const sockets = await listeningSockets(port);
   if (sockets.size === 0) return undefined;
-  const { dev: device } = await stat(directory);
+  const spool = await stat(directory).catch(() => undefined); // Who only wants to warn makes no save fail.
+  if (spool === undefined) return undefined;
   for (const pid of await namesIn("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
     const files = await openFiles(pid);
     if (!files.some(({ target }) => sockets.has(target))) continue;
     const database = files.find(({ target }) => target.endsWith(DATABASE_SUFFIX));
     const found = database === undefined ? undefined : await stat(database.link).catch(() => undefined);
-    if (found?.dev === device) return database?.target;
+    if (found?.dev === spool.dev) return database?.target;
   }
   return undefined;
 }
