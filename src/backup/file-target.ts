@@ -28,7 +28,10 @@ export function fileTarget(path: string, runtime: Pick<Runtime, "randomBytes">):
     ...NOTHING_STORED,
     prepare: async () => {
       const found = await stat(full).catch(() => undefined);
-      if (found?.isDirectory()) throw new EtcdsafeError("FILE_FAILED", `${path} is a directory`, { hint: "Name the file to write." });
+      if (found === undefined || found.isFile()) return;
+      if (found.isDirectory()) throw new EtcdsafeError("FILE_FAILED", `${path} is a directory`, { hint: "Name the file to write." });
+      const hint = "Name a file; `--output -` writes to standard output, which may be a pipe.";
+      throw new EtcdsafeError("FILE_FAILED", `${path} is no regular file, and would be replaced by one`, { hint });
     },
     openSpool: (expectedSizeBytes) => openNamedSpool(part, expectedSizeBytes),
     store: (_observed, spool, take) => inPlace(() => receiveAndCheck(spool, take)),

@@ -97,9 +97,10 @@ async function saveFrom(serving: Candidate, request: SaveRequest, observed: Obse
   const { host, port } = parseEndpoint(serving.endpoint, request.connection);
   const beside = isThisHost(host) ? await etcdDatabaseOnSameDisk(spool.directory, port) : undefined;
   if (beside !== undefined) {
+    const [what, remedy] = target.openSpool === undefined ? ["the spool", "give --spool-dir"] : ["the output file", "name one"];
     take.runtime.log({
       level: "warn",
-      message: `the spool in ${spool.directory} shares a disk with ${beside}: give --spool-dir on another one, so that etcd's writes do not wait for it`,
+      message: `${what} in ${spool.directory} shares a disk with ${beside}: ${remedy} on another one, so that etcd's writes do not wait for it`,
     });
   }
   return await target.store(observed, spool, take); // Awaited here, or the spool would be closed first.

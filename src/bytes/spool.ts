@@ -1,7 +1,7 @@
 // The local copy that a snapshot is streamed into at wire speed, so that neither checks nor a slow store ever hold etcd's read transaction.
 // The file has no name once it is open: whatever ends the process, nothing stays behind.
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, statfs, unlink } from "node:fs/promises";
+import { type FileHandle, open, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
 import { createDirectories } from "./files.ts";
@@ -26,8 +26,19 @@ export interface Spool extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Opens a spool in `directory`. Throws SPOOL_NO_SPACE with the figures when the database as it is now would not fit. */
+/**
+ * Opens a spool in `directory`. Throws FILE_NOT_FOUND for one that is not there, which may be a mount that is missing, and SPOOL_NO_SPACE with the
+ * figures when the database as it is now would not fit.
+ */
 export async function openSpool(directory: string, expectedSizeBytes: number): Promise<Spool> {
+  const isMissing = await stat(directory).then(
+    () => false,
+    ({ code }: NodeJS.ErrnoException) => code === "ENOENT", // Whatever else is wrong shows when it is used.
+  );
+  if (isMissing)
+    throw new EtcdsafeError("FILE_NOT_FOUND", `there is no directory ${directory} for the spool`, {
+      hint: "Create it, or name one that is there with --spool-dir.",
+    });
   const place: Place = { directory, what: `the spool in ${directory}`, full: "SPOOL_NO_SPACE", hint: undefined };
   const neededBytes = expectedSizeBytes + HEADROOM_BYTES;
   await requireSpace(place, neededBytes, `${neededBytes} bytes (the database's ${expectedSizeBytes} and ${HEADROOM_BYTES} of headroom)`);

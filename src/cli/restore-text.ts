@@ -78,16 +78,29 @@ export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string
 /** All that the restored files depend on; what a member listens on must be addresses, its peer URLs may be names (etcd server/embed/config.go). */
 function startCommand({ name, peerUrls, dataDir, walDir }: PlannedRestoreMember, { members }: RestorePlan): string {
   const initialCluster = members.flatMap((member) => member.peerUrls.map((url) => `${member.name}=${url}`)).join(",");
-  const listenOn = peerUrls.map((url) => {
-    const { protocol, hostname, port } = new URL(url);
-    return isIP(hostname.replace(/^\[(.*)\]$/, "$1")) === 0 ? `${protocol}//0.0.0.0:${port}` : url;
-  });
   return shellCommand([
     "etcd",
     ...["--name", name, "--data-dir", dataDir!, ...(walDir === null ? [] : ["--wal-dir", walDir])],
-    ...["--listen-peer-urls", listenOn.join(","), "--initial-advertise-peer-urls", peerUrls.join(",")],
+    ...["--listen-peer-urls", listenUrls(peerUrls).join(","), "--initial-advertise-peer-urls", peerUrls.join(",")],
     ...["--initial-cluster", initialCluster, "--initial-cluster-state", "existing"],
   ]);
+}
+
+/** Each port once: on every address where one of its URLs has a name for a host. */
+function listenUrls(peerUrls: readonly string[]): string[] {
+  const everywhere = new Map<string, string>();
+  for (const url of peerUrls) if (!isAddress(url)) everywhere.set(portOf(url), `${new URL(url).protocol}//0.0.0.0:${portOf(url)}`);
+  return [...new Set(peerUrls.map((url) => everywhere.get(portOf(url)) ?? url))];
+}
+
+function isAddress(url: string): boolean {
+  return isIP(new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")) !== 0;
+}
+
+/** URL leaves out what is its scheme's default. */
+function portOf(url: string): string {
+  const { port, protocol } = new URL(url);
+  return port !== "" ? port : protocol === "https:" ? "443" : "80";
 }
 
 /** How to see that the members hold what was saved. */

@@ -27,7 +27,7 @@ export async function resolveBackup(repository: Repository, cluster: string, ref
       hint: (await elsewhere(repository, cluster, reference, options)) ?? nearest(reference, scanned),
     });
   throw new EtcdsafeError("BACKUP_NOT_FOUND", `no backup in ${where} may be ${reference}: ${listed(skipped)}`, {
-    hint: "Suspect, partial and damaged backups are taken only when named by their id.",
+    hint: "Suspect and partial backups are taken only when named by their id; of damaged ones, `etcdsafe show ID` tells what is wrong.",
   });
 }
 

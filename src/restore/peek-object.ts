@@ -1,20 +1,25 @@
 // A look into a stored snapshot, as a plan needs it: of the object only the frames are read that hold the few pages which tell the facts.
+import { tmpdir } from "node:os";
+import { openSpool } from "../bytes/spool.ts";
+import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import type { PageSource } from "../etcd-files/bbolt/page-source.ts";
 import { peekSnapshot, type SnapshotPeek } from "../etcd-files/check/peek.ts";
 import { FRAME_RAW_SIZE_BYTES } from "../repository/frame-codec.ts";
 import type { ObjectReader } from "../repository/object-decoder.ts";
 import type { CallOptions } from "../runtime.ts";
 
+/** Of what is read this way; more (hundreds of thousands of leases, or pages that claim to be huge) is read from a local copy. */
+const FETCHED_BYTES_MAX = 64 * 1024 * 1024;
 /** Fetches of a frame kept whole, since neighbouring pages are usually wanted next: 16 MiB. */
 const RECENT_BLOCKS = 4;
 
 /**
  * As peekSnapshot, whose reading cannot wait: it is begun again each time that a page was missing, with that page at hand. `name` is for messages.
- * Throws what peekSnapshot and `object` throw.
+ * Throws what peekSnapshot and `object` throw, and SPOOL_NO_SPACE.
  */
 export async function peekObject(name: string, object: ObjectReader, options: CallOptions): Promise<SnapshotPeek> {
   const pages = new FetchedPages(object.rawSizeBytes);
-  for (;;) {
+  for (let fetchedBytes = 0; ; ) {
     options.signal.throwIfAborted();
     try {
       return peekSnapshot(name, pages);
@@ -22,8 +27,21 @@ export async function peekObject(name: string, object: ObjectReader, options: Ca
       if (!(error instanceof MissingPage)) throw error;
       const start = error.start - (error.start % FRAME_RAW_SIZE_BYTES);
       const end = Math.min(Math.ceil(error.end / FRAME_RAW_SIZE_BYTES) * FRAME_RAW_SIZE_BYTES, object.rawSizeBytes);
+      fetchedBytes += end - start;
+      if (fetchedBytes > FETCHED_BYTES_MAX) return await peekCopy(name, object, options);
       pages.add(start, await object.readRaw({ start, end }, options));
     }
+  }
+}
+
+async function peekCopy(name: string, object: ObjectReader, options: CallOptions): Promise<SnapshotPeek> {
+  await using spool = await openSpool(tmpdir(), object.rawSizeBytes);
+  for await (const chunk of object.stream(options)) await spool.append([chunk]);
+  const source = openFilePageSource(spool.path);
+  try {
+    return peekSnapshot(name, source);
+  } finally {
+    source.close();
   }
 }
 

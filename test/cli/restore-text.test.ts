@@ -38,6 +38,18 @@ test("restored: a member whose peer URL is a name listens on every address, and 
   );
 });
 
+test("restored: a member listens on each port once, also on one that is its scheme's default", () => {
+  const listens = (...peerUrls: string[]) => {
+    const { plan, hashKv } = restored("3.6.0", "-1");
+    const members = [{ name: "a", id: "1", peerUrls, dataDir: "/data/a", walDir: null }];
+    return /--listen-peer-urls (\S+)/.exec(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [] }))?.[1];
+  };
+  expect(listens("http://h:80", "https://h.example:443")).toBe("http://0.0.0.0:80,https://0.0.0.0:443");
+  expect(listens("http://127.0.0.1:2380", "http://localhost:2380", "http://10.0.0.1:2381")).toBe("http://0.0.0.0:2380,http://10.0.0.1:2381");
+  expect(listens("http://one:2380", "http://two:2380")).toBe("http://0.0.0.0:2380");
+  expect(listens("http://[::1]:2380")).toBe("'http://[::1]:2380'");
+});
+
 function restored(clusterVersion: string, compactRevision: string): Omit<RestoreResult, "leftovers"> {
   const plan = planRestore({
     source: {

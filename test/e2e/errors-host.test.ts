@@ -1,6 +1,7 @@
 // What can be wrong on this host, caused for real: arguments and configuration, full and read-only file systems, limits, signals.
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startProxy } from "../faults/kit/proxy.ts";
@@ -126,6 +127,10 @@ test("what cannot be written to", async () => {
   expect(lines[0]).toMatchObject({ level: "info", message: expect.stringMatching(/^saving from /) });
   expect(lines.map((line) => "exitCode" in line)).toEqual([...lines.slice(1).map(() => false), true]);
   expectFailure("FILE_FAILED", await runCli([...save, "--output", fixed]), { message: /\/fixed is a directory$/, hint: /^Name the file to write\.$/ });
+  const pipe = join(directory.path, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  expectFailure("FILE_FAILED", await runCli([...save, "--output", pipe]), { message: /\/pipe is no regular file/, hint: /--output -/ });
+  expect((await stat(pipe)).isFIFO()).toBe(true);
 });
 
 test("a repository that can only be read is good for restoring from", async () => {

@@ -15,7 +15,10 @@ test("shared disk: the database of the etcd behind the endpoint is found beside 
   expect(await etcdDatabaseOnSameDisk(directory.path, 1)).toBeUndefined();
   const { exitCode, stderr } = await runCli(["save", "--endpoints", cluster.endpoints.join(","), "--output", join(directory.path, "snapshot.db")]);
   expect(exitCode, stderr).toBe(0);
-  expect(stderr).toMatch(/the spool in .* shares a disk with .*\/member\/snap\/db: give --spool-dir/);
+  expect(stderr).toMatch(/the output file in .* shares a disk with .*\/member\/snap\/db: name one on another/);
+  const repository = ["--repository", join(directory.path, "repository"), "--spool-dir", directory.path];
+  const stored = await runCli(["save", "--endpoints", cluster.endpoints.join(","), ...repository]);
+  expect(stored.stderr).toMatch(/the spool in .* shares a disk with .*\/member\/snap\/db: give --spool-dir/);
 });
 
 test("shared disk: another file system is not taken for etcd's", async () => {

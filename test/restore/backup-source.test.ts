@@ -1,5 +1,6 @@
 // What a restore from a stored backup is planned by: the manifest where that knows it, the stored pages where it does not.
 import { expect, test } from "vitest";
+import { streamOf } from "../../src/bytes/stream.ts";
 import { bufferPageSource } from "../../src/etcd-files/bbolt/page-source.ts";
 import { peekSnapshot } from "../../src/etcd-files/check/peek.ts";
 import type { BackupEntry } from "../../src/repository/catalogue.ts";
@@ -117,6 +118,28 @@ test("peek into an object: pages that lie in more frames than are kept are found
   expect(reads).toBeGreaterThan(6);
   const stopped = AbortSignal.abort(new Error("stopped"));
   await expect(peekObject("snapshot", object, { signal: stopped })).rejects.toThrow("stopped");
+});
+
+test("peek into an object: where too much would have to be fetched, and again, a local copy is read", async () => {
+  const leases = Array.from({ length: 40_000 }, (_, index) => ({ id: BigInt(index + 1), ttlSeconds: 60 }));
+  const image = buildSnapshot({ ...OPTIONS, leases, rows: plainRows(10_000, { valueSizeBytes: 4_000 }), trailer: false });
+  const snapshot = withTrailer(shufflePages(image, randomNumbers(12), 1));
+  let copies = 0;
+  let fetchedBytes = 0;
+  const object: ObjectReader = {
+    rawSizeBytes: snapshot.length,
+    stream: () => {
+      copies++;
+      return streamOf(snapshot);
+    },
+    readRaw: async ({ start, end }) => {
+      fetchedBytes += end - start;
+      return snapshot.slice(start, end);
+    },
+  };
+  expect(await peekObject("snapshot", object, { signal })).toEqual(peekSnapshot("snapshot", bufferPageSource(snapshot)));
+  expect(copies).toBe(1);
+  expect(fetchedBytes).toBeLessThanOrEqual(64 * 1024 * 1024);
 });
 
 async function sourceOf(stored: Parameters<typeof storeBackup>[2]) {

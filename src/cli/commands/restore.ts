@@ -46,7 +46,7 @@ export async function run(invocation: Invocation): Promise<number> {
       return 0;
     }
     const { writeSnapshotFile } = await import("../../restore/to-snapshot.ts");
-    const written = await withWayOn(invocation, source, () => writeSnapshotFile(source, file, { revision, skipHashCheck }, invocation));
+    const written = await withWayOn(invocation, source.facts.backupId, () => writeSnapshotFile(source, file, { revision, skipHashCheck }, invocation));
     output.print({ file: written }, () => snapshotText(written));
     return 0;
   }
@@ -74,7 +74,7 @@ export async function run(invocation: Invocation): Promise<number> {
     return 0;
   }
   const { applyRestore } = await import("../../restore/apply.ts");
-  const result = await withWayOn(invocation, source, () => applyRestore(plan, source, invocation));
+  const result = await withWayOn(invocation, source.facts.backupId, () => applyRestore(plan, source, invocation));
   // What to know before the cluster is started, so after whatever kept it from being restored.
   for (const message of plan.warnings) runtime.log({ level: "warn", message });
   const registered = await registerRestore(invocation, result);
@@ -102,11 +102,11 @@ async function openSource(invocation: Invocation): Promise<SnapshotSource> {
       return { repository, entry: await resolveBackup(repository, cluster, operand.reference, invocation) };
     },
   );
-  return backupSource(repository, cluster, entry, invocation);
+  return withWayOn(invocation, entry.id, () => backupSource(repository, cluster, entry, invocation));
 }
 
 /** Runs `restore`; where the source is no good, the hint says what to do about that. */
-async function withWayOn<T>(invocation: Invocation, { facts }: SnapshotSource, restore: () => Promise<T>): Promise<T> {
+async function withWayOn<T>(invocation: Invocation, backupId: string | null, restore: () => Promise<T>): Promise<T> {
   try {
     return await restore();
   } catch (error) {
@@ -115,7 +115,7 @@ async function withWayOn<T>(invocation: Invocation, { facts }: SnapshotSource, r
     // Whoever gave --skip-hash-check expects it to help.
     if (invocation.config.get("skip-hash-check") && error.code === "SNAPSHOT_HASH_MISMATCH")
       hints.unshift("--skip-hash-check is for a file without a hash, such as a copy of member/snap/db; a hash that is there and wrong is never passed over.");
-    if (facts.backupId !== null) hints.push(await wayOn(invocation, facts.backupId));
+    if (backupId !== null) hints.push(await wayOn(invocation, backupId));
     throw new EtcdsafeError(error.code, error.message, { hint: hints.join(" "), cause: error });
   }
 }

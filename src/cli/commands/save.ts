@@ -13,14 +13,13 @@ import { withDeadline } from "../deadline.ts";
 import { formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
 import { author, openNamedStorage } from "../repository.ts";
-import { spoolDirectoryOf } from "../spool-directory.ts";
 import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output, runtime } = invocation;
   refuseTogether(config, "output", ["repository", "cluster", "check-members-every"], "a plain snapshot goes to no repository");
   refuseTogether(config, "no-spool", ["spool-dir"], "there is no local copy to put there");
-  const spoolDirectory = config.get("no-spool") || config.get("output") === "-" ? undefined : ((await spoolDirectoryOf(invocation)) ?? DEFAULT_SPOOL_DIRECTORY);
+  const spoolDirectory = config.get("no-spool") || config.get("output") === "-" ? undefined : (config.get("spool-dir") ?? DEFAULT_SPOOL_DIRECTORY);
   const connection = await connectionOf(invocation);
   const startedMs = runtime.monotonicMs();
   const limitMs = config.get("deadline");

@@ -12,7 +12,6 @@ import type { Invocation } from "../command.ts";
 import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
 import { orFileOfThatName, readOperand, requireSnapshotFile } from "../operand.ts";
 import { author, openNamedStorage } from "../repository.ts";
-import { spoolDirectoryOf } from "../spool-directory.ts";
 import { type Verified, verifiedText } from "../verified-text.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -23,7 +22,7 @@ export async function run(invocation: Invocation): Promise<number> {
 
 async function verify(invocation: Invocation): Promise<Verified[]> {
   const { config, runtime, signal, operands } = invocation;
-  const options = { runtime, signal, level: config.get("level"), spoolDirectory: (await spoolDirectoryOf(invocation)) ?? tmpdir(), stepPrefix: "" };
+  const options = { runtime, signal, level: config.get("level"), spoolDirectory: config.get("spool-dir") ?? tmpdir(), stepPrefix: "" };
   const wantsAll = config.get("all") || config.get("all-clusters");
   if (wantsAll && operands.length > 0) throw new EtcdsafeError("USAGE", `--all and ${operands[0]}: one or the other`);
   const operand = readOperand(operands[0] ?? "latest");
