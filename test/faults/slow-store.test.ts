@@ -1,4 +1,5 @@
 // A store that stands still must not slow etcd down: it holds no read transaction, which would make a defragmentation block every write.
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Etcd3 } from "etcd3";
@@ -155,6 +156,7 @@ async function defragmentAndPut(): Promise<{ slowestPutMs: number }> {
 function request(storage: Storage, spoolDirectory: string | undefined): SaveRequest {
   const target = new RepositoryTarget({ storage, author: AUTHOR, cluster: "default", compareEveryMs: undefined });
   const spool = spoolDirectory === undefined ? undefined : join(spoolDirectory, "spool");
+  if (spool !== undefined) mkdirSync(spool, { recursive: true });
   return { connection, checkMembers: "all", stallLimitMs: 30_000, spoolDirectory: spool, target };
 }
 

@@ -102,7 +102,8 @@ async function openSource(invocation: Invocation): Promise<SnapshotSource> {
       return { repository, entry: await resolveBackup(repository, cluster, operand.reference, invocation) };
     },
   );
-  return withWayOn(invocation, entry.id, () => backupSource(repository, cluster, entry, invocation));
+  const unmarked = entry.state === "damaged" ? null : entry.id;
+  return withWayOn(invocation, unmarked, () => backupSource(repository, cluster, entry, invocation));
 }
 
 /** Runs `restore`; where the source is no good, the hint says what to do about that. */
