@@ -1,6 +1,7 @@
 // A save to a plain snapshot file or to standard output, as etcdctl writes it and etcdutl takes it.
 import { rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { syncDirectory } from "../bytes/files.ts";
 import { partPath } from "../bytes/part-path.ts";
 import { openNamedSpool, type Spool } from "../bytes/spool.ts";
@@ -12,7 +13,7 @@ import type { Runtime } from "../runtime.ts";
 import { checkReceived, checkSpoolHash } from "./receive.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
 import { stateOf } from "./state.ts";
-import { allOrNothing, check, receive, revisionBefore, type TakeOptions } from "./take.ts";
+import { check, receive, revisionBefore, type TakeOptions } from "./take.ts";
 
 /** Takes the bytes of one batch; resolves when there is room for more. */
 export type WriteOut = (chunks: readonly Uint8Array[]) => Promise<void>;

@@ -1,4 +1,5 @@
 // One snapshot of one member, received and checked: what may then be stored, and what is known about it.
+import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import type { Spool } from "../bytes/spool.ts";
 import type { Revision } from "../bytes/u64.ts";
 import { linearizableRevision, serializableRevision } from "../cluster/revision.ts";
@@ -108,12 +109,4 @@ async function peekSpool(spool: Spool, rawSizeBytes: number, before: Revision, {
   } finally {
     source.close();
   }
-}
-
-/** Both results; or the first failure, when the other has ended as well. */
-export async function allOrNothing<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
-  const [first, second] = await Promise.allSettled([a, b]);
-  if (first.status === "rejected") throw first.reason;
-  if (second.status === "rejected") throw second.reason;
-  return [first.value, second.value];
 }

@@ -56,6 +56,9 @@ export async function openNamedSpool(path: string, expectedSizeBytes: number): P
   const hint = "Free space there, or name a file on a larger file system; nothing was kept there.";
   const place: Place = { directory: dirname(path), what: `the output file ${wholePath(path)}`, full: "TARGET_NO_SPACE", hint };
   const neededBytes = expectedSizeBytes + TRAILER_SIZE_BYTES;
+  await createDirectories(place.directory, 0o700).catch((error: unknown) => {
+    throw spoolError(error, place);
+  });
   await requireSpace(place, neededBytes, `${neededBytes} bytes`);
   return new SpoolFile(place, await openFile(place, path, "w+"), path);
 }
@@ -141,10 +144,9 @@ async function openFile(place: Place, path: string, flags: "w+" | "wx+"): Promis
 
 async function requireSpace(place: Place, neededBytes: number, needed: string): Promise<void> {
   const { directory, what, full, hint } = place;
-  await createDirectories(directory, 0o700).catch((error: unknown) => {
+  const { bavail, bsize } = await statfs(directory).catch((error: unknown) => {
     throw spoolError(error, place);
   });
-  const { bavail, bsize } = await statfs(directory);
   const freeBytes = bavail * bsize;
   if (freeBytes < neededBytes) throw new EtcdsafeError(full, `${what} needs ${needed}, but only ${freeBytes} are free`, hint === undefined ? {} : { hint });
 }

@@ -32,3 +32,8 @@ export function formatSpan(spanMs: number): string {
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
+
+/** The hash that a snapshot file ends with: not what `sha256sum` gives for the file. */
+export function databaseHashText(sha256: string): string {
+  return `${sha256} (of all but the last 32 bytes, which hold it)`;
+}

@@ -4,7 +4,7 @@ import type { RestoreResult } from "../restore/apply.ts";
 import type { PlannedRestoreMember, RestorePlan } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { SnapshotFileResult } from "../restore/to-snapshot.ts";
-import { formatSize } from "./format.ts";
+import { databaseHashText, formatSize } from "./format.ts";
 import { facts, table } from "./output.ts";
 import { shellCommand } from "./shell-command.ts";
 
@@ -123,7 +123,7 @@ export function snapshotText(
     [snapshot.planned === undefined ? "written" : "to be written", snapshot.path],
     ["size", snapshot.sizeBytes === undefined ? undefined : formatSize(snapshot.sizeBytes)],
     ["revision", snapshot.revision.after],
-    ["database SHA-256", snapshot.databaseSha256 === undefined ? undefined : `${snapshot.databaseSha256} (of all but the last 32 bytes, which hold it)`],
+    ["database SHA-256", snapshot.databaseSha256 && databaseHashText(snapshot.databaseSha256)],
   ]);
 }
 

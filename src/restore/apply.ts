@@ -2,6 +2,7 @@
 // since all members of a restored cluster hold the same bytes (etcd-formats §7.1); each gets its own WAL; then everything is renamed into place.
 // Until that last step the targets hold nothing but a staging directory, which is removed when anything fails.
 import { open, statfs } from "node:fs/promises";
+import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { type PlannedCluster, planCluster } from "../etcd-files/membership/plan-cluster.ts";
@@ -68,11 +69,7 @@ async function writeDatabases(
 
 /** Reads the file back while the disk takes it, and resolves when both are done. */
 async function checkWhileSyncing(path: string, written: WrittenDatabase, options: RestoreOptions): Promise<HashKvValue> {
-  const syncing = syncFile(path);
-  const checking = checkWrittenDatabase(path, written, options);
-  await Promise.allSettled([checking, syncing]);
-  const hashKv = await checking; // What it finds is told before what the disk says.
-  await syncing;
+  const [hashKv] = await allOrNothing(checkWrittenDatabase(path, written, options), syncFile(path));
   return hashKv;
 }
 

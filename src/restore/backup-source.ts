@@ -7,10 +7,7 @@ import { decodeObject, openObject } from "../repository/object-decoder.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { CallOptions } from "../runtime.ts";
 import { peekObject } from "./peek-object.ts";
-import type { SnapshotSource, SourceFacts } from "./source.ts";
-
-/** What only a look into the database tells. */
-type InsideFacts = Pick<SourceFacts, "revision" | "compactRevision" | "storageVersion" | "clusterVersion" | "leases" | "alarms" | "authEnabled">;
+import { type DatabaseFacts, peekedFacts, type SnapshotSource, type SourceFacts } from "./source.ts";
 
 /**
  * Throws SNAPSHOT_DAMAGED for a backup that later reading found damaged: restoring it could only fail. Of one that was looked into when it was saved
@@ -22,7 +19,7 @@ export async function backupSource({ storage }: Repository, cluster: string, ent
     throw new EtcdsafeError("SNAPSHOT_DAMAGED", `${entry.id} is damaged: ${entry.damage.join("; ")}`, { hint: "`etcdsafe list` shows the others." });
   const object = snapshotObject(manifest);
   const key = backupObjectKey(cluster, entry.id, object.name);
-  const facts: Omit<SourceFacts, keyof InsideFacts> = {
+  const facts: Omit<SourceFacts, keyof DatabaseFacts> = {
     kind: "backup",
     location: `${storage.location}: ${entry.id}`,
     cluster,
@@ -38,20 +35,11 @@ export async function backupSource({ storage }: Repository, cluster: string, ent
   const reader = await openObject(storage, key, object, options);
   const found = await peekObject(facts.location, reader, options);
   requireRecordedRevision(facts.location, manifest, found.revision);
-  const inside: InsideFacts = {
-    revision: found.revision.toString(),
-    compactRevision: found.compactRevision.toString(),
-    storageVersion: found.storageVersion ?? null,
-    clusterVersion: found.clusterVersion ?? null,
-    leases: found.leases,
-    alarms: found.alarms.length,
-    authEnabled: found.authEnabled,
-  };
-  return { facts: { ...facts, ...inside }, content: { read: (reading) => reader.stream(reading) } };
+  return { facts: { ...facts, ...peekedFacts(found) }, content: { read: (reading) => reader.stream(reading) } };
 }
 
 /** Undefined for a backup that nobody looked into: its manifest holds no more than the revision that the cluster had before the snapshot. */
-function recordedFacts({ state, revision, compactRevision, storageVersion, clusterVersion, counts, alarms, authEnabled }: Manifest): InsideFacts | undefined {
+function recordedFacts({ state, revision, compactRevision, storageVersion, clusterVersion, counts, alarms, authEnabled }: Manifest): DatabaseFacts | undefined {
   if (state === "partial" || compactRevision === null) return undefined;
   return {
     revision,

@@ -1,7 +1,7 @@
 // A snapshot file on this host as what is restored from.
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import { peekSnapshot } from "../etcd-files/check/peek.ts";
-import type { SnapshotSource } from "./source.ts";
+import { peekedFacts, type SnapshotSource } from "./source.ts";
 
 /**
  * Reads the facts from a few pages of the file. Throws SNAPSHOT_EMPTY, SNAPSHOT_PACKED, SNAPSHOT_NOT_A_DATABASE, SNAPSHOT_TRUNCATED
@@ -21,13 +21,7 @@ export function snapshotFileSource(path: string): SnapshotSource {
         createdAt: null,
         databaseSha256: found.trailer ?? null,
         databaseSizeBytes: found.sizeBytes,
-        revision: found.revision.toString(),
-        compactRevision: found.compactRevision.toString(),
-        storageVersion: found.storageVersion ?? null,
-        clusterVersion: found.clusterVersion ?? null,
-        leases: found.leases,
-        alarms: found.alarms.length,
-        authEnabled: found.authEnabled,
+        ...peekedFacts(found),
         hashKv: null,
       },
       content: { path },

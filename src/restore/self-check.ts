@@ -1,6 +1,7 @@
 // Reads back what was written, once, after it was edited: structure, rows and HashKV in a worker, and meanwhile the SHA-256 that etcd put at the
 // snapshot's end, over the file as it was before the edit. The edit only wrote behind the original pages and into the first two, so with the
 // original two put in their place the hash covers every byte that was copied.
+import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { hashFile } from "../bytes/hash-file.ts";
 import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
@@ -44,8 +45,7 @@ export async function checkWrittenDatabase(path: string, written: WrittenDatabas
   const hashing = hashOriginal(path, written, signal);
   // When one fails the other is given up, and with it what both reject with: the first failure. Both are waited for.
   for (const work of [walking, hashing]) work.catch((error: unknown) => stop.abort(error));
-  await Promise.allSettled([walking, hashing]);
-  const [report, sha256] = await Promise.all([walking, hashing]);
+  const [report, sha256] = await allOrNothing(walking, hashing);
   // A wrong hash explains whatever else is wrong, so it is told first.
   if (sha256 !== written.trailer) {
     throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `${source.location}: the SHA-256 at its end is ${written.trailer}, but its bytes give ${sha256}`);

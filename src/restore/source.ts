@@ -1,5 +1,6 @@
 // What is restored from: a stored backup or any snapshot file. The facts go into the plan; the bytes are read when it is applied.
 import type { ByteStream } from "../bytes/stream.ts";
+import type { SnapshotPeek } from "../etcd-files/check/peek.ts";
 import type { CallOptions } from "../runtime.ts";
 
 /** Plain JSON, part of the plan. */
@@ -23,6 +24,21 @@ export interface SourceFacts {
   readonly authEnabled: boolean;
   /** What a member holding these bytes answers to HashKV, where that is known beforehand. `hash` as etcdctl prints it. */
   readonly hashKv: { readonly revision: string; readonly compactRevision: string; readonly hash: number } | null;
+}
+
+/** What only a look into the database tells. */
+export type DatabaseFacts = Pick<SourceFacts, "revision" | "compactRevision" | "storageVersion" | "clusterVersion" | "leases" | "alarms" | "authEnabled">;
+
+export function peekedFacts(found: SnapshotPeek): DatabaseFacts {
+  return {
+    revision: found.revision.toString(),
+    compactRevision: found.compactRevision.toString(),
+    storageVersion: found.storageVersion ?? null,
+    clusterVersion: found.clusterVersion ?? null,
+    leases: found.leases,
+    alarms: found.alarms.length,
+    authEnabled: found.authEnabled,
+  };
 }
 
 export interface SnapshotSource {

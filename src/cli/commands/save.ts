@@ -10,7 +10,7 @@ import type { Invocation } from "../command.ts";
 import { refuseTogether } from "../conflicts.ts";
 import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
-import { formatSize, formatSpan } from "../format.ts";
+import { databaseHashText, formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
 import { author, openNamedStorage } from "../repository.ts";
 import { writeOutTo } from "../write-out.ts";
@@ -68,7 +68,7 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ["keys", manifest?.counts?.keys],
     ["size", formatSize(rawSizeBytes)],
     ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
-    ["database SHA-256", manifest === null ? `${databaseSha256} (of all but the last 32 bytes, which hold it)` : null],
+    ["database SHA-256", manifest === null ? databaseHashText(databaseSha256) : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
     ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file}: ${suspect.stateWhy}`] as const),
     ["took", formatSpan(spanMs)],

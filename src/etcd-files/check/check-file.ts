@@ -1,16 +1,16 @@
 // Is this file a good snapshot: what kind of file it is, the SHA-256 that etcd put at its end, and everything checkSnapshot looks at.
 // The hash is computed while the pages are walked: each reads the file by itself, on a core of its own.
-import { open } from "node:fs/promises";
+import { allOrNothing } from "../../bytes/all-or-nothing.ts";
 import { hashFile } from "../../bytes/hash-file.ts";
-import { hasTrailer, isWholeSectors, TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
+import { isWholeSectors, TRAILER_SIZE_BYTES } from "../../bytes/trailing-hash.ts";
 import { runInWorker } from "../../bytes/worker.ts";
-import { EtcdsafeError } from "../../errors.ts";
 import type { CallOptions } from "../../runtime.ts";
 import { openFilePageSource } from "../bbolt/file-page-source.ts";
 import type { Finding } from "../bbolt/finding.ts";
 import type { HashKvRequest } from "../mvcc/hash-kv.ts";
 import type { CheckWorkerInput } from "./check-worker.ts";
 import type { SnapshotReport } from "./facts.ts";
+import { trailerOf } from "./peek.ts";
 import { requireDatabase } from "./require-database.ts";
 
 export interface CheckFileOptions extends CallOptions {
@@ -38,7 +38,7 @@ const PROGRESS_STEP_BYTES = 16 * 1024 * 1024;
  */
 export async function checkSnapshotFile(path: string, options: CheckFileOptions): Promise<SnapshotFileCheck> {
   options.signal.throwIfAborted();
-  const layout = await layoutOf(path);
+  const layout = layoutOf(path);
   const { rawSizeBytes, dataSizeBytes, trailer } = layout;
   const both = new AbortController();
   const signal = AbortSignal.any([options.signal, both.signal]);
@@ -47,8 +47,7 @@ export async function checkSnapshotFile(path: string, options: CheckFileOptions)
   const hashing = hashFile({ path, from: 0, to: dataSizeBytes }, { signal, onProgress: progress.hashed });
   // When one fails the other is given up, and waited for: nothing goes on in the background.
   for (const work of [walking, hashing]) work.catch((error: unknown) => both.abort(error));
-  await Promise.allSettled([walking, hashing]);
-  const [report, computedSha256] = [await walking, await hashing];
+  const [report, computedSha256] = await allOrNothing(walking, hashing);
   const sha256 = trailer === undefined ? "absent" : computedSha256 === trailer ? "matches" : "differs";
   options.onProgress?.(rawSizeBytes, rawSizeBytes);
   return { sha256, computedSha256, rawSizeBytes, report };
@@ -57,7 +56,7 @@ export async function checkSnapshotFile(path: string, options: CheckFileOptions)
 /** The same without the hash, for who computes that from bytes read anyway. */
 export async function walkSnapshotFile(path: string, options: CheckFileOptions): Promise<SnapshotReport> {
   options.signal.throwIfAborted();
-  return await walk(path, await layoutOf(path), options);
+  return await walk(path, layoutOf(path), options);
 }
 
 async function walk(path: string, { databaseSizeBytes, rawSizeBytes, dataSizeBytes, trailer }: FileLayout, options: CheckFileOptions): Promise<SnapshotReport> {
@@ -80,24 +79,13 @@ interface FileLayout {
   readonly trailer: string | undefined;
 }
 
-async function layoutOf(path: string): Promise<FileLayout> {
-  const databaseSizeBytes = databaseSizeOf(path); // Refuses a pipe, which the call below would wait for.
-  try {
-    await using file = await open(path, "r");
-    const { size } = await file.stat();
-    if (!hasTrailer(size)) return { databaseSizeBytes, dataSizeBytes: size, rawSizeBytes: size, trailer: undefined };
-    const dataSizeBytes = size - TRAILER_SIZE_BYTES;
-    const { buffer } = await file.read(Buffer.alloc(TRAILER_SIZE_BYTES), 0, TRAILER_SIZE_BYTES, dataSizeBytes);
-    return { databaseSizeBytes, dataSizeBytes, rawSizeBytes: size, trailer: buffer.toString("hex") };
-  } catch (cause) {
-    throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-function databaseSizeOf(path: string): number {
+function layoutOf(path: string): FileLayout {
   const source = openFilePageSource(path);
   try {
-    return requireDatabase(path, source);
+    const databaseSizeBytes = requireDatabase(path, source);
+    const { sizeBytes: rawSizeBytes } = source;
+    const trailer = trailerOf(source);
+    return { databaseSizeBytes, dataSizeBytes: trailer === undefined ? rawSizeBytes : rawSizeBytes - TRAILER_SIZE_BYTES, rawSizeBytes, trailer };
   } finally {
     source.close();
   }

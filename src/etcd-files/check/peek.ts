@@ -66,7 +66,8 @@ function lastKeyOf(database: Database, bucket: BucketRef): Uint8Array | undefine
   return page.count === 0 ? undefined : page.key(page.count - 1);
 }
 
-function trailerOf(source: PageSource): string | undefined {
+/** The hash at the file's end, hexadecimal, not compared with anything; undefined where there is none. */
+export function trailerOf(source: PageSource): string | undefined {
   if (!hasTrailer(source.sizeBytes)) return undefined;
   return Buffer.from(source.read(source.sizeBytes - TRAILER_SIZE_BYTES, TRAILER_SIZE_BYTES)).toString("hex");
 }
