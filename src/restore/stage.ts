@@ -121,9 +121,17 @@ async function entriesOf(directory: string): Promise<string[]> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return [];
-    if (code === "ENOTDIR") throw new EtcdsafeError("TARGET_NOT_EMPTY", `${directory} is a file, not a directory`);
+    if (code === "ENOTDIR") throw await fileInTheWay(directory);
     throw error;
   }
+}
+
+/** `directory` is a file, or is said to lie in one, at whatever depth. */
+async function fileInTheWay(directory: string): Promise<EtcdsafeError> {
+  let file = directory;
+  while (file !== dirname(file) && (await stat(file).catch(() => undefined)) === undefined) file = dirname(file);
+  const why = file === directory ? "is a file, not a directory" : `cannot be made: ${file} is a file, not a directory`;
+  return new EtcdsafeError("TARGET_NOT_EMPTY", `${directory} ${why}`);
 }
 
 function notEmpty(kind: string, directory: string, entry: string): EtcdsafeError {

@@ -81,8 +81,15 @@ test("stage: a target that holds anything is refused and named; a mount's lost+f
   await expect(requireEmptyTarget({ dataDir: join(directory.path, "absent"), walDir: directory.path })).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
 });
 
-test("stage: a file where the data directory should be is refused", async () => {
+test("stage: a file where the data directory should be is refused, and so is one further up, which is named", async () => {
   await using directory = await temporaryDirectory("stage");
-  await writeFile(join(directory.path, "file"), "");
-  await expect(requireEmptyTarget({ dataDir: join(directory.path, "file") })).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  const file = join(directory.path, "file");
+  await writeFile(file, "");
+  const refused = (message: string) => ({ code: "TARGET_NOT_EMPTY", message });
+  await expect(requireEmptyTarget({ dataDir: file })).rejects.toMatchObject(refused(`${file} is a file, not a directory`));
+  for (const below of [join(file, "data"), join(file, "a/b/data")]) {
+    const message = `${below} cannot be made: ${file} is a file, not a directory`;
+    await expect(requireEmptyTarget({ dataDir: below })).rejects.toMatchObject(refused(message));
+    await expect(requireEmptyTarget({ dataDir: join(directory.path, "absent"), walDir: below })).rejects.toMatchObject(refused(message));
+  }
 });
