@@ -1,5 +1,5 @@
 // `restore --to-snapshot`: the source as a plain snapshot file with its SHA-256 at the end, which etcd's own tools and distributions take.
-import { link, open, rm, stat, statfs } from "node:fs/promises";
+import { link, lstat, open, readlink, rm, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../bytes/files.ts";
 import { hashFile } from "../bytes/hash-file.ts";
@@ -50,9 +50,13 @@ export async function writeSnapshotFile(
   }
 }
 
-/** Throws TARGET_NOT_EMPTY where something is at `path`, and FILE_FAILED where its directory is missing. */
+/** Throws TARGET_NOT_EMPTY where something is at `path`, be it a link that leads nowhere, and FILE_FAILED where its directory is missing. */
 export async function requireNewFile(path: string): Promise<void> {
-  if ((await stat(path).catch(() => undefined)) !== undefined) throw exists(path);
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isSymbolicLink() && (await stat(path).catch(() => undefined)) === undefined) {
+    throw inTheWay(`${path} is a symbolic link to ${await readlink(path)}, where nothing is`);
+  }
+  if (found !== undefined) throw exists(path);
   await requireDirectory(dirname(path), path);
 }
 
@@ -83,5 +87,9 @@ async function requireDirectory(directory: string, path: string): Promise<void> 
 }
 
 function exists(path: string): EtcdsafeError {
-  return new EtcdsafeError("TARGET_NOT_EMPTY", `${path} exists already`, { hint: "Name a file that does not exist; nothing is overwritten." });
+  return inTheWay(`${path} exists already`);
+}
+
+function inTheWay(message: string): EtcdsafeError {
+  return new EtcdsafeError("TARGET_NOT_EMPTY", message, { hint: "Name a file that does not exist; nothing is overwritten." });
 }
