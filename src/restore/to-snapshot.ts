@@ -67,10 +67,12 @@ async function requireSpace(path: string, neededBytes: number): Promise<void> {
 }
 
 /** As etcd sends it: SHA-256 over the database, 32 bytes behind it. */
-async function appendHash(path: string, { signal }: RestoreOptions): Promise<{ sizeBytes: number; databaseSha256: string }> {
+async function appendHash(path: string, { runtime, signal }: RestoreOptions): Promise<{ sizeBytes: number; databaseSha256: string }> {
   await using file = await open(path, "r+");
   const { size } = await file.stat();
-  const databaseSha256 = await hashFile({ path, from: 0, to: size }, { signal });
+  const onProgress = (doneBytes: number) => runtime.progress({ step: "hash", doneBytes, totalBytes: size });
+  const databaseSha256 = await hashFile({ path, from: 0, to: size }, { signal, onProgress });
+  runtime.progress({ step: "hash", doneBytes: size, totalBytes: size, done: true });
   await file.write(Buffer.from(databaseSha256, "hex"), 0, TRAILER_SIZE_BYTES, size);
   await file.sync();
   return { sizeBytes: size + TRAILER_SIZE_BYTES, databaseSha256 };

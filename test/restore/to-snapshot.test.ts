@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
 import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
-import { buildSnapshot } from "../support/snapshots.ts";
+import { putRow, text } from "../support/rows.ts";
+import { buildSnapshot, writeSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 
@@ -28,6 +29,23 @@ test("restore to a snapshot: a link is refused before anything is read, even one
   }
   expect((await readdir(directory.path)).sort()).toEqual(["kept", "link-to-gone", "link-to-kept", "source.db"]);
   expect(await readFile(join(directory.path, "kept"), "utf8")).toBe("kept");
+});
+
+test("restore to a snapshot: the hash, for which a big file is read once more, says how far it is", async () => {
+  await using directory = await temporaryDirectory("to-snapshot");
+  const sourcePath = join(directory.path, "source.db");
+  const rows = Array.from({ length: 20 }, (_, index) => {
+    const revision = index + 2;
+    return putRow({ key: text(`key${index}`), createRevision: revision, modRevision: revision, version: 1, value: new Uint8Array(1024 * 1024), lease: 0n });
+  });
+  const totalBytes = writeSnapshot(sourcePath, { rows }) - 32;
+  const runtime = testRuntime();
+  await write(sourcePath, join(directory.path, "plain.db"), runtime);
+  const reports = runtime.reported.filter(({ step }) => step === "hash");
+  expect(reports).toEqual([
+    { step: "hash", doneBytes: 16 * 1024 * 1024, totalBytes },
+    { step: "hash", doneBytes: totalBytes, totalBytes, done: true },
+  ]);
 });
 
 function write(sourcePath: string, path: string, runtime: ReturnType<typeof testRuntime>) {
