@@ -1,5 +1,5 @@
 // A save to a plain snapshot file or to standard output, as etcdctl writes it and etcdutl takes it.
-import { rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { syncDirectory } from "../bytes/files.ts";
@@ -18,9 +18,13 @@ import { check, receive, revisionBefore, type TakeOptions } from "./take.ts";
 /** Takes the bytes of one batch; resolves when there is room for more. */
 export type WriteOut = (chunks: readonly Uint8Array[]) => Promise<void>;
 
+/** Suspect snapshots of one file that are kept: more than a cluster has members, and few enough that a save every night does not fill the disk. */
+const SUSPECTS_MAX = 10;
+const FILE_MODE = 0o600;
+
 /**
  * Writes `path` through `path.<random>.part`, which is the spool as well. A file that is there is replaced at the very end, as etcdctl does; but a snapshot
- * that other members contradict goes to `path.suspect`.
+ * that other members contradict goes to `path.suspect`, or to `path.suspect-2` and so on, and takes the place of nothing.
  */
 export function fileTarget(path: string, runtime: Pick<Runtime, "randomBytes">): SaveTarget {
   const full = resolve(path);
@@ -35,9 +39,9 @@ export function fileTarget(path: string, runtime: Pick<Runtime, "randomBytes">):
       throw new EtcdsafeError("FILE_FAILED", `${path} is no regular file, and would be replaced by one`, { hint });
     },
     openSpool: (expectedSizeBytes) => openNamedSpool(part, expectedSizeBytes),
-    store: (_observed, spool, take) => inPlace(() => receiveAndCheck(spool, take)),
+    store: (_observed, spool, take) => inPlace(take, () => receiveAndCheck(spool, take)),
     passOn: (_observed, take) =>
-      inPlace(async () => {
+      inPlace(take, async () => {
         await using spool = await openNamedSpool(part, take.serving.dbSizeBytes);
         const saved = await forward(take, (chunks) => spool.append(chunks));
         await spool.flush();
@@ -46,19 +50,43 @@ export function fileTarget(path: string, runtime: Pick<Runtime, "randomBytes">):
   };
 
   /** Gives the finished file its name, or removes the unfinished one. */
-  async function inPlace(work: () => Promise<Saved>): Promise<Saved> {
+  async function inPlace(take: TakeOptions, work: () => Promise<Saved>): Promise<Saved> {
     try {
       const saved = await work();
       // What others contradict does not take the place of a file that may be good.
-      const suffix = saved.state === "suspect" ? ".suspect" : "";
-      await rename(part, `${full}${suffix}`);
+      const file = saved.state === "suspect" ? await newSuspectFile(path) : path;
+      if (file === undefined) {
+        const message = `the suspect snapshot of ${take.serving.endpoint} is not kept: ${SUSPECTS_MAX} of them, ${suspectName(path, 1)} to ${suspectName(path, SUSPECTS_MAX)}, are there already; look into those, and remove them`;
+        take.runtime.log({ level: "warn", message });
+        await rm(part);
+        return saved;
+      }
+      await rename(part, resolve(file));
       await syncDirectory(dirname(full));
-      return { ...saved, file: `${path}${suffix}` };
+      return { ...saved, file };
     } catch (error) {
       await rm(part, { force: true });
       throw error;
     }
   }
+}
+
+/** Creates the first suspect file that is not there yet, empty, so that nobody else takes its name; undefined where all are there. */
+async function newSuspectFile(path: string): Promise<string | undefined> {
+  for (let number = 1; number <= SUSPECTS_MAX; number++) {
+    const name = suspectName(path, number);
+    const file = await open(name, "wx", FILE_MODE).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    if (file === undefined) continue;
+    await file.close();
+    return name;
+  }
+  return undefined;
+}
+
+function suspectName(path: string, number: number): string {
+  return `${path}.suspect${number === 1 ? "" : `-${number}`}`;
 }
 
 /** Passes the stream on as it comes: who reads standard output sees it before it can be checked, and takes it as good only if the exit code is 0. */

@@ -9,7 +9,7 @@ import type { SavePhase, TakeOptions } from "./take.ts";
 export interface Saved {
   /** Null where it did not go to a repository. */
   readonly manifest: Manifest | null;
-  /** Null where it went to a repository, or to a stream. */
+  /** Null where it went to a repository, or to a stream, and where a suspect one was not kept. */
   readonly file: string | null;
   readonly state: BackupState;
   readonly stateWhy: string;

@@ -145,7 +145,8 @@ function sentBadData({ code }: EtcdsafeError): boolean {
 function suspicionOf(serving: Candidate, { members, stateWhy, manifest, file }: Saved, selection: Selection, { member }: SaveRequest): EtcdsafeError {
   const who = serving.name || serving.endpoint;
   const disagreed = members.filter(({ outcome }) => outcome === "disagreed");
-  const kept = `; the snapshot of ${who} is kept as suspect, ${manifest?.id ?? file}${member === undefined ? "" : ", and no other member was tried, as --member demands"}`;
+  const place = manifest?.id ?? file;
+  const kept = `; the snapshot of ${who} is ${place === null ? "not kept" : `kept as suspect, ${place}`}${member === undefined ? "" : ", and no other member was tried, as --member demands"}`;
   if (possibleMajority(disagreed, votersOf(selection)).length === 0)
     return new EtcdsafeError("MEMBERS_DISAGREE", `the members hold different data, and ${who} may be wrong: ${stateWhy}${kept}`);
   const others = disagreed.map((other) => (other.serving ? "it says itself" : other.name || other.id));

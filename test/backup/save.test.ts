@@ -34,7 +34,7 @@ interface Outcome {
   readonly logged: readonly LogEvent[];
 }
 
-async function saving(script: Script, more: Partial<SaveRequest> & { readonly comparedAlready?: string } = {}): Promise<Outcome> {
+async function saving(script: Script, more: Partial<SaveRequest> & { readonly comparedAlready?: string; readonly file?: null } = {}): Promise<Outcome> {
   const tried: Tried[] = [];
   const logged: LogEvent[] = [];
   const attempt = (take: TakeOptions): Saved => {
@@ -53,7 +53,7 @@ async function saving(script: Script, more: Partial<SaveRequest> & { readonly co
     const agreed = step.filter((outcome) => outcome === "agreed").length;
     const state = agreed >= 2 ? "proven" : step.includes("disagreed") ? "suspect" : "unconfirmed";
     const facts = { revision: "1", rawSizeBytes: 1, databaseSha256: "", warnings: [] };
-    return { manifest: null, file: null, state, stateWhy: `${agreed} agree`, members, ...facts };
+    return { manifest: null, file: more.file === undefined ? `${serving.name}.db` : more.file, state, stateWhy: `${agreed} agree`, members, ...facts };
   };
   const target: SaveTarget = {
     prepare: async () => undefined,
@@ -149,7 +149,12 @@ test.each([
   const { name } = cluster.members[1]!;
   const { error, tried } = await saving([outcomes], { member: name });
   expect(tried.map((each) => each.name)).toEqual([name]);
-  expect(error).toMatchObject({ code, message: expect.stringMatching(/ is kept as suspect, .*, and no other member was tried, as --member demands$/) });
+  expect(error).toMatchObject({ code, message: expect.stringMatching(/ is kept as suspect, m1\.db, and no other member was tried, as --member demands$/) });
+});
+
+test("save: a suspect snapshot that was not kept is not said to be", async () => {
+  const { error } = await saving([[SELF, OTHER, DOWN]], { file: null });
+  expect((error as Error).message).toMatch(/: 1 agree; the snapshot of m\d is not kept$/);
 });
 
 test("save: members that were compared lately are not asked, unless one has sent bad data since", async () => {

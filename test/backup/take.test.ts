@@ -1,9 +1,8 @@
 // Whether a member is too far behind, and how that is asked of it: the member is made up, its snapshot is a real one.
-import { Readable } from "node:stream";
 import { expect, test } from "vitest";
 import { receive, type TakeOptions } from "../../src/backup/take.ts";
 import { openSpool } from "../../src/bytes/spool.ts";
-import { ProtoReader, ProtoWriter } from "../../src/proto/wire.ts";
+import { madeUpClients } from "../support/made-up-members.ts";
 import { plainRows } from "../support/random-history.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -14,23 +13,12 @@ const SNAPSHOT = buildSnapshot({ rows: plainRows(REVISION - 1) });
 
 /** Sends SNAPSHOT although its cluster is at `revision`. */
 async function received(revision: number, { quorum = true } = {}) {
-  const asked: string[] = [];
-  const client = {
-    endpoint: "http://m1",
-    call: async (method: string, message: Uint8Array) => {
-      asked.push(`${method}, ${isSerializable(message) ? "serializable" : "linearizable"}`);
-      return new ProtoWriter().bytes(1, new ProtoWriter().varint(3, revision).finish()).finish();
-    },
-    stream: async (method: string) => {
-      asked.push(method);
-      const body = Readable.from([SNAPSHOT.subarray(0, -32), SNAPSHOT.subarray(-32)].map(snapshotMessage));
-      return { body, finished: new Promise<void>((resolve) => body.once("end", resolve)), cancel: () => body.destroy() };
-    },
-  };
+  const endpoint = "http://m1";
+  const { clients, asked } = madeUpClients(() => ({ id: 1n, snapshot: SNAPSHOT, revision }));
   const options = {
-    clients: { secure: false, at: () => client },
+    clients,
     selection: { quorum },
-    serving: { endpoint: client.endpoint },
+    serving: { endpoint },
     which: "none",
     stallLimitMs: 10_000,
     onPhase: () => undefined,
@@ -41,24 +29,6 @@ async function received(revision: number, { quorum = true } = {}) {
   await using spool = await openSpool(directory.path, SNAPSHOT.length);
   const { peek, revisionBefore, rawSizeBytes } = await receive(spool, options as unknown as TakeOptions);
   return { asked, revisions: [revisionBefore, peek.revision], rawSizeBytes };
-}
-
-/** rpc.proto, SnapshotResponse, behind the prefix of gRPC. Nothing remains of the database behind the first, and the hash counts as nothing. */
-function snapshotMessage(blob: Uint8Array): Buffer {
-  const message = new ProtoWriter().bytes(3, blob).finish();
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-}
-
-/** rpc.proto, RangeRequest. */
-function isSerializable(rangeRequest: Uint8Array): boolean {
-  const reader = new ProtoReader(rangeRequest);
-  while (reader.next()) {
-    if (reader.field === 7) return reader.bool();
-    reader.skip();
-  }
-  return false;
 }
 
 test("taking a snapshot: the revision it must reach is read through the member first, linearizably where there is a quorum", async () => {

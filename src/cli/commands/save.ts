@@ -1,6 +1,5 @@
 // `etcdsafe save`
 import { fileTarget, streamTarget } from "../../backup/file-target.ts";
-import { RepositoryTarget } from "../../backup/repository-target.ts";
 import { DEFAULT_SPOOL_DIRECTORY, save } from "../../backup/save.ts";
 import type { Saved, SaveTarget } from "../../backup/save-target.ts";
 import { formatDuration } from "../../config/duration.ts";
@@ -50,6 +49,7 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   const path = config.get("output");
   if (path === undefined) {
     const compareEveryMs = config.get("check-members-every");
+    const { RepositoryTarget } = await import("../../backup/repository-target.ts");
     return new RepositoryTarget({ storage: await openNamedStorage(invocation), author: await author(), cluster: config.get("cluster"), compareEveryMs });
   }
   if (path !== "-") return fileTarget(path, invocation.runtime);
@@ -70,7 +70,7 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
     ["database SHA-256", manifest === null ? databaseHashText(databaseSha256) : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
-    ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file}: ${suspect.stateWhy}`] as const),
+    ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file ?? "not kept"}: ${suspect.stateWhy}`] as const),
     ["took", formatSpan(spanMs)],
   ]);
 }
