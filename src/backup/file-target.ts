@@ -10,7 +10,7 @@ import { openSnapshot } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
 import type { Runtime } from "../runtime.ts";
-import { checkReceived, checkSpoolHash } from "./receive.ts";
+import { checkReceived, checkSpoolHash, type Way } from "./receive.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
 import { stateOf } from "./state.ts";
 import { check, receive, revisionBefore, type TakeOptions } from "./take.ts";
@@ -43,7 +43,7 @@ export function fileTarget(path: string, runtime: Pick<Runtime, "randomBytes">):
     passOn: (_observed, take) =>
       inPlace(take, async () => {
         await using spool = await openNamedSpool(part, take.serving.dbSizeBytes);
-        const saved = await forward(take, (chunks) => spool.append(chunks));
+        const saved = await forward(take, (chunks) => spool.append(chunks), {});
         await spool.flush();
         return saved;
       }),
@@ -91,7 +91,7 @@ function suspectName(path: string, number: number): string {
 
 /** Passes the stream on as it comes: who reads standard output sees it before it can be checked, and takes it as good only if the exit code is 0. */
 export function streamTarget(write: WriteOut): SaveTarget {
-  const pass = (_observed: ObservedCluster, take: TakeOptions) => forward(take, write);
+  const pass = (_observed: ObservedCluster, take: TakeOptions) => forward(take, write, { passedOn: true });
   return { ...NOTHING_STORED, prepare: async () => undefined, store: (observed, _spool, take) => pass(observed, take), passOn: pass };
 }
 
@@ -112,7 +112,7 @@ async function receiveAndCheck(spool: Spool, take: TakeOptions): Promise<Saved> 
   };
 }
 
-async function forward(take: TakeOptions, write: WriteOut): Promise<Saved> {
+async function forward(take: TakeOptions, write: WriteOut, way: Way): Promise<Saved> {
   take.onPhase("connect");
   await revisionBefore(take);
   await using stream = await openSnapshot(take.clients.at(take.serving.endpoint), take);
@@ -131,7 +131,7 @@ async function forward(take: TakeOptions, write: WriteOut): Promise<Saved> {
     take.runtime.progress({ step: "stream", doneBytes, totalBytes });
   }
   take.runtime.progress({ step: "stream", doneBytes, totalBytes, done: true });
-  const { rawSizeBytes, dataSha256 } = checkReceived(hash.finish());
+  const { rawSizeBytes, dataSha256 } = checkReceived(hash.finish(), way);
   const stateWhy = "passed on without a local copy, so its structure was not checked";
   return { manifest: null, file: null, state: "partial", stateWhy, members: [], revision: null, rawSizeBytes, databaseSha256: dataSha256, warnings: [] };
 }

@@ -23,10 +23,18 @@ export async function receiveSnapshot(stream: SnapshotStream, spool: Spool, opti
   return doneBytes;
 }
 
+/** Where the bytes were until they were hashed, and what has become of them since. */
+export interface Way {
+  /** Of the local copy that was read back; absent where there was none. */
+  readonly spoolDirectory?: string;
+  /** Whether somebody else has them already. */
+  readonly passedOn?: boolean;
+}
+
 /** Throws ETCD_STREAM_CUT for what cannot be a database and its hash, SNAPSHOT_HASH_MISMATCH where the bytes are not those that etcd sent. */
-export function checkReceived(received: TrailingHashResult): TrailingHashResult {
+export function checkReceived(received: TrailingHashResult, way: Way): TrailingHashResult {
   requireTrailer(received.rawSizeBytes);
-  requireEqualHash(received);
+  requireEqualHash(received, way);
   return received;
 }
 
@@ -35,10 +43,15 @@ function requireTrailer(rawSizeBytes: number): void {
   throw new EtcdsafeError("ETCD_STREAM_CUT", `the snapshot ended after ${rawSizeBytes} bytes, without the hash that etcd sends last`);
 }
 
-function requireEqualHash({ dataSha256, trailer }: Pick<TrailingHashResult, "dataSha256" | "trailer">): void {
+function requireEqualHash({ dataSha256, trailer }: Pick<TrailingHashResult, "dataSha256" | "trailer">, { spoolDirectory, passedOn = false }: Way): void {
   if (dataSha256 === trailer) return;
+  const [where, disk] =
+    spoolDirectory === undefined
+      ? ["on the way or in memory", ", or this host's memory"]
+      : ["on the way, in memory or in the local copy", `, this host's memory, or the disk of ${spoolDirectory}`];
+  const outcome = passedOn ? "what was passed on is no snapshot" : "nothing was published";
   throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `etcd sent the SHA-256 ${trailer}, but the bytes that arrived give ${dataSha256}`, {
-    hint: "The bytes changed on the way, in memory or on the spool's disk; nothing was published. Run it again; if it stays so, suspect a proxy in between, this host's memory, or the disk of --spool-dir.",
+    hint: `The bytes changed ${where}; ${outcome}. Run it again; if it stays so, suspect a proxy in between${disk}.`,
   });
 }
 
@@ -48,6 +61,6 @@ export async function checkSpoolHash(spool: Spool, rawSizeBytes: number, { signa
   const dataSha256 = await hashFile({ path: spool.path, from: 0, to: dataSizeBytes }, { signal });
   const trailer = Buffer.alloc(TRAILER_SIZE_BYTES);
   await spool.read(trailer, dataSizeBytes);
-  requireEqualHash({ dataSha256, trailer: trailer.toString("hex") });
+  requireEqualHash({ dataSha256, trailer: trailer.toString("hex") }, { spoolDirectory: spool.directory });
   return dataSha256;
 }

@@ -83,7 +83,7 @@ export class RepositoryTarget implements SaveTarget {
       const storing = upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, raw, { ...options, rawHash: hash }).catch(failedIn("upload"));
       const [object, checked] = await bothEnd(storing, checking);
       take.onPhase("check");
-      const { dataSha256 } = checkReceived(hash.finish());
+      const { dataSha256 } = checkReceived(hash.finish(), { spoolDirectory: spool.directory });
       const { comparison, ...known } = checked;
       return { ...known, ...stateOf(comparison), dataSha256, comparison: comparison.record, observed, snapshot, object };
     });
@@ -100,7 +100,7 @@ export class RepositoryTarget implements SaveTarget {
       // A store that stands still does not ask for more, and so would not hear that the stream was given up for it.
       const signal = AbortSignal.any([take.signal, stream.lost]);
       const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(reported(stream, take.runtime)), { signal, rawHash: hash });
-      const { dataSha256 } = checkReceived(hash.finish());
+      const { dataSha256 } = checkReceived(hash.finish(), {});
       const state = { state: "partial", stateWhy: "saved without a local copy, so its structure was not checked (--no-spool)" } as const;
       const snapshot = { revisionBefore: before, quorumSeen: take.selection.quorum };
       const comparison = notCompared("a snapshot that is not looked into cannot be compared").record;

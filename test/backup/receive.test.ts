@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { checkSpoolHash, receiveSnapshot } from "../../src/backup/receive.ts";
+import { checkReceived, checkSpoolHash, receiveSnapshot, type Way } from "../../src/backup/receive.ts";
 import { openSpool } from "../../src/bytes/spool.ts";
 import type { SnapshotStream } from "../../src/cluster/snapshot-stream.ts";
+import type { EtcdsafeError } from "../../src/errors.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 
@@ -27,6 +28,29 @@ test("receiving: any changed byte is a wrong hash when the spool is read back, a
     changed[at]! ^= 0x10;
     await expect(receive(changed), String(at)).rejects.toMatchObject({ code: "SNAPSHOT_HASH_MISMATCH" });
   }
+});
+
+test("receiving: what may have changed the bytes depends on where they were", async () => {
+  const changed = Buffer.from(WHOLE);
+  changed[5000]! ^= 0x10;
+  const hintOf = (error: unknown) => (error as EtcdsafeError).hint;
+  const spooled = "or the disk of /var/spool/etcdsafe.";
+  const again = "Run it again; if it stays so, suspect a proxy in between";
+  const received = { rawSizeBytes: 1024 + 32, dataSizeBytes: 1024, rawSha256: "", dataSha256: "a", trailer: "b" };
+  const hint = (way: Way) => {
+    try {
+      checkReceived(received, way);
+    } catch (error) {
+      return hintOf(error);
+    }
+    return undefined;
+  };
+  expect(hint({ spoolDirectory: "/var/spool/etcdsafe" })).toBe(
+    `The bytes changed on the way, in memory or in the local copy; nothing was published. ${again}, this host's memory, ${spooled}`,
+  );
+  expect(hint({})).toBe(`The bytes changed on the way or in memory; nothing was published. ${again}, or this host's memory.`);
+  expect(hint({ passedOn: true })).toBe(`The bytes changed on the way or in memory; what was passed on is no snapshot. ${again}, or this host's memory.`);
+  await expect(receive(changed)).rejects.toMatchObject({ hint: expect.stringMatching(/, or the disk of \/.*etcdsafe-receive-\w+\.$/) });
 });
 
 test("receiving: an abort ends it", async () => {

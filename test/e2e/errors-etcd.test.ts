@@ -170,7 +170,7 @@ test("bytes that change on the way: in the database, and in what holds it", asyn
   await using inside = await startGrpcProxy(url("plain"), flipped(20_000));
   expectFailure("SNAPSHOT_HASH_MISMATCH", await saved(inside.url), {
     message: /^etcd sent the SHA-256 [0-9a-f]{64}, but the bytes that arrived give [0-9a-f]{64}$/,
-    hint: /^The bytes changed on the way, in memory or on the spool's disk; nothing was published\./,
+    hint: /^The bytes changed on the way, in memory or in the local copy; nothing was published\. .* or the disk of \//,
   });
   await using around = await startGrpcProxy(url("plain"), flipped(0));
   expectFailure("ETCD_REQUEST_FAILED", await saved(around.url), {
