@@ -4,6 +4,7 @@ import { BUCKET_HEADER_SIZE_BYTES, LEAF_ELEMENT_BUCKET, PAGE_HEADER_SIZE_BYTES }
 import type { Database } from "./database.ts";
 import { checkPage, type Page, pageOf } from "./page.ts";
 import type { Row } from "./page-builder.ts";
+import { PageSet } from "./page-set.ts";
 import { DEPTH_MAX, type Pages, runWalk, walkPage } from "./walk.ts";
 
 /** A bucket as its element in the root tree describes it (etcd-formats §2.6). */
@@ -53,10 +54,14 @@ export function* rowsOf(database: Database, bucketName: string): Generator<Row> 
   const name = Buffer.from(bucketName);
   const bucket = readBuckets(database).find((each) => name.equals(each.name));
   if (bucket === undefined) return;
-  const pages = bucket.inline === undefined ? leavesOf(database, bucket.rootPageId, bucket.fileOffset) : [inlinePage(bucket.inline)];
-  for (const page of pages) {
+  for (const page of bucketLeaves(database, bucket)) {
     for (let index = 0; index < page.count; index++) yield { key: page.key(index).slice(), value: page.value(index).slice() };
   }
+}
+
+/** The leaves of a bucket in order of keys, each checked and valid until the next one is asked for. Throws FormatError BBOLT_PAGE_INVALID. */
+export function bucketLeaves(database: Database, { rootPageId, fileOffset, inline }: BucketRef): Iterable<Page> {
+  return inline === undefined ? leavesOf(database, rootPageId, fileOffset) : [inlinePage(inline)];
 }
 
 /** The leaf of an inline bucket, checked. Throws FormatError BBOLT_PAGE_INVALID. */
@@ -73,14 +78,13 @@ export function inlinePage(inline: NonNullable<BucketRef["inline"]>): Page {
 /** Each valid until the next one is asked for. `namedAt` is where the file names the root. */
 function* leavesOf(database: Database, rootPageId: number, namedAt: number): Generator<Page> {
   const pages: Pages = { pageSizeBytes: database.pageSizeBytes, highWaterMark: database.meta.highWaterMark };
-  const seen = new Set<number>();
+  const seen = new PageSet(pages.highWaterMark);
   const waiting = [{ id: rootPageId, depth: 1, namedAt }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { id, depth } = next;
-    // Both bounds end a walk over a damaged file, whose branches may lead back to themselves.
-    if (seen.has(id) || depth > DEPTH_MAX) throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is referenced twice`, id * pages.pageSizeBytes);
-    seen.add(id);
     const page = runWalk(walkPage(pages, id, next.namedAt), database.source);
+    // Both bounds end a walk over a damaged file, whose branches may lead back to themselves.
+    if (!seen.add(id) || depth > DEPTH_MAX) throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is referenced twice`, page.fileOffset);
     if (page.isLeaf) yield page;
     else {
       for (let index = page.count - 1; index >= 0; index--)
