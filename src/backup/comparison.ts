@@ -2,11 +2,13 @@
 // 1. R0 is read through the serving member before the stream; the members are asked for it as soon as the stream has begun.
 // 2. Answers that cannot be compared (R0 has been compacted since) are asked for once more, at the revision of the file itself.
 // 3. The check of the file computes HashKV with each member's own compaction revision, and each answer is judged by that.
+// While the snapshot streams and afterwards, who answers at its endpoint is made sure of: behind a balancer it may be of another member than was chosen.
 import { formatId, type MemberId, type Revision } from "../bytes/u64.ts";
 import { type Agreement, judgeAgreement } from "../cluster/agreement.ts";
 import { compareHashes, type MemberAnswer } from "../cluster/compare.ts";
 import type { MemberClients } from "../cluster/member-clients.ts";
 import type { Candidate, Selection } from "../cluster/select.ts";
+import { otherMembersAt } from "../cluster/sole-member.ts";
 import type { SnapshotPeek } from "../etcd-files/check/peek.ts";
 import type { HashKvRequest, HashKvResult } from "../etcd-files/mvcc/hash-kv.ts";
 import type { Manifest } from "../repository/manifest.ts";
@@ -21,6 +23,8 @@ export type WhichMembers = "all" | "others" | "none";
 export interface Answers {
   readonly revision: Revision;
   readonly answers: readonly MemberAnswer[];
+  /** Why the snapshot may be of another member than the serving one; undefined where it is that one's. */
+  readonly doubt: string | undefined;
 }
 
 export interface Comparison {
@@ -39,20 +43,33 @@ export interface Asking extends CallOptions {
   readonly runtime: Runtime;
 }
 
-/** Asks the members for HashKV at `revision`. Rejects only with the signal's reason. */
-export async function askMembers(revision: Revision, { clients, selection, serving, which, signal, runtime }: Asking): Promise<Answers> {
-  const endpoints = new Map<MemberId, string>(selection.order.map(({ memberId, endpoint }) => [memberId, endpoint]));
-  const options = { revision, which, serving: serving.memberId, leader: selection.leader, members: selection.members, endpoints };
-  return { revision, answers: await compareHashes(clients, { ...options, memberLimitMs: MEMBER_LIMIT_MS, signal, runtime }) };
+/** To be called as soon as the stream has begun. Asks the members for HashKV at `revision`. Rejects only with the signal's reason. */
+export async function askMembers(revision: Revision, asking: Asking): Promise<Answers> {
+  const doubt = await doubtOfServing(asking);
+  return { revision, answers: await askAt(revision, asking), doubt };
 }
 
-/** Asks once more where answers cannot be compared with the file that arrived; keeps the round in which more can. */
+/** To be called when the stream has ended. Asks once more where answers cannot be compared with the file that arrived; keeps the round in which more can. */
 export async function askAgain(first: Answers, file: Pick<SnapshotPeek, "revision" | "compactRevision">, asking: Asking): Promise<Answers> {
-  const usable = countUsable(first, file);
+  const doubt = first.doubt ?? (await doubtOfServing(asking));
+  const usable = countUsable(first.answers, file);
   const reachable = first.answers.filter(({ outcome }) => outcome !== "unreachable").length;
-  if (usable === reachable || file.revision === first.revision) return first;
-  const second = await askMembers(file.revision as Revision, asking);
-  return countUsable(second, file) > usable ? second : first;
+  if (usable === reachable || file.revision === first.revision) return { ...first, doubt };
+  const revision = file.revision as Revision;
+  const answers = await askAt(revision, asking);
+  return countUsable(answers, file) > usable ? { revision, answers, doubt } : { ...first, doubt };
+}
+
+function askAt(revision: Revision, { clients, selection, serving, which, signal, runtime }: Asking): Promise<MemberAnswer[]> {
+  const endpoints = new Map<MemberId, string>(selection.order.map(({ memberId, endpoint }) => [memberId, endpoint]));
+  const options = { revision, which, serving: serving.memberId, leader: selection.leader, members: selection.members, endpoints };
+  return compareHashes(clients, { ...options, memberLimitMs: MEMBER_LIMIT_MS, signal, runtime });
+}
+
+async function doubtOfServing({ clients, serving, signal, runtime }: Asking): Promise<string | undefined> {
+  const doubt = await otherMembersAt(clients.at(serving.endpoint), serving.memberId, { signal });
+  if (doubt !== undefined) runtime.log({ level: "warn", message: `${doubt}; give --endpoints that lead to one member each` });
+  return doubt;
 }
 
 /** The hashes to compute from the file: its own first, as a manifest has it, then one for each compaction revision that a member answered with. */
@@ -63,19 +80,22 @@ export function hashesToCompute(answers: Answers | undefined): HashKvRequest[] {
 
 /** Judges the answers by the file's hashes for `hashesToCompute`. */
 export function compareWithMembers(
-  answers: Answers,
+  { revision, answers, doubt }: Answers,
   computed: readonly HashKvResult[],
   { selection, serving, which, contradictedBy }: Omit<Asking, "clients" | "signal" | "runtime">,
 ): Comparison {
+  const { memberId, name, endpoint } = serving;
+  const asked = answers.some((answer) => answer.memberId === memberId);
   const agreement = judgeAgreement({
-    revision: answers.revision,
-    serving: serving.memberId,
+    revision,
+    serving: memberId,
+    servingIsSure: doubt === undefined,
     members: selection.members,
-    answers: answers.answers,
+    answers: doubt === undefined || asked ? answers : [{ memberId, name, endpoint, outcome: "not-comparable", why: doubt }, ...answers],
     contradictedBy,
-    fileHash: (revision, compactRevision) => {
+    fileHash: (at, compactRevision) => {
       const same = normal(compactRevision);
-      const found = computed.find((result) => result.revision === revision && normal(result.compactRevision) === same);
+      const found = computed.find((result) => result.revision === at && normal(result.compactRevision) === same);
       return found ?? { notComparable: `the file's HashKV for compaction revision ${compactRevision} was not computed` };
     },
   });
@@ -84,7 +104,7 @@ export function compareWithMembers(
     record: {
       asked: which,
       why: null,
-      revision: answers.revision.toString(),
+      revision: revision.toString(),
       members: agreement.members.map((member) => ({
         id: formatId(member.memberId),
         name: member.name,
@@ -123,7 +143,7 @@ export function notCompared(why: string): Comparison {
 }
 
 /** A file gives hashes for its own compaction revision and later ones. */
-function countUsable({ answers }: Answers, file: Pick<SnapshotPeek, "compactRevision">): number {
+function countUsable(answers: readonly MemberAnswer[], file: Pick<SnapshotPeek, "compactRevision">): number {
   return answers.filter((answer) => answer.outcome === "answered" && normal(answer.compactRevision) >= normal(file.compactRevision)).length;
 }
 

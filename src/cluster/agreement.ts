@@ -9,6 +9,8 @@ export type FileHash = { readonly hash: number } | { readonly notComparable: str
 export interface AgreementInput {
   readonly revision: Revision;
   readonly serving: MemberId;
+  /** Whether the file is known to be of the serving member. */
+  readonly servingIsSure: boolean;
   readonly members: readonly ClusterMember[];
   readonly answers: readonly MemberAnswer[];
   /** Members of which snapshots were taken shortly before, and the serving member held other data than those. */
@@ -46,8 +48,9 @@ export function judgeAgreement(input: AgreementInput): Agreement {
   const voters = input.members.filter(({ isLearner }) => !isLearner);
   const majority = majorityOf(voters.length);
   const disagreed = members.filter(({ outcome }) => outcome === "disagreed");
-  // The file is what the serving member holds, unless that member itself now says otherwise.
-  const servingAgrees = voters.some(({ id }) => id === input.serving) && !disagreed.some(({ serving }) => serving);
+  // The file is what the serving member holds, unless that member itself now says otherwise; where the file may be of another one, it has to say so itself.
+  const own = members.find(({ serving }) => serving)?.outcome;
+  const servingAgrees = voters.some(({ id }) => id === input.serving) && (input.servingIsSure ? own !== "disagreed" : own === "agreed");
   const others = members.filter(({ outcome, serving }) => outcome === "agreed" && !serving);
   const agreed = others.length + Number(servingAgrees);
   const silent = members.filter(({ outcome, memberId }) => outcome === "unreachable" && voters.some(({ id }) => id === memberId)).length;

@@ -2,20 +2,21 @@ import { expect, test } from "vitest";
 import { type Answers, askAgain, comparedLately, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
 import type { MemberId, Revision } from "../../src/bytes/u64.ts";
 import type { MemberClients } from "../../src/cluster/member-clients.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
 import type { HashKvResult } from "../../src/etcd-files/mvcc/hash-kv.ts";
 import { ProtoWriter } from "../../src/proto/wire.ts";
 import type { Manifest, MemberOutcome } from "../../src/repository/manifest.ts";
 import { sampleManifest } from "../repository/sample-manifest.ts";
-import { quietRuntime } from "../support/saving.ts";
+import { testRuntime } from "../support/test-runtime.ts";
 
 const MEMBERS = [1n, 2n, 3n].map((id) => ({ id: id as MemberId, name: `m${id}`, peerUrls: [], clientUrls: [`http://m${id}`], isLearner: false }));
-const ASKING = { selection: { members: MEMBERS }, serving: { memberId: 1n }, which: "all", contradictedBy: [] } as unknown as Parameters<
-  typeof compareWithMembers
->[2];
+const SERVING = { memberId: 1n, name: "m1", endpoint: "http://m1" };
+const ASKING = { selection: { members: MEMBERS }, serving: SERVING, which: "all", contradictedBy: [] } as unknown as Parameters<typeof compareWithMembers>[2];
 
 function answers(...given: (readonly [hash: number, compactRevision: bigint] | "unreachable")[]): Answers {
   return {
     revision: 50n as Revision,
+    doubt: undefined,
     answers: given.map((answer, index) => {
       const { id: memberId, name } = MEMBERS[index]!;
       const member = { memberId, name, endpoint: `http://${name}` };
@@ -86,18 +87,24 @@ test("comparison: a majority that holds other data leaves the serving member in 
   expect(compareWithMembers(answers([7, -1n], [8, -1n], [8, -1n]), computed, ASKING).agreement?.verdict).toBe("minority");
 });
 
-/** Asks again after `first`, of members whose compaction revisions are these now; gives what is kept, and how often anybody was asked. */
-async function again(first: Answers, file: { readonly revision: bigint; readonly compactRevision: bigint }, now: readonly bigint[]) {
+/**
+ * Asks again after `first`, of members whose compaction revisions are these now; gives what is kept, and how often anybody was asked for HashKV. `status`
+ * tells who answers at the serving member's endpoint, from the first time on; it is down where there is nobody.
+ */
+async function again(first: Answers, file: { readonly revision: bigint; readonly compactRevision: bigint }, now: readonly bigint[], status = [1, 1]) {
   let asked = 0;
+  const answering = [...status];
   const clients = {
     secure: false,
     at: (endpoint: string) => ({
       endpoint,
-      call: async () => {
+      call: async (method: string) => {
+        const id = method === "Maintenance/Status" ? answering.shift() : Number(endpoint.at(-1));
+        if (id === undefined) throw new EtcdsafeError("ETCD_UNREACHABLE", "refused");
+        const answer = new ProtoWriter().bytes(1, new ProtoWriter().varint(2, id).finish());
+        if (method === "Maintenance/Status") return answer.finish();
         asked++;
-        const id = Number(endpoint.at(-1));
-        return new ProtoWriter()
-          .bytes(1, new ProtoWriter().varint(2, id).finish())
+        return answer
           .varint(2, 7)
           .varint(3, now[id - 1]!)
           .finish();
@@ -105,8 +112,9 @@ async function again(first: Answers, file: { readonly revision: bigint; readonly
     }),
   } as unknown as MemberClients;
   const selection = { ...ASKING.selection, order: [] };
-  const kept = await askAgain(first, file, { ...ASKING, selection, clients, signal: AbortSignal.timeout(10_000), runtime: quietRuntime });
-  return { kept, asked };
+  const runtime = testRuntime();
+  const kept = await askAgain(first, file, { ...ASKING, selection, clients, signal: AbortSignal.timeout(10_000), runtime });
+  return { kept, asked, logged: runtime.logged.map(({ message }) => message) };
 }
 
 test("comparison: members are asked again, at the file's own revision, only where that may make more answers comparable", async () => {
@@ -115,9 +123,9 @@ test("comparison: members are asked again, at the file's own revision, only wher
   const before = answers([7, 20n], [7, 20n], "unreachable");
   const { kept, asked } = await again(before, file, [50n, 50n, 50n]);
   expect([asked, kept]).toMatchObject([3, { revision: 60n, answers: Array(3).fill({ outcome: "answered", compactRevision: 50n }) }]);
-  expect((await again(before, file, [20n, 20n, 20n])).kept).toBe(before);
+  expect((await again(before, file, [20n, 20n, 20n])).kept).toEqual(before);
   const half = answers([7, 50n], [7, 20n], [7, 20n]);
-  expect((await again(half, file, [50n, 20n, 20n])).kept).toBe(half);
+  expect((await again(half, file, [50n, 20n, 20n])).kept).toEqual(half);
   expect((await again(half, file, [50n, 50n, 20n])).kept).toMatchObject({ revision: 60n });
 });
 
@@ -126,7 +134,38 @@ test.each([
   ["nothing is compacted, however the members say that", answers([7, 0n], [7, -1n], [7, -1n]), { revision: 60n, compactRevision: 0n }],
   ["the file is at the revision that was asked for", answers([7, 20n], [7, 20n], [7, 20n]), { revision: 50n, compactRevision: 30n }],
 ] as const)("comparison: nobody is asked again when %s", async (_, first, file) => {
-  expect(await again(first, file, [60n, 60n, 60n])).toEqual({ kept: first, asked: 0 });
+  expect(await again(first, file, [60n, 60n, 60n])).toEqual({ kept: first, asked: 0, logged: [] });
+});
+
+test("comparison: after the stream it is made sure once more that the serving member alone answers at its endpoint", async () => {
+  const [first, file] = [answers([7, 50n]), { revision: 60n, compactRevision: 50n }];
+  const found = async (status: number[], before: Answers = first) => {
+    const { kept, logged } = await again(before, file, [50n], status);
+    expect(logged).toEqual(kept.doubt === before.doubt ? [] : [`${kept.doubt}; give --endpoints that lead to one member each`]);
+    return kept.doubt;
+  };
+  const several = "http://m1 leads to more than one member (0000000000000001 and 0000000000000002), so the snapshot may be of any of them";
+  expect(await found([1, 1])).toBeUndefined();
+  expect(await found([2, 1])).toBe(several);
+  expect(await found([1, 2])).toBe(several);
+  expect(await found([])).toBe("whether the snapshot is of 0000000000000001 could not be made sure of: refused");
+  expect(await found([1, 1], { ...first, doubt: "from before" })).toBe("from before");
+});
+
+test("comparison: where the snapshot may be of another member, the serving one counts by its own answer only, and is not comparable without one", () => {
+  const computed: HashKvResult[] = [{ revision: 50n, compactRevision: -1n, hash: 7 }];
+  const others = answers([7, -1n], [7, -1n]);
+  const [serving, other] = others.answers;
+  const doubt = "many answer there";
+  const unasked = compareWithMembers({ ...others, answers: [other!], doubt }, computed, ASKING);
+  expect(unasked.agreement?.verdict).toBe("unconfirmed");
+  expect(unasked.record.members).toMatchObject([
+    { name: "m1", endpoint: "http://m1", serving: true, outcome: "not-comparable", why: doubt },
+    { name: "m2", outcome: "agreed" },
+  ]);
+  const asked = compareWithMembers({ ...others, doubt }, computed, ASKING);
+  expect(asked.agreement?.verdict).toBe("proven");
+  expect(asked.record.members).toMatchObject([{ name: serving!.name, serving: true, outcome: "agreed" }, { outcome: "agreed" }]);
 });
 
 const HOUR_MS = 3_600_000;

@@ -11,7 +11,7 @@ const SERVING = 1n as MemberId;
  * `g`ood, `b`ad, bad in another way (`x`), good and bad with a compaction of its own (`e`, `d`), `c`ompacted elsewhere so that the file cannot tell,
  * `s`ilent about its hash, `u`nreachable, `-` not asked; the first is the serving member.
  */
-function judge(pattern: string, learners = 0, contradictedBy: readonly number[] = []) {
+function judge(pattern: string, learners = 0, contradictedBy: readonly number[] = [], servingIsSure = true) {
   const answers: MemberAnswer[] = [...pattern].flatMap((kind, index): MemberAnswer[] => {
     const who = { memberId: BigInt(index + 1) as MemberId, name: `m${index + 1}`, endpoint: undefined };
     if (kind === "-") return [];
@@ -23,6 +23,7 @@ function judge(pattern: string, learners = 0, contradictedBy: readonly number[] 
   return judgeAgreement({
     revision: 9n as Revision,
     serving: SERVING,
+    servingIsSure,
     members: Array.from({ length: pattern.length + learners }, (_, index) => member(index + 1, index >= pattern.length)),
     answers,
     contradictedBy: contradictedBy.map((id) => BigInt(id) as MemberId),
@@ -74,13 +75,25 @@ test("agreement: a serving member that does not vote does not count for the file
   const answers: MemberAnswer[] = [
     { memberId: 2n as MemberId, name: "m2", endpoint: undefined, outcome: "answered", hash: GOOD, compactRevision: 3n as Revision },
   ];
-  const given = { revision: 9n as Revision, serving: SERVING, answers, contradictedBy: [], fileHash: () => ({ hash: GOOD }) };
+  const given = { revision: 9n as Revision, serving: SERVING, servingIsSure: true, answers, contradictedBy: [], fileHash: () => ({ hash: GOOD }) };
   for (const members of [
     [member(2), member(3)],
     [member(1, true), member(2), member(3)],
   ])
     expect(judgeAgreement({ ...given, members })).toMatchObject({ verdict: "unconfirmed", why: "1 of 2 voting members holds this data; a majority is 2" });
   expect(judge("-").why).toBe("the cluster has only one member to compare with");
+});
+
+test.each([
+  ["-gg", "proven"],
+  ["-gu", "unconfirmed"],
+  ["sg", "unconfirmed"],
+  ["cg", "unconfirmed"],
+  ["ug", "unconfirmed"],
+  ["gg", "proven"],
+  ["bg", "split"],
+])("agreement: where the file may not be of the serving member, members that answer %s make it %s", (pattern, verdict) => {
+  expect(judge(pattern, 0, [], false).verdict).toBe(verdict);
 });
 
 test("agreement: where no majority decides, it is said who holds other data", () => {

@@ -145,7 +145,7 @@ test("comparison: members that really differ, and one that is down", async () =>
   const verdictFor = async (serving: EtcdMember, given = answers) => {
     const own = answers.find(({ name }) => name === serving.name);
     const fileHash = () => (own?.outcome === "answered" ? { hash: own.hash } : { notComparable: "it did not answer" });
-    return judgeAgreement({ revision, serving: idOf(serving), members, answers: given, contradictedBy: [], fileHash });
+    return judgeAgreement({ revision, serving: idOf(serving), servingIsSure: true, members, answers: given, contradictedBy: [], fileHash });
   };
   expect(await verdictFor(odd)).toMatchObject({ verdict: "minority", why: "1 of 3 voting members holds this data, 2 hold other data" });
   expect(await verdictFor(leader)).toMatchObject({ verdict: "proven", why: "2 of 3 voting members hold this data, 1 holds other data" });
