@@ -76,12 +76,12 @@ export const CONTESTS: readonly Contest[] = [
   },
   {
     name: "restore one member",
-    ours: "etcdsafe restore FILE --data-dir DIR",
+    ours: "etcdsafe restore FILE --data-dir DIR --bump-revision none",
     peer: "etcdutl snapshot restore FILE --data-dir DIR",
     needs: "file",
     goal: { timeRatioMax: 0.8, maxRssBytes: MAX_RSS_BYTES },
     commands: ({ snapshot, etcdsafe, peers }, directory) => ({
-      ours: etcdsafe("restore", snapshot, "--data-dir", join(directory, "data")),
+      ours: etcdsafe("restore", snapshot, "--data-dir", join(directory, "data"), "--bump-revision", "none"),
       peer: peer(peers.etcdutl, "snapshot", "restore", snapshot, "--data-dir", join(directory, "data")),
     }),
   },

@@ -123,7 +123,11 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.token, plan.clusterId": "of the new cluster",
       "plan.tokenGiven": "false where this run drew the token: another run gets another, and other ids",
       "plan.members[]": "`name`, `id`, `peerUrls`; `dataDir` and `walDir`, null for a member that another run writes",
-      "plan.revision": "`before`, `after`, `bumpedBy` (null: not at all), `markCompacted`",
+      "plan.revision":
+        "`before`, `after`, `bump` (as given), `bumpedBy` (null: not at all), `markCompacted`; `evidence[]`: how far the cluster went, as far as anything shows it",
+      "plan.revision.evidence[]": "`kind`, `where`, `revision`, `isUpperBound` (it may be less), `at` (null: not known)",
+      "plan.loss":
+        "from the source to the `newest` of the evidence (null: nothing newer is known): `revisions`, `secondsBetween`, `upperBound` (it may be less)",
       "plan.walDialect": "whose encoding of the WAL is written",
       "plan.bytes": "`databasePerMember`, `walPerMember`, `total`",
       "plan.warnings[]": "what to know before starting the cluster; with `--plan`, also which targets would be refused as they are",

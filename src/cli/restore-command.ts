@@ -6,9 +6,14 @@ import type { Invocation } from "./command.ts";
 import { shellCommand } from "./shell-command.ts";
 
 /** Options of this run that every member's run needs as well. */
-const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "bump-revision", "skip-hash-check"];
+const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "skip-hash-check"];
 
-export function restoreCommand({ config }: Invocation, source: SourceFacts, cluster: readonly MemberSpec[], member: string, token: string): string {
+export function restoreCommand(
+  { config }: Invocation,
+  source: SourceFacts,
+  cluster: readonly MemberSpec[],
+  { member, token, bumpRevision }: { readonly member: string; readonly token: string; readonly bumpRevision: string },
+): string {
   // The id, not `latest`: which backup is the newest may change between two hosts' runs.
   const words = ["etcdsafe", "restore", source.backupId ?? source.location];
   if (source.backupId !== null) words.push("--repository", config.get("repository") ?? "", "--cluster", config.get("cluster"));
@@ -23,5 +28,5 @@ export function restoreCommand({ config }: Invocation, source: SourceFacts, clus
     words.push("--initial-advertise-peer-urls", peerUrls.join(","));
     words.push("--initial-cluster", cluster.flatMap(({ name, peerUrls: urls }) => urls.map((url) => `${name}=${url}`)).join(","));
   }
-  return shellCommand([...words, "--initial-cluster-token", token]);
+  return shellCommand([...words, "--bump-revision", bumpRevision, "--initial-cluster-token", token]);
 }

@@ -59,13 +59,13 @@ export const RESTORE_OPTIONS = {
   },
   "bump-revision": {
     kind: "string",
-    placeholder: "N|none",
-    default: "none",
-    pattern: { regex: /^(none|[1-9]\d{0,18})$/, is: "a number of revisions above 0, or none" },
+    placeholder: "auto|N|none",
+    default: "auto",
+    pattern: { regex: /^(auto|none|[1-9]\d{0,18})$/, is: "auto, a number of revisions above 0, or none" },
     group: "What to do",
     commands: ["restore"],
     description:
-      "Move the revision ahead by so many, beyond all that clients can have seen; 1000000000 is customary. All before is marked as compacted, so that watches from before fail instead of missing changes.",
+      "Move the revision ahead, beyond all that clients can have seen, and mark all before as compacted, so that watches from before fail instead of missing changes. auto: 1000000000 beyond all that is known of the cluster; N: that amount, added to the source's revision as etcdutl does; none: it stays, and every client has to be restarted.",
   },
   "mark-compacted": {
     kind: "boolean",

@@ -10,6 +10,7 @@ import { membersBucketRows } from "../etcd-files/membership/members-bucket.ts";
 import type { PlannedCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { bumpRow, restoredMetaRows } from "./meta-rows.ts";
 import type { RestorePlan } from "./plan.ts";
+import type { PlannedRevision } from "./revision.ts";
 
 /** What the first pages held before the edit: with them in place the file's SHA-256 is still the one etcd computed. */
 export interface DatabaseEdit {
@@ -36,7 +37,7 @@ export function editRestoredDatabase(path: string, plan: RestorePlan, cluster: P
 }
 
 /** Only the revision is moved ahead, the cluster stays as it was: for a plain snapshot that etcd's own tools restore. */
-export function bumpDatabase(path: string, plan: { readonly revision: RestorePlan["revision"] }): DatabaseEdit {
+export function bumpDatabase(path: string, plan: { readonly revision: PlannedRevision }): DatabaseEdit {
   const file = openPageFile(path);
   try {
     const database = openDatabase(file);
@@ -60,6 +61,6 @@ function metaRows(file: PageFile, plan: RestorePlan, cluster: PlannedCluster): R
   });
 }
 
-function appended(plan: { readonly revision: RestorePlan["revision"] }): { appendKeyRows?: Row[] } {
+function appended(plan: { readonly revision: PlannedRevision }): { appendKeyRows?: Row[] } {
   return plan.revision.bumpedBy === null ? {} : { appendKeyRows: [bumpRow(BigInt(plan.revision.after))] };
 }

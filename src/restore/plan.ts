@@ -6,6 +6,10 @@ import { EtcdsafeError } from "../errors.ts";
 import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
 import { memberNamed, planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
+import type { GatheredEvidence } from "./evidence.ts";
+import { type PlannedLoss, planLoss } from "./loss.ts";
+import { type PlannedRevision, planRevision, type RevisionBump, revisionWarnings } from "./revision.ts";
+import { agreedToken } from "./separate-runs.ts";
 import type { SourceFacts } from "./source.ts";
 
 /** Where one member's files go. */
@@ -25,12 +29,12 @@ export interface RestoreRequest {
   /** Absent: a new one, `newToken`, is taken where that can form a cluster. */
   readonly token?: string | undefined;
   readonly newToken: string;
-  /** The command that restores one member under a token, for the refusal that asks for one. */
-  command(member: string, token: string): string;
+  /** The command that restores one member in a run of its own, for the refusals that ask for what such runs must share. */
+  command(member: string, token: string, bumpRevision: string): string;
   /** Distinguishes this run's staging directories. */
   readonly stageId: string;
-  /** How far the revision is moved ahead; etcdutl's --bump-revision with --mark-compacted. */
-  readonly bumpRevisionBy?: bigint | undefined;
+  readonly bumpRevision: RevisionBump;
+  readonly evidence: GatheredEvidence;
   readonly skipHashCheck: boolean;
 }
 
@@ -44,7 +48,8 @@ export interface RestorePlan {
   readonly tokenGiven: boolean;
   readonly clusterId: string;
   readonly members: readonly PlannedRestoreMember[];
-  readonly revision: { readonly before: string; readonly after: string; readonly bumpedBy: string | null; readonly markCompacted: boolean };
+  readonly revision: PlannedRevision;
+  readonly loss: PlannedLoss;
   /** Which etcd's encoding of the WAL and .snap is written; every version reads both (etcd-formats §4.4). */
   readonly walDialect: "3.4" | "3.6" | "3.7";
   readonly stageId: string;
@@ -62,13 +67,14 @@ export interface PlannedRestoreMember {
 }
 
 /**
- * Computes the plan. Throws MEMBERS_INVALID as etcd would refuse the members, and TOKEN_REQUIRED when separate runs would each invent a token
- * and never form a quorum.
+ * Computes the plan. Throws MEMBERS_INVALID as etcd would refuse the members, TOKEN_REQUIRED or USAGE when separate runs would each choose a token
+ * or a revision and never form a cluster, and USAGE for a revision that leaves no room.
  */
 export function planRestore(request: RestoreRequest): RestorePlan {
   const { source } = request;
   const targets = request.targets.map(withoutDefaultWalDir);
-  const token = chooseToken(request);
+  const revision = planRevision(source, request.bumpRevision, request.evidence.found);
+  const token = agreedToken(request, revision);
   const cluster = planCluster(request.cluster, token);
   for (const { name } of targets) memberNamed(cluster, name);
   requireOwnDirectories(targets);
@@ -83,7 +89,8 @@ export function planRestore(request: RestoreRequest): RestorePlan {
       const target = targets.find((each) => each.name === name);
       return { name, id: formatId(id), peerUrls, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null };
     }),
-    revision: planRevision(source, request.bumpRevisionBy),
+    revision,
+    loss: planLoss(source, request.evidence.found, request.evidence.jumps),
     walDialect: walDialect(source.storageVersion ?? source.clusterVersion),
     stageId: request.stageId,
     bytes: {
@@ -91,7 +98,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
       walPerMember: WAL_PREALLOCATED_SIZE_BYTES,
       total: targets.length * (source.databaseSizeBytes + WAL_PREALLOCATED_SIZE_BYTES),
     },
-    warnings: warningsOf(request),
+    warnings: warningsOf(request, revision),
   };
 }
 
@@ -140,27 +147,6 @@ function sharedDirectory(a: NamedDirectory, b: NamedDirectory): EtcdsafeError {
   return new EtcdsafeError("MEMBERS_INVALID", text, { hint: "Give each member a data directory of its own, and a WAL directory of its own if any." });
 }
 
-/** `bumpBy` is an amount added, as in etcdutl; what lies before is marked as compacted. */
-export function planRevision(source: SourceFacts, bumpBy: bigint | undefined): RestorePlan["revision"] {
-  const before = BigInt(source.revision);
-  return { before: before.toString(), after: (before + (bumpBy ?? 0n)).toString(), bumpedBy: bumpBy?.toString() ?? null, markCompacted: bumpBy !== undefined };
-}
-
-function chooseToken(request: RestoreRequest): string {
-  const { token, newToken, cluster, targets } = request;
-  if (token !== undefined) return token;
-  if (targets.length === cluster.length) return newToken;
-  planCluster(cluster, newToken); // A mistake in the members is told first.
-  const commands = cluster.map(({ name }) => `  ${request.command(name, newToken)}`);
-  throw new EtcdsafeError(
-    "TOKEN_REQUIRED",
-    `${cluster.length} members are restored by separate runs, so all of them need the same --initial-cluster-token: members with different tokens never form a cluster`,
-    {
-      hint: `Run one command per member, all with this new token:\n${commands.join("\n")}\nor write every member's directory in one run with --members FILE --all-members.`,
-    },
-  );
-}
-
 /** The first encoding that etcd of `version` writes itself (etcd-formats §4.4); an unknown version gets 3.6's, which all read. */
 function walDialect(version: string | null): RestorePlan["walDialect"] {
   const minor = /^3\.(\d+)/.exec(version ?? "")?.[1];
@@ -169,14 +155,8 @@ function walDialect(version: string | null): RestorePlan["walDialect"] {
   return Number(minor) <= 4 ? "3.4" : "3.6";
 }
 
-function warningsOf({ source, bumpRevisionBy, skipHashCheck }: RestoreRequest): string[] {
-  const warnings: string[] = [];
-  if (bumpRevisionBy === undefined) {
-    warnings.push(
-      `The revision goes back to ${source.revision}: clients that saw a higher one (Kubernetes API servers, controllers, anything that watches) fail with "future revision" ` +
-        "or silently miss changes. Restart all of them after the restore, or give --bump-revision 1000000000.",
-    );
-  }
+function warningsOf({ source, evidence, skipHashCheck }: RestoreRequest, revision: PlannedRevision): string[] {
+  const warnings = [...revisionWarnings(revision), ...evidence.warnings];
   if (skipHashCheck && source.databaseSha256 === null)
     warnings.push("The source has no hash to check (--skip-hash-check): only the structure vouches for its bytes.");
   if (source.state === "suspect") warnings.push("The backup is suspect: when it was taken, its member disagreed with the majority of its cluster.");

@@ -9,7 +9,7 @@ import { EtcdsafeError } from "../errors.ts";
 import type { RestoreOptions } from "./apply.ts";
 import { bumpDatabase, type DatabaseEdit } from "./database.ts";
 import { fileError } from "./file-error.ts";
-import type { RestorePlan } from "./plan.ts";
+import type { PlannedRevision } from "./revision.ts";
 import { checkWrittenDatabase, type HashKvValue } from "./self-check.ts";
 import type { SnapshotSource } from "./source.ts";
 import { writeDatabaseFile } from "./write.ts";
@@ -19,7 +19,7 @@ export interface SnapshotFileResult {
   readonly sizeBytes: number;
   /** Of the database, as it stands at the file's end; hexadecimal. */
   readonly databaseSha256: string;
-  readonly revision: RestorePlan["revision"];
+  readonly revision: PlannedRevision;
   readonly hashKv: HashKvValue;
 }
 
@@ -27,7 +27,7 @@ export interface SnapshotFileResult {
 export async function writeSnapshotFile(
   source: SnapshotSource,
   path: string,
-  plan: { readonly revision: RestorePlan["revision"]; readonly skipHashCheck: boolean },
+  plan: { readonly revision: PlannedRevision; readonly skipHashCheck: boolean },
   options: RestoreOptions,
 ): Promise<SnapshotFileResult> {
   await requireNewFile(path);

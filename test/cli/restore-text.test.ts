@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { planText, restoredText } from "../../src/cli/restore-text.ts";
 import type { RestoreResult } from "../../src/restore/apply.ts";
+import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planRestore } from "../../src/restore/plan.ts";
 
 const LATEST = "762";
@@ -75,6 +76,8 @@ function restored(clusterVersion: string, compactRevision: string): Omit<Restore
     newToken: "new",
     command: () => "",
     stageId: "s1",
+    bumpRevision: "none",
+    evidence: NO_EVIDENCE,
     skipHashCheck: false,
   });
   return { plan, hashKv: { revision: LATEST, compactRevision, hash: 7 } };

@@ -98,7 +98,7 @@ test("a target that holds something: it is named, and stays", async () => {
 
 test("options that contradict each other or ask for what cannot be", async () => {
   expectFailure("USAGE", await restored("--bump-revision", "9000000000000000000"), { message: /leaves no room for revisions to come$/, hint: /customary/ });
-  expectFailure("USAGE", await restored("--mark-compacted"), { message: /^--mark-compacted goes with --bump-revision/, hint: /--bump-revision 1000000000/ });
+  expectFailure("USAGE", await restored("--mark-compacted", "--bump-revision", "none"), { message: /^--mark-compacted contradicts --bump-revision none/ });
   expectFailure("USAGE", await restored("--all-members"), { message: /^--all-members needs --members FILE/, hint: /help/ });
   expectFailure("USAGE", await runCli(["restore", "-"], { stdin: "" }), { message: /^a restore cannot read standard input$/, hint: /file first/ });
 });

@@ -9,8 +9,10 @@ import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
 import { openFilePageSource } from "../../src/etcd-files/bbolt/file-page-source.ts";
 import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
 import { applyRestore } from "../../src/restore/apply.ts";
+import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
 import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
+import { planRevision } from "../../src/restore/revision.ts";
 import { checkWrittenDatabase } from "../../src/restore/self-check.ts";
 import type { SnapshotSource } from "../../src/restore/source.ts";
 import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
@@ -61,7 +63,7 @@ test("restore: no member comes into place while the disk still takes a database,
 
 test("restore: a bump moves the revision ahead and schedules the compaction of all before it", async () => {
   await using directory = await temporaryDirectory("restore");
-  const { source, plan } = await planned(directory.path, { bumpRevisionBy: 1_000_000n });
+  const { source, plan } = await planned(directory.path, { bumpRevision: "1000000" });
   await applyRestore(plan, source, { signal, runtime: testRuntime() });
   const after = BigInt(HISTORY.revision) + 1_000_000n;
   expect(checked(join(directory.path, "b/member/snap/db")).facts).toMatchObject({
@@ -192,7 +194,7 @@ test("restore to a snapshot: the same bytes again, never over a file that exists
   await using directory = await temporaryDirectory("restore");
   const { source } = await planned(directory.path);
   const path = join(directory.path, "plain.db");
-  const revision = { before: source.facts.revision, after: source.facts.revision, bumpedBy: null, markCompacted: false };
+  const revision = planRevision(source.facts, "none", []);
   await writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime: testRuntime() });
   expect((await readFile(path)).equals(SNAPSHOT)).toBe(true);
   expect((await readdir(directory.path)).sort()).toEqual(["plain.db", "source.db"]);
@@ -206,7 +208,7 @@ test("restore to a snapshot: two that write the same file at once: one does, the
   const { source } = await planned(directory.path);
   const path = join(directory.path, "plain.db");
   await writeFile(`${path}.part`, "mine");
-  const revision = { before: source.facts.revision, after: source.facts.revision, bumpedBy: null, markCompacted: false };
+  const revision = planRevision(source.facts, "none", []);
   const write = () => writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime: testRuntime() });
   const ended = await Promise.allSettled([write(), write()]);
   expect(ended.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
@@ -220,7 +222,7 @@ test("restore to a snapshot: a copied database gets its hash, without what lies 
   const { source } = await planned(directory.path, {}, SNAPSHOT.slice(0, -32));
   await truncate(join(directory.path, "source.db"), SNAPSHOT.length - 32 + 16 * 1024 * 1024);
   const path = join(directory.path, "plain.db");
-  const revision = { before: source.facts.revision, after: source.facts.revision, bumpedBy: null, markCompacted: false };
+  const revision = planRevision(source.facts, "none", []);
   await writeSnapshotFile(source, path, { revision, skipHashCheck: true }, { signal, runtime: testRuntime() });
   expect((await readFile(path)).equals(SNAPSHOT)).toBe(true);
   expect((await stat(path)).mode & 0o777).toBe(0o600);
@@ -244,6 +246,8 @@ async function planned(
       newToken: "fresh",
       command: () => "restore",
       stageId: "s1",
+      bumpRevision: "none",
+      evidence: NO_EVIDENCE,
       skipHashCheck: false,
       ...changes,
     }),

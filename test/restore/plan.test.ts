@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { EtcdsafeError } from "../../src/errors.ts";
+import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planRestore, type RestoreRequest } from "../../src/restore/plan.ts";
 import type { SourceFacts } from "../../src/restore/source.ts";
 
@@ -36,8 +37,10 @@ function request(changes: Partial<RestoreRequest> = {}): RestoreRequest {
     targets: TARGETS,
     token: "tokX",
     newToken: "new-token",
-    command: (member, token) => `restore --name ${member} --initial-cluster-token ${token}`,
+    command: (member, token, bump) => `restore --name ${member} --bump-revision ${bump} --initial-cluster-token ${token}`,
     stageId: "s1",
+    bumpRevision: "none",
+    evidence: NO_EVIDENCE,
     skipHashCheck: false,
     ...changes,
   };
@@ -54,7 +57,7 @@ test("restore plan: member and cluster ids are those etcd computes", () => {
 });
 
 test("restore plan: it is plain JSON", () => {
-  const plan = planRestore(request({ bumpRevisionBy: 10n }));
+  const plan = planRestore(request({ bumpRevision: "10" }));
   expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
 });
 
@@ -84,13 +87,18 @@ test("restore plan: a name that is not in the cluster, and URLs used twice, are 
   expect(() => planRestore(request({ cluster: twice, targets: TARGETS.slice(0, 1), token: undefined }))).toThrow(/same peer URL/);
 });
 
-test("restore plan: a bump is added to the source's revision and marks it compacted; without one the plan warns of clients that saw more", () => {
-  const bumped = planRestore(request({ bumpRevisionBy: 1_000_000_000n }));
-  expect(bumped.revision).toEqual({ before: "762", after: "1000000762", bumpedBy: "1000000000", markCompacted: true });
-  expect(bumped.warnings).toEqual([]);
-  const plain = planRestore(request());
-  expect(plain.revision).toEqual({ before: "762", after: "762", bumpedBy: null, markCompacted: false });
-  expect(plain.warnings.join()).toContain("--bump-revision");
+test("restore plan: separate runs choose no revision by themselves, and the refusal holds commands with an amount that is enough", () => {
+  const evidence = { ...NO_EVIDENCE, found: [{ kind: "given", where: "--evidence", revision: "5000", isUpperBound: false, at: null } as const] };
+  const attempt = (changes: Partial<RestoreRequest>) => () =>
+    planRestore(request({ targets: TARGETS.slice(0, 1), bumpRevision: "auto", evidence, ...changes }));
+  expect(attempt({})).toThrow(
+    expect.objectContaining({ code: "USAGE", hint: expect.stringContaining("restore --name n3 --bump-revision 1000004238 --initial-cluster-token tokX\n") }),
+  );
+  expect(attempt({ token: undefined })).toThrow(
+    expect.objectContaining({ code: "TOKEN_REQUIRED", hint: expect.stringContaining("--bump-revision 1000004238 --initial-cluster-token new-token\n") }),
+  );
+  for (const bumpRevision of ["none", "7"]) expect(attempt({ bumpRevision })().revision.bump).toBe(bumpRevision);
+  expect(attempt({ targets: TARGETS })().revision.after).toBe("1000005000");
 });
 
 test("restore plan: the encoding follows the version that wrote the source", () => {

@@ -3,6 +3,7 @@ import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
+import { planRevision } from "../../src/restore/revision.ts";
 import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
 import { putRow, text } from "../support/rows.ts";
 import { buildSnapshot, writeSnapshot } from "../support/snapshots.ts";
@@ -50,6 +51,6 @@ test("restore to a snapshot: the hash, for which a big file is read once more, s
 
 function write(sourcePath: string, path: string, runtime: ReturnType<typeof testRuntime>) {
   const source = snapshotFileSource(sourcePath);
-  const revision = { before: source.facts.revision, after: source.facts.revision, bumpedBy: null, markCompacted: false };
+  const revision = planRevision(source.facts, "none", []);
   return writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime });
 }

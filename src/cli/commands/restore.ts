@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { OPTION_NAMES, type OptionName, optionSpec } from "../../config/options.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { RestoreResult } from "../../restore/apply.ts";
+import { NO_EVIDENCE } from "../../restore/evidence.ts";
 import type { SnapshotSource } from "../../restore/source.ts";
 import type { Invocation } from "../command.ts";
 import { refuseTogether } from "../conflicts.ts";
@@ -12,8 +13,6 @@ import { restoreCommand } from "../restore-command.ts";
 import { restoreMembers } from "../restore-members.ts";
 import { planText, restoredText, snapshotPlanText, snapshotText } from "../restore-text.ts";
 
-/** Revisions are int64: half of that is left for the future. */
-const BUMP_MAX = 2n ** 62n;
 const MEMBER_OPTIONS: readonly OptionName[] = OPTION_NAMES.filter((name) => optionSpec(name).group === "Members");
 /** docs/cli.md, "Exit codes". */
 const PARTLY_DONE = 3;
@@ -21,14 +20,9 @@ const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output, runtime } = invocation;
-  const bump = config.get("bump-revision");
-  const bumpRevisionBy = bump === "none" ? undefined : BigInt(bump);
-  if (bumpRevisionBy !== undefined && bumpRevisionBy > BUMP_MAX) {
-    throw new EtcdsafeError("USAGE", `--bump-revision ${bump} leaves no room for revisions to come`, { hint: "1000000000 is customary." });
-  }
-  if (config.get("mark-compacted") && bumpRevisionBy === undefined) {
-    throw new EtcdsafeError("USAGE", "--mark-compacted goes with --bump-revision, as in etcdutl", { hint: "Add --bump-revision 1000000000." });
-  }
+  const bumpRevision = config.get("bump-revision");
+  if (config.get("mark-compacted") && bumpRevision === "none")
+    throw new EtcdsafeError("USAGE", "--mark-compacted contradicts --bump-revision none: what is compacted must lie behind the revision");
   refuseTogether(config, "to-snapshot", MEMBER_OPTIONS, "a snapshot file has no members");
   const source = await openSource(invocation);
   const skipHashCheck = config.get("skip-hash-check");
@@ -36,8 +30,8 @@ export async function run(invocation: Invocation): Promise<number> {
   if (file === "-")
     throw new EtcdsafeError("USAGE", "--to-snapshot writes a file, not standard output", { hint: "Name a file; it is checked before it gets its name." });
   if (file !== undefined) {
-    const { planRevision } = await import("../../restore/plan.ts");
-    const revision = planRevision(source.facts, bumpRevisionBy);
+    const { planRevision } = await import("../../restore/revision.ts");
+    const revision = planRevision(source.facts, bumpRevision, []);
     if (config.get("plan")) {
       const { fileRefusals } = await import("../../restore/refusals.ts");
       const warnings = await fileRefusals(file);
@@ -62,9 +56,10 @@ export async function run(invocation: Invocation): Promise<number> {
     ...members,
     targets,
     newToken: `etcdsafe-${random(invocation, 12)}`,
-    command: (member, token) => restoreCommand(invocation, source.facts, members.cluster, member, token),
+    command: (member, token, bump) => restoreCommand(invocation, source.facts, members.cluster, { member, token, bumpRevision: bump }),
     stageId: random(invocation, 6),
-    bumpRevisionBy,
+    bumpRevision,
+    evidence: NO_EVIDENCE,
     skipHashCheck,
   });
   if (config.get("plan")) {
