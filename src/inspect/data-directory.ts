@@ -1,12 +1,12 @@
 // An etcd data directory: its database, its log, its raft snapshots, and what lies beside them.
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { databaseLock } from "../bytes/file-locks.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { UnusableFileError } from "../etcd-files/check/snapshot-kind.ts";
 import { parseRaftSnapshotFileName } from "../etcd-files/raft-snapshot/file-name.ts";
 import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import { databaseUse } from "./database-use.ts";
 import type { DataDirectorySection, Inspection, SnapshotSection } from "./inspection.ts";
 import { leftoverText } from "./leftovers.ts";
 import { type FitFinding, fitFindings, unappliedEntries } from "./member-fit.ts";
@@ -38,7 +38,7 @@ export async function inspectDataDirectory(
   const [snap, wal] = memberDirectory === null ? [undefined, undefined] : [join(memberDirectory, "snap"), join(memberDirectory, "wal")];
   const [snapNames, walNames] = [await namesIn(snap), await namesIn(wal)];
   const databasePath = snap !== undefined && snapNames.includes("db") ? join(snap, "db") : undefined;
-  const inUse = databasePath === undefined ? undefined : await databaseUse(databasePath);
+  const inUse = databasePath === undefined ? undefined : await databaseLock(databasePath, options);
   // The database first: what it says was applied, the log of a running etcd holds then.
   const database = databasePath === undefined ? { findings: [error(`there is no database (${DATABASE}) here`)] } : await readDatabase(databasePath, options);
   const names = snapNames.filter((name) => parseRaftSnapshotFileName(name) !== undefined).sort();

@@ -1,6 +1,7 @@
-// What a file or directory is, and its facts. Reads only, takes no lock, and needs none: what a running etcd holds may be torn, and is said to be.
+// What a file or directory is, and its facts. Reads only, and needs no lock: what a running etcd holds may be torn, and is said to be.
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { databaseLock } from "../bytes/file-locks.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
 import { HEAD_SIZE_BYTES, snapshotKind, UnusableFileError } from "../etcd-files/check/snapshot-kind.ts";
 import { parseRaftSnapshotFileName } from "../etcd-files/raft-snapshot/file-name.ts";
@@ -10,7 +11,6 @@ import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import { REPOSITORY_KEY } from "../repository/names.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { dataDirectoryLayout, inspectDataDirectory } from "./data-directory.ts";
-import { databaseUse } from "./database-use.ts";
 import { foreignBuckets } from "./foreign-database.ts";
 import type { Inspection } from "./inspection.ts";
 import { raftSections } from "./raft-sections.ts";
@@ -96,7 +96,7 @@ function nameHint(name: string): string {
 }
 
 async function inspectDatabase(path: string, head: Uint8Array, options: InspectOptions): Promise<Facts> {
-  const inUse = await databaseUse(path);
+  const inUse = await databaseLock(path, options);
   try {
     const snapshot = await snapshotSection(path, options);
     const foreign = snapshot.revision === undefined ? foreignBuckets(path) : undefined;
