@@ -122,7 +122,6 @@ async function forward(take: TakeOptions, write: WriteOut, way: Way): Promise<Sa
   let doneBytes = 0;
   for await (const batch of stream) {
     const written = write(batch);
-    written.catch(() => undefined); // Reported below.
     for (const chunk of batch) {
       hash.update(chunk);
       doneBytes += chunk.length;
