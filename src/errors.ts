@@ -106,6 +106,12 @@ export const ERRORS = {
   // Restore
   TARGET_NOT_EMPTY: { exit: 9, retryable: false, hint: "Name a directory that does not exist or is empty; nothing was written." },
   TARGET_NO_SPACE: { exit: 1, retryable: false, hint: "Free space on the target's file system, or restore elsewhere; nothing was kept there." },
+  VERSION_UNSUPPORTED: { exit: 9, retryable: false, hint: "Restore for the etcd that wrote the source, or with a newer etcdsafe; nothing was written." },
+  WAL_NOT_APPLIED: {
+    exit: 9,
+    retryable: false,
+    hint: "Start the member with its own data directory and save from it; or give --ignore-wal to go without what only the log holds. Nothing was written.",
+  },
   SELF_CHECK_FAILED: { exit: 6, retryable: false, hint: "What was written differs from what was computed: suspect memory or disk. Nothing was put in place." },
 
   // This host
