@@ -2,16 +2,11 @@
 import { tmpdir } from "node:os";
 import { addAbortSignal } from "node:stream";
 import { ERRORS, EtcdsafeError } from "../../errors.ts";
-import { listClusters } from "../../repository/catalogue.ts";
-import { openRepository } from "../../repository/repository.ts";
-import { requireClusterName } from "../../repository/resolve.ts";
-import { allBackups, chooseBackup } from "../../verify/choose.ts";
 import { verifyFile, verifyStream } from "../../verify/file.ts";
-import { type NotVerified, verifyBackup, verifyBackups } from "../../verify/verify.ts";
+import type { NotVerified } from "../../verify/verify.ts";
 import type { Invocation } from "../command.ts";
 import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
-import { orFileOfThatName, readOperand, requireSnapshotFile } from "../operand.ts";
-import { author, openNamedStorage } from "../repository.ts";
+import { readOperand, requireSnapshotFile } from "../operand.ts";
 import { type Verified, verifiedText } from "../verified-text.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -31,23 +26,8 @@ async function verify(invocation: Invocation): Promise<Verified[]> {
     return [await verifyFile(operand.path, options)];
   }
   if (operand.kind === "stdin") return [await verifyStream("standard input", addAbortSignal(signal, process.stdin), options)];
-  const open = async () => openRepository(await openNamedStorage(invocation), invocation);
-  const cluster = config.get("cluster");
-  if (!wantsAll) {
-    const { repository, backup } = await orFileOfThatName(
-      operand.reference,
-      (path) => `give it as ${path}.`,
-      async () => {
-        const repository = await open();
-        return { repository, backup: await chooseBackup(repository, cluster, operand.reference, options) };
-      },
-    );
-    return [await verifyBackup(repository, backup, await author(), options)];
-  }
-  const repository = await open();
-  if (!config.get("all-clusters")) await requireClusterName(repository, cluster, invocation);
-  const clusters = config.get("all-clusters") ? await listClusters(repository, invocation) : [cluster];
-  return verifyBackups(repository, await allBackups(repository, clusters, invocation), await author(), options);
+  const { verifyAll, verifyNamed } = await import("../verify-backups.ts");
+  return wantsAll ? verifyAll(invocation, options) : [await verifyNamed(operand.reference, invocation, options)];
 }
 
 /** Bad is worse than unknown, and unknown is only part of it where others were read. */
