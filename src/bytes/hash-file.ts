@@ -1,14 +1,63 @@
-// SHA-256 of part of a file, in a thread of its own: read there as well, since what one core reads and another hashes goes through memory twice.
+// SHA-256 of part of a file, hashed by the thread that asks for it, which is idle then: a thread of its own would take a tenth of the time that
+// 1 GB needs only to start. What one core reads and another hashes goes through memory twice, so reads are synchronous; in between, events get their turn.
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
-import type { HashFileInput } from "./hash-file-worker.ts";
-import { runInWorker } from "./worker.ts";
+
+export interface HashFileInput {
+  readonly path: string;
+  /** Hashed before the file's bytes. */
+  readonly prefix?: Uint8Array;
+  /** Bytes into the file. */
+  readonly from: number;
+  readonly to: number;
+}
 
 export interface HashFileOptions extends CallOptions {
   /** Told now and then up to which offset the file is behind. */
   onProgress?(offset: number): void;
 }
 
+/** Stays in the processor's caches between being read and being hashed. */
+const BLOCK_SIZE_BYTES = 128 * 1024;
+/** Takes about 2 ms, for which a signal, a message or a timer waits. */
+const TURN_SIZE_BYTES = 2 * 1024 * 1024;
+const PROGRESS_STEP_BYTES = 16 * 1024 * 1024;
+
 /** Hexadecimal. Throws FILE_FAILED when the file cannot be read, or ends before `to`. */
-export function hashFile(input: HashFileInput, { signal, onProgress }: HashFileOptions): Promise<string> {
-  return runInWorker<HashFileInput, string>(new URL("./hash-file-worker", import.meta.url), input, { signal, ...(onProgress ? { onProgress } : {}) });
+export async function hashFile({ path, prefix = new Uint8Array(0), from, to }: HashFileInput, { signal, onProgress }: HashFileOptions): Promise<string> {
+  signal.throwIfAborted();
+  const hash = createHash("sha256").update(prefix);
+  const block = Buffer.allocUnsafeSlow(BLOCK_SIZE_BYTES);
+  const file = attempt(path, () => openSync(path, "r"));
+  try {
+    let turnEnd = from + TURN_SIZE_BYTES;
+    let nextReport = from + PROGRESS_STEP_BYTES;
+    for (let offset = from; offset < to; ) {
+      const count = attempt(path, () => readSync(file, block, 0, Math.min(block.length, to - offset), offset));
+      if (count === 0) throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: it became shorter meanwhile, and ends at byte ${offset}`);
+      hash.update(block.subarray(0, count));
+      offset += count;
+      if (offset < turnEnd) continue;
+      turnEnd = offset + TURN_SIZE_BYTES;
+      await setImmediate();
+      signal.throwIfAborted();
+      if (offset < nextReport) continue;
+      nextReport = offset + PROGRESS_STEP_BYTES;
+      onProgress?.(offset);
+    }
+  } finally {
+    closeSync(file);
+  }
+  return hash.digest("hex");
+}
+
+function attempt<T>(path: string, step: () => T): T {
+  try {
+    return step();
+  } catch (cause) {
+    throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
 }

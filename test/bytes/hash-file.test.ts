@@ -48,3 +48,15 @@ test("hashing a file: an abort does not wait for the rest of it", { timeout: 20_
   const hashing = hashFile({ path, from: 0, to: HOURS_TO_HASH_BYTES }, { signal: abort.signal, onProgress: () => abort.abort(new Error("enough")) });
   await expect(hashing).rejects.toThrow("enough");
 });
+
+test("hashing a file: whatever else the thread has to do is done meanwhile", async () => {
+  await using directory = await temporaryDirectory("hash-file");
+  const path = join(directory.path, "file");
+  await writeFile(path, CONTENT);
+  let turns = 0;
+  const timer = setInterval(() => {
+    turns += 1;
+  }, 1);
+  await hashFile({ path, from: 0, to: CONTENT.length }, { signal }).finally(() => clearInterval(timer));
+  expect(turns).toBeGreaterThan(5);
+});
