@@ -1,9 +1,9 @@
 // The command line that restores one member on its own host: what an operator can copy when several runs have to share a token.
 import type { OptionName } from "../config/options.ts";
 import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
+import { shellCommand } from "../restore/instructions/shell-command.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
-import { shellCommand } from "./shell-command.ts";
 
 /** Options of this run that every member's run needs as well. */
 const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "skip-hash-check"];

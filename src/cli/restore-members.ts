@@ -1,12 +1,12 @@
 // Which members a restore makes, and which of them this run writes: from --members FILE, or from the flags that etcdutl has.
 import type { Config } from "../config/config.ts";
 import { EtcdsafeError } from "../errors.ts";
-import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
+import type { RestoreMemberSpec } from "../restore/member-urls.ts";
 import type { MemberTarget } from "../restore/plan.ts";
 import type { CallOptions } from "../runtime.ts";
 
 export interface RestoreMembers {
-  readonly cluster: readonly MemberSpec[];
+  readonly cluster: readonly RestoreMemberSpec[];
   readonly targets: readonly MemberTarget[];
   readonly token: string | undefined;
 }

@@ -1,12 +1,11 @@
 // Plans and results of a restore for people.
-import { isIP } from "node:net";
 import type { RestoreResult } from "../restore/apply.ts";
-import type { PlannedRestoreMember, RestorePlan } from "../restore/plan.ts";
+import { etcdCommand } from "../restore/instructions/etcd-command.ts";
+import type { RestorePlan } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { SnapshotFileResult } from "../restore/to-snapshot.ts";
 import { databaseHashText, formatSize } from "./format.ts";
 import { facts, table } from "./output.ts";
-import { shellCommand } from "./shell-command.ts";
 
 /** What --plan prints. */
 export function planText(plan: RestorePlan): string {
@@ -67,40 +66,12 @@ export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string
     ...written.map(({ name, id, dataDir, walDir }) => `  ${name} (${id}) in ${directories(dataDir!, walDir)}`),
     "",
     `To start ${written.length === 1 ? "it" : "them"}${version === undefined ? "" : ` (${version})`}, with client URLs and certificates added:`,
-    ...written.map((member) => `  ${startCommand(member, plan)}`),
+    ...written.map((member) => `  ${etcdCommand(member, plan.members, plan.quotaBackendBytes)}`),
     '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
   ];
   if (plan.revision.bumpedBy === null) lines.push("", proof(plan, hashKv));
   if (leftovers.length > 0) lines.push("", "An interrupted restore left these, which are safe to remove:", ...leftovers.map((path) => `  ${path}`));
   return `${lines.join("\n")}\n`;
-}
-
-/** All that the restored files depend on; what a member listens on must be addresses, its peer URLs may be names (etcd server/embed/config.go). */
-function startCommand({ name, peerUrls, dataDir, walDir }: PlannedRestoreMember, { members }: RestorePlan): string {
-  const initialCluster = members.flatMap((member) => member.peerUrls.map((url) => `${member.name}=${url}`)).join(",");
-  return shellCommand([
-    "etcd",
-    ...["--name", name, "--data-dir", dataDir!, ...(walDir === null ? [] : ["--wal-dir", walDir])],
-    ...["--listen-peer-urls", listenUrls(peerUrls).join(","), "--initial-advertise-peer-urls", peerUrls.join(",")],
-    ...["--initial-cluster", initialCluster, "--initial-cluster-state", "existing"],
-  ]);
-}
-
-/** Each port once: on every address where one of its URLs has a name for a host. */
-function listenUrls(peerUrls: readonly string[]): string[] {
-  const everywhere = new Map<string, string>();
-  for (const url of peerUrls) if (!isAddress(url)) everywhere.set(portOf(url), `${new URL(url).protocol}//0.0.0.0:${portOf(url)}`);
-  return [...new Set(peerUrls.map((url) => everywhere.get(portOf(url)) ?? url))];
-}
-
-function isAddress(url: string): boolean {
-  return isIP(new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")) !== 0;
-}
-
-/** URL leaves out what is its scheme's default. */
-function portOf(url: string): string {
-  const { port, protocol } = new URL(url);
-  return port !== "" ? port : protocol === "https:" ? "443" : "80";
 }
 
 /** How to see that the members hold what was saved. */

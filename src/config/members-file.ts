@@ -14,6 +14,7 @@ export interface MembersFile {
 export interface MemberEntry {
   readonly name: string;
   readonly peerUrls: readonly string[];
+  readonly clientUrls?: readonly string[];
   /** A relative path starts from the file's directory. */
   readonly dataDir: string;
   readonly walDir?: string;
@@ -22,7 +23,8 @@ export interface MemberEntry {
 const text = z.string({ error: ({ input }) => (input === undefined ? "is missing" : input === null ? "has no value" : "takes one value") }).min(1, "is empty");
 const list = (of: z.ZodType, what: string) =>
   z.array(of, { error: ({ input }) => (input === undefined ? "is missing" : `takes a list of ${what}`) }).min(1, "is an empty list");
-const memberKeys = { name: text, peerUrls: list(text, "URLs"), dataDir: text, walDir: text.optional() };
+const clientUrl = text.regex(/^(https?:\/\/[^/@?#\s]+|unixs?:[^\s]+)$/, "is not a URL such as https://10.0.0.1:2379");
+const memberKeys = { name: text, peerUrls: list(text, "URLs"), clientUrls: list(clientUrl, "URLs").optional(), dataDir: text, walDir: text.optional() };
 const fileKeys = { token: text.optional(), members: list(z.strictObject(memberKeys, { error: objectError }), "members") };
 const schema = z.strictObject(fileKeys, { error: objectError });
 
@@ -40,9 +42,10 @@ export async function readMembersFile(path: string): Promise<MembersFile> {
   const directory = dirname(path);
   return {
     ...(token === undefined ? {} : { token }),
-    members: members.map(({ name, peerUrls, dataDir, walDir }) => ({
+    members: members.map(({ name, peerUrls, clientUrls, dataDir, walDir }) => ({
       name,
       peerUrls,
+      ...(clientUrls === undefined ? {} : { clientUrls }),
       dataDir: resolve(directory, dataDir),
       ...(walDir === undefined ? {} : { walDir: resolve(directory, walDir) }),
     })),

@@ -3,11 +3,13 @@
 import { isAbsolute, join, relative, sep } from "node:path";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
-import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
 import { memberNamed, planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
 import type { GatheredEvidence } from "./evidence.ts";
+import type { MemberDistro } from "./instructions/instructions.ts";
+import { quotaFor } from "./instructions/quota.ts";
 import { type PlannedLoss, planLoss } from "./loss.ts";
+import { assumedClientUrls, type RestoreMemberSpec } from "./member-urls.ts";
 import { type PlannedRevision, planRevision, type RevisionBump, revisionWarnings } from "./revision.ts";
 import { agreedToken } from "./separate-runs.ts";
 import type { SourceFacts } from "./source.ts";
@@ -23,9 +25,15 @@ export interface MemberTarget {
 export interface RestoreRequest {
   readonly source: SourceFacts;
   /** Every member of the new cluster, not yet checked. */
-  readonly cluster: readonly MemberSpec[];
-  /** Those whose directories this run writes. */
+  readonly cluster: readonly RestoreMemberSpec[];
+  /** Those whose directories this run writes, or with `perHost` one run on each host. */
   readonly targets: readonly MemberTarget[];
+  /** A plan to be carried out by one run per target, each on a host of its own, so that directories may have the same names. */
+  readonly perHost?: boolean;
+  readonly distro?: MemberDistro | undefined;
+  /** Version of etcdsafe, and when it plans: RFC 3339. */
+  readonly tool: string;
+  readonly plannedAt: string;
   /** Absent: a new one, `newToken`, is taken where that can form a cluster. */
   readonly token?: string | undefined;
   readonly newToken: string;
@@ -41,6 +49,14 @@ export interface RestoreRequest {
 /** Plain JSON; revisions are decimal strings, ids 16 hexadecimal digits. Documented in docs/cli.md. */
 export interface RestorePlan {
   readonly format: 1;
+  /** Version of etcdsafe; another one may write other bytes. */
+  readonly tool: string;
+  /** RFC 3339. */
+  readonly plannedAt: string;
+  /** Where instructions were asked for. */
+  readonly distro: MemberDistro | null;
+  /** Each member's directory is on a host of its own; one run of `--from-plan` writes one of them. */
+  readonly perHost: boolean;
   readonly source: SourceFacts;
   readonly skipHashCheck: boolean;
   readonly token: string;
@@ -53,6 +69,8 @@ export interface RestorePlan {
   /** Which etcd's encoding of the WAL and .snap is written; every version reads both (etcd-formats §4.4). */
   readonly walDialect: "3.4" | "3.6" | "3.7";
   readonly stageId: string;
+  /** What to start each member with, at least. */
+  readonly quotaBackendBytes: number;
   readonly bytes: { readonly databasePerMember: number; readonly walPerMember: number; readonly total: number };
   readonly warnings: readonly string[];
 }
@@ -61,6 +79,9 @@ export interface PlannedRestoreMember {
   readonly name: string;
   readonly id: string;
   readonly peerUrls: readonly string[];
+  readonly clientUrls: readonly string[];
+  /** True: nobody named client URLs, and these are only customary. */
+  readonly clientUrlsAssumed: boolean;
   /** Null for a member that another run, on another host, writes. */
   readonly dataDir: string | null;
   readonly walDir: string | null;
@@ -77,9 +98,14 @@ export function planRestore(request: RestoreRequest): RestorePlan {
   const token = agreedToken(request, revision);
   const cluster = planCluster(request.cluster, token);
   for (const { name } of targets) memberNamed(cluster, name);
-  requireOwnDirectories(targets);
+  if (request.perHost) for (const target of targets) requireOwnDirectories([target]);
+  else requireOwnDirectories(targets);
   return {
     format: 1,
+    tool: request.tool,
+    plannedAt: request.plannedAt,
+    distro: request.distro ?? null,
+    perHost: request.perHost ?? false,
     source,
     skipHashCheck: request.skipHashCheck,
     token,
@@ -87,12 +113,15 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     clusterId: formatId(cluster.clusterId),
     members: cluster.members.map(({ name, id, peerUrls }) => {
       const target = targets.find((each) => each.name === name);
-      return { name, id: formatId(id), peerUrls, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null };
+      const clientUrls = request.cluster.find((each) => each.name === name)?.clientUrls;
+      const client = { clientUrls: clientUrls ?? assumedClientUrls(peerUrls), clientUrlsAssumed: clientUrls === undefined };
+      return { name, id: formatId(id), peerUrls, ...client, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null };
     }),
     revision,
     loss: planLoss(source, request.evidence.found, request.evidence.jumps),
     walDialect: walDialect(source.storageVersion ?? source.clusterVersion),
     stageId: request.stageId,
+    quotaBackendBytes: quotaFor(source.databaseSizeBytes),
     bytes: {
       databasePerMember: source.databaseSizeBytes,
       walPerMember: WAL_PREALLOCATED_SIZE_BYTES,

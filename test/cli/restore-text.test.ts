@@ -30,19 +30,19 @@ test("restore plan and result: they say which etcd the directories are for, wher
 test("restored: a member whose peer URL is a name listens on every address, and its own WAL directory is named", () => {
   const { plan, hashKv } = restored("3.6.0", "-1");
   const members = [
-    { name: "a", id: "1", peerUrls: ["https://a.example:2380"], dataDir: "/data/a", walDir: "/wal of a" },
-    { name: "b", id: "2", peerUrls: ["https://10.0.0.2:2380"], dataDir: null, walDir: null },
+    { name: "a", id: "1", peerUrls: ["https://a.example:2380"], clientUrls: [], clientUrlsAssumed: true, dataDir: "/data/a", walDir: "/wal of a" },
+    { name: "b", id: "2", peerUrls: ["https://10.0.0.2:2380"], clientUrls: [], clientUrlsAssumed: true, dataDir: null, walDir: null },
   ];
   expect(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [] })).toContain(
     "  etcd --name a --data-dir /data/a --wal-dir '/wal of a' --listen-peer-urls https://0.0.0.0:2380 --initial-advertise-peer-urls https://a.example:2380 " +
-      "--initial-cluster a=https://a.example:2380,b=https://10.0.0.2:2380 --initial-cluster-state existing\n",
+      "--initial-cluster a=https://a.example:2380,b=https://10.0.0.2:2380 --initial-cluster-state existing --quota-backend-bytes 2147483648\n",
   );
 });
 
 test("restored: a member listens on each port once, also on one that is its scheme's default", () => {
   const listens = (...peerUrls: string[]) => {
     const { plan, hashKv } = restored("3.6.0", "-1");
-    const members = [{ name: "a", id: "1", peerUrls, dataDir: "/data/a", walDir: null }];
+    const members = [{ name: "a", id: "1", peerUrls, clientUrls: [], clientUrlsAssumed: true, dataDir: "/data/a", walDir: null }];
     return /--listen-peer-urls (\S+)/.exec(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [] }))?.[1];
   };
   expect(listens("http://h:80", "https://h.example:443")).toBe("http://0.0.0.0:80,https://0.0.0.0:443");
@@ -79,6 +79,8 @@ function restored(clusterVersion: string, compactRevision: string): Omit<Restore
     bumpRevision: "none",
     evidence: NO_EVIDENCE,
     skipHashCheck: false,
+    tool: "0.1.0",
+    plannedAt: "2026-11-21T12:00:00.000Z",
   });
   return { plan, hashKv: { revision: LATEST, compactRevision, hash: 7 } };
 }

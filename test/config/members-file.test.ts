@@ -25,6 +25,15 @@ test("members file: names, peer URLs and directories, the latter from where the 
   });
 });
 
+test("members file: client URLs may be named; what is none is refused", async () => {
+  const file = (url: string) => `members:\n  - { name: m1, peerUrls: [http://a:2380], clientUrls: ["${url}"], dataDir: /d }\n`;
+  expect((await readText(file("https://a.example:2379"))).read).toMatchObject({ members: [{ name: "m1", clientUrls: ["https://a.example:2379"] }] });
+  for (const url of ["a:2379", "https://user:secret@a:2379", "https://a:2379/path"]) {
+    const { read } = await readText(file(url));
+    expect(read).toMatchObject({ message: "FILE:2: members[0].clientUrls[0] is not a URL such as https://10.0.0.1:2379" });
+  }
+});
+
 test("members file: every fault with its line", async () => {
   const { read } = await readText("tokn: x\nmembers:\n  - name: a\n    peerURLs: [x]\n    dataDir: d\n  - name: ''\n    peerUrls: x\n    dataDir:\n  - 4\n");
   expect(read).toEqual({

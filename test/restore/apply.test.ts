@@ -249,6 +249,8 @@ async function planned(
       bumpRevision: "none",
       evidence: NO_EVIDENCE,
       skipHashCheck: false,
+      tool: "0.1.0",
+      plannedAt: "2026-11-21T12:00:00.000Z",
       ...changes,
     }),
   };

@@ -42,6 +42,8 @@ function request(changes: Partial<RestoreRequest> = {}): RestoreRequest {
     bumpRevision: "none",
     evidence: NO_EVIDENCE,
     skipHashCheck: false,
+    tool: "0.1.0",
+    plannedAt: "2026-11-21T12:00:00.000Z",
     ...changes,
   };
 }
@@ -121,6 +123,34 @@ test("restore plan: leases, alarms, states that are not proven, and a skipped ha
 test("restore plan: bytes count the directories this run writes", () => {
   const { bytes } = planRestore(request({ targets: TARGETS.slice(0, 2) }));
   expect(bytes).toEqual({ databasePerMember: 8192, walPerMember: 64_000_000, total: 2 * (8192 + 64_000_000) });
+});
+
+test("restore plan: in one run per host, directories may have the same names, and a new token serves all", () => {
+  const targets = CLUSTER.map(({ name }) => ({ name, dataDir: "/var/lib/etcd" }));
+  const plan = planRestore(request({ targets, perHost: true, token: undefined }));
+  expect(plan).toMatchObject({ perHost: true, token: "new-token" });
+  expect(plan.members.map(({ dataDir }) => dataDir)).toEqual(["/var/lib/etcd", "/var/lib/etcd", "/var/lib/etcd"]);
+  const nested = targets.map((target) => ({ ...target, walDir: "/var/lib/etcd/member/wal2" }));
+  expect(() => planRestore(request({ targets: nested, perHost: true }))).toThrow(/lie in each other/);
+});
+
+test("restore plan: client URLs are those that were named, else the customary ones, and the plan says which", () => {
+  const [first, ...others] = CLUSTER;
+  const { members } = planRestore(request({ cluster: [{ ...first!, clientUrls: ["https://n1.example:4001"] }, ...others] }));
+  const urls = Object.fromEntries(members.map(({ name, clientUrls, clientUrlsAssumed }) => [name, [clientUrls, clientUrlsAssumed]]));
+  expect(urls).toMatchObject({
+    n1: [["https://n1.example:4001"], false],
+    n2: [["http://127.0.0.1:2379", "http://127.0.0.2:2379"], true],
+  });
+});
+
+test.each([
+  [8192, 2],
+  [Math.floor((2 * 1024 ** 3) / 1.5), 2],
+  [Math.floor((2 * 1024 ** 3) / 1.5) + 1, 3],
+  [3_000_000_000, 5],
+])("restore plan: a database of %d bytes gets a quota of %d GiB", (databaseSizeBytes, gib) => {
+  expect(planRestore(request({ source: { ...SOURCE, databaseSizeBytes } })).quotaBackendBytes).toBe(gib * 1024 ** 3);
 });
 
 test("restore plan: two members in one directory are refused", () => {

@@ -12,6 +12,7 @@ import { author, openForReading, openNamedStorage } from "../repository.ts";
 import { restoreCommand } from "../restore-command.ts";
 import { restoreMembers } from "../restore-members.ts";
 import { planText, restoredText, snapshotPlanText, snapshotText } from "../restore-text.ts";
+import { version } from "../version.ts";
 
 const MEMBER_OPTIONS: readonly OptionName[] = OPTION_NAMES.filter((name) => optionSpec(name).group === "Members");
 /** docs/cli.md, "Exit codes". */
@@ -61,6 +62,8 @@ export async function run(invocation: Invocation): Promise<number> {
     bumpRevision,
     evidence: NO_EVIDENCE,
     skipHashCheck,
+    tool: version(),
+    plannedAt: runtime.now().toISOString(),
   });
   if (config.get("plan")) {
     const { targetRefusals } = await import("../../restore/refusals.ts");

@@ -1,0 +1,57 @@
+// kubeadm with stacked etcd: every control-plane node runs a member as a static pod. For etcd on hosts of its own see systemd.ts.
+import { compareStep, masterLeasesStep, restoreStep } from "./restore-step.ts";
+import { shellCommand } from "./shell-command.ts";
+import { API_SERVER_STEPS, startPods, stopPods, stoppedManifest, WORKER_STEPS } from "./static-pods.ts";
+import { type HostInstructions, hostOf, type InstructedRestore, type InstructionStep, initialCluster, STAGE } from "./steps.ts";
+
+const PKI = "/etc/kubernetes/pki/etcd";
+
+export function kubeadmInstructions(restore: InstructedRestore): HostInstructions[] {
+  const etcdctl = etcdctlInPod(restore);
+  const hosts = restore.members.map((member, index) => ({
+    member: member.name,
+    host: hostOf(member),
+    steps: [
+      {
+        number: STAGE.stop,
+        title: "Stop the API servers and etcd",
+        why: "Only a running kubelet stops them: where the wait does not end, `systemctl start kubelet`.",
+        commands: stopPods(["kube-apiserver", "etcd"]),
+      },
+      restoreStep(restore, member),
+      startStep(restore),
+      ...(index === 0 ? [compareStep(restore, etcdctl), masterLeasesStep(restore, etcdctl)] : []),
+      ...API_SERVER_STEPS,
+    ],
+  }));
+  return [...hosts, { member: null, host: "every other node", steps: WORKER_STEPS }];
+}
+
+/** "existing": with "new", a member whose directory is missing would serve an empty keyspace. A larger quota than is needed is kept. */
+function startStep({ members, quotaBackendBytes }: InstructedRestore): InstructionStep {
+  const manifest = stoppedManifest("etcd");
+  const flags = [`--initial-cluster=${sedText(initialCluster(members))}`, "--initial-cluster-state=existing", `--quota-backend-bytes='"$quota"'`];
+  const insert = `s#^( *)- etcd$#&${flags.map((flag) => `\\n\\1- ${flag}`).join("")}#`;
+  return {
+    number: STAGE.start,
+    title: "Start etcd",
+    commands: [
+      `quota=$(sed -nE 's/^ *- --quota-backend-bytes=([0-9]+)$/\\1/p' ${manifest}); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
+      `sed -i -E -e '/^ *- --(initial-cluster|initial-cluster-state|quota-backend-bytes)=/d' -e '${insert}' ${manifest}`,
+      `grep -q -- '- --initial-cluster-state=existing$' ${manifest} && ${startPods(["etcd"])}`,
+    ],
+  };
+}
+
+/** As the replacement of a `s#…#…#` in single quotes means it. */
+function sedText(text: string): string {
+  return text.replaceAll(/[\\&#]/g, "\\$&").replaceAll("'", "'\\''");
+}
+
+/** The pod has etcdctl, and its host's certificates for etcd at the same path. */
+function etcdctlInPod({ members }: InstructedRestore): string {
+  const client = `${PKI}/healthcheck-client`;
+  const isSecure = members.some(({ clientUrls }) => clientUrls.some((url) => url.startsWith("https:")));
+  const tls = isSecure ? ` ${shellCommand(["--cacert", `${PKI}/ca.crt`, "--cert", `${client}.crt`, "--key", `${client}.key`])}` : "";
+  return `crictl exec $(crictl ps -q --name "^etcd$") etcdctl${tls}`;
+}

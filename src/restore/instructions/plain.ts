@@ -1,0 +1,36 @@
+// No distribution is named: etcd's own command line, and in words what etcdsafe cannot know.
+import { etcdCommand } from "./etcd-command.ts";
+import { compareStep, restoreStep } from "./restore-step.ts";
+import { type HostInstructions, hostOf, type InstructedRestore, STAGE } from "./steps.ts";
+
+export function plainInstructions(restore: InstructedRestore): HostInstructions[] {
+  const { members, quotaBackendBytes } = restore;
+  return members
+    .filter(({ dataDir }) => dataDir !== null)
+    .map((member, index) => ({
+      member: member.name,
+      host: hostOf(member),
+      steps: [
+        {
+          number: STAGE.stop,
+          title: "Stop what writes to etcd, such as API servers, then etcd itself",
+          why: "--distro kubeadm or systemd prints the commands.",
+          commands: [],
+        },
+        restoreStep(restore, member),
+        {
+          number: STAGE.start,
+          title: "Start etcd, with client URLs and certificates added",
+          why: '"existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.',
+          commands: [etcdCommand(member, members, quotaBackendBytes)],
+        },
+        ...(index === 0 ? [compareStep(restore, "etcdctl")] : []),
+        {
+          number: STAGE.startApiServers,
+          title: "Start what writes to etcd again, and afresh whatever has read from it before",
+          why: "Of Kubernetes: API servers, then controller-manager, scheduler and all kubelets.",
+          commands: [],
+        },
+      ],
+    }));
+}

@@ -1,0 +1,85 @@
+// k3s and RKE2 with embedded etcd: one server restores a snapshot file, the others join it again with an empty etcd directory.
+import { shellCommand } from "./shell-command.ts";
+import { quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
+import { type HostInstructions, waitFor } from "./steps.ts";
+
+interface Distribution {
+  readonly command: string;
+  readonly dataDir: string;
+  readonly unit: string;
+  readonly agentUnit: string;
+  readonly configFile: string;
+  readonly kubectl: string;
+  /** Stops what goes on running when the unit has stopped. */
+  readonly killAll: readonly string[];
+}
+
+export const K3S: Distribution = {
+  command: "k3s",
+  dataDir: "/var/lib/rancher/k3s",
+  unit: "k3s",
+  agentUnit: "k3s-agent",
+  configFile: "/etc/rancher/k3s/config.yaml",
+  kubectl: "k3s kubectl",
+  killAll: [],
+};
+
+export const RKE2: Distribution = {
+  command: "rke2",
+  dataDir: "/var/lib/rancher/rke2",
+  unit: "rke2-server",
+  agentUnit: "rke2-agent",
+  configFile: "/etc/rancher/rke2/config.yaml",
+  kubectl: "/var/lib/rancher/rke2/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml",
+  killAll: ["rke2-killall.sh"],
+};
+
+/** The others' `server/db/etcd` goes, never `server/db`: their own snapshots lie there too. */
+export function rancherInstructions(distribution: Distribution, restore: SnapshotRestore): HostInstructions[] {
+  const { command, dataDir, unit, agentUnit, configFile, kubectl, killAll } = distribution;
+  const stop = { number: 1, title: `Stop ${command}`, commands: [`systemctl stop ${unit}`, ...killAll] };
+  const start = [`systemctl start ${unit}`, waitFor(`${kubectl} get --raw=/readyz`)];
+  const tls = `${dataDir}/server/tls/etcd`;
+  const etcdctl = `etcdctl --endpoints https://127.0.0.1:2379 --cacert ${tls}/server-ca.crt --cert ${tls}/client.crt --key ${tls}/client.key`;
+  const kept = `${dataDir}/server/db/etcd.before-restore-${restore.time}`;
+  const restart = { number: 7, title: "Restart the agents", commands: [`systemctl restart ${agentUnit}`] };
+  return [
+    {
+      member: null,
+      host: `the first server: the one whose ${configFile} names no other in \`server:\``,
+      steps: [
+        stop,
+        { number: 2, title: "Write the snapshot file", commands: [restore.restoreCommand] },
+        {
+          number: 3,
+          title: "Restore it",
+          why:
+            `It ends by itself. It needs the token of the cluster that was backed up, which decrypts what is in the snapshot: kept in ${dataDir}/server/token; on a new host ` +
+            `give it with --token. Should it say that a reset was performed already, remove ${dataDir}/server/db/reset-flag.${quotaNote(restore, 2, `\`etcd-arg: ["quota-backend-bytes=${restore.quotaBackendBytes}"]\` in ${configFile} of every server`)}`,
+          commands: [shellCommand([command, "server", "--cluster-reset", `--cluster-reset-restore-path=${restore.file}`])],
+        },
+        { number: 4, title: `Start ${command} there`, commands: start },
+        {
+          number: 6,
+          title: "Compare the members",
+          why: `Every line must show the same hash; ${command} has written since, so it is not the one that step 2 printed. The endpoints must be servers that run.`,
+          commands: [`${etcdctl} endpoint hashkv --cluster`, `${kubectl} get endpoints kubernetes`],
+        },
+      ],
+    },
+    {
+      member: null,
+      host: "every other server, one after the other",
+      steps: [
+        stop,
+        {
+          number: 5,
+          title: "Join again, empty",
+          why: `Only \`server/db/etcd\` is moved away: the rest of \`server/db\`, snapshots among it, and \`server/token\` stay.`,
+          commands: [`mv ${dataDir}/server/db/etcd ${kept}`, ...start],
+        },
+      ],
+    },
+    { member: null, host: "every agent", steps: [restart] },
+  ];
+}

@@ -1,0 +1,57 @@
+// etcd as the unit `etcd` on hosts of its own, with or without a Kubernetes that keeps its state there (kubeadm's external etcd).
+import { compareStep, masterLeasesStep, restoreStep } from "./restore-step.ts";
+import { shellCommand } from "./shell-command.ts";
+import { API_SERVER_STEPS, stopPods, WORKER_STEPS } from "./static-pods.ts";
+import { type HostInstructions, hostOf, type InstructedRestore, type InstructionStep, initialCluster, STAGE, waitFor } from "./steps.ts";
+
+const DROP_IN = "/etc/systemd/system/etcd.service.d";
+
+export function systemdInstructions(restore: InstructedRestore): HostInstructions[] {
+  const hosts = restore.members.map((member, index) => ({
+    member: member.name,
+    host: hostOf(member),
+    steps: [
+      { number: STAGE.stop, title: "Stop the API servers and etcd", commands: ["systemctl stop etcd"] },
+      restoreStep(restore, member),
+      startStep(restore),
+      ...(index === 0 ? [compareStep(restore, "etcdctl"), masterLeasesStep(restore, "etcdctl")] : []),
+    ],
+  }));
+  const apiServers = {
+    member: null,
+    host: "every node with an API server (none: leave this out)",
+    steps: [
+      {
+        number: STAGE.stop,
+        title: "Stop the API servers and etcd",
+        why: "Before etcd. Where they are units and no static pods: `systemctl stop kube-apiserver`, and so on below.",
+        commands: stopPods(["kube-apiserver"]),
+      },
+      ...API_SERVER_STEPS,
+    ],
+  };
+  return [apiServers, ...hosts, { member: null, host: "every other node", steps: WORKER_STEPS }];
+}
+
+/**
+ * As a file of variables, since a unit's own files of variables beat variables that are set in a drop-in; the last file wins. Flags in ExecStart beat both,
+ * so etcd's log has the last word. A start that waits would wait for a quorum, which is there once the next hosts have started theirs.
+ */
+function startStep({ members, quotaBackendBytes }: InstructedRestore): InstructionStep {
+  const variables = [`ETCD_INITIAL_CLUSTER=${initialCluster(members)}`, "ETCD_INITIAL_CLUSTER_STATE=existing", `ETCD_QUOTA_BACKEND_BYTES=${quotaBackendBytes}`];
+  return {
+    number: STAGE.start,
+    title: "Start etcd",
+    why:
+      `etcd must log "initial-cluster-state":"existing" and a quota of at least ${quotaBackendBytes} bytes. If it does not, the unit's flags or --config-file say ` +
+      "otherwise: change them there. With another state, a member whose directory is missing would serve an empty keyspace.",
+    commands: [
+      `mkdir -p ${DROP_IN}`,
+      `${shellCommand(["printf", "%s\\n", ...variables])} >${DROP_IN}/restored.env`,
+      `printf '%s\\n' '[Service]' 'EnvironmentFile=${DROP_IN}/restored.env' >${DROP_IN}/restored.conf`,
+      "systemctl daemon-reload",
+      "systemctl start --no-block etcd",
+      waitFor('journalctl -u etcd -n 500 -o cat | grep -oE \'initial-cluster-state":"existing|quota-backend-bytes":[0-9]+\''),
+    ],
+  };
+}

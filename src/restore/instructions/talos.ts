@@ -1,0 +1,51 @@
+// Talos: nothing runs on the nodes but its API, so all is done from where talosctl is.
+import { shellCommand } from "./shell-command.ts";
+import { quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
+import { type HostInstructions, waitFor } from "./steps.ts";
+
+export function talosInstructions(restore: SnapshotRestore): HostInstructions[] {
+  return [
+    {
+      member: null,
+      host: "where talosctl is",
+      steps: [
+        {
+          number: 1,
+          title: "Name the control-plane nodes",
+          commands: ['FIRST="<address of the node to restore on>"', 'ALL="$FIRST <addresses of the other control-plane nodes>"'],
+        },
+        {
+          number: 2,
+          title: "Keep what each has",
+          why: "A node that does not answer is passed over.",
+          commands: [`for node in $ALL; do talosctl -n $node cp /var/lib/etcd ./etcd-$node-${restore.time} || echo "$node: nothing kept"; done`],
+        },
+        { number: 3, title: "Write the snapshot file", commands: [restore.restoreCommand] },
+        {
+          number: 4,
+          title: "Stop etcd and the API servers: wipe what the nodes hold, but not their configuration",
+          why: `All of them, so that no old member is left. A node with new disks, or one that waits for its bootstrap, needs none of it.${quotaNote(restore, 2, `\`cluster.etcd.extraArgs.quota-backend-bytes: "${restore.quotaBackendBytes}"\` in the nodes' machine configuration`)}`,
+          commands: [
+            "for node in $ALL; do talosctl -n $node reset --graceful=false --reboot --system-labels-to-wipe=EPHEMERAL; done",
+            waitFor("talosctl -n $FIRST service etcd | grep -q Preparing").replace("timeout 300 sh", 'timeout 900 env FIRST="$FIRST" sh'),
+          ],
+        },
+        {
+          number: 5,
+          title: "Restore on the first; the others join by themselves",
+          commands: [shellCommand(["talosctl", "-n", "$FIRST", "bootstrap", `--recover-from=${restore.file}`]).replace("'$FIRST'", '"$FIRST"')],
+        },
+        {
+          number: 6,
+          title: "Look at the members and the nodes",
+          why: "Every control-plane node is a member, none more. Kubelets, controller-manager and scheduler have started afresh with the nodes; restart the kubelets of the workers.",
+          commands: [
+            "talosctl -n $FIRST etcd members",
+            "talosctl -n $FIRST health",
+            'talosctl -n "<addresses of the workers, with commas>" service kubelet restart',
+          ],
+        },
+      ],
+    },
+  ];
+}

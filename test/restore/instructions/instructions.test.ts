@@ -1,0 +1,104 @@
+import { execFileSync } from "node:child_process";
+import { expect, test } from "vitest";
+import { memberInstructions, snapshotInstructions } from "../../../src/restore/instructions/instructions.ts";
+import type { HostInstructions, InstructedRestore } from "../../../src/restore/instructions/steps.ts";
+
+const QUOTA = 5 * 1024 ** 3;
+const RESTORE: InstructedRestore = {
+  members: [1, 2, 3].map((n) => ({
+    name: `cp${n}`,
+    peerUrls: [`https://10.0.0.${n}:2380`],
+    clientUrls: [`https://10.0.0.${n}:2379`],
+    dataDir: "/var/lib/etcd",
+    walDir: null,
+  })),
+  quotaBackendBytes: QUOTA,
+  compareRevision: "1000000762",
+  perHost: true,
+  restoreCommand: (member) => `etcdsafe restore --from-plan plan.json --member ${member}`,
+};
+const SNAPSHOT = { file: "/backup/snapshot.db", restoreCommand: "etcdsafe restore latest --to-snapshot /backup/snapshot.db", time: "20261121T120000Z" };
+
+function commandsOf(hosts: readonly HostInstructions[]): string[] {
+  return hosts.flatMap(({ steps }) => steps.flatMap(({ commands }) => commands));
+}
+
+test.each(["kubeadm", "systemd", null] as const)("instructions for %s: each member is stopped, restored, started, compared, in that order", (distro) => {
+  const hosts = memberInstructions(distro, RESTORE);
+  for (const { name } of RESTORE.members) {
+    const { steps, host } = hosts.find(({ member }) => member === name)!;
+    expect(host).toBe(`10.0.0.${name.slice(2)}`);
+    expect(steps.map(({ number }) => number)).toEqual(steps.map(({ number }) => number).toSorted((a, b) => a - b));
+    expect(steps.find(({ number }) => number === 2)?.commands).toEqual([`etcdsafe restore --from-plan plan.json --member ${name}`]);
+    // Whatever starts etcd says that the cluster exists and how large it may grow.
+    const start = steps.find(({ number }) => number === 3)!.commands.join("\n");
+    expect(start).toMatch(/(--initial-cluster-state[ =]|ETCD_INITIAL_CLUSTER_STATE=)existing/);
+    expect(start).toMatch(/(quota-backend-bytes |QUOTA_BACKEND_BYTES=|quota=)5368709120/);
+    expect(start).toContain("cp1=https://10.0.0.1:2380,cp2=https://10.0.0.2:2380,cp3=https://10.0.0.3:2380");
+  }
+  const compare = commandsOf(hosts).filter((command) => command.includes("hashkv"));
+  expect(compare).toHaveLength(1);
+  expect(compare[0]).toContain("--endpoints https://10.0.0.1:2379,https://10.0.0.2:2379,https://10.0.0.3:2379 endpoint hashkv --rev 1000000762");
+});
+
+test("instructions: no command says the state new", () => {
+  for (const distro of ["kubeadm", "systemd", null] as const) expect(commandsOf(memberInstructions(distro, RESTORE)).join("\n")).not.toMatch(/state[ =]new/);
+});
+
+test("instructions for kubeadm: the static pod gets what it needs, whatever it had, and keeps a larger quota", () => {
+  const [, sed] = startCommands("cp'1#&");
+  for (const [quota, expected] of [
+    ["", QUOTA],
+    ["    - --quota-backend-bytes=1073741824\n", QUOTA],
+    ["    - --quota-backend-bytes=8589934592\n", 8589934592],
+  ] as const) {
+    const manifest = `spec:\n  containers:\n  - command:\n    - etcd\n    - --name=cp1\n    - --initial-cluster=cp1=https://10.0.0.1:2380\n    - --initial-cluster-state=new\n${quota}    image: etcd\n`;
+    const edited = edit(manifest, startCommands("cp'1#&")[0]!, sed!);
+    expect(edited).toBe(
+      `spec:\n  containers:\n  - command:\n    - etcd\n    - --initial-cluster=cp'1#&=https://10.0.0.1:2380\n    - --initial-cluster-state=existing\n    - --quota-backend-bytes=${expected}\n    - --name=cp1\n    image: etcd\n`,
+    );
+  }
+});
+
+/** Of a cluster with one member of this name. */
+function startCommands(name: string): readonly string[] {
+  const members = [{ ...RESTORE.members[0]!, name }];
+  return memberInstructions("kubeadm", { ...RESTORE, members })[0]!.steps.find(({ number }) => number === 3)!.commands;
+}
+
+function edit(manifest: string, readQuota: string, sed: string): string {
+  const script = `cd "$(mktemp -d)" && cat >etcd.yaml && ${readQuota} && ${sed} && cat etcd.yaml && rm -r "$PWD"`;
+  return execFileSync("sh", ["-c", script.replaceAll(/\/etc\/kubernetes\/\S*etcd\.yaml/g, "etcd.yaml")], { input: manifest, encoding: "utf8" });
+}
+
+test.each(["k3s", "rke2"] as const)("instructions for %s: only the others' etcd directory is put away, and nothing is removed", (distro) => {
+  const hosts = snapshotInstructions(distro, { ...SNAPSHOT, quotaBackendBytes: QUOTA });
+  const all = commandsOf(hosts).join("\n");
+  expect(all).not.toMatch(/\brm\b/);
+  const [first, other] = hosts;
+  expect(commandsOf([first!])).toContain(`${distro} server --cluster-reset --cluster-reset-restore-path=/backup/snapshot.db`);
+  expect(commandsOf([first!]).join("\n")).not.toMatch(/^mv /m);
+  const db = `/var/lib/rancher/${distro}/server/db/etcd`;
+  expect(commandsOf([other!])).toContain(`mv ${db} ${db}.before-restore-20261121T120000Z`);
+  expect(JSON.stringify(hosts)).toContain("--token");
+  expect(JSON.stringify(hosts)).toContain(`quota-backend-bytes=${QUOTA}`);
+  expect(JSON.stringify(snapshotInstructions(distro, { ...SNAPSHOT, quotaBackendBytes: 2 * 1024 ** 3 }))).not.toContain("quota");
+});
+
+test("instructions for Talos and OpenShift: their own commands take the file", () => {
+  const of = (distro: "talos" | "openshift") => commandsOf(snapshotInstructions(distro, { ...SNAPSHOT, quotaBackendBytes: QUOTA }));
+  expect(of("talos")).toContain(`talosctl -n "$FIRST" bootstrap --recover-from=/backup/snapshot.db`);
+  expect(of("openshift").slice(0, 3)).toEqual([
+    SNAPSHOT.restoreCommand,
+    "mv /backup/snapshot.db /backup/snapshot_20261121T120000Z.db",
+    "/usr/local/bin/cluster-restore.sh /backup",
+  ]);
+});
+
+test.each(["kubeadm", "systemd", null, "k3s", "rke2", "talos", "openshift"] as const)("instructions for %s: a shell can read every command", (distro) => {
+  const hosts =
+    distro === "kubeadm" || distro === "systemd" || distro === null
+      ? memberInstructions(distro, RESTORE)
+      : snapshotInstructions(distro, { ...SNAPSHOT, quotaBackendBytes: QUOTA });
+  for (const command of commandsOf(hosts)) execFileSync("sh", ["-n", "-c", command]);
+});
