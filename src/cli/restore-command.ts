@@ -20,7 +20,8 @@ export function restoreCommand(
   for (const name of SHARED) {
     const value = config.get(name);
     if (config.origin(name).kind === "default" || value === undefined) continue;
-    words.push(...(value === true ? [`--${name}`] : [`--${name}`, String(value)]));
+    if (typeof value === "boolean") words.push(value ? `--${name}` : `--${name}=false`);
+    else words.push(`--${name}`, value);
   }
   words.push("--name", member);
   const peerUrls = cluster.find(({ name }) => name === member)?.peerUrls ?? [];
