@@ -21,7 +21,7 @@ export function restoreCommand(
     const value = config.get(name);
     if (config.origin(name).kind === "default" || value === undefined) continue;
     if (typeof value === "boolean") words.push(value ? `--${name}` : `--${name}=false`);
-    else words.push(`--${name}`, value);
+    else words.push(`--${name}`, String(value));
   }
   words.push("--name", member);
   const peerUrls = cluster.find(({ name }) => name === member)?.peerUrls ?? [];
