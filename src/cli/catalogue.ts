@@ -35,7 +35,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       manifest: "docs/repository-format.md, “Manifest”; null with `--output`",
       file: "with `--output`: the file",
       "state, stateWhy, members, revision, rawSizeBytes, databaseSha256, warnings": "with `--output`: what a manifest would have said",
-      "suspects[]": "the same of snapshots taken before it, of members whose data others contradict; `file`: FILE.suspect, FILE.suspect-2 and so on, or null beyond ten",
+      "suspects[]":
+        "the same of snapshots taken before it, of members whose data others contradict; `file`: FILE.suspect, FILE.suspect-2 and so on, or null beyond ten",
     },
     load: () => import("./commands/save.ts"),
   },
