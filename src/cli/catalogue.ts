@@ -132,7 +132,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.walDialect": "whose encoding of the WAL is written",
       "plan.bytes": "`databasePerMember`, `walPerMember`, `total`",
       "plan.warnings[]": "what to know before starting the cluster; with `--plan`, also which targets would be refused as they are",
-      hashKv: "without `--plan`: what every member must answer",
+      hashKv: "without `--plan`: what every member must answer at the revision that it starts with",
       "leftovers[]": "without `--plan`: what an interrupted restore left beside the target",
       file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `source`, `file`, `revision` and `warnings`",
     },

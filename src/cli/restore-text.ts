@@ -69,7 +69,7 @@ export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string
     ...written.map((member) => `  ${etcdCommand(member, plan.members, plan.quotaBackendBytes)}`),
     '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
   ];
-  if (plan.revision.bumpedBy === null) lines.push("", proof(plan, hashKv));
+  lines.push("", proof(plan, hashKv));
   if (leftovers.length > 0) lines.push("", "An interrupted restore left these, which are safe to remove:", ...leftovers.map((path) => `  ${path}`));
   return `${lines.join("\n")}\n`;
 }

@@ -21,7 +21,7 @@ export type RestoreOptions = CallOptions & { readonly runtime: Runtime };
 
 export interface RestoreResult {
   readonly plan: RestorePlan;
-  /** What every restored member answers for the source's revision, computed from the written file; after a bump, for comparing files only. */
+  /** What every restored member answers at the revision that it starts with, until something is written; computed from the written file. */
   readonly hashKv: HashKvValue;
   /** Staging directories that an earlier, interrupted restore left; they hold nothing of use and are safe to remove. */
   readonly leftovers: readonly string[];

@@ -8,11 +8,12 @@ import { EtcdsafeError } from "../errors.ts";
 import type { Finding } from "../etcd-files/bbolt/finding.ts";
 import type { CheckWorkerInput } from "../etcd-files/check/check-worker.ts";
 import type { SnapshotReport } from "../etcd-files/check/facts.ts";
+import type { HashKvRequest, HashKvResult } from "../etcd-files/mvcc/hash-kv.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { DatabaseEdit } from "./database.ts";
 import type { RestorePlan } from "./plan.ts";
 
-/** HashKV of the written file; revisions are decimal strings, "-1" for no compaction. */
+/** What a member started from the written file answers to HashKV at `revision`; revisions are decimal strings, "-1" for no compaction. */
 export interface HashKvValue {
   readonly revision: string;
   readonly compactRevision: string;
@@ -32,9 +33,7 @@ export interface WrittenDatabase {
  */
 export async function checkWrittenDatabase(path: string, written: WrittenDatabase, options: CallOptions & { readonly runtime: Runtime }): Promise<HashKvValue> {
   const { source } = written.plan;
-  const compactRevision = BigInt(source.hashKv?.compactRevision ?? source.compactRevision);
-  const hashes = [{ revision: BigInt(source.hashKv?.revision ?? source.revision), compactRevision }];
-  const input: CheckWorkerInput = { path, hashes, compactionNotStarted: written.plan.revision.markCompacted };
+  const input: CheckWorkerInput = { path, hashes: hashesOf(written.plan), compactionNotStarted: written.plan.revision.markCompacted };
   const totalBytes = source.databaseSizeBytes;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
@@ -54,17 +53,32 @@ export async function checkWrittenDatabase(path: string, written: WrittenDatabas
   return judge(report, written);
 }
 
+/** What a member will answer: at the source's revision, or at the new one once it has compacted all before. Then what the source's manifest says, if that is another. */
+function hashesOf({ source, revision }: WrittenDatabase["plan"]): HashKvRequest[] {
+  const own = {
+    revision: BigInt(source.hashKv?.revision ?? source.revision),
+    compactRevision: BigInt(source.hashKv?.compactRevision ?? source.compactRevision),
+  };
+  if (!revision.markCompacted) return [own];
+  const moved = { revision: BigInt(revision.after), compactRevision: BigInt(revision.after) };
+  return source.hashKv === null ? [moved] : [moved, own];
+}
+
 function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {
   const errors = report.findings.filter(({ severity }) => severity === "error");
   if (errors.length > 0 || report.facts === undefined) throw damaged(plan.source.location, errors);
   const { facts } = report;
-  const hash = facts.hashes[0];
   if (facts.revision.toString() !== plan.revision.after) throw differs(plan, "revision", facts.revision, plan.revision.after);
-  if (hash === undefined || !("hash" in hash))
-    throw differs(plan, "HashKV", hash === undefined ? "missing" : hash.notComparable, plan.source.hashKv?.hash ?? "a value");
+  const [answer, own = answer] = facts.hashes.map((hash) => comparable(plan, hash));
+  if (answer === undefined || own === undefined) throw differs(plan, "HashKV", "missing", "a value");
   const expected = plan.source.hashKv?.hash;
-  if (expected !== undefined && hash.hash !== expected) throw differs(plan, `HashKV at revision ${hash.revision}`, hash.hash, expected);
-  return { revision: hash.revision.toString(), compactRevision: hash.compactRevision.toString(), hash: hash.hash };
+  if (expected !== undefined && own.hash !== expected) throw differs(plan, `HashKV at revision ${own.revision}`, own.hash, expected);
+  return answer;
+}
+
+function comparable(plan: WrittenDatabase["plan"], result: HashKvResult): HashKvValue {
+  if (!("hash" in result)) throw differs(plan, `HashKV at revision ${result.revision}`, result.notComparable, "a value");
+  return { revision: result.revision.toString(), compactRevision: result.compactRevision.toString(), hash: result.hash };
 }
 
 /** SHA-256 of the database before the edit, hexadecimal; undefined where there is nothing to compare it with. */

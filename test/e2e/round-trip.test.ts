@@ -96,7 +96,7 @@ test("a file with 64 KiB pages starts and works on, and etcdutl agrees about it"
 });
 
 test.each(OLDEST_AND_NEWEST)(
-  "etcd %s, a revision bump: clients that held an old revision are told that it is compacted, and every key is there",
+  "etcd %s, a revision bump: it answers the HashKV that was printed; clients that held an old revision are told that it is compacted; every key is there",
   async (minor) => {
     await using directory = await temporaryDirectory("bump");
     const file = join(directory.path, "snapshot.db");
@@ -108,9 +108,16 @@ test.each(OLDEST_AND_NEWEST)(
       keys = await readAll(await source.client());
     }
     const members = await planMembers(1, directory.path);
-    await restore([file], members, directory.path, ["--bump-revision", "1000000"]);
+    const { stdout } = await restore([file], members, directory.path, ["--bump-revision", "1000000"]);
+    const [, hash, command = ""] = /must then answer (\d+) to: etcdctl (endpoint hashkv.*)$/m.exec(stdout) ?? [];
     await using restored = await startCluster({ minor, members, directory: directory.path, initialClusterState: "existing" });
     const client = await restored.client();
+    for (const _ of ["at its first start", "started again"]) {
+      const [answer] = JSON.parse(await restored.etcdctl([...command.split(" "), "-w", "json"]));
+      expect(answer.HashKV.hash).toBe(Number(hash));
+      await restored.members[0]!.stop();
+      await restored.members[0]!.start();
+    }
     expect(await currentRevision(client)).toBeGreaterThan(1_000_000n);
     expect(await readAll(client)).toEqual(keys);
     await expect(restored.etcdctl(["get", "plain-1", "--rev", "50"])).rejects.toThrow(/compacted/);

@@ -114,12 +114,14 @@ test("restore: a page damaged under a right hash is refused by the check of what
   expect(await readdir(directory.path)).toEqual(["source.db"]);
 });
 
-test("restore: a HashKV other than the manifest's fails the self-check, and nothing is put in place", async () => {
+test("restore: a HashKV other than the manifest's fails the self-check, also where the revision is moved ahead, and nothing is put in place", async () => {
   await using directory = await temporaryDirectory("restore");
-  const { source, plan } = await planned(directory.path);
-  const wrong = { revision: plan.source.revision, compactRevision: plan.source.compactRevision, hash: 1 };
-  const altered: RestorePlan = { ...plan, source: { ...plan.source, hashKv: wrong } };
-  await expect(applyRestore(altered, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({ code: "SELF_CHECK_FAILED" });
+  for (const bumpRevision of ["none", "1000"]) {
+    const { source, plan } = await planned(directory.path, { bumpRevision });
+    const wrong = { revision: plan.source.revision, compactRevision: plan.source.compactRevision, hash: 1 };
+    const altered: RestorePlan = { ...plan, source: { ...plan.source, hashKv: wrong } };
+    await expect(applyRestore(altered, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({ code: "SELF_CHECK_FAILED" });
+  }
   expect(await readdir(directory.path)).toEqual(["source.db"]);
 });
 
