@@ -116,7 +116,8 @@ async function ask(asking: Asking, method: "GET" | "POST", path: string): Promis
 }
 
 function idsOfMembers(body: Uint8Array): string[] {
-  const members = jsonArray(parseGoJson(body, ANSWER_SIZE_BYTES_MAX), isAnything) ?? [];
+  const members = parseGoJson(body, ANSWER_SIZE_BYTES_MAX);
+  if (!Array.isArray(members)) return [];
   return members
     .map((member) => jsonObject(member)?.get("id"))
     .filter(isUint64)
