@@ -9,7 +9,8 @@ import { type PlannedCluster, planCluster } from "../etcd-files/membership/plan-
 import { encodeRestoreSnapshotFile, restoreSnapshotFileName } from "../etcd-files/raft-snapshot/encode.ts";
 import { encodeRestoreWal } from "../etcd-files/wal/encode.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import { type DatabaseEdit, editRestoredDatabase } from "./database.ts";
+import type { DatabaseEdit } from "./database.ts";
+import { editDatabaseFile } from "./edit.ts";
 import { fileError } from "./file-error.ts";
 import type { RestorePlan } from "./plan.ts";
 import { checkWrittenDatabase, type HashKvValue, type WrittenDatabase } from "./self-check.ts";
@@ -58,7 +59,7 @@ async function writeDatabases(
   const [first, ...others] = stages;
   if (first === undefined) throw new EtcdsafeError("INTERNAL", "the restore plan names no directory to write");
   const trailer = await writeDatabaseFile(source, first.databasePath, { ...options, skipHashCheck: plan.skipHashCheck });
-  const edit: DatabaseEdit = editRestoredDatabase(first.databasePath, plan, cluster);
+  const edit: DatabaseEdit = await editDatabaseFile(first.databasePath, plan, { cluster, walDialect: plan.walDialect }, options);
   const hashKv = await checkWhileSyncing(first.databasePath, { plan, edit, trailer }, options);
   for (const stage of others) {
     await copyDatabase(first.databasePath, stage.databasePath, plan.source.databaseSizeBytes, options);

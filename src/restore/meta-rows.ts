@@ -14,10 +14,12 @@ export interface MetaChanges {
   };
   /** Set with a revision bump: the server compacts up to here when it starts. */
   readonly scheduledCompactRevision?: bigint;
+  /** For an older etcd than wrote it, which would not start with it (target-version.ts). */
+  readonly withoutStorageVersion: boolean;
 }
 
 /** The rows of `meta` after the restore, in key order. Rows this does not know stay as they are. */
-export function restoredMetaRows(source: readonly Row[], { raft, scheduledCompactRevision }: MetaChanges): Row[] {
+export function restoredMetaRows(source: readonly Row[], { raft, scheduledCompactRevision, withoutStorageVersion }: MetaChanges): Row[] {
   const rows = new Map(source.map(({ key, value }) => [Buffer.from(key).toString("latin1"), value]));
   if (raft !== undefined) {
     // Exactly the number of members: with less the server looks for a snapshot it never received, with more it skips its own first entries (etcd-formats §4.9).
@@ -27,6 +29,7 @@ export function restoredMetaRows(source: readonly Row[], { raft, scheduledCompac
     if (raft.withTermAndConfState) rows.set(META_KEYS.term, u64(1n)).set(META_KEYS.confState, raft.confState);
   }
   if (scheduledCompactRevision !== undefined) rows.set(META_KEYS.scheduledCompactRev, encodeRevisionKey(scheduledCompactRevision, 0n));
+  if (withoutStorageVersion) rows.delete(META_KEYS.storageVersion);
   return [...rows].map(([key, value]) => ({ key: Buffer.from(key, "latin1"), value })).sort((a, b) => Buffer.compare(a.key, b.key));
 }
 

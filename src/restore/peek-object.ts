@@ -1,12 +1,11 @@
 // A look into a stored snapshot, as a plan needs it: of the object only the frames are read that hold the few pages which tell the facts.
-import { tmpdir } from "node:os";
-import { openSpool } from "../bytes/spool.ts";
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import type { PageSource } from "../etcd-files/bbolt/page-source.ts";
 import { peekSnapshot, type SnapshotPeek } from "../etcd-files/check/peek.ts";
 import { FRAME_RAW_SIZE_BYTES } from "../repository/frame-codec.ts";
 import type { ObjectReader } from "../repository/object-decoder.ts";
 import type { CallOptions } from "../runtime.ts";
+import { localCopy } from "./local-copy.ts";
 
 /** Of what is read this way; more (hundreds of thousands of leases, or pages that claim to be huge) is read from a local copy. */
 const FETCHED_BYTES_MAX = 64 * 1024 * 1024;
@@ -35,9 +34,8 @@ export async function peekObject(name: string, object: ObjectReader, options: Ca
 }
 
 async function peekCopy(name: string, object: ObjectReader, options: CallOptions): Promise<SnapshotPeek> {
-  await using spool = await openSpool(tmpdir(), object.rawSizeBytes);
-  for await (const chunk of object.stream(options)) await spool.append([chunk]);
-  const source = openFilePageSource(spool.path);
+  await using copy = await localCopy(object.stream(options), object.rawSizeBytes);
+  const source = openFilePageSource(copy.path);
   try {
     return peekSnapshot(name, source);
   } finally {

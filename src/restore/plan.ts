@@ -5,14 +5,13 @@ import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { memberNamed, planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
-import type { GatheredEvidence } from "./evidence.ts";
+import { type DatabasePlan, type DatabaseRequest, databaseSizeBytes, databaseWarnings, planDatabase } from "./database-plan.ts";
 import type { MemberDistro } from "./instructions/instructions.ts";
 import { quotaFor } from "./instructions/quota.ts";
 import { type PlannedLoss, planLoss } from "./loss.ts";
 import { assumedClientUrls, type RestoreMemberSpec } from "./member-urls.ts";
-import { type PlannedRevision, planRevision, type RevisionBump, revisionWarnings } from "./revision.ts";
 import { agreedToken } from "./separate-runs.ts";
-import type { SourceFacts } from "./source.ts";
+import { walDialectOf } from "./target-version.ts";
 
 /** Where one member's files go. */
 export interface MemberTarget {
@@ -22,8 +21,7 @@ export interface MemberTarget {
   readonly walDir?: string;
 }
 
-export interface RestoreRequest {
-  readonly source: SourceFacts;
+export interface RestoreRequest extends DatabaseRequest {
   /** Every member of the new cluster, not yet checked. */
   readonly cluster: readonly RestoreMemberSpec[];
   /** Those whose directories this run writes, or with `perHost` one run on each host. */
@@ -41,13 +39,10 @@ export interface RestoreRequest {
   command(member: string, token: string, bumpRevision: string): string;
   /** Distinguishes this run's staging directories. */
   readonly stageId: string;
-  readonly bumpRevision: RevisionBump;
-  readonly evidence: GatheredEvidence;
-  readonly skipHashCheck: boolean;
 }
 
 /** Plain JSON; revisions are decimal strings, ids 16 hexadecimal digits. Documented in docs/cli.md. */
-export interface RestorePlan {
+export interface RestorePlan extends DatabasePlan {
   readonly format: 1;
   /** Version of etcdsafe; another one may write other bytes. */
   readonly tool: string;
@@ -57,14 +52,11 @@ export interface RestorePlan {
   readonly distro: MemberDistro | null;
   /** Each member's directory is on a host of its own; one run of `--from-plan` writes one of them. */
   readonly perHost: boolean;
-  readonly source: SourceFacts;
-  readonly skipHashCheck: boolean;
   readonly token: string;
   /** False: another run draws another token, and so gets other ids. */
   readonly tokenGiven: boolean;
   readonly clusterId: string;
   readonly members: readonly PlannedRestoreMember[];
-  readonly revision: PlannedRevision;
   readonly loss: PlannedLoss;
   /** Which etcd's encoding of the WAL and .snap is written; every version reads both (etcd-formats §4.4). */
   readonly walDialect: "3.4" | "3.6" | "3.7";
@@ -89,13 +81,14 @@ export interface PlannedRestoreMember {
 
 /**
  * Computes the plan. Throws MEMBERS_INVALID as etcd would refuse the members, TOKEN_REQUIRED or USAGE when separate runs would each choose a token
- * or a revision and never form a cluster, and USAGE for a revision that leaves no room.
+ * or a revision and never form a cluster, and what `planDatabase` throws.
  */
 export function planRestore(request: RestoreRequest): RestorePlan {
   const { source } = request;
   const targets = request.targets.map(withoutDefaultWalDir);
-  const revision = planRevision(source, request.bumpRevision, request.evidence.found);
-  const token = agreedToken(request, revision);
+  const database = planDatabase(request);
+  const sizeBytes = databaseSizeBytes(database);
+  const token = agreedToken(request, database.revision);
   const cluster = planCluster(request.cluster, token);
   for (const { name } of targets) memberNamed(cluster, name);
   if (request.perHost) for (const target of targets) requireOwnDirectories([target]);
@@ -106,8 +99,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     plannedAt: request.plannedAt,
     distro: request.distro ?? null,
     perHost: request.perHost ?? false,
-    source,
-    skipHashCheck: request.skipHashCheck,
+    ...database,
     token,
     tokenGiven: request.token !== undefined,
     clusterId: formatId(cluster.clusterId),
@@ -117,17 +109,16 @@ export function planRestore(request: RestoreRequest): RestorePlan {
       const client = { clientUrls: clientUrls ?? assumedClientUrls(peerUrls), clientUrlsAssumed: clientUrls === undefined };
       return { name, id: formatId(id), peerUrls, ...client, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null };
     }),
-    revision,
     loss: planLoss(source, request.evidence.found, request.evidence.jumps),
-    walDialect: walDialect(source.storageVersion ?? source.clusterVersion),
+    walDialect: walDialectOf(database.versions),
     stageId: request.stageId,
-    quotaBackendBytes: quotaFor(source.databaseSizeBytes),
+    quotaBackendBytes: quotaFor(sizeBytes),
     bytes: {
-      databasePerMember: source.databaseSizeBytes,
+      databasePerMember: sizeBytes,
       walPerMember: WAL_PREALLOCATED_SIZE_BYTES,
-      total: targets.length * (source.databaseSizeBytes + WAL_PREALLOCATED_SIZE_BYTES),
+      total: targets.length * (sizeBytes + WAL_PREALLOCATED_SIZE_BYTES),
     },
-    warnings: warningsOf(request, revision),
+    warnings: databaseWarnings(database, request.evidence),
   };
 }
 
@@ -174,26 +165,4 @@ function sharedDirectory(a: NamedDirectory, b: NamedDirectory): EtcdsafeError {
     ? `the members ${one} and ${other} have the same directory ${a.directory}`
     : `the directories ${a.directory} (member ${one}) and ${b.directory} (member ${other}) lie in each other`;
   return new EtcdsafeError("MEMBERS_INVALID", text, { hint: "Give each member a data directory of its own, and a WAL directory of its own if any." });
-}
-
-/** The first encoding that etcd of `version` writes itself (etcd-formats §4.4); an unknown version gets 3.6's, which all read. */
-function walDialect(version: string | null): RestorePlan["walDialect"] {
-  const minor = /^3\.(\d+)/.exec(version ?? "")?.[1];
-  if (minor === undefined) return "3.6";
-  if (Number(minor) >= 7) return "3.7";
-  return Number(minor) <= 4 ? "3.4" : "3.6";
-}
-
-function warningsOf({ source, evidence, skipHashCheck }: RestoreRequest, revision: PlannedRevision): string[] {
-  const warnings = [...revisionWarnings(revision), ...evidence.warnings];
-  if (skipHashCheck && source.databaseSha256 === null)
-    warnings.push("The source has no hash to check (--skip-hash-check): only the structure vouches for its bytes.");
-  if (source.state === "suspect") warnings.push("The backup is suspect: when it was taken, its member disagreed with the majority of its cluster.");
-  if (source.state === "unconfirmed") warnings.push("The backup is unconfirmed: its member could not be compared with a majority of its cluster.");
-  if (source.state === "partial")
-    warnings.push("The backup is partial: its structure was not checked when it was saved. It is checked now, before anything is put in place.");
-  if (source.alarms > 0)
-    warnings.push(`${source.alarms} alarm(s) of the old members are dropped; a NOSPACE alarm comes back by itself if the quota is still too small.`);
-  if (source.leases > 0) warnings.push(`${source.leases} lease(s) start again with their full time to live; keys bound to them stay until then.`);
-  return warnings;
 }

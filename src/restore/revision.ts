@@ -26,13 +26,17 @@ const AUTO_DISTANCE = 1_000_000_000n;
 /** The check of rows counts to 2^53 (key-row.ts); half of that is left for revisions to come. */
 const AFTER_MAX = 2n ** 52n;
 
-/** Throws USAGE where that leaves no room for revisions to come. */
-export function planRevision(source: SourceFacts, bump: RevisionBump, found: readonly Evidence[]): PlannedRevision {
+/**
+ * `added` is how many revisions the restore itself writes behind the source's last, before the revision is moved.
+ * Throws USAGE where that leaves no room for revisions to come, or for the added ones.
+ */
+export function planRevision(source: SourceFacts, bump: RevisionBump, found: readonly Evidence[], added: 0 | 1 = 0): PlannedRevision {
   const evidence = [sourceEvidence(source), ...found];
   const before = BigInt(source.revision);
   const most = highest(evidence)!;
-  const after = bump === "none" ? before : bump === "auto" ? BigInt(most.revision) + AUTO_DISTANCE : before + BigInt(bump);
+  const after = bump === "none" ? before + BigInt(added) : bump === "auto" ? BigInt(most.revision) + AUTO_DISTANCE : before + BigInt(bump);
   if (bump !== "none" && after > AFTER_MAX) throw noRoom(bump, most);
+  if (bump !== "none" && after <= before + BigInt(added)) throw noRoomForAdded(bump);
   const bumpedBy = bump === "none" ? null : (after - before).toString();
   return { before: before.toString(), after: after.toString(), bump, bumpedBy, markCompacted: bump !== "none", evidence };
 }
@@ -58,6 +62,12 @@ const CLIENTS_THAT_BREAK =
 
 function sourceEvidence({ location, revision, createdAt }: SourceFacts): Evidence {
   return { kind: "source", where: location, revision, isUpperBound: false, at: createdAt };
+}
+
+function noRoomForAdded(bump: RevisionBump): EtcdsafeError {
+  return new EtcdsafeError("USAGE", `--bump-revision ${bump} leaves no room for the revision in which keys lose their leases`, {
+    hint: "Give a larger amount; 1000000000 is customary.",
+  });
 }
 
 function noRoom(bump: RevisionBump, most: Evidence): EtcdsafeError {

@@ -7,11 +7,11 @@ import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { Finding } from "../etcd-files/bbolt/finding.ts";
 import type { CheckWorkerInput } from "../etcd-files/check/check-worker.ts";
-import type { SnapshotReport } from "../etcd-files/check/facts.ts";
+import type { SnapshotFacts, SnapshotReport } from "../etcd-files/check/facts.ts";
 import type { HashKvRequest, HashKvResult } from "../etcd-files/mvcc/hash-kv.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { DatabaseEdit } from "./database.ts";
-import type { RestorePlan } from "./plan.ts";
+import type { DatabasePlan } from "./database-plan.ts";
 
 /** What a member started from the written file answers to HashKV at `revision`; revisions are decimal strings, "-1" for no compaction. */
 export interface HashKvValue {
@@ -21,7 +21,7 @@ export interface HashKvValue {
 }
 
 export interface WrittenDatabase {
-  readonly plan: Pick<RestorePlan, "source" | "revision">;
+  readonly plan: DatabasePlan;
   readonly edit: DatabaseEdit;
   /** What etcd put at the snapshot's end, hexadecimal. */
   readonly trailer: string | undefined;
@@ -54,7 +54,7 @@ export async function checkWrittenDatabase(path: string, written: WrittenDatabas
 }
 
 /** What a member will answer: at the source's revision, or at the new one once it has compacted all before. Then what the source's manifest says, if that is another. */
-function hashesOf({ source, revision }: WrittenDatabase["plan"]): HashKvRequest[] {
+function hashesOf({ source, revision }: DatabasePlan): HashKvRequest[] {
   const own = {
     revision: BigInt(source.hashKv?.revision ?? source.revision),
     compactRevision: BigInt(source.hashKv?.compactRevision ?? source.compactRevision),
@@ -69,6 +69,7 @@ function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {
   if (errors.length > 0 || report.facts === undefined) throw damaged(plan.source.location, errors);
   const { facts } = report;
   if (facts.revision.toString() !== plan.revision.after) throw differs(plan, "revision", facts.revision, plan.revision.after);
+  requirePolicies(facts, plan);
   const [answer, own = answer] = facts.hashes.map((hash) => comparable(plan, hash));
   if (answer === undefined || own === undefined) throw differs(plan, "HashKV", "missing", "a value");
   const expected = plan.source.hashKv?.hash;
@@ -76,9 +77,20 @@ function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {
   return answer;
 }
 
-function comparable(plan: WrittenDatabase["plan"], result: HashKvResult): HashKvValue {
+function comparable(plan: DatabasePlan, result: HashKvResult): HashKvValue {
   if (!("hash" in result)) throw differs(plan, `HashKV at revision ${result.revision}`, result.notComparable, "a value");
   return { revision: result.revision.toString(), compactRevision: result.compactRevision.toString(), hash: result.hash };
+}
+
+/** How many keys the lease policy changed was compared when they were written. */
+function requirePolicies({ alarms, authEnabled, leases, storageVersion }: SnapshotFacts, plan: DatabasePlan): void {
+  const { keyspace, versions } = plan;
+  const keptAlarms = keyspace.alarms.policy === "keep" ? keyspace.alarms.count : 0;
+  const auth = authEnabled ? "on" : "off";
+  if (alarms.length !== keptAlarms) throw differs(plan, "alarms", alarms.length, keptAlarms);
+  if (auth !== keyspace.auth.after) throw differs(plan, "authentication", auth, keyspace.auth.after);
+  if (keyspace.leases.policy !== "restart" && leases > 0) throw differs(plan, "leases", leases, "none");
+  if (versions.removesStorageVersion && storageVersion !== undefined) throw differs(plan, "storage version", storageVersion, "none");
 }
 
 /** SHA-256 of the database before the edit, hexadecimal; undefined where there is nothing to compare it with. */
@@ -97,6 +109,6 @@ function damaged(location: string, errors: readonly Finding[]): EtcdsafeError {
   );
 }
 
-function differs({ source }: WrittenDatabase["plan"], what: string, found: unknown, expected: unknown): EtcdsafeError {
+function differs({ source }: DatabasePlan, what: string, found: unknown, expected: unknown): EtcdsafeError {
   return new EtcdsafeError("SELF_CHECK_FAILED", `the database written from ${source.location} has the ${what} ${found} instead of ${expected}`);
 }

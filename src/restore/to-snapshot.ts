@@ -7,7 +7,9 @@ import { partPath } from "../bytes/part-path.ts";
 import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { RestoreOptions } from "./apply.ts";
-import { bumpDatabase, type DatabaseEdit } from "./database.ts";
+import type { DatabaseEdit } from "./database.ts";
+import { changesDatabase, type DatabasePlan, databaseSizeBytes } from "./database-plan.ts";
+import { editDatabaseFile } from "./edit.ts";
 import { fileError } from "./file-error.ts";
 import type { PlannedRevision } from "./revision.ts";
 import { checkWrittenDatabase, type HashKvValue } from "./self-check.ts";
@@ -24,19 +26,14 @@ export interface SnapshotFileResult {
 }
 
 /** Writes `path`, which must not exist, through `path.<random>.part`. Throws TARGET_NOT_EMPTY, FILE_FAILED, TARGET_NO_SPACE, SNAPSHOT_* and SELF_CHECK_FAILED. */
-export async function writeSnapshotFile(
-  source: SnapshotSource,
-  path: string,
-  plan: { readonly revision: PlannedRevision; readonly skipHashCheck: boolean },
-  options: RestoreOptions,
-): Promise<SnapshotFileResult> {
+export async function writeSnapshotFile(source: SnapshotSource, path: string, plan: DatabasePlan, options: RestoreOptions): Promise<SnapshotFileResult> {
   await requireNewFile(path);
-  await requireSpace(path, source.facts.databaseSizeBytes + TRAILER_SIZE_BYTES);
+  await requireSpace(path, databaseSizeBytes(plan) + TRAILER_SIZE_BYTES);
   const part = partPath(path, options.runtime);
   try {
     const trailer = await writeDatabaseFile(source, part, { ...options, skipHashCheck: plan.skipHashCheck });
-    const edit: DatabaseEdit = plan.revision.bumpedBy === null ? { originalMetaPages: new Uint8Array(0) } : bumpDatabase(part, plan);
-    const hashKv = await checkWrittenDatabase(part, { plan: { source: source.facts, revision: plan.revision }, edit, trailer }, options);
+    const edit: DatabaseEdit = changesDatabase(plan) ? await editDatabaseFile(part, plan, undefined, options) : { originalMetaPages: new Uint8Array(0) };
+    const hashKv = await checkWrittenDatabase(part, { plan, edit, trailer }, options);
     const { sizeBytes, databaseSha256 } = await appendHash(part, options);
     await link(part, path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? exists(path) : error;

@@ -9,10 +9,11 @@ import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
 import { openFilePageSource } from "../../src/etcd-files/bbolt/file-page-source.ts";
 import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
 import { applyRestore } from "../../src/restore/apply.ts";
+import { type DatabasePlan, planDatabase } from "../../src/restore/database-plan.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
+import { DEFAULT_POLICIES } from "../../src/restore/keyspace.ts";
 import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
-import { planRevision } from "../../src/restore/revision.ts";
 import { checkWrittenDatabase } from "../../src/restore/self-check.ts";
 import type { SnapshotSource } from "../../src/restore/source.ts";
 import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
@@ -89,7 +90,7 @@ test("restore: a source with any byte changed is refused, and nothing is left in
 
 test("restore: a hash that cannot be computed fails it with its cause, whatever the structure says", async () => {
   await using directory = await temporaryDirectory("restore");
-  const { source, plan } = await planned(directory.path);
+  const { source, plan } = await planned(directory.path, { policies: { ...DEFAULT_POLICIES, keepAlarms: true } });
   const path = join(directory.path, "written.db");
   await writeFile(path, SNAPSHOT.slice(0, -32));
   const whole = { plan, edit: { originalMetaPages: SNAPSHOT.slice(0, 8192) }, trailer: Buffer.from(SNAPSHOT.slice(-32)).toString("hex") };
@@ -196,11 +197,11 @@ test("restore to a snapshot: the same bytes again, never over a file that exists
   await using directory = await temporaryDirectory("restore");
   const { source } = await planned(directory.path);
   const path = join(directory.path, "plain.db");
-  const revision = planRevision(source.facts, "none", []);
-  await writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime: testRuntime() });
+  const plan = unchanged(source);
+  await writeSnapshotFile(source, path, plan, { signal, runtime: testRuntime() });
   expect((await readFile(path)).equals(SNAPSHOT)).toBe(true);
   expect((await readdir(directory.path)).sort()).toEqual(["plain.db", "source.db"]);
-  await expect(writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime: testRuntime() })).rejects.toMatchObject({
+  await expect(writeSnapshotFile(source, path, plan, { signal, runtime: testRuntime() })).rejects.toMatchObject({
     code: "TARGET_NOT_EMPTY",
   });
 });
@@ -210,8 +211,8 @@ test("restore to a snapshot: two that write the same file at once: one does, the
   const { source } = await planned(directory.path);
   const path = join(directory.path, "plain.db");
   await writeFile(`${path}.part`, "mine");
-  const revision = planRevision(source.facts, "none", []);
-  const write = () => writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime: testRuntime() });
+  const plan = unchanged(source);
+  const write = () => writeSnapshotFile(source, path, plan, { signal, runtime: testRuntime() });
   const ended = await Promise.allSettled([write(), write()]);
   expect(ended.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
   expect(ended.find(({ status }) => status === "rejected")).toMatchObject({ reason: { code: "TARGET_NOT_EMPTY" } });
@@ -224,11 +225,17 @@ test("restore to a snapshot: a copied database gets its hash, without what lies 
   const { source } = await planned(directory.path, {}, SNAPSHOT.slice(0, -32));
   await truncate(join(directory.path, "source.db"), SNAPSHOT.length - 32 + 16 * 1024 * 1024);
   const path = join(directory.path, "plain.db");
-  const revision = planRevision(source.facts, "none", []);
-  await writeSnapshotFile(source, path, { revision, skipHashCheck: true }, { signal, runtime: testRuntime() });
+  const plan = unchanged(source);
+  await writeSnapshotFile(source, path, { ...plan, skipHashCheck: true }, { signal, runtime: testRuntime() });
   expect((await readFile(path)).equals(SNAPSHOT)).toBe(true);
   expect((await stat(path)).mode & 0o777).toBe(0o600);
 });
+
+/** The same bytes again: the one alarm of SNAPSHOT is kept. */
+function unchanged({ facts }: SnapshotSource): DatabasePlan {
+  const policies = { ...DEFAULT_POLICIES, keepAlarms: true };
+  return planDatabase({ source: facts, bumpRevision: "none", evidence: NO_EVIDENCE, skipHashCheck: false, policies });
+}
 
 async function planned(
   directory: string,

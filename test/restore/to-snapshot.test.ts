@@ -2,8 +2,9 @@
 import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { planDatabase } from "../../src/restore/database-plan.ts";
+import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
-import { planRevision } from "../../src/restore/revision.ts";
 import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
 import { putRow, text } from "../support/rows.ts";
 import { buildSnapshot, writeSnapshot } from "../support/snapshots.ts";
@@ -51,6 +52,6 @@ test("restore to a snapshot: the hash, for which a big file is read once more, s
 
 function write(sourcePath: string, path: string, runtime: ReturnType<typeof testRuntime>) {
   const source = snapshotFileSource(sourcePath);
-  const revision = planRevision(source.facts, "none", []);
-  return writeSnapshotFile(source, path, { revision, skipHashCheck: false }, { signal, runtime });
+  const plan = planDatabase({ source: source.facts, bumpRevision: "none", evidence: NO_EVIDENCE, skipHashCheck: false });
+  return writeSnapshotFile(source, path, plan, { signal, runtime });
 }

@@ -31,8 +31,9 @@ export async function run(invocation: Invocation): Promise<number> {
   if (file === "-")
     throw new EtcdsafeError("USAGE", "--to-snapshot writes a file, not standard output", { hint: "Name a file; it is checked before it gets its name." });
   if (file !== undefined) {
-    const { planRevision } = await import("../../restore/revision.ts");
-    const revision = planRevision(source.facts, bumpRevision, []);
+    const { planDatabase } = await import("../../restore/database-plan.ts");
+    const database = planDatabase({ source: source.facts, bumpRevision, evidence: NO_EVIDENCE, skipHashCheck });
+    const { revision } = database;
     if (config.get("plan")) {
       const { fileRefusals } = await import("../../restore/refusals.ts");
       const warnings = await fileRefusals(file);
@@ -41,7 +42,7 @@ export async function run(invocation: Invocation): Promise<number> {
       return 0;
     }
     const { writeSnapshotFile } = await import("../../restore/to-snapshot.ts");
-    const written = await withWayOn(invocation, source.facts.backupId, () => writeSnapshotFile(source, file, { revision, skipHashCheck }, invocation));
+    const written = await withWayOn(invocation, source.facts.backupId, () => writeSnapshotFile(source, file, database, invocation));
     output.print({ file: written }, () => snapshotText(written));
     return 0;
   }

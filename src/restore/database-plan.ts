@@ -1,0 +1,59 @@
+// The part of a plan that says what the database holds in the end: the same for a cluster's members and for a plain snapshot. Pure.
+import type { GatheredEvidence } from "./evidence.ts";
+import { addedRevisions, changesKeyspace, DEFAULT_POLICIES, type KeyspacePolicies, keyspaceWarnings, type PlannedKeyspace, planKeyspace } from "./keyspace.ts";
+import type { LeaseChanges } from "./leases.ts";
+import { type PlannedRevision, planRevision, type RevisionBump, revisionWarnings } from "./revision.ts";
+import type { SourceFacts } from "./source.ts";
+import { type PlannedVersions, planVersions, type TargetVersion, versionWarnings } from "./target-version.ts";
+
+export interface DatabaseRequest {
+  readonly source: SourceFacts;
+  readonly bumpRevision: RevisionBump;
+  readonly evidence: GatheredEvidence;
+  readonly skipHashCheck: boolean;
+  /** Absent: DEFAULT_POLICIES. */
+  readonly policies?: KeyspacePolicies;
+  /** Counted in the source; absent for the lease policy `restart`. */
+  readonly leaseChanges?: LeaseChanges | undefined;
+  /** Absent: nothing is changed for an older etcd. */
+  readonly targetVersion?: TargetVersion | undefined;
+}
+
+/** Plain JSON, part of every plan. */
+export interface DatabasePlan {
+  readonly source: SourceFacts;
+  readonly skipHashCheck: boolean;
+  readonly revision: PlannedRevision;
+  readonly keyspace: PlannedKeyspace;
+  readonly versions: PlannedVersions;
+}
+
+/** Throws USAGE for a revision that leaves no room, and VERSION_UNSUPPORTED for a target version that cannot be. */
+export function planDatabase({ source, skipHashCheck, ...request }: DatabaseRequest): DatabasePlan {
+  const keyspace = planKeyspace(source, request.policies ?? DEFAULT_POLICIES, request.leaseChanges);
+  const versions = planVersions(source, request.targetVersion ?? null);
+  const revision = planRevision(source, request.bumpRevision, request.evidence.found, addedRevisions(keyspace));
+  return { source, skipHashCheck, revision, keyspace, versions };
+}
+
+/** Size of the database once it is written, as far as a plan can know it. */
+export function databaseSizeBytes({ source, keyspace }: DatabasePlan): number {
+  return source.databaseSizeBytes + keyspace.leases.addedBytes;
+}
+
+/** Whether it differs from the source's. */
+export function changesDatabase({ revision, keyspace, versions }: DatabasePlan): boolean {
+  return revision.bumpedBy !== null || changesKeyspace(keyspace) || versions.removesStorageVersion;
+}
+
+/** What to know of what is restored. */
+export function databaseWarnings({ source, skipHashCheck, revision, keyspace, versions }: DatabasePlan, evidence: GatheredEvidence): string[] {
+  const warnings = [...revisionWarnings(revision), ...evidence.warnings];
+  if (skipHashCheck && source.databaseSha256 === null)
+    warnings.push("The source has no hash to check (--skip-hash-check): only the structure vouches for its bytes.");
+  if (source.state === "suspect") warnings.push("The backup is suspect: when it was taken, its member disagreed with the majority of its cluster.");
+  if (source.state === "unconfirmed") warnings.push("The backup is unconfirmed: its member could not be compared with a majority of its cluster.");
+  if (source.state === "partial")
+    warnings.push("The backup is partial: its structure was not checked when it was saved. It is checked now, before anything is put in place.");
+  return [...warnings, ...keyspaceWarnings(keyspace), ...versionWarnings(versions)];
+}

@@ -1,0 +1,15 @@
+// Where the database is edited: a few pages at once, all keys in a thread of its own.
+import { runInWorker } from "../bytes/worker.ts";
+import type { CallOptions } from "../runtime.ts";
+import { type DatabaseEdit, type DatabaseMembers, editRestoredDatabase } from "./database.ts";
+import type { DatabasePlan } from "./database-plan.ts";
+import type { DatabaseEditInput } from "./database-worker.ts";
+import { addedRevisions } from "./keyspace.ts";
+
+/** Throws what `editRestoredDatabase` does. */
+export async function editDatabaseFile(path: string, plan: DatabasePlan, members: DatabaseMembers | undefined, { signal }: CallOptions): Promise<DatabaseEdit> {
+  if (addedRevisions(plan.keyspace) === 0) return editRestoredDatabase(path, plan, members);
+  const { source, skipHashCheck, revision, keyspace, versions } = plan;
+  const input = { path, plan: { source, skipHashCheck, revision, keyspace, versions }, members };
+  return runInWorker<DatabaseEditInput, DatabaseEdit>(new URL("./database-worker", import.meta.url), input, { signal });
+}
