@@ -105,12 +105,27 @@ export const ERRORS = {
 
   // Restore
   TARGET_NOT_EMPTY: { exit: 9, retryable: false, hint: "Name a directory that does not exist or is empty; nothing was written." },
+  PLAN_MISMATCH: {
+    exit: 9,
+    retryable: false,
+    hint: "Put back what has changed, or plan again and use the new plan on every host; nothing was written.",
+  },
   TARGET_NO_SPACE: { exit: 1, retryable: false, hint: "Free space on the target's file system, or restore elsewhere; nothing was kept there." },
   VERSION_UNSUPPORTED: { exit: 9, retryable: false, hint: "Restore for the etcd that wrote the source, or with a newer etcdsafe; nothing was written." },
   WAL_NOT_APPLIED: {
     exit: 9,
     retryable: false,
     hint: "Start the member with its own data directory and save from it; or give --ignore-wal to go without what only the log holds. Nothing was written.",
+  },
+  OWNER_NOT_PERMITTED: {
+    exit: 9,
+    retryable: false,
+    hint: "Run it as root, or as the user that etcd runs as; nothing was written. --owner UID:GID says whose the files shall be.",
+  },
+  RESTORE_UNFINISHED: {
+    exit: 9,
+    retryable: false,
+    hint: "Run the same command again once the reason is gone: it finishes the restore, or undoes it. Until then no etcd starts there, and nothing was deleted.",
   },
   SELF_CHECK_FAILED: { exit: 6, retryable: false, hint: "What was written differs from what was computed: suspect memory or disk. Nothing was put in place." },
 

@@ -1,7 +1,7 @@
 // Does what a plan says: one member's database is written from the source, edited, and read back; the other members get copies of it,
 // since all members of a restored cluster hold the same bytes (etcd-formats §7.1); each gets its own WAL; then everything is renamed into place.
-// Until that last step the targets hold nothing but a staging directory, which is removed when anything fails.
-import { open, statfs } from "node:fs/promises";
+// Until that last step the targets hold nothing new but a staging directory, which is removed when anything fails.
+import { open } from "node:fs/promises";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
@@ -9,13 +9,22 @@ import { type PlannedCluster, planCluster } from "../etcd-files/membership/plan-
 import { encodeRestoreSnapshotFile, restoreSnapshotFileName } from "../etcd-files/raft-snapshot/encode.ts";
 import { encodeRestoreWal } from "../etcd-files/wal/encode.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
+import type { Owner } from "./access.ts";
 import type { DatabaseEdit } from "./database.ts";
 import { editDatabaseFile } from "./edit.ts";
 import { fileError } from "./file-error.ts";
-import type { RestorePlan } from "./plan.ts";
+import { grantAccess } from "./grant-access.ts";
+import type { Journal } from "./journal.ts";
+import { movesOf, withInodes } from "./moves.ts";
+import type { PlannedRestoreMember, RestorePlan } from "./plan.ts";
+import { leftoversIn } from "./replace.ts";
+import { requestIdentity } from "./request-identity.ts";
 import { checkWrittenDatabase, type HashKvValue, type WrittenDatabase } from "./self-check.ts";
 import type { SnapshotSource } from "./source.ts";
-import { commitStage, createStage, discardStage, requireEmptyTarget, type StagedMember, writeRaftFiles } from "./stage.ts";
+import { createStage, discardStage, type StagedMember, writeRaftFiles } from "./stage.ts";
+import type { DirectoryFacts, TargetFacts } from "./target-facts.ts";
+import { readTargets, requireTargets, requireUnchanged, targetsOf } from "./targets.ts";
+import { putInPlace, settleUnfinished } from "./unfinished.ts";
 import { copyDatabase, writeDatabaseFile } from "./write.ts";
 
 export type RestoreOptions = CallOptions & { readonly runtime: Runtime };
@@ -26,27 +35,78 @@ export interface RestoreResult {
   readonly hashKv: HashKvValue;
   /** Staging directories that an earlier, interrupted restore left; they hold nothing of use and are safe to remove. */
   readonly leftovers: readonly string[];
+  /** When the restore began that this run has only finished: RFC 3339; null for one of its own. */
+  readonly finishes: string | null;
 }
 
-/** Throws TARGET_NOT_EMPTY, TARGET_NO_SPACE, SNAPSHOT_* for a source that is no good, SELF_CHECK_FAILED. Nothing is in place then. */
-export async function applyRestore(plan: RestorePlan, source: SnapshotSource, options: RestoreOptions): Promise<RestoreResult> {
+/**
+ * Does what the plan says, or, where an interrupted run of the same restore had everything ready, what is left of that one; what another one left half
+ * done is undone first, and then planned again. Throws as `applyPlan`, and RESTORE_UNFINISHED.
+ */
+export async function applyRestore(
+  plan: RestorePlan,
+  source: SnapshotSource,
+  options: RestoreOptions & { planAgain?(): Promise<RestorePlan> },
+): Promise<RestoreResult> {
+  const { finished, hasUndone } = await settleUnfinished(plan);
+  if (finished !== undefined) return { ...finished.result, leftovers: (await readTargets(plan)).flatMap(leftoversIn), finishes: finished.startedAt };
+  return applyPlan(hasUndone && options.planAgain !== undefined ? await options.planAgain() : plan, source, options);
+}
+
+/** Throws TARGET_NOT_EMPTY, TARGET_NO_SPACE, OWNER_NOT_PERMITTED, SNAPSHOT_* for a source that is no good, SELF_CHECK_FAILED. Nothing is in place then. */
+async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: RestoreOptions): Promise<RestoreResult> {
+  const facts = await readTargets(planned);
+  const { plan, leftovers } = requireTargets(planned, facts);
   const cluster = clusterOf(plan);
-  const targets = plan.members.flatMap(({ name, dataDir, walDir }) => (dataDir === null ? [] : [{ name, dataDir, walDir: walDir ?? undefined }]));
-  const leftovers: string[] = [];
-  for (const target of targets) leftovers.push(...(await requireEmptyTarget(target)));
   const stages: StagedMember[] = [];
   try {
-    for (const target of targets) stages.push(await createStage(target, plan.stageId));
-    await requireSpace(plan, stages);
+    for (const target of targetsOf(plan)) stages.push(await createStage(target, plan.stageId));
     const hashKv = await writeDatabases(plan, cluster, source, stages, options);
-    for (const stage of stages) await writeRaftFiles(stage, raftFiles(plan, cluster, stage.name));
+    for (const stage of stages) {
+      const { access, replaces } = memberOf(plan, stage);
+      await writeRaftFiles(stage, raftFiles(plan, cluster, stage.name));
+      if (access !== null) await grantAccess(stage, access, replaces);
+    }
     options.signal.throwIfAborted();
-    for (const stage of stages) await commitStage(stage);
-    return { plan, hashKv, leftovers };
+    requireUnchanged(plan, await readTargets(plan));
+    await putInPlace(await journalOf({ plan, hashKv }, stages, facts, options.runtime.now()));
+    return { plan, hashKv, leftovers, finishes: null };
   } catch (error) {
-    for (const stage of stages) await discardStage(stage);
+    if (!(error instanceof EtcdsafeError && error.code === "RESTORE_UNFINISHED")) for (const stage of stages) await discardStage(stage);
     throw fileError(error);
   }
+}
+
+function memberOf({ members }: RestorePlan, { name }: { readonly name: string }): PlannedRestoreMember {
+  const member = members.find((each) => each.name === name);
+  if (member === undefined) throw new EtcdsafeError("INTERNAL", `the plan has no member ${name}`);
+  return member;
+}
+
+/** What moves where, once everything is staged. */
+async function journalOf(result: Journal["result"], stages: readonly StagedMember[], facts: readonly TargetFacts[], startedAt: Date): Promise<Journal> {
+  const { plan } = result;
+  const moves = stages.flatMap((stage) => {
+    const walNames = facts.find(({ name }) => name === stage.name)?.walDir?.names ?? [];
+    return movesOf(stage, memberOf(plan, stage).replaces, walNames);
+  });
+  return {
+    format: 1,
+    id: plan.stageId,
+    startedAt: startedAt.toISOString(),
+    request: requestIdentity(plan),
+    result,
+    dataDirs: stages.map(({ dataDir }) => dataDir),
+    moves: await withInodes(moves),
+    owners: plan.owner === null ? [] : facts.flatMap(({ dataDir, walDir }) => [dataDir, walDir].flatMap((each) => ownerChange(each, plan.owner!))),
+  };
+}
+
+/** Of a directory that was there: what is made for the restore gets its owner when it is staged. */
+function ownerChange(directory: DirectoryFacts | null, to: Owner): Journal["owners"] {
+  const from = directory?.access;
+  if (!directory || !from || (from.uid === to.uid && from.gid === to.gid)) return [];
+  return [{ path: directory.path, from: { uid: from.uid, gid: from.gid }, to }];
 }
 
 async function writeDatabases(
@@ -90,23 +150,6 @@ function clusterOf(plan: RestorePlan): PlannedCluster {
   if (formatId(cluster.clusterId) !== plan.clusterId)
     throw new EtcdsafeError("INTERNAL", `the plan's cluster id ${plan.clusterId} does not follow from its members and token`);
   return cluster;
-}
-
-async function requireSpace(plan: RestorePlan, stages: readonly StagedMember[]): Promise<void> {
-  const neededBytes = new Map<bigint, { directory: string; sizeBytes: number }>();
-  for (const { dataDir, device } of stages) {
-    const entry = neededBytes.get(device) ?? { directory: dataDir, sizeBytes: 0 };
-    entry.sizeBytes += plan.bytes.databasePerMember + plan.bytes.walPerMember;
-    neededBytes.set(device, entry);
-  }
-  for (const { directory, sizeBytes } of neededBytes.values()) {
-    const { bavail, bsize } = await statfs(directory);
-    if (bavail * bsize < sizeBytes)
-      throw new EtcdsafeError(
-        "TARGET_NO_SPACE",
-        `the restore needs ${sizeBytes} bytes on the file system of ${directory}, but only ${bavail * bsize} are free`,
-      );
-  }
 }
 
 async function syncFile(path: string): Promise<void> {

@@ -5,11 +5,14 @@ import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { memberNamed, planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
+import type { Owner, PlannedAccess } from "./access.ts";
 import { type DatabasePlan, type DatabaseRequest, databaseSizeBytes, databaseWarnings, planDatabase } from "./database-plan.ts";
+import type { PlannedFileSystem } from "./free-space.ts";
 import type { MemberDistro } from "./instructions/instructions.ts";
 import { quotaFor } from "./instructions/quota.ts";
 import { type PlannedLoss, planLoss } from "./loss.ts";
 import { assumedClientUrls, type RestoreMemberSpec } from "./member-urls.ts";
+import type { ReplacedMember } from "./replace.ts";
 import { agreedToken } from "./separate-runs.ts";
 import { walDialectOf } from "./target-version.ts";
 
@@ -63,7 +66,16 @@ export interface RestorePlan extends DatabasePlan {
   readonly stageId: string;
   /** What to start each member with, at least. */
   readonly quotaBackendBytes: number;
-  readonly bytes: { readonly databasePerMember: number; readonly walPerMember: number; readonly total: number };
+  /** Whether a member that is there may be replaced. */
+  readonly replace: boolean;
+  /** What --owner says, if anything. */
+  readonly owner: Owner | null;
+  readonly bytes: {
+    readonly databasePerMember: number;
+    readonly walPerMember: number;
+    readonly total: number;
+    readonly fileSystems: readonly PlannedFileSystem[];
+  };
   readonly warnings: readonly string[];
 }
 
@@ -77,11 +89,15 @@ export interface PlannedRestoreMember {
   /** Null for a member that another run, on another host, writes. */
   readonly dataDir: string | null;
   readonly walDir: string | null;
+  /** Null where nothing is replaced, or the target was not looked at. */
+  readonly replaces: ReplacedMember | null;
+  /** Null where the target was not looked at. */
+  readonly access: PlannedAccess | null;
 }
 
 /**
- * Computes the plan. Throws MEMBERS_INVALID as etcd would refuse the members, TOKEN_REQUIRED or USAGE when separate runs would each choose a token
- * or a revision and never form a cluster, and what `planDatabase` throws.
+ * Computes the plan, but for what follows from the targets as they are: planTargets adds that. Throws MEMBERS_INVALID as etcd would refuse the
+ * members, TOKEN_REQUIRED or USAGE when separate runs would each choose a token or a revision and never form a cluster, and what `planDatabase` throws.
  */
 export function planRestore(request: RestoreRequest): RestorePlan {
   const { source } = request;
@@ -107,16 +123,19 @@ export function planRestore(request: RestoreRequest): RestorePlan {
       const target = targets.find((each) => each.name === name);
       const clientUrls = request.cluster.find((each) => each.name === name)?.clientUrls;
       const client = { clientUrls: clientUrls ?? assumedClientUrls(peerUrls), clientUrlsAssumed: clientUrls === undefined };
-      return { name, id: formatId(id), peerUrls, ...client, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null };
+      return { name, id: formatId(id), peerUrls, ...client, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null, replaces: null, access: null };
     }),
     loss: planLoss(source, request.evidence.found, request.evidence.jumps),
     walDialect: walDialectOf(database.versions),
     stageId: request.stageId,
     quotaBackendBytes: quotaFor(sizeBytes),
+    replace: false,
+    owner: null,
     bytes: {
       databasePerMember: sizeBytes,
       walPerMember: WAL_PREALLOCATED_SIZE_BYTES,
       total: targets.length * (sizeBytes + WAL_PREALLOCATED_SIZE_BYTES),
+      fileSystems: [],
     },
     warnings: databaseWarnings(database, request.evidence),
   };

@@ -2,24 +2,32 @@
 import { EtcdsafeError } from "../errors.ts";
 import { fileError } from "./file-error.ts";
 import type { RestorePlan } from "./plan.ts";
-import { requireEmptyTarget } from "./stage.ts";
+import { readTargets, requireTargets } from "./targets.ts";
 import { requireNewFile } from "./to-snapshot.ts";
+import { unfinishedTexts } from "./unfinished.ts";
 
-/** One warning for each target that cannot be written. */
-export async function targetRefusals({ members }: Pick<RestorePlan, "members">): Promise<string[]> {
-  const targets = members.flatMap(({ dataDir, walDir }) => (dataDir === null ? [] : [{ dataDir, walDir: walDir ?? undefined }]));
-  return (await Promise.all(targets.map((target) => refusalOf(() => requireEmptyTarget(target))))).flat();
+/** What interrupted restores have left to be settled before, and what keeps the targets from being written as they are. */
+export async function targetRefusals(plan: RestorePlan): Promise<string[]> {
+  const unfinished = await refusalOf(() => unfinishedTexts(plan));
+  const refused = await refusalOf(async () => {
+    requireTargets(plan, await readTargets(plan));
+    return [];
+  });
+  return [...new Set([...unfinished, ...refused])];
 }
 
 /** The same of the file that `--to-snapshot` names. */
 export function fileRefusals(path: string): Promise<string[]> {
-  return refusalOf(() => requireNewFile(path));
+  return refusalOf(async () => {
+    await requireNewFile(path);
+    return [];
+  });
 }
 
-async function refusalOf(look: () => Promise<unknown>): Promise<string[]> {
+/** What `look` finds to say, or the refusal that it throws. */
+async function refusalOf(look: () => Promise<readonly string[]>): Promise<string[]> {
   try {
-    await look();
-    return [];
+    return [...(await look())];
   } catch (error) {
     const known = fileError(error);
     if (!(known instanceof EtcdsafeError)) throw known;

@@ -1,0 +1,77 @@
+// The part of a plan that follows from what is in the targets: what is replaced, whose the files will be, and whether there is room for them.
+import { isDeepStrictEqual } from "node:util";
+import { EtcdsafeError } from "../errors.ts";
+import { type Owner, type RunningUser, requirePermittedAccess } from "./access.ts";
+import { planFileSystems, requireSpace } from "./free-space.ts";
+import type { MemberTarget, PlannedRestoreMember, RestorePlan } from "./plan.ts";
+import { leftoversIn, planTarget, requireTarget, targetWarnings } from "./replace.ts";
+import { type TargetFacts, targetFacts } from "./target-facts.ts";
+import { asIfUndone, findUnfinished } from "./unfinished.ts";
+
+/** The members that this run writes, where their files go. */
+export function targetsOf({ members }: Pick<RestorePlan, "members">): MemberTarget[] {
+  return members.flatMap(({ name, dataDir, walDir }) => (dataDir === null ? [] : [{ name, dataDir, ...(walDir === null ? {} : { walDir }) }]));
+}
+
+/** Looks at the targets, as they will be when interrupted restores are undone. Throws TARGET_NOT_EMPTY, RESTORE_UNFINISHED and the file system's errors. */
+export async function readTargets(plan: Pick<RestorePlan, "members">): Promise<TargetFacts[]> {
+  const targets = targetsOf(plan);
+  const { names, whereIs } = asIfUndone(await findUnfinished(targets.map(({ dataDir }) => dataDir)));
+  return Promise.all(targets.map((target) => targetFacts(target, names, whereIs)));
+}
+
+/** The plan with all that follows from `facts`; of targets that are on other hosts it says nothing. Pure. */
+export function planTargets(plan: RestorePlan, facts: readonly TargetFacts[], asked: { readonly replace: boolean; readonly owner: Owner | null }): RestorePlan {
+  const { replace, owner } = asked;
+  const request = { replace, owner, user: runningUser(), at: new Date(plan.plannedAt) };
+  const planned = new Map(facts.map((each) => [each.name, planTarget(each, request)]));
+  return {
+    ...plan,
+    replace,
+    owner,
+    members: plan.members.map((member) => ({ ...member, ...(planned.get(member.name) ?? { replaces: null, access: null }) })),
+    bytes: { ...plan.bytes, fileSystems: planFileSystems(facts, plan.bytes) },
+    warnings: [...plan.warnings, ...facts.flatMap((each) => targetWarnings(each, replace))],
+  };
+}
+
+/**
+ * What is planned for the targets, once more with what is there now. Throws TARGET_NOT_EMPTY where that may not be written to or is not what the
+ * plan was made for, OWNER_NOT_PERMITTED and TARGET_NO_SPACE.
+ */
+export function requireTargets(plan: RestorePlan, facts: readonly TargetFacts[]): { readonly plan: RestorePlan; readonly leftovers: readonly string[] } {
+  for (const each of facts) requireTarget(each, plan.replace);
+  const now = planTargets({ ...plan, warnings: [] }, facts, plan);
+  const leftovers = facts.flatMap(leftoversIn);
+  for (const [index, member] of now.members.entries()) requireSame(plan.members[index]!, member);
+  const user = runningUser();
+  for (const { access, dataDir } of now.members) if (access !== null && dataDir !== null) requirePermittedAccess(access, dataDir, user);
+  requireSpace(now.bytes.fileSystems, leftovers);
+  return { plan: { ...now, warnings: plan.warnings }, leftovers };
+}
+
+/** A plan that was made where the target is not says nothing of it. */
+function requireSame(planned: PlannedRestoreMember, now: PlannedRestoreMember): void {
+  const isPlanned = planned.access !== null;
+  if (!isPlanned || (isDeepStrictEqual(planned.replaces, now.replaces) && isDeepStrictEqual(planned.access, now.access))) return;
+  throw hasChanged(now.dataDir);
+}
+
+/** The same once everything is staged, which may have taken a while. Throws TARGET_NOT_EMPTY. */
+export function requireUnchanged(plan: RestorePlan, facts: readonly TargetFacts[]): void {
+  for (const each of facts) requireTarget(each, plan.replace);
+  const now = planTargets(plan, facts, plan);
+  for (const [index, { replaces, dataDir }] of now.members.entries())
+    if (!isDeepStrictEqual(plan.members[index]!.replaces, replaces)) throw hasChanged(dataDir);
+}
+
+function hasChanged(dataDir: string | null): EtcdsafeError {
+  return new EtcdsafeError("TARGET_NOT_EMPTY", `what is in ${dataDir} has changed since the restore was planned`, {
+    hint: "Make sure that no etcd runs there and nobody else restores, and plan again; nothing was put in place.",
+  });
+}
+
+function runningUser(): RunningUser {
+  // Where there are no users, nothing belongs to anybody else either.
+  return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, groups: process.getgroups?.() ?? [] };
+}

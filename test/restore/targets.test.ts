@@ -1,0 +1,150 @@
+// What a restore finds in its targets, and what it makes of that: refusals, what is kept and under which names, owners, room.
+import { chmod, chown, mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { planAccess, requirePermittedAccess } from "../../src/restore/access.ts";
+import { planFileSystems, requireSpace } from "../../src/restore/free-space.ts";
+import { leftoversIn, planTarget, requireTarget } from "../../src/restore/replace.ts";
+import { keptName } from "../../src/restore/target-entries.ts";
+import { type TargetFacts, targetFacts } from "../../src/restore/target-facts.ts";
+import { buildSnapshot } from "../support/snapshots.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const ROOT = { uid: 0, gid: 0, groups: [0] };
+const AT = new Date("2026-11-21T07:05:09.123Z");
+const WAL_NAME = "0000000000000000-0000000000000000.wal";
+const asked = { replace: true, owner: null, user: ROOT, at: AT };
+
+/** A target as it would be with these entries; nothing of it exists. */
+function target(names: readonly string[], changes: Partial<TargetFacts> = {}): TargetFacts {
+  const fileSystem = { device: "1", freeBytes: 1000 };
+  const member = names.includes("member") ? { isMount: false, hasWal: true, access: {}, databaseSizeBytes: 4096, revision: "7" } : null;
+  return { name: "m", dataDir: { path: "/data", access: null, names, fileSystem }, walDir: null, member, ...changes };
+}
+
+function withWal(names: readonly string[], walNames: readonly string[], walDir = "/wal"): TargetFacts {
+  return target(names, { walDir: { path: walDir, access: null, names: walNames, fileSystem: { device: "2", freeBytes: 5 } } });
+}
+
+test("target: an empty one, a mount's lost+found, and what other restores kept or left are not in the way", () => {
+  for (const replace of [true, false]) {
+    requireTarget(target([]), replace);
+    requireTarget(target(["lost+found", "member.before-restore-20260101T000000Z", "member.etcdsafe-old", "journal.etcdsafe-old"]), replace);
+    requireTarget(withWal(["wal"], ["before-restore-20260101T000000Z", "lost+found", `${WAL_NAME}.etcdsafe-old`], "/data/wal"), replace);
+  }
+  const left = withWal(["member.etcdsafe-old", "journal.etcdsafe-old"], [`${WAL_NAME}.etcdsafe-old`]);
+  expect(leftoversIn(left)).toEqual(["/data/member.etcdsafe-old", "/data/journal.etcdsafe-old", `/wal/${WAL_NAME}.etcdsafe-old`]);
+});
+
+test("target: a member or a log that is there is refused, and the refusal names --replace", () => {
+  const refused = { code: "TARGET_NOT_EMPTY", hint: expect.stringContaining("--replace") };
+  expect(() => requireTarget(target(["member"]), false)).toThrow(expect.objectContaining({ ...refused, message: expect.stringContaining('holds "member"') }));
+  expect(() => requireTarget(withWal([], [WAL_NAME]), false)).toThrow(expect.objectContaining(refused));
+  requireTarget(withWal(["member"], [WAL_NAME, "0.tmp", "1.broken"]), true);
+});
+
+test.each(["config", "proxy", "member.old", "wal", "restore"])("target: %s is nobody's business, with --replace or without", (name) => {
+  for (const replace of [true, false]) {
+    expect(() => requireTarget(target(["member", name]), replace)).toThrow(expect.objectContaining({ code: "TARGET_NOT_EMPTY" }));
+    expect(() => requireTarget(withWal([], [name]), replace)).toThrow(expect.objectContaining({ code: "TARGET_NOT_EMPTY" }));
+  }
+  expect(() => requireTarget(target([name]), true)).toThrow(
+    expect.objectContaining({ message: `the data directory /data holds "${name}", which is not etcd's` }),
+  );
+});
+
+test("target: a member that is a mount of its own cannot be replaced", () => {
+  const mounted = target(["member"], { member: { isMount: true, hasWal: true, access: {}, databaseSizeBytes: null, revision: null } });
+  expect(() => requireTarget(mounted, true)).toThrow(
+    expect.objectContaining({ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("mount of its own") }),
+  );
+});
+
+test("target: what is replaced is kept under names that nothing has yet", () => {
+  expect(keptName("member", AT, [])).toBe("member.before-restore-20261121T070509Z");
+  expect(keptName("wal", AT, ["before-restore-20261121T070509Z", "before-restore-20261121T070509Z-2"])).toBe("before-restore-20261121T070509Z-3");
+  expect(planTarget(withWal(["member"], [WAL_NAME]), asked).replaces).toEqual({
+    memberDir: "/data/member",
+    keptAs: "/data/member.before-restore-20261121T070509Z",
+    walKeptAs: "/wal/before-restore-20261121T070509Z",
+    databaseSizeBytes: 4096,
+    revision: "7",
+  });
+  expect(planTarget(withWal([], [WAL_NAME]), asked).replaces).toMatchObject({ memberDir: null, keptAs: null, walKeptAs: expect.any(String) });
+  expect(planTarget(withWal(["member"], ["lost+found"]), asked).replaces).toMatchObject({ walKeptAs: null });
+  expect(planTarget(target([]), asked).replaces).toBeNull();
+});
+
+test("access: as what is replaced, kind by kind; or as --owner says, with those modes; or as the directory; or the running user's", () => {
+  const old = { member: { uid: 5, gid: 6, mode: "0750" }, database: { uid: 5, gid: 7, mode: "0640" } };
+  const replaced = target(["member"], { member: { isMount: false, hasWal: true, access: old, databaseSizeBytes: null, revision: null } });
+  expect(planAccess(replaced, null, ROOT)).toMatchObject({
+    from: "replaced",
+    member: old.member,
+    snap: { uid: 5, gid: 6, mode: "0700" },
+    database: old.database,
+    walFile: { uid: 5, gid: 6, mode: "0600" },
+    snapFile: { uid: 5, gid: 6, mode: "0640" },
+  });
+  expect(planAccess(replaced, { uid: 8, gid: 9 }, ROOT)).toMatchObject({ from: "owner-option", database: { uid: 8, gid: 9, mode: "0640" } });
+  const mounted = target([], { dataDir: { ...target([]).dataDir, access: { uid: 3, gid: 4, mode: "0755" } } });
+  expect(planAccess(mounted, null, ROOT)).toMatchObject({ from: "data-directory", member: { uid: 3, gid: 4, mode: "0700" } });
+  expect(planAccess(target([]), null, { uid: 1, gid: 2, groups: [] })).toMatchObject({ from: "running-user", walFile: { uid: 1, gid: 2, mode: "0600" } });
+});
+
+test("access: who is not root may give files to nobody but himself and his groups", () => {
+  const owned = (uid: number, gid: number) => planAccess(target([]), { uid, gid }, ROOT);
+  const user = { uid: 1000, gid: 1000, groups: [1000, 27] };
+  requirePermittedAccess(owned(1000, 27), "/data", user);
+  requirePermittedAccess(owned(5, 5), "/data", ROOT);
+  for (const access of [owned(1000, 28), owned(0, 1000)]) {
+    expect(() => requirePermittedAccess(access, "/data", user)).toThrow(expect.objectContaining({ code: "OWNER_NOT_PERMITTED" }));
+  }
+});
+
+test("room: each file system is asked for what goes there, and one that does not tell is trusted", () => {
+  const bytes = { databasePerMember: 900, walPerMember: 64 };
+  expect(planFileSystems([target([]), withWal([], [])], bytes)).toEqual([
+    { directories: ["/data", "/data"], neededBytes: 900 + 64 + 900, freeBytes: 1000 },
+    { directories: ["/wal"], neededBytes: 64, freeBytes: 5 },
+  ]);
+  requireSpace([{ directories: ["/data"], neededBytes: 5, freeBytes: 5 }], []);
+  requireSpace([{ directories: ["/data"], neededBytes: 5, freeBytes: null }], []);
+  expect(() => requireSpace([{ directories: ["/data"], neededBytes: 6, freeBytes: 5 }], ["/data/member.etcdsafe-old"])).toThrow(
+    expect.objectContaining({ code: "TARGET_NO_SPACE", hint: expect.stringContaining("/data/member.etcdsafe-old") }),
+  );
+});
+
+test("target: facts are those of the files that are there, through links, and damage is no obstacle", async () => {
+  await using directory = await temporaryDirectory("targets");
+  const [dataDir, elsewhere] = [join(directory.path, "data"), join(directory.path, "elsewhere")];
+  await mkdir(join(elsewhere, "snap"), { recursive: true });
+  await mkdir(join(elsewhere, "wal"));
+  await mkdir(dataDir);
+  await writeFile(join(elsewhere, "snap/db"), buildSnapshot({ trailer: false }));
+  await writeFile(join(elsewhere, "wal", WAL_NAME), "");
+  await chmod(join(elsewhere, "snap/db"), 0o640);
+  await chmod(join(elsewhere, "snap"), 0o750);
+  await chown(join(elsewhere, "wal", WAL_NAME), 12, 34);
+  await symlink(elsewhere, join(dataDir, "member"));
+  const facts = await targetFacts({ name: "m", dataDir });
+  expect(facts.member).toMatchObject({ isMount: false, hasWal: true, revision: "1" });
+  expect(facts.member?.access).toMatchObject({ snap: { mode: "0750" }, database: { mode: "0640" }, walFile: { uid: 12, gid: 34 } });
+  expect(facts.dataDir.fileSystem.freeBytes).toBeGreaterThan(0);
+  await writeFile(join(elsewhere, "snap/db"), "no database");
+  expect((await targetFacts({ name: "m", dataDir })).member).toMatchObject({ revision: null, databaseSizeBytes: 11 });
+  expect(await targetFacts({ name: "m", dataDir: join(directory.path, "a/b") })).toMatchObject({ member: null, dataDir: { access: null, names: [] } });
+});
+
+test("target: a file where the data directory should be is refused, and so is one further up, which is named", async () => {
+  await using directory = await temporaryDirectory("targets");
+  const file = join(directory.path, "file");
+  await writeFile(file, "");
+  const refused = (message: string) => ({ code: "TARGET_NOT_EMPTY", message });
+  await expect(targetFacts({ name: "m", dataDir: file })).rejects.toMatchObject(refused(`${file} is a file, not a directory`));
+  for (const below of [join(file, "data"), join(file, "a/b/data")]) {
+    const message = `${below} cannot be made: ${file} is a file, not a directory`;
+    await expect(targetFacts({ name: "m", dataDir: below })).rejects.toMatchObject(refused(message));
+    await expect(targetFacts({ name: "m", dataDir: join(directory.path, "absent"), walDir: below })).rejects.toMatchObject(refused(message));
+  }
+});
