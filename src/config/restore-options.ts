@@ -67,6 +67,14 @@ export const RESTORE_OPTIONS = {
     description:
       "Move the revision ahead, beyond all that clients can have seen, and mark all before as compacted, so that watches from before fail instead of missing changes. auto: 1000000000 beyond all that is known of the cluster; N: that amount, added to the source's revision as etcdutl does; none: it stays, and every client has to be restarted.",
   },
+  evidence: {
+    kind: "list",
+    placeholder: "DIR|REVISION,…",
+    group: "What to do",
+    commands: ["restore"],
+    description:
+      "What else shows how far the cluster's revisions went, for --bump-revision auto and for what is lost: a data directory, a snapshot file, or a revision that a client or a metric shows. Looked at without being asked: the directories that are replaced, and the repository's backups and restores.",
+  },
   "mark-compacted": {
     kind: "boolean",
     default: "false",

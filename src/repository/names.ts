@@ -72,7 +72,7 @@ export function attemptKey(cluster: string, finishedAt: Date, randomBytes: (size
   return `${cluster}/attempts/${compactTime(finishedAt)}-${base32(randomBytes, BACKUP_SUFFIX_LENGTH)}.json`;
 }
 
-/** Prefix of the restore records of one cluster id. */
+/** Prefix of the restore records of one cluster id, or with an empty one of all. */
 export function restoresPrefix(cluster: string, clusterId: string): string {
   return `${cluster}/restores/${clusterId}`;
 }

@@ -88,8 +88,12 @@ export async function readRestoreRecords(
 ): Promise<{ readonly key: string; readonly record: RestoreRecord }[]> {
   const records: { key: string; record: RestoreRecord }[] = [];
   for await (const { key } of storage.list(restoresPrefix(cluster, clusterId), { signal }))
-    records.push({ key, record: await readDocument(storage, RESTORE_RECORD, key, { signal }) });
+    records.push({ key, record: await readRestoreRecord(storage, key, { signal }) });
   return records;
+}
+
+export function readRestoreRecord(storage: Storage, key: string, options: CallOptions): Promise<RestoreRecord> {
+  return readDocument(storage, RESTORE_RECORD, key, options);
 }
 
 function head(cluster: string, { tool, writer }: Author) {

@@ -3,13 +3,13 @@ import { resolve } from "node:path";
 import { OPTION_NAMES, type OptionName, optionSpec } from "../../config/options.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { RestoreResult } from "../../restore/apply.ts";
-import { NO_EVIDENCE } from "../../restore/evidence.ts";
 import type { SnapshotSource } from "../../restore/source.ts";
 import type { Invocation } from "../command.ts";
 import { refuseTogether } from "../conflicts.ts";
 import { orFileOfThatName, readOperand, requireSnapshotFile } from "../operand.ts";
 import { author, openForReading, openNamedStorage } from "../repository.ts";
 import { restoreCommand } from "../restore-command.ts";
+import { gatherEvidence } from "../restore-evidence.ts";
 import { restoreMembers } from "../restore-members.ts";
 import { planText, restoredText, snapshotPlanText, snapshotText } from "../restore-text.ts";
 import { version } from "../version.ts";
@@ -32,7 +32,7 @@ export async function run(invocation: Invocation): Promise<number> {
     throw new EtcdsafeError("USAGE", "--to-snapshot writes a file, not standard output", { hint: "Name a file; it is checked before it gets its name." });
   if (file !== undefined) {
     const { planDatabase } = await import("../../restore/database-plan.ts");
-    const database = planDatabase({ source: source.facts, bumpRevision, evidence: NO_EVIDENCE, skipHashCheck });
+    const database = planDatabase({ source: source.facts, bumpRevision, evidence: await gatherEvidence(invocation, source.facts, []), skipHashCheck });
     const { revision } = database;
     if (config.get("plan")) {
       const { fileRefusals } = await import("../../restore/refusals.ts");
@@ -61,7 +61,7 @@ export async function run(invocation: Invocation): Promise<number> {
     command: (member, token, bump) => restoreCommand(invocation, source.facts, members.cluster, { member, token, bumpRevision: bump }),
     stageId: random(invocation, 6),
     bumpRevision,
-    evidence: NO_EVIDENCE,
+    evidence: await gatherEvidence(invocation, source.facts, targets),
     skipHashCheck,
     tool: version(),
     plannedAt: runtime.now().toISOString(),

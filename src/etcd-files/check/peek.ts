@@ -14,7 +14,10 @@ import type { SnapshotFacts } from "./facts.ts";
 import { requireDatabase } from "./require-database.ts";
 
 export interface SnapshotPeek
-  extends Pick<SnapshotFacts, "pageSizeBytes" | "sizeBytes" | "revision" | "storageVersion" | "clusterVersion" | "leases" | "alarms" | "authEnabled"> {
+  extends Pick<
+    SnapshotFacts,
+    "pageSizeBytes" | "sizeBytes" | "revision" | "consistentIndex" | "storageVersion" | "clusterVersion" | "leases" | "alarms" | "authEnabled"
+  > {
   /** The finished or the scheduled compaction, whichever is greater: what a server has after its start; -1n for none. */
   readonly compactRevision: bigint;
   /** The hash at the file's end, hexadecimal, not compared with anything yet; undefined where there is none. */
@@ -45,13 +48,23 @@ function peekDatabase(source: PageSource): Omit<SnapshotPeek, "trailer"> {
     else for (const row of rowsOf(database, name)) facts.row(name, row.key, row.value, 0, 0);
   }
   const last = lastKey === undefined ? undefined : parseRevisionKey(lastKey);
-  const { finishedCompactRevision: compactRevision, scheduledCompactRevision, storageVersion, clusterVersion, leases, alarms, authEnabled } = facts;
+  const {
+    finishedCompactRevision: compactRevision,
+    scheduledCompactRevision,
+    consistentIndex,
+    storageVersion,
+    clusterVersion,
+    leases,
+    alarms,
+    authEnabled,
+  } = facts;
   return {
     pageSizeBytes: database.pageSizeBytes,
     sizeBytes: database.sizeBytes,
     // kvstore.go restore: an empty store is at revision 1; a compaction may have removed the last row.
     revision: greatest(1n, last?.main ?? 1n, compactRevision, scheduledCompactRevision),
     compactRevision: greatest(compactRevision, scheduledCompactRevision),
+    consistentIndex,
     storageVersion,
     clusterVersion,
     leases,

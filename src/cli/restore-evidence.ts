@@ -1,0 +1,36 @@
+// Gathers, for `restore`, all that shows how far the cluster's revisions went.
+import { EtcdsafeError } from "../errors.ts";
+import { type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "../restore/evidence.ts";
+import type { MemberTarget } from "../restore/plan.ts";
+import type { SourceFacts } from "../restore/source.ts";
+import type { Invocation } from "./command.ts";
+import { requirePath } from "./operand.ts";
+import { openForReading } from "./repository.ts";
+
+/** `targets` are the directories that are written: none for a snapshot file. Throws FILE_NOT_FOUND for what --evidence names and is not there. */
+export async function gatherEvidence(invocation: Invocation, source: SourceFacts, targets: readonly MemberTarget[]): Promise<GatheredEvidence> {
+  const texts = invocation.config.get("evidence") ?? [];
+  for (const text of texts) if (!/^\d+$/.test(text)) await requirePath(text);
+  const { dataDirectoryEvidence, givenEvidence } = await import("../restore/evidence-files.ts");
+  return joinEvidence([
+    await fromRepository(invocation, source),
+    ...(await Promise.all(targets.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
+    ...(await Promise.all(texts.map((text) => givenEvidence(text, invocation)))),
+  ]);
+}
+
+async function fromRepository(invocation: Invocation, { backupId }: SourceFacts): Promise<GatheredEvidence> {
+  const { config, signal } = invocation;
+  if (config.get("repository") === undefined) return NO_EVIDENCE;
+  const { repositoryEvidence } = await import("../restore/evidence-repository.ts");
+  try {
+    const { storage } = await openForReading(invocation);
+    return await repositoryEvidence(storage, config.get("cluster"), backupId, invocation);
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError) || signal.aborted) throw error;
+    return {
+      ...NO_EVIDENCE,
+      warnings: [`The repository cannot be read (${error.message}): the revisions that its backups and restores show are not counted.`],
+    };
+  }
+}

@@ -1,0 +1,77 @@
+// Evidence from files on this host: the data directories that are replaced, what earlier restores have kept of them, and what --evidence names.
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { runInWorker } from "../bytes/worker.ts";
+import { EtcdsafeError } from "../errors.ts";
+import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
+import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import type { CallOptions } from "../runtime.ts";
+import { type Evidence, type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "./evidence.ts";
+import { type MemberFiles, memberEvidence } from "./member-revision.ts";
+import type { MemberPlaces } from "./member-revision-worker.ts";
+
+/** The member that is there, and those that restores have put aside. Nothing where there is no such directory. */
+const MEMBER = /^member(\.before-restore-.+)?$/;
+
+/** A directory that a restore is to write, as it is before. */
+export async function dataDirectoryEvidence(dataDir: string, walDir: string | undefined, options: CallOptions): Promise<GatheredEvidence> {
+  return membersEvidence(dataDir, walDir, "data-directory", options);
+}
+
+/** A revision, a data directory, the `member` in it, or a database or snapshot file, as --evidence names it. */
+export async function givenEvidence(text: string, options: CallOptions): Promise<GatheredEvidence> {
+  if (/^\d+$/.test(text)) return { ...NO_EVIDENCE, found: [given("--evidence", BigInt(text), null)] };
+  if ((await stat(text)).isFile()) return fileEvidence(text);
+  const names = await readdir(text);
+  const places = names.some((name) => MEMBER.test(name))
+    ? await membersEvidence(text, undefined, "given", options)
+    : await oneMember({ memberDir: text, walDirs: [join(text, "wal")] }, "given", options);
+  if (places.found.length > 0 || places.warnings.length > 0) return places;
+  return { ...NO_EVIDENCE, warnings: [`--evidence ${text}: there is no member in it, neither a database nor a log; it shows nothing.`] };
+}
+
+async function fileEvidence(path: string): Promise<GatheredEvidence> {
+  try {
+    const source = openFilePageSource(path);
+    try {
+      return { ...NO_EVIDENCE, found: [given(path, peekSnapshot(path, source).revision, (await stat(path)).mtime.toISOString())] };
+    } finally {
+      source.close();
+    }
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError)) throw error;
+    return { ...NO_EVIDENCE, warnings: [`--evidence ${path} cannot be read (${error.message}): the revisions that it shows are not counted.`] };
+  }
+}
+
+async function membersEvidence(dataDir: string, walDir: string | undefined, kind: "data-directory" | "given", options: CallOptions): Promise<GatheredEvidence> {
+  let names: string[];
+  try {
+    names = await readdir(dataDir);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return NO_EVIDENCE; // Who writes it says what is wrong.
+    return { ...NO_EVIDENCE, warnings: [`${dataDir} cannot be looked into (${message}): the revisions that it shows are not counted.`] };
+  }
+  const members = names.filter((name) => MEMBER.test(name)).sort();
+  return joinEvidence(
+    await Promise.all(
+      members.map((name) => oneMember({ memberDir: join(dataDir, name), walDirs: [...walDirOf(name, walDir), join(dataDir, name, "wal")] }, kind, options)),
+    ),
+  );
+}
+
+/** A log in a directory of its own is kept inside of that, under the name of the same restore. */
+function walDirOf(member: string, walDir: string | undefined): string[] {
+  if (walDir === undefined) return [];
+  return [member === "member" ? walDir : join(walDir, member.replace("member.", ""))];
+}
+
+async function oneMember(places: MemberPlaces, kind: "data-directory" | "given", options: CallOptions): Promise<GatheredEvidence> {
+  const files = await runInWorker<MemberPlaces, MemberFiles>(new URL("./member-revision-worker", import.meta.url), places, options);
+  return memberEvidence(places.memberDir, files, kind);
+}
+
+function given(where: string, revision: bigint, at: string | null): Evidence {
+  return { kind: "given", where, revision: revision.toString(), isUpperBound: false, at };
+}

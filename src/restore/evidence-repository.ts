@@ -1,0 +1,87 @@
+// Evidence from a repository: every backup of the cluster, whatever its state and timeline, and every restore on record.
+import { EtcdsafeError } from "../errors.ts";
+import { type Manifest, readManifest } from "../repository/manifest.ts";
+import { backupsPrefix, parseBackupId, restoresPrefix } from "../repository/names.ts";
+import { readRestoreRecord } from "../repository/sidecars.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { type Evidence, type GatheredEvidence, highest, NO_EVIDENCE, type RevisionJump } from "./evidence.ts";
+
+const READS_IN_FLIGHT = 8;
+
+/**
+ * Of the backups and of the restores, the one that shows the highest revision. `sourceId` is the backup that is restored, which is evidence by itself.
+ * What cannot be read is a warning; throws what listing throws.
+ */
+export async function repositoryEvidence(storage: Storage, cluster: string, sourceId: string | null, options: CallOptions): Promise<GatheredEvidence> {
+  const backups = await backupEvidence(storage, cluster, sourceId, options);
+  const restores = await restoreEvidence(storage, cluster, options);
+  const found = [highest(backups.found), highest(restores.found)].filter((each) => each !== undefined);
+  return { found, jumps: restores.jumps, warnings: [...backups.warnings, ...restores.warnings] };
+}
+
+async function backupEvidence(storage: Storage, cluster: string, sourceId: string | null, options: CallOptions): Promise<GatheredEvidence> {
+  const prefix = backupsPrefix(cluster);
+  const hasManifest = new Map<string, boolean>();
+  for await (const { key } of storage.list(prefix, options)) {
+    const [id = "", name] = key.slice(prefix.length).split("/");
+    if (id !== sourceId && parseBackupId(id) !== undefined) hasManifest.set(id, hasManifest.get(id) === true || name === "manifest.json");
+  }
+  const warnings: string[] = [];
+  const found = await inTurns([...hasManifest], async ([id, isListed]) => {
+    const manifest = isListed ? await readOr(() => readManifest(storage, cluster, id, options), options) : undefined;
+    if (manifest instanceof EtcdsafeError) {
+      const { revision } = parseBackupId(id)!;
+      warnings.push(
+        `The manifest of ${id} cannot be read (${manifest.message}): what it held beyond revision ${revision}, which its id names, is not counted.`,
+      );
+    }
+    return ofBackup(storage, id, manifest instanceof EtcdsafeError ? undefined : manifest);
+  });
+  return { ...NO_EVIDENCE, found, warnings: warnings.sort() };
+}
+
+/** A backup that was never finished was begun all the same: its id names the revision that the cluster had then. */
+function ofBackup({ location }: Storage, id: string, manifest: Manifest | undefined): Evidence {
+  const named = parseBackupId(id)!;
+  return {
+    kind: "backup",
+    where: `${location}: ${id}`,
+    revision: manifest?.revision ?? named.revision.toString(),
+    isUpperBound: false,
+    at: manifest?.createdAt ?? named.createdAt.toISOString(),
+  };
+}
+
+async function restoreEvidence(storage: Storage, cluster: string, options: CallOptions): Promise<GatheredEvidence> {
+  const keys: string[] = [];
+  for await (const { key } of storage.list(restoresPrefix(cluster, ""), options)) keys.push(key);
+  const warnings: string[] = [];
+  const found: Evidence[] = [];
+  const jumps: RevisionJump[] = [];
+  await inTurns(keys, async (key) => {
+    const record = await readOr(() => readRestoreRecord(storage, key, options), options);
+    if (record instanceof EtcdsafeError) warnings.push(`${record.message}: the revision that this restore began at is not counted.`);
+    else if (record !== undefined) {
+      found.push({ kind: "restore-record", where: `${storage.location}: ${key}`, revision: record.revisionAfter, isUpperBound: false, at: record.restoredAt });
+      jumps.push({ from: BigInt(record.parent.revision), to: BigInt(record.revisionAfter) });
+    }
+  });
+  return { found, jumps, warnings: warnings.sort() };
+}
+
+/** Undefined for what has just been removed; the error for what cannot be read. */
+async function readOr<T>(read: () => Promise<T>, { signal }: CallOptions): Promise<T | EtcdsafeError | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError) || signal.aborted) throw error;
+    return error.code === "STORAGE_NOT_FOUND" ? undefined : error;
+  }
+}
+
+async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += READS_IN_FLIGHT) results.push(...(await Promise.all(items.slice(at, at + READS_IN_FLIGHT).map(work))));
+  return results;
+}

@@ -1,0 +1,61 @@
+// Reads how far a member's database and log go, in a thread of its own (bytes/worker.ts): a segment of a log takes up to a second.
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { EtcdsafeError } from "../errors.ts";
+import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
+import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import { type FileSegment, fileSegments } from "../etcd-files/wal/directory.ts";
+import { walFacts } from "../etcd-files/wal/facts.ts";
+import type { MemberFiles } from "./member-revision.ts";
+
+export interface MemberPlaces {
+  readonly memberDir: string;
+  /** Where its log may be, the likeliest first. */
+  readonly walDirs: readonly string[];
+}
+
+export function run({ memberDir, walDirs }: MemberPlaces): MemberFiles {
+  return { database: readDatabase(join(memberDir, "snap", "db")), log: readLog(walDirs) };
+}
+
+function readDatabase(path: string): MemberFiles["database"] {
+  if (!existsSync(path)) return null;
+  return attempt(path, () => {
+    const source = openFilePageSource(path);
+    try {
+      const { revision, consistentIndex } = peekSnapshot(path, source);
+      return { path, revision, consistentIndex, at: statSync(path).mtime.toISOString() };
+    } finally {
+      source.close();
+    }
+  });
+}
+
+/** Where the log ends is in its last segment, whose name says where the one before it ended. */
+function readLog(walDirs: readonly string[]): MemberFiles["log"] {
+  for (const path of walDirs) {
+    if (!existsSync(path)) continue;
+    const log = attempt(path, () => {
+      const last = fileSegments(path).at(-1);
+      return last === undefined ? null : endOfLog(path, last);
+    });
+    if (log !== null) return log;
+  }
+  return null;
+}
+
+function endOfLog(path: string, last: FileSegment): MemberFiles["log"] {
+  const { entries, fault } = walFacts([last]);
+  const before = last.firstIndex - 1n;
+  const lastIndex = entries === undefined || entries.lastIndex < before ? before : entries.lastIndex;
+  return { path, lastIndex, corruption: fault?.kind === "corrupt" ? fault.text : null, at: statSync(join(path, last.name)).mtime.toISOString() };
+}
+
+function attempt<T>(path: string, read: () => T): T | { readonly path: string; readonly fault: string } {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof EtcdsafeError || (error instanceof Error && "syscall" in error)) return { path, fault: error.message };
+    throw error;
+  }
+}

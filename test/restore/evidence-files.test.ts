@@ -1,0 +1,126 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { dataDirectoryEvidence, givenEvidence } from "../../src/restore/evidence-files.ts";
+import { KILLED_LOG, liveSegment, TWO_SEGMENTS } from "../etcd-files/wal/live-log.ts";
+import { plainRows } from "../support/random-history.ts";
+import { buildSnapshot } from "../support/snapshots.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const options = { signal: AbortSignal.timeout(60_000) };
+/** Raft indexes of the last entries of the logs in test/golden/wal. */
+const [KILLED_END, TWO_SEGMENTS_END] = [51, 53];
+
+interface TestMember {
+  /** Of the database; absent: none. */
+  readonly revisions?: number;
+  readonly consistentIndex?: number;
+  readonly database?: Uint8Array;
+  readonly log?: Readonly<Record<string, Uint8Array>>;
+}
+
+async function place(): Promise<string> {
+  const directory = await temporaryDirectory("evidence");
+  onTestFinished(() => directory.remove());
+  return directory.path;
+}
+
+async function member(path: string, { revisions, consistentIndex, database, log }: TestMember, walDir = join(path, "wal")): Promise<void> {
+  await mkdir(join(path, "snap"), { recursive: true });
+  await mkdir(walDir, { recursive: true });
+  const built = revisions === undefined ? undefined : buildSnapshot({ rows: plainRows(revisions - 1), consistentIndex: consistentIndex ?? 1000 }).slice(0, -32);
+  const bytes = database ?? built;
+  if (bytes !== undefined) await writeFile(join(path, "snap/db"), bytes);
+  for (const [name, content] of Object.entries(log ?? {})) await writeFile(join(walDir, name), content);
+}
+
+const killed = () => ({ [KILLED_LOG]: liveSegment("killed-3.5", KILLED_LOG) });
+const twoSegments = () => Object.fromEntries(TWO_SEGMENTS.map((name) => [name, liveSegment("two-segments-3.7", name)]));
+
+test("evidence of a data directory: the database's revision, and as many more as its log has entries that are not in it yet", async () => {
+  const path = await place();
+  await member(join(path, "member"), { revisions: 30, consistentIndex: 40, log: killed() });
+  const { found, warnings } = await dataDirectoryEvidence(path, undefined, options);
+  expect(found).toEqual([
+    { kind: "data-directory", where: join(path, "member/snap/db"), revision: "30", isUpperBound: false, at: expect.stringMatching(/^20.*Z$/) },
+    {
+      kind: "data-directory",
+      where: join(path, "member/wal"),
+      revision: String(30 + KILLED_END - 40),
+      isUpperBound: true,
+      at: expect.stringMatching(/^20.*Z$/),
+    },
+  ]);
+  expect(warnings).toEqual([]);
+});
+
+test("evidence of a data directory: a log whose entries are all in the database shows nothing more", async () => {
+  const path = await place();
+  await member(join(path, "member"), { revisions: 30, consistentIndex: KILLED_END, log: killed() });
+  expect((await dataDirectoryEvidence(path, undefined, options)).found).toHaveLength(1);
+});
+
+test("evidence of a data directory: of several segments the last one counts, and where that is empty, its name", async () => {
+  const path = await place();
+  await member(join(path, "member"), { revisions: 30, consistentIndex: 10, log: twoSegments() });
+  expect((await dataDirectoryEvidence(path, undefined, options)).found[1]).toMatchObject({ revision: String(30 + TWO_SEGMENTS_END - 10) });
+  const cut = await place();
+  const [first, second] = TWO_SEGMENTS;
+  await member(join(cut, "member"), { revisions: 30, consistentIndex: 10, log: { ...twoSegments(), [second]: twoSegments()[second]!.slice(0, 16) } });
+  expect((await dataDirectoryEvidence(cut, undefined, options)).found[1]).toMatchObject({ revision: String(30 + 0x34 - 1 - 10) });
+  expect(first).toMatch(/^0{16}-/);
+});
+
+test("evidence of a data directory: a log of its own directory is read there, and what earlier restores have kept counts as well", async () => {
+  const [path, wal] = [await place(), await place()];
+  await member(join(path, "member"), { revisions: 5, consistentIndex: 50, log: killed() }, wal);
+  await member(
+    join(path, "member.before-restore-20260101T000000Z"),
+    { revisions: 80, consistentIndex: 40, log: killed() },
+    join(wal, "before-restore-20260101T000000Z"),
+  );
+  const { found, warnings } = await dataDirectoryEvidence(path, wal, options);
+  expect(found.map(({ revision }) => revision)).toEqual(["5", "6", "80", "91"]);
+  expect(warnings).toEqual([]);
+});
+
+test("evidence of a data directory: none where there is no directory, or nothing in it", async () => {
+  const path = await place();
+  for (const directory of [path, join(path, "none")])
+    expect(await dataDirectoryEvidence(directory, undefined, options)).toEqual({ found: [], jumps: [], warnings: [] });
+});
+
+test("evidence of a data directory: whatever cannot be read is told with what it means", async () => {
+  const warned = async (content: TestMember) => {
+    const path = await place();
+    await member(join(path, "member"), content);
+    return (await dataDirectoryEvidence(path, undefined, options)).warnings.join("\n").replaceAll(path, "");
+  };
+  expect(await warned({ revisions: 9 })).toMatch(/^\/member has no log: what etcd had not brought from there into the database is not counted/);
+  expect(await warned({ log: killed() })).toMatch(/^\/member has a log, but no database: .* not counted/);
+  expect(await warned({ database: Buffer.from("nothing of the kind"), log: killed() })).toMatch(/^\/member\/snap\/db cannot be read \(.*\): .* not counted/);
+  const damaged = Buffer.from(killed()[KILLED_LOG]!);
+  damaged[400]! ^= 0xff;
+  expect(await warned({ revisions: 9, consistentIndex: 2, log: { [KILLED_LOG]: damaged } })).toMatch(
+    /^\/member\/wal is damaged \(.*\): entries that lie behind the damage are not counted/,
+  );
+});
+
+test("evidence that is given: a revision, a data directory, a member's directory, a snapshot file", async () => {
+  const path = await place();
+  await member(join(path, "data/member"), { revisions: 30, consistentIndex: KILLED_END, log: killed() });
+  const file = join(path, "etcd.db");
+  await writeFile(file, buildSnapshot({ rows: plainRows(11) }));
+  const found = async (text: string) => (await givenEvidence(text, options)).found;
+  expect(await found("4711")).toEqual([{ kind: "given", where: "--evidence", revision: "4711", isUpperBound: false, at: null }]);
+  const database = { kind: "given", where: join(path, "data/member/snap/db"), revision: "30", isUpperBound: false };
+  for (const directory of ["data", "data/member"]) expect(await found(join(path, directory))).toMatchObject([database]);
+  expect(await found(file)).toMatchObject([{ kind: "given", where: file, revision: "12", isUpperBound: false }]);
+});
+
+test("evidence that is given, and shows nothing, is told", async () => {
+  const path = await place();
+  await writeFile(join(path, "text"), "no snapshot");
+  expect((await givenEvidence(path, options)).warnings).toEqual([expect.stringMatching(/^--evidence .*: there is no member in it/)]);
+  expect((await givenEvidence(join(path, "text"), options)).warnings).toEqual([expect.stringMatching(/^--evidence .*\/text cannot be read \(.*not counted/)]);
+});
