@@ -110,6 +110,11 @@ export const ERRORS = {
     retryable: false,
     hint: "Put back what has changed, or plan again and use the new plan on every host; nothing was written.",
   },
+  ETCD_MAY_BE_ALIVE: {
+    exit: 9,
+    retryable: false,
+    hint: "Stop etcd on every host, or say --copy for a cluster that is to live beside it; what was seen says more. Nothing was written.",
+  },
   TARGET_NO_SPACE: { exit: 1, retryable: false, hint: "Free space on the target's file system, or restore elsewhere; nothing was kept there." },
   VERSION_UNSUPPORTED: { exit: 9, retryable: false, hint: "Restore for the etcd that wrote the source, or with a newer etcdsafe; nothing was written." },
   WAL_NOT_APPLIED: {

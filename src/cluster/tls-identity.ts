@@ -11,8 +11,10 @@ export interface TlsIdentity {
   readonly hasClientCertificate: boolean;
 }
 
+type Identity = Pick<ConnectionOptions, "cacertPath" | "certPath" | "keyPath" | "insecureSkipVerify" | "serverName">;
+
 /** `secure`: whether TLS will be spoken at all. Throws CONFIG_INVALID or FILE_FAILED. */
-export function readTlsIdentity(connection: ConnectionOptions, secure: boolean): TlsIdentity {
+export function readTlsIdentity(connection: Identity, secure: boolean): TlsIdentity {
   const { cacertPath, certPath, keyPath, insecureSkipVerify, serverName } = connection;
   if ((certPath === undefined) !== (keyPath === undefined)) {
     throw new EtcdsafeError("CONFIG_INVALID", "a client certificate needs both --cert and --key", { hint: "Give both, or neither." });
@@ -57,7 +59,7 @@ function systemAuthorities(): string[] {
   return [...new Set(getCACertificates("system"))];
 }
 
-function createContext(pems: { ca?: Buffer | string[]; cert?: Buffer; key?: Buffer }, { cacertPath, certPath, keyPath }: ConnectionOptions): SecureContext {
+function createContext(pems: { ca?: Buffer | string[]; cert?: Buffer; key?: Buffer }, { cacertPath, certPath, keyPath }: Identity): SecureContext {
   try {
     return createSecureContext(pems);
   } catch (cause) {

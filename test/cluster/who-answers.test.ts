@@ -9,8 +9,7 @@ import { startCluster } from "../support/etcd.ts";
 import { MINORS_AT_HAND } from "../support/minors.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const NO_LIMITS = { dialTimeoutMs: 0, commandTimeoutMs: 0, endpoints: [] };
-const NO_CERTIFICATE = readTlsIdentity({ ...NO_LIMITS, insecureSkipVerify: true }, true);
+const NO_CERTIFICATE = readTlsIdentity({ insecureSkipVerify: true }, true);
 
 function ask(url: string, tls = NO_CERTIFICATE, limitMs = 3_000): Promise<Answer> {
   return whoAnswers(url, { tls, limitMs, signal: new AbortController().signal });
@@ -44,7 +43,7 @@ test("behind TLS, who is asked tells nothing without a client certificate, and a
   await using cluster = await startCluster({ tls: { caPath: authority.path, server, client, requireClientCertificate: true } });
   const { clientUrl } = cluster.members[0]!;
   expect(await ask(clientUrl)).toMatchObject({ kind: "unnamed", why: expect.stringMatching(/certificate/i) });
-  const identity = readTlsIdentity({ ...NO_LIMITS, certPath: client.cert, keyPath: client.key, insecureSkipVerify: true }, true);
+  const identity = readTlsIdentity({ certPath: client.cert, keyPath: client.key, insecureSkipVerify: true }, true);
   expect(await ask(clientUrl, identity)).toMatchObject({ kind: "etcd", clusterId: expect.stringMatching(/^[0-9a-f]{16}$/) });
   expect(await ask(clientUrl.replace("https:", "http:"))).toMatchObject({ kind: "unnamed" });
 });

@@ -1,0 +1,90 @@
+// Static pods of etcd on this host: as long as such a manifest is in place, the kubelet starts etcd again.
+import { readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+
+export interface EtcdPod {
+  /** Its manifest. */
+  readonly path: string;
+  /** Directories of the host that it mounts, and the one its etcd is given, as the host calls them. */
+  readonly directories: readonly string[];
+  /** All http and https URLs that its etcd is given. */
+  readonly urls: readonly string[];
+}
+
+export interface SeenManifests {
+  readonly directory: string;
+  /** Null where the directory or a file in it cannot be read. */
+  readonly pods: readonly EtcdPod[] | null;
+  /** Why, where `pods` is null. */
+  readonly why?: string;
+}
+
+/** Where kubeadm and OpenShift have their kubelets look. That of RKE2 belongs to rke2-server, which is a unit, and stays when that is stopped. */
+const MANIFESTS = "etc/kubernetes/manifests";
+/** Manifests take a few kilobytes; who has put a backup there did not mean it as one. */
+const MANIFEST_SIZE_BYTES_MAX = 1024 * 1024;
+
+/** Reads every file that a kubelet would read: whatever its name ends in, so a copy beside the original counts (`pkg/kubelet/config/file.go`). */
+export async function seeManifests(hostRoot: string): Promise<SeenManifests> {
+  const directory = join(hostRoot, MANIFESTS);
+  const pods: EtcdPod[] = [];
+  try {
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      if (entry.isDirectory() || entry.name.startsWith(".")) continue;
+      const path = join(directory, entry.name);
+      const pod = await etcdPod(path, await readFile(path));
+      if (pod !== undefined) pods.push(pod);
+    }
+    return { directory, pods };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" || code === "ENOTDIR" ? { directory, pods } : { directory, pods: null, why: message };
+  }
+}
+
+interface Manifest {
+  readonly kind?: unknown;
+  readonly spec?: { readonly containers?: readonly Container[]; readonly volumes?: readonly { readonly hostPath?: { readonly path?: unknown } }[] };
+}
+
+interface Container {
+  readonly name?: unknown;
+  readonly image?: unknown;
+  readonly command?: readonly unknown[];
+  readonly args?: readonly unknown[];
+  readonly env?: readonly { readonly name?: unknown; readonly value?: unknown }[];
+}
+
+/** Undefined for what is no pod that runs etcd, or no manifest at all: a kubelet starts nothing then either. */
+async function etcdPod(path: string, bytes: Buffer): Promise<EtcdPod | undefined> {
+  if (bytes.length > MANIFEST_SIZE_BYTES_MAX || !bytes.includes("etcd")) return undefined;
+  const { parse } = await import("yaml"); // JSON is YAML.
+  try {
+    const { kind, spec } = (parse(bytes.toString()) ?? {}) as Manifest;
+    const containers = (spec?.containers ?? []).filter(runsEtcd);
+    if (kind !== "Pod" || containers.length === 0) return undefined;
+    const words = containers
+      .flatMap(({ command = [], args = [], env = [] }) => [...command, ...args, ...env.map(({ name, value }) => `${name}=${value}`)])
+      .map(String);
+    const hostPaths = (spec?.volumes ?? []).map(({ hostPath }) => hostPath?.path).filter((each) => typeof each === "string");
+    return {
+      path,
+      directories: [...new Set([...hostPaths, ...dataDirectories(words)])],
+      urls: [...new Set(words.flatMap((word) => word.match(/https?:\/\/[^,\s"']+/g) ?? []))],
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function runsEtcd({ name, image, command }: Container): boolean {
+  const program = command?.[0];
+  return name === "etcd" || (typeof program === "string" && basename(program) === "etcd") || (typeof image === "string" && /(^|\/)etcd([:@]|$)/.test(image));
+}
+
+function dataDirectories(words: readonly string[]): string[] {
+  return words.flatMap((word, index) => {
+    const directory = word === "--data-dir" ? words[index + 1] : /^(?:--data-dir|ETCD_DATA_DIR)=(.+)$/.exec(word)?.[1];
+    return directory === undefined ? [] : [directory];
+  });
+}

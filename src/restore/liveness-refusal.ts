@@ -1,0 +1,42 @@
+// The refusal of a restore where etcd may be alive: all that was seen, and the way out for each kind of sign.
+import { EtcdsafeError } from "../errors.ts";
+import type { Liveness, LivenessCheck } from "./liveness.ts";
+
+/** Throws ETCD_MAY_BE_ALIVE unless the verdict is that it is stopped. */
+export function refuseLiveness({ checks, verdict }: Liveness): void {
+  if (verdict === "stopped") return;
+  const open = checks.filter(({ outcome, allowedBy }) => outcome === verdict && allowedBy === null);
+  const message =
+    verdict === "alive" ? "etcd may be alive, and a restore beside it would leave two clusters, or none" : "whether etcd is stopped cannot be found out";
+  throw new EtcdsafeError("ETCD_MAY_BE_ALIVE", `${message}:\n${open.map((check) => `  ${checkText(check)}`).join("\n")}`, { hint: wayOut(open, verdict) });
+}
+
+/** One check in a line. */
+export function checkText({ what, detail }: LivenessCheck): string {
+  return `${what}: ${detail}`;
+}
+
+function wayOut(open: readonly LivenessCheck[], verdict: Liveness["verdict"]): string {
+  if (verdict === "unknown")
+    return "Look for yourself that no etcd runs on these files, and say so with --etcd-is-stopped. The program flock, of util-linux, can tell. Nothing was written.";
+  const has = (kind: LivenessCheck["kind"]) => open.some((check) => check.kind === kind);
+  const hints: string[] = [];
+  if (has("lock")) hints.push("Stop the etcd that has these files open: no option goes past a lock.");
+  if (has("manifest"))
+    hints.push(
+      `Move the manifest out of the directory (mv ${open.find(({ kind }) => kind === "manifest")?.what} /etc/kubernetes/), and wait until the container is gone.`,
+    );
+  if (has("unit"))
+    hints.push(
+      `Stop the unit (systemctl stop ${open
+        .filter(({ kind }) => kind === "unit")
+        .map(({ what }) => what)
+        .join(" ")}).`,
+    );
+  if (has("url"))
+    hints.push(
+      "Stop the members of the former cluster, on every host. Where it shall live on and this one is a copy: --copy, with URLs and directories of its own. Members that were restored and started already say so behind TLS as well, with --cert and --key of a client certificate.",
+    );
+  if (open.some(({ kind }) => kind !== "lock")) hints.push(`Where you know better than ${has("lock") ? "the other signs" : "these signs"}: --etcd-is-stopped.`);
+  return `${hints.join(" ")} Nothing was written.`;
+}
