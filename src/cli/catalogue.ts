@@ -8,10 +8,11 @@ const BACKUP_OR_FILE = `${BACKUP.slice(0, -1)}; a file by its path.`;
 const MEMBERS_FILE = `A members file, for \`--members\`; relative directories start from where it is:
 
 \`\`\`yaml
-token: prod-2026-11-21 # may be left out where one run writes all members
+token: prod-2026-11-21 # may be left out with --all-members, and for --plan
 members:
   - name: m1
     peerUrls: [https://10.0.0.1:2380]
+    clientUrls: [https://10.0.0.1:2379] # may be left out: port 2379 of the peer URLs' hosts
     dataDir: /var/lib/etcd
   - name: m2
     peerUrls: [https://10.0.0.2:2380]
@@ -114,7 +115,15 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     operands: [{ name: "backup|file", required: false, description: "what to restore (default: latest)" }],
     examples: [
       { line: "etcdsafe restore snapshot.db --data-dir /var/lib/etcd", does: "a cluster of one member" },
-      { line: "etcdsafe restore latest --repository /backup --members members.yaml --all-members --plan", does: "what would be written" },
+      {
+        line: "etcdsafe restore latest --repository /backup --members members.yaml --distro kubeadm --plan",
+        does: "what would be done, and what to run on each host",
+      },
+      {
+        line: "etcdsafe restore latest --repository /backup --members members.yaml --plan -o json >plan.json",
+        does: "the same, to be carried out by each host",
+      },
+      { line: "etcdsafe restore --from-plan plan.json --member m1 --repository /backup", does: "one host's part of it" },
       { line: "etcdsafe restore latest --repository /backup --to-snapshot snapshot.db", does: "a plain snapshot for other tools" },
     ],
     example: MEMBERS_FILE,
@@ -123,7 +132,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.source": "what is restored: `kind`, `location`, and facts from the backup or file",
       "plan.token, plan.clusterId": "of the new cluster",
       "plan.tokenGiven": "false where this run drew the token: another run gets another, and other ids",
-      "plan.members[]": "`name`, `id`, `peerUrls`; `dataDir` and `walDir`, null for a member that another run writes",
+      "plan.members[]":
+        "`name`, `id`, `peerUrls`; `clientUrls`, and whether they are only assumed; `dataDir` and `walDir`, null for a member that another run writes",
       "plan.revision":
         "`before`, `after`, `bump` (as given), `bumpedBy` (null: not at all), `markCompacted`; `evidence[]`: how far the cluster went, as far as anything shows it",
       "plan.revision.evidence[]": "`kind`, `where`, `revision`, `isUpperBound` (it may be less), `at` (null: not known)",
@@ -131,7 +141,14 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
         "from the source to the `newest` of the evidence (null: nothing newer is known): `revisions`, `secondsBetween`, `upperBound` (it may be less)",
       "plan.walDialect": "whose encoding of the WAL is written",
       "plan.bytes": "`databasePerMember`, `walPerMember`, `total`",
-      "plan.warnings[]": "what to know before starting the cluster; with `--plan`, also which targets would be refused as they are",
+      "plan.tool, plan.plannedAt": "which etcdsafe planned, and when",
+      "plan.perHost, plan.distro": "whether each member is restored by a run on its own host (`--from-plan`), and what `--distro` said",
+      "plan.unsignedSha256": "of a database that etcd left no SHA-256 for, with `--plan`",
+      "plan.quotaBackendBytes": "what etcd's `--quota-backend-bytes` should be at least",
+      "plan.warnings[]": "what to know before starting the cluster",
+      "refusals[]": "with `--plan`: which targets would be refused as they are",
+      sha256: "with `--plan`: what shows `--from-plan` that the plan was not changed",
+      "instructions[]": "with `--plan`: for each host `member`, `host` and `steps[]` with `number`, `title`, `why` and `commands[]`",
       hashKv: "without `--plan`: what every member must answer at the revision that it starts with",
       "leftovers[]": "without `--plan`: what an interrupted restore left beside the target",
       file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `source`, `file`, `revision` and `warnings`",

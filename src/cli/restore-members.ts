@@ -9,6 +9,8 @@ export interface RestoreMembers {
   readonly cluster: readonly RestoreMemberSpec[];
   readonly targets: readonly MemberTarget[];
   readonly token: string | undefined;
+  /** Only to be planned: each member is to be written by a run on its own host. */
+  readonly perHost: boolean;
 }
 
 /** etcd resolves peer host names for this long when advertised URLs and --initial-cluster differ as texts (etcd-formats §4.1). */
@@ -28,11 +30,12 @@ export async function restoreMembers(config: Config, options: CallOptions): Prom
   const named = config.origin("name").kind !== "default";
   if (all && named) throw new EtcdsafeError("USAGE", "--all-members writes every member, --name only one", { hint: "Give one of the two." });
   const name = named ? config.get("name") : members.length === 1 ? members[0]!.name : undefined;
-  if (!all && name === undefined)
+  const perHost = !all && name === undefined && config.get("plan");
+  if (!all && !perHost && name === undefined)
     throw new EtcdsafeError("USAGE", `${file} names ${members.length} members`, {
-      hint: "Say which of them to write with --name, or write all of them with --all-members.",
+      hint: "Say which of them to write with --name, write all of them with --all-members, or plan for a run on each host with --plan.",
     });
-  if (!all && !members.some((member) => member.name === name)) {
+  if (!all && !perHost && !members.some((member) => member.name === name)) {
     throw new EtcdsafeError(
       "MEMBERS_INVALID",
       `the member ${JSON.stringify(name)} is not in ${file}, which names ${members.map((member) => JSON.stringify(member.name)).join(", ")}`,
@@ -41,9 +44,10 @@ export async function restoreMembers(config: Config, options: CallOptions): Prom
   return {
     cluster: members,
     targets: members
-      .filter((member) => all || member.name === name)
+      .filter((member) => all || perHost || member.name === name)
       .map(({ name, dataDir, walDir }) => ({ name, dataDir, ...(walDir === undefined ? {} : { walDir }) })),
     token: config.get("initial-cluster-token") ?? token,
+    perHost,
   };
 }
 
@@ -57,15 +61,26 @@ async function fromFlags(config: Config, { signal }: CallOptions): Promise<Resto
   ]);
   // As etcdutl: its default cluster is the one member that --name names.
   const cluster = parseInitialCluster(config.get("initial-cluster") ?? `${name}=http://localhost:2380`);
+  if (config.get("plan") && cluster.length > 1 && config.origin("name").kind === "default") return forEachHost(config, cluster);
   const advertised = parseAdvertisedPeerUrls(config.get("initial-advertise-peer-urls"));
   const member = memberNamed(planCluster(cluster, config.get("initial-cluster-token") ?? ""), name);
   await checkAdvertisedPeerUrls(member, advertised, resolveHost, { signal: AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_LIMIT_MS)]) });
+  return { cluster, targets: [targetFor(config, name)], token: config.get("initial-cluster-token"), perHost: false };
+}
+
+/** Every member of --initial-cluster, all with the same directories, as hosts of a distribution have them. */
+function forEachHost(config: Config, cluster: readonly RestoreMemberSpec[]): RestoreMembers {
+  if (config.origin("initial-advertise-peer-urls").kind !== "default") {
+    throw new EtcdsafeError("USAGE", "--initial-advertise-peer-urls is one member's, and without --name all members are planned", {
+      hint: "Leave it out: --initial-cluster has the peer URLs of all.",
+    });
+  }
+  return { cluster, targets: cluster.map(({ name }) => targetFor(config, name)), token: config.get("initial-cluster-token"), perHost: true };
+}
+
+function targetFor(config: Config, name: string): MemberTarget {
   const walDir = config.get("wal-dir");
-  return {
-    cluster,
-    targets: [{ name, dataDir: config.get("data-dir") ?? `${name}.etcd`, ...(walDir === undefined ? {} : { walDir }) }],
-    token: config.get("initial-cluster-token"),
-  };
+  return { name, dataDir: config.get("data-dir") ?? `${name}.etcd`, ...(walDir === undefined ? {} : { walDir }) };
 }
 
 /** A look-up cannot be taken back, only waited for no longer. */

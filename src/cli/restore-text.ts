@@ -5,56 +5,12 @@ import type { RestorePlan } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { SnapshotFileResult } from "../restore/to-snapshot.ts";
 import { databaseHashText, formatSize } from "./format.ts";
-import { facts, table } from "./output.ts";
-
-/** What --plan prints. */
-export function planText(plan: RestorePlan): string {
-  const { source, revision, bytes } = plan;
-  const rows = plan.members.map(({ name, id, peerUrls, dataDir, walDir }) => ({
-    name,
-    id,
-    peerUrls: peerUrls.join(","),
-    where: dataDir === null ? "(another run)" : directories(dataDir, walDir),
-  }));
-  return [
-    facts([
-      ["source", source.location],
-      ["saved", source.createdAt],
-      ["state", source.state],
-      ["versions", versionsOf(source)],
-      ["to be run by", etcdFor(source)],
-      ["revision before", revision.before],
-      [
-        "revision after",
-        revision.bumpedBy === null ? revision.after : `${revision.after} (moved ahead by ${revision.bumpedBy}; all before is marked as compacted)`,
-      ],
-      ["authentication", source.authEnabled ? "on, with the users of the source" : "off"],
-      ["cluster id", plan.clusterId],
-      ["token", plan.tokenGiven ? plan.token : `${plan.token} (new with each run; give --initial-cluster-token TOKEN to have these ids)`],
-      [
-        "to be written",
-        `${formatSize(bytes.total)} (${formatSize(bytes.databasePerMember)} database and ${formatSize(bytes.walPerMember)} WAL, mostly empty, per member)`,
-      ],
-    ]),
-    table(rows, [
-      { title: "member", of: ({ name }) => name },
-      { title: "id", of: ({ id }) => id },
-      { title: "peer URLs", of: ({ peerUrls }) => peerUrls },
-      { title: "directory", of: ({ where }) => where },
-    ]),
-    warningsText(plan.warnings),
-  ]
-    .filter((part) => part !== "")
-    .join("\n");
-}
+import { facts } from "./output.ts";
+import { directories, etcdFor, warningsText } from "./plan-text.ts";
 
 /** What `--to-snapshot FILE --plan` prints. */
 export function snapshotPlanText(planned: SourceFacts, snapshot: Pick<SnapshotFileResult, "path" | "revision">, warnings: readonly string[]): string {
   return [snapshotText({ ...snapshot, planned }), warningsText(warnings)].filter((part) => part !== "").join("\n");
-}
-
-function warningsText(warnings: readonly string[]): string {
-  return warnings.map((warning) => `! ${warning}\n`).join("");
 }
 
 /** What a restore prints when it is done. */
@@ -96,19 +52,4 @@ export function snapshotText(
     ["revision", snapshot.revision.after],
     ["database SHA-256", snapshot.databaseSha256 && databaseHashText(snapshot.databaseSha256)],
   ]);
-}
-
-function directories(dataDir: string, walDir: string | null): string {
-  return walDir === null ? dataDir : `${dataDir}, WAL in ${walDir}`;
-}
-
-/** Etcd reads what an older one wrote. An older one than wrote it may refuse to start: 3.6 does, with what is 3.7's (etcd-formats §4.8). */
-function etcdFor({ storageVersion, clusterVersion }: SourceFacts): string | undefined {
-  const minor = /^\d+\.\d+/.exec(storageVersion ?? clusterVersion ?? "")?.[0];
-  return minor && `etcd ${minor} or newer`;
-}
-
-function versionsOf({ storageVersion, clusterVersion }: SourceFacts): string | undefined {
-  if (storageVersion === null && clusterVersion === null) return undefined;
-  return [storageVersion && `storage ${storageVersion}`, clusterVersion && `cluster ${clusterVersion}`].filter(Boolean).join(", ");
 }

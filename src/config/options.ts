@@ -52,10 +52,10 @@ export const OPTIONS = {
     kind: "string",
     placeholder: "MEMBER",
     group: "What to do",
-    commands: ["save"],
-    defaultText: "the healthy voter that lags least",
+    commands: ["save", "restore"],
+    defaultText: "save: the healthy voter that lags least",
     description:
-      "Save from this member, given by name, id or client URL, and from no other; if others hold other data and no majority the same, the backup is stored as suspect, and the exit code is 6.",
+      "restore --from-plan: write this member's directory, given by name. save: save from this member, given by name, id or client URL, and from no other; if others hold other data and no majority the same, the backup is stored as suspect, and the exit code is 6.",
   },
   output: {
     kind: "path",

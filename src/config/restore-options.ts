@@ -97,5 +97,28 @@ export const RESTORE_OPTIONS = {
     commands: ["restore"],
     description: "Write a plain snapshot that etcdutl takes, instead of a member's directories. A run that was killed leaves `FILE.<random>.part`.",
   },
-  plan: { kind: "boolean", default: "false", group: "What to do", commands: ["restore"], description: "Print what would be done, and do nothing." },
+  plan: {
+    kind: "boolean",
+    default: "false",
+    group: "What to do",
+    commands: ["restore"],
+    description: "Print what would be done and what to run on which host, and do nothing. With -o json, it can be saved for --from-plan.",
+  },
+  "from-plan": {
+    kind: "path",
+    placeholder: "FILE",
+    group: "What to do",
+    commands: ["restore"],
+    description:
+      "Carry out what `restore … --plan -o json` has printed, with --member the part of this host. Nothing is planned again: what is not as the plan says is refused.",
+  },
+  distro: {
+    kind: "enum",
+    choices: ["kubeadm", "systemd", "k3s", "rke2", "talos", "openshift"],
+    placeholder: "DISTRO",
+    group: "What to do",
+    commands: ["restore"],
+    defaultText: "etcd's own command lines",
+    description: "How etcd is run, for what --plan prints: members as static pods (kubeadm) or units (systemd); the others restore the file of --to-snapshot.",
+  },
 } as const satisfies Record<string, OptionSpec>;

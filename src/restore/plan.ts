@@ -38,6 +38,8 @@ export interface RestoreRequest extends DatabaseRequest {
   /** Absent: a new one, `newToken`, is taken where that can form a cluster. */
   readonly token?: string | undefined;
   readonly newToken: string;
+  /** SHA-256 of the database where `source.databaseSha256` is null, for a plan that is carried out later. */
+  readonly unsignedSha256?: string | null;
   /** The command that restores one member in a run of its own, for the refusals that ask for what such runs must share. */
   command(member: string, token: string, bumpRevision: string): string;
   /** Distinguishes this run's staging directories. */
@@ -55,6 +57,8 @@ export interface RestorePlan extends DatabasePlan {
   readonly distro: MemberDistro | null;
   /** Each member's directory is on a host of its own; one run of `--from-plan` writes one of them. */
   readonly perHost: boolean;
+  /** SHA-256 of a database that etcd left none for; null where it did, or nobody asked. Hexadecimal. */
+  readonly unsignedSha256: string | null;
   readonly token: string;
   /** False: another run draws another token, and so gets other ids. */
   readonly tokenGiven: boolean;
@@ -115,6 +119,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     plannedAt: request.plannedAt,
     distro: request.distro ?? null,
     perHost: request.perHost ?? false,
+    unsignedSha256: request.unsignedSha256 ?? null,
     ...database,
     token,
     tokenGiven: request.token !== undefined,

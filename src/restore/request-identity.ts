@@ -12,6 +12,7 @@ const ASKED: { readonly [Part in keyof RestorePlan]: null | ((part: RestorePlan[
   plannedAt: null,
   distro: null,
   perHost: null,
+  unsignedSha256: null,
   // The same bytes, wherever they come from; without a hash nothing tells but where, how many, and how new.
   source: ({ databaseSha256, databaseSizeBytes, revision, location }) => databaseSha256 ?? [location, databaseSizeBytes, revision],
   skipHashCheck: String,
@@ -35,8 +36,9 @@ const ASKED: { readonly [Part in keyof RestorePlan]: null | ((part: RestorePlan[
 /** Equal for plans that were asked for the same; hexadecimal. */
 export function requestIdentity(plan: RestorePlan): string {
   const asked = Object.entries(ASKED).map(([part, of]) => [part, of === null ? null : (of as (part: unknown) => unknown)(plan[part as keyof RestorePlan])]);
-  // A token that was drawn is no part of what was asked for.
+  // A token that was drawn is no part of what was asked for, nor is a revision that was found; but all hosts of one plan get the same.
+  const shared = plan.perHost ? [plan.token, plan.revision.after] : plan.tokenGiven ? plan.token : null;
   return createHash("sha256")
-    .update(JSON.stringify([...asked, plan.tokenGiven ? plan.token : null]))
+    .update(JSON.stringify([...asked, shared]))
     .digest("hex");
 }

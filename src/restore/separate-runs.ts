@@ -23,16 +23,17 @@ export function agreedToken({ cluster, targets, token, newToken, command }: Runs
   if (token !== undefined && revision.bump !== "auto") return token;
   const commands = cluster.map(({ name }) => `  ${command(name, token ?? newToken, revision.bumpedBy ?? "none")}`).join("\n");
   const inOneRun = "or write every member's directory in one run with --members FILE --all-members.";
+  const byPlan = "Leave --name out and add `--plan -o json >plan.json`, then run on each host: etcdsafe restore --from-plan plan.json --member NAME";
   if (token === undefined) {
     throw new EtcdsafeError(
       "TOKEN_REQUIRED",
       `${cluster.length} members are restored by separate runs, so all of them need the same --initial-cluster-token: members with different tokens never form a cluster`,
-      { hint: `Run one command per member, all with this new token:\n${commands}\n${inOneRun}` },
+      { hint: `${byPlan}\nor run one command per member, all with this new token:\n${commands}\n${inOneRun}` },
     );
   }
   throw new EtcdsafeError(
     "USAGE",
     `${cluster.length} members are restored by separate runs, so all of them need the same --bump-revision: auto looks at what each host has, and members at different revisions are a corrupt cluster`,
-    { hint: `Run one command per member, all with the amount that is enough for what this host shows:\n${commands}\n${inOneRun}` },
+    { hint: `${byPlan}\nor run one command per member, all with the amount that is enough for what this host shows:\n${commands}\n${inOneRun}` },
   );
 }

@@ -30,6 +30,7 @@ test("restore members: etcdutl's defaults", async () => {
     cluster: [{ name: "default", peerUrls: ["http://localhost:2380"] }],
     targets: [{ name: "default", dataDir: "default.etcd" }],
     token: undefined,
+    perHost: false,
   });
 });
 
@@ -42,9 +43,25 @@ test("restore members: from flags, one of several", async () => {
     ],
     targets: [{ name: "b", dataDir: "/d", walDir: "/w" }],
     token: "t",
+    perHost: false,
   });
   await expect(membersOf({ ...flags, "initial-advertise-peer-urls": "http://127.0.0.1:9" })).rejects.toMatchObject({ code: "MEMBERS_INVALID" });
   await expect(membersOf({ ...flags, name: "c" })).rejects.toMatchObject({ code: "MEMBERS_INVALID" });
+});
+
+test("restore members: where none is named, all are planned, each for a run on its own host", async () => {
+  const file = await withFile(TWO, { plan: "true" });
+  expect(file).toMatchObject({ perHost: true, targets: [{ name: "a", dataDir: "/a" }, { name: "b" }] });
+  await expect(withFile(TWO, {})).rejects.toMatchObject({ code: "USAGE", hint: expect.stringContaining("--plan") });
+  const flags = { "initial-cluster": "a=http://127.0.0.1:1,b=http://127.0.0.1:2", "data-dir": "/d", plan: "true" } as const;
+  expect(await membersOf(flags)).toMatchObject({
+    perHost: true,
+    targets: [
+      { name: "a", dataDir: "/d" },
+      { name: "b", dataDir: "/d" },
+    ],
+  });
+  await expect(membersOf({ ...flags, "initial-advertise-peer-urls": "http://127.0.0.1:1" })).rejects.toMatchObject({ code: "USAGE" });
 });
 
 test("restore members: from a file, all of them or the one that is named", async () => {

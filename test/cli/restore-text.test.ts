@@ -1,39 +1,61 @@
 import { expect, test } from "vitest";
-import { planText, restoredText } from "../../src/cli/restore-text.ts";
+import { planText } from "../../src/cli/plan-text.ts";
+import { restoredText } from "../../src/cli/restore-text.ts";
 import type { RestoreResult } from "../../src/restore/apply.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planRestore } from "../../src/restore/plan.ts";
 
 const LATEST = "762";
+const NOW = new Date("2026-11-21T12:00:00.000Z");
 
 test.each([
   ["3.4.0", LATEST, "Before anything is written, every member must then answer 7 to: etcdctl endpoint hashkv\n"],
   ["3.4.0", "700", "Every member must then answer 7 to: etcdctl endpoint hashkv --rev 762\n"],
   ["3.5.0", LATEST, "Every member must then answer 7 to: etcdctl endpoint hashkv --rev 762\n"],
 ])("restored: of etcd %s, compacted up to %s of 762, it names a command that the members answer", (clusterVersion, compactRevision, line) => {
-  expect(restoredText({ ...restored(clusterVersion, compactRevision), leftovers: [] })).toContain(`\n\n${line}`);
+  expect(restoredText({ ...restored(clusterVersion, compactRevision), leftovers: [], finishes: null })).toContain(`\n\n${line}`);
 });
 
 test("restore plan and result: they say which etcd the directories are for, where the source says which it is of", () => {
   const { plan, hashKv } = restored("3.4.0", "-1");
-  expect(planText(plan)).toMatch(/^to be run by +etcd 3\.4 or newer$/m);
-  expect(restoredText({ plan, hashKv, leftovers: [] })).toContain(
+  expect(planText(plan, NOW)).toMatch(/^to be run by +etcd 3\.4 or newer$/m);
+  expect(restoredText({ plan, hashKv, leftovers: [], finishes: null })).toContain(
     "To start it (etcd 3.4 or newer), with client URLs and certificates added:\n  etcd --name n1 --data-dir /var/lib/n1 ",
   );
   const newer = { ...plan, source: { ...plan.source, storageVersion: "3.7.0" } };
-  expect(planText(newer)).toContain("etcd 3.7 or newer");
+  expect(planText(newer, NOW)).toContain("etcd 3.7 or newer");
   const unknown = { ...plan, source: { ...plan.source, clusterVersion: null } };
-  expect(planText(unknown)).not.toContain("to be run by");
-  expect(restoredText({ plan: unknown, hashKv, leftovers: [] })).toContain("To start it, with client URLs and certificates added:");
+  expect(planText(unknown, NOW)).not.toContain("to be run by");
+  expect(restoredText({ plan: unknown, hashKv, leftovers: [], finishes: null })).toContain("To start it, with client URLs and certificates added:");
 });
 
 test("restored: a member whose peer URL is a name listens on every address, and its own WAL directory is named", () => {
   const { plan, hashKv } = restored("3.6.0", "-1");
   const members = [
-    { name: "a", id: "1", peerUrls: ["https://a.example:2380"], clientUrls: [], clientUrlsAssumed: true, dataDir: "/data/a", walDir: "/wal of a" },
-    { name: "b", id: "2", peerUrls: ["https://10.0.0.2:2380"], clientUrls: [], clientUrlsAssumed: true, dataDir: null, walDir: null },
+    {
+      name: "a",
+      id: "1",
+      peerUrls: ["https://a.example:2380"],
+      clientUrls: [],
+      clientUrlsAssumed: true,
+      replaces: null,
+      access: null,
+      dataDir: "/data/a",
+      walDir: "/wal of a",
+    },
+    {
+      name: "b",
+      id: "2",
+      peerUrls: ["https://10.0.0.2:2380"],
+      clientUrls: [],
+      clientUrlsAssumed: true,
+      replaces: null,
+      access: null,
+      dataDir: null,
+      walDir: null,
+    },
   ];
-  expect(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [] })).toContain(
+  expect(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [], finishes: null })).toContain(
     "  etcd --name a --data-dir /data/a --wal-dir '/wal of a' --listen-peer-urls https://0.0.0.0:2380 --initial-advertise-peer-urls https://a.example:2380 " +
       "--initial-cluster a=https://a.example:2380,b=https://10.0.0.2:2380 --initial-cluster-state existing --quota-backend-bytes 2147483648\n",
   );
@@ -42,8 +64,8 @@ test("restored: a member whose peer URL is a name listens on every address, and 
 test("restored: a member listens on each port once, also on one that is its scheme's default", () => {
   const listens = (...peerUrls: string[]) => {
     const { plan, hashKv } = restored("3.6.0", "-1");
-    const members = [{ name: "a", id: "1", peerUrls, clientUrls: [], clientUrlsAssumed: true, dataDir: "/data/a", walDir: null }];
-    return /--listen-peer-urls (\S+)/.exec(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [] }))?.[1];
+    const members = [{ name: "a", id: "1", peerUrls, clientUrls: [], clientUrlsAssumed: true, replaces: null, access: null, dataDir: "/data/a", walDir: null }];
+    return /--listen-peer-urls (\S+)/.exec(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [], finishes: null }))?.[1];
   };
   expect(listens("http://h:80", "https://h.example:443")).toBe("http://0.0.0.0:80,https://0.0.0.0:443");
   expect(listens("http://127.0.0.1:2380", "http://localhost:2380", "http://10.0.0.1:2381")).toBe("http://0.0.0.0:2380,http://10.0.0.1:2381");
@@ -51,7 +73,7 @@ test("restored: a member listens on each port once, also on one that is its sche
   expect(listens("http://[::1]:2380")).toBe("'http://[::1]:2380'");
 });
 
-function restored(clusterVersion: string, compactRevision: string): Omit<RestoreResult, "leftovers"> {
+function restored(clusterVersion: string, compactRevision: string): Omit<RestoreResult, "leftovers" | "finishes"> {
   const plan = planRestore({
     source: {
       kind: "snapshot-file",

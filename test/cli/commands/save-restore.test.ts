@@ -65,13 +65,13 @@ test("restore --plan: says that the targets will be refused, and that the token 
     const text = await runCli(["restore", "snapshot.db", "--plan", ...args], { cwd: directory.path });
     const { exitCode, stdout } = await runCli(["restore", "snapshot.db", "--plan", "-o", "json", ...args], { cwd: directory.path });
     expect([text.exitCode, exitCode]).toEqual([0, 0]);
-    return { text: text.stdout, plan: JSON.parse(stdout).plan };
+    return { text: text.stdout, ...JSON.parse(stdout) };
   };
   const before = await readdir(directory.path);
   const taken = await plan("--data-dir", ".");
   const refusal = `the data directory ${directory.path} is not empty: it holds "snapshot.db"; restore refuses that.`;
   expect(taken.text).toContain(`\n! ${refusal}\n`);
-  expect(taken.plan.warnings[0]).toBe(refusal);
+  expect(taken.refusals).toEqual([refusal]);
   expect(taken.text).toMatch(/\ntoken +etcdsafe-\w+ \(new with each run; give --initial-cluster-token TOKEN to have these ids\)\n/);
   const given = await plan("--data-dir", "d", "--initial-cluster-token", "mine");
   expect(given.text).toMatch(/\ntoken +mine\n/);

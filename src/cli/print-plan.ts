@@ -1,0 +1,43 @@
+// What `restore --plan` prints: the plan, what this host would refuse of it, and what to run where.
+import { memberInstructions } from "../restore/instructions/instructions.ts";
+import type { RestorePlan } from "../restore/plan.ts";
+import { targetRefusals } from "../restore/refusals.ts";
+import { planSha256 } from "../restore/saved-plan.ts";
+import type { Invocation } from "./command.ts";
+import { instructionsText } from "./instructions-text.ts";
+import { fromPlanCommand, sameCommand } from "./plan-commands.ts";
+import { planText } from "./plan-text.ts";
+
+/** What the commands call the file that a plan is to be saved in. */
+const UNSAVED = "plan.json";
+
+/** `savedAs`: the file that the plan came from. Resolves to the exit code. */
+export async function printPlan(invocation: Invocation, plan: RestorePlan, savedAs?: string): Promise<number> {
+  const instructions = memberInstructions(plan.distro, {
+    members: plan.members,
+    quotaBackendBytes: plan.quotaBackendBytes,
+    compareRevision: plan.revision.after,
+    perHost: plan.perHost,
+    restoreCommand: (member) => fromPlanCommand(invocation, plan.source, savedAs ?? UNSAVED, member),
+  });
+  // Of targets on other hosts, this one knows nothing.
+  const refusals = plan.perHost && invocation.config.get("member") === undefined ? [] : await targetRefusals(plan);
+  const text = () => [
+    planText({ ...plan, warnings: [...refusals, ...plan.warnings] }, invocation.runtime.now()),
+    savedAs === undefined ? saveText(invocation, plan) : "",
+    instructionsText(instructions),
+  ];
+  invocation.output.print({ plan, sha256: planSha256(plan), refusals, instructions }, () =>
+    text()
+      .filter((part) => part !== "")
+      .join("\n"),
+  );
+  return 0;
+}
+
+/** With the token of the plan that was shown, so that the saved one has the same ids. */
+function saveText(invocation: Invocation, plan: RestorePlan): string {
+  const command = sameCommand(invocation, plan.source, { "initial-cluster-token": plan.token, plan: true, format: "json" });
+  const where = plan.perHost ? `${UNSAVED}, and copy it${plan.source.kind === "backup" ? "" : " and the source"} to every host` : UNSAVED;
+  return `First save this plan as ${where}; every restore below goes by it:\n     ${command} >${UNSAVED}\n`;
+}

@@ -1,0 +1,55 @@
+// `etcdsafe restore --from-plan FILE`: one host's part of a plan that was printed before. Options that plan are refused here.
+import { readFile } from "node:fs/promises";
+import { OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { RestorePlan } from "../restore/plan.ts";
+import type { SnapshotSource } from "../restore/source.ts";
+import type { Invocation } from "./command.ts";
+import { refuseTogether } from "./conflicts.ts";
+import { printPlan } from "./print-plan.ts";
+import { openSource } from "./restore-source.ts";
+import { version } from "./version.ts";
+
+/** What no plan can say: where things are seen from this host, and what is to be printed. */
+const BESIDE_A_PLAN: readonly OptionName[] = ["from-plan", "member", "repository", "cluster", "plan"];
+
+export interface PlannedRun {
+  readonly plan: RestorePlan;
+  readonly source: SnapshotSource;
+}
+
+/** The plan for this host and the source it is about, or the exit code where `--plan` only shows it. Throws PLAN_MISMATCH where something is not as planned. */
+export async function openPlannedRun(invocation: Invocation, file: string): Promise<PlannedRun | number> {
+  const { config } = invocation;
+  const planning = OPTION_NAMES.filter((name) => {
+    const { commands, group } = optionSpec(name);
+    return commands.includes("restore") && group !== "Configuration and output" && !BESIDE_A_PLAN.includes(name);
+  });
+  refuseTogether(config, "from-plan", planning, "the plan says that, and nothing is planned again");
+  const { planForMember, readSavedPlan, requireAsPlanned } = await import("../restore/saved-plan.ts");
+  const saved = readSavedPlan(file, await readText(file));
+  if (config.get("plan") && config.get("member") === undefined) return printPlan(invocation, saved, file);
+  const plan = planForMember(saved, config.get("member"));
+  const source = await openSource(invocation, invocation.operands[0] ?? saved.source.backupId ?? saved.source.location);
+  const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
+  requireAsPlanned(plan, { tool: version(), source: source.facts, unsignedSha256 });
+  return config.get("plan") ? printPlan(invocation, plan, file) : { plan, source: { ...source, facts: plan.source } };
+}
+
+/** SHA-256 of a database that has none of its own; null where etcd's vouches for it, or where the repository's does. */
+export async function unsignedHash({ facts, content }: SnapshotSource, { signal }: Invocation): Promise<string | null> {
+  if (facts.databaseSha256 !== null || !("path" in content)) return null;
+  const { hashFile } = await import("../bytes/hash-file.ts");
+  return hashFile({ path: content.path, from: 0, to: facts.databaseSizeBytes }, { signal });
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT")
+      throw new EtcdsafeError("FILE_NOT_FOUND", `there is no plan ${file}`, { hint: "Copy what `restore … --plan -o json` printed to this host." });
+    throw new EtcdsafeError("FILE_FAILED", `the plan ${file} cannot be read: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,48 @@
+// `etcdsafe restore --to-snapshot`, and with --distro what to do with the file.
+import { resolve } from "node:path";
+import { EtcdsafeError } from "../errors.ts";
+import type { DatabasePlan } from "../restore/database-plan.ts";
+import { isSnapshotDistro, snapshotInstructions } from "../restore/instructions/instructions.ts";
+import { quotaFor } from "../restore/instructions/quota.ts";
+import type { SnapshotSource } from "../restore/source.ts";
+import type { Invocation } from "./command.ts";
+import { instructionsText } from "./instructions-text.ts";
+import { sameCommand } from "./plan-commands.ts";
+import { withWayOn } from "./restore-source.ts";
+import { snapshotPlanText, snapshotText } from "./restore-text.ts";
+
+/** Resolves to the exit code. */
+export async function restoreToSnapshot(invocation: Invocation, source: SnapshotSource, file: string, database: DatabasePlan): Promise<number> {
+  const { config, output } = invocation;
+  if (file === "-")
+    throw new EtcdsafeError("USAGE", "--to-snapshot writes a file, not standard output", { hint: "Name a file; it is checked before it gets its name." });
+  if (config.get("plan")) {
+    const { fileRefusals } = await import("../restore/refusals.ts");
+    const warnings = await fileRefusals(file);
+    const distro = config.get("distro") ?? null;
+    const instructions = instructionsFor(invocation, source, file);
+    const plan = { ...database, file, distro, warnings };
+    const text = () =>
+      [snapshotPlanText(source.facts, { path: file, revision: database.revision }, warnings), instructionsText(instructions)].filter(Boolean).join("\n");
+    output.print({ plan, instructions }, text);
+    return 0;
+  }
+  const { writeSnapshotFile } = await import("../restore/to-snapshot.ts");
+  const written = await withWayOn(invocation, source.facts.backupId, () => writeSnapshotFile(source, file, database, invocation));
+  output.print({ file: written }, () => snapshotText(written));
+  return 0;
+}
+
+function instructionsFor(invocation: Invocation, { facts }: SnapshotSource, file: string) {
+  const distro = invocation.config.get("distro");
+  if (distro === undefined || !isSnapshotDistro(distro)) return [];
+  return snapshotInstructions(distro, {
+    file: resolve(file),
+    restoreCommand: sameCommand(invocation, facts, { "to-snapshot": resolve(file) }),
+    quotaBackendBytes: quotaFor(facts.databaseSizeBytes),
+    time: invocation.runtime
+      .now()
+      .toISOString()
+      .replaceAll(/[-:]|\.\d+/g, ""),
+  });
+}

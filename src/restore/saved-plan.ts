@@ -1,0 +1,114 @@
+// A plan that was printed as JSON, and the run on one host that goes by it: nothing is planned again, so whatever is not as it was planned is refused.
+import { createHash } from "node:crypto";
+import { formatId } from "../bytes/u64.ts";
+import { EtcdsafeError } from "../errors.ts";
+import { planCluster } from "../etcd-files/membership/plan-cluster.ts";
+import { canonicalJson } from "./canonical-json.ts";
+import type { RestorePlan } from "./plan.ts";
+import type { SourceFacts } from "./source.ts";
+
+/** What vouches for a plan that was saved: hexadecimal SHA-256 of its canonical JSON. */
+export function planSha256(plan: RestorePlan): string {
+  return createHash("sha256").update(canonicalJson(plan)).digest("hex");
+}
+
+/** The plan in `text`, as `restore --plan -o json` printed it. Throws USAGE for anything else, and PLAN_MISMATCH for a plan that was changed since. */
+export function readSavedPlan(path: string, text: string): RestorePlan {
+  const { plan, sha256 } = parseDocument(path, text);
+  if (planSha256(plan) !== sha256) {
+    throw new EtcdsafeError("PLAN_MISMATCH", `the plan in ${path} is not as it was printed: its SHA-256 is not the one that stands beside it`, {
+      hint: "A plan is not edited: plan again, with other options, and use the new plan on every host.",
+    });
+  }
+  return plan;
+}
+
+/** The part of `plan` that this host's run does. `name`: --member. Throws USAGE where it is missing, MEMBERS_INVALID for one that the plan does not write. */
+export function planForMember(plan: RestorePlan, name: string | undefined): RestorePlan {
+  const written = plan.members.filter(({ dataDir }) => dataDir !== null);
+  if (name === undefined && plan.perHost && written.length > 1) {
+    const names = written.map((member) => member.name).join(", ");
+    throw new EtcdsafeError("USAGE", "the plan is for one run on each host", { hint: `Say which member this host gets with --member: ${names}.` });
+  }
+  if (name !== undefined && !written.some((member) => member.name === name)) {
+    const names = written.map((member) => JSON.stringify(member.name)).join(", ");
+    throw new EtcdsafeError("MEMBERS_INVALID", `the plan does not write the member ${JSON.stringify(name)}, but ${names}`);
+  }
+  if (name === undefined) return plan;
+  const members = plan.members.map((member) => (member.name === name ? member : { ...member, dataDir: null, walDir: null }));
+  const { databasePerMember, walPerMember } = plan.bytes;
+  return { ...plan, members, bytes: { ...plan.bytes, total: databasePerMember + walPerMember } };
+}
+
+/** What is found where and when the plan is to be carried out. */
+export interface FoundForPlan {
+  readonly tool: string;
+  readonly source: SourceFacts;
+  /** Of a source without one from etcd; null where etcd's is there, or where nobody asked. */
+  readonly unsignedSha256: string | null;
+}
+
+/** What the source has to be, whatever it is called and wherever it lies on this host. */
+const SOURCE_FACTS = [
+  "databaseSha256",
+  "databaseSizeBytes",
+  "revision",
+  "compactRevision",
+  "storageVersion",
+  "clusterVersion",
+  "leases",
+  "alarms",
+  "authEnabled",
+] as const;
+
+/** Throws PLAN_MISMATCH with everything that is not as the plan says. */
+export function requireAsPlanned(plan: RestorePlan, found: FoundForPlan): void {
+  const differences = [...toolDifferences(plan, found), ...sourceDifferences(plan, found), ...clusterDifferences(plan)];
+  if (differences.length === 0) return;
+  throw new EtcdsafeError("PLAN_MISMATCH", `this is not what the plan says:\n  ${differences.join("\n  ")}`);
+}
+
+function toolDifferences({ tool }: RestorePlan, found: FoundForPlan): string[] {
+  return tool === found.tool ? [] : [`etcdsafe is ${found.tool} instead of ${tool}, and may write something else`];
+}
+
+function sourceDifferences(plan: RestorePlan, { source, unsignedSha256 }: FoundForPlan): string[] {
+  const differences = SOURCE_FACTS.flatMap((fact) =>
+    plan.source[fact] === source[fact] ? [] : [`the source's ${fact} is ${source[fact]} instead of ${plan.source[fact]} (${source.location})`],
+  );
+  if (unsignedSha256 !== plan.unsignedSha256) differences.push(`the source's SHA-256 is ${unsignedSha256} instead of ${plan.unsignedSha256}`);
+  return differences;
+}
+
+/** Ids follow from members and token, bytes from the source: what does not follow was altered, or computed by another rule. */
+function clusterDifferences(plan: RestorePlan): string[] {
+  const { clusterId, members } = planCluster(plan.members, plan.token);
+  const differences = members.flatMap(({ name, id }) => {
+    const planned = plan.members.find((member) => member.name === name)?.id;
+    return planned === formatId(id) ? [] : [`member ${name} has the id ${formatId(id)} instead of ${planned}`];
+  });
+  if (formatId(clusterId) !== plan.clusterId) differences.push(`the cluster has the id ${formatId(clusterId)} instead of ${plan.clusterId}`);
+  if (plan.revision.before !== plan.source.revision) differences.push(`the source's revision is ${plan.source.revision} instead of ${plan.revision.before}`);
+  const after = BigInt(plan.revision.before) + BigInt(plan.revision.bumpedBy ?? 0);
+  if (after.toString() !== plan.revision.after) differences.push(`the revision after is ${after} instead of ${plan.revision.after}`);
+  if (plan.bytes.databasePerMember < plan.source.databaseSizeBytes) {
+    differences.push(`the database has ${plan.source.databaseSizeBytes} bytes instead of ${plan.bytes.databasePerMember}`);
+  }
+  return differences;
+}
+
+/** Only the form that everything else relies on; the SHA-256 vouches for the rest. */
+function parseDocument(path: string, text: string): { plan: RestorePlan; sha256: string } {
+  const refused = (what: string) =>
+    new EtcdsafeError("USAGE", `${path} ${what}`, { hint: "--from-plan takes what `etcdsafe restore … --plan -o json` prints." });
+  let document: { plan?: Partial<RestorePlan>; sha256?: unknown } | null;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    throw refused("is not JSON");
+  }
+  const plan = document?.plan;
+  if (typeof document?.sha256 !== "string" || typeof plan !== "object" || plan === null || !Array.isArray(plan.members)) throw refused("is no plan of members");
+  if (plan.format !== 1) throw new EtcdsafeError("PLAN_MISMATCH", `the plan in ${path} has the format ${plan.format}, and this etcdsafe knows 1`);
+  return { plan: plan as RestorePlan, sha256: document.sha256 };
+}

@@ -1,0 +1,127 @@
+import { expect, test } from "vitest";
+import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
+import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
+import { type FoundForPlan, planForMember, planSha256, readSavedPlan, requireAsPlanned } from "../../src/restore/saved-plan.ts";
+import type { SourceFacts } from "../../src/restore/source.ts";
+
+const SOURCE: SourceFacts = {
+  kind: "snapshot-file",
+  location: "/backups/etcd.db",
+  cluster: null,
+  backupId: null,
+  state: null,
+  createdAt: null,
+  databaseSha256: "ab".repeat(32),
+  databaseSizeBytes: 8192,
+  revision: "762",
+  compactRevision: "-1",
+  storageVersion: "3.6.0",
+  clusterVersion: "3.6.0",
+  leases: 0,
+  alarms: 0,
+  authEnabled: false,
+  hashKv: null,
+};
+const FOUND: FoundForPlan = { tool: "0.1.0", source: SOURCE, unsignedSha256: null };
+const PLAN: RestorePlan = planRestore({
+  source: SOURCE,
+  cluster: [1, 2, 3].map((n) => ({ name: `m${n}`, peerUrls: [`http://10.0.0.${n}:2380`] })),
+  targets: [1, 2, 3].map((n) => ({ name: `m${n}`, dataDir: "/var/lib/etcd" })),
+  perHost: true,
+  newToken: "new",
+  command: () => "",
+  stageId: "s1",
+  bumpRevision: "auto",
+  evidence: NO_EVIDENCE,
+  skipHashCheck: false,
+  tool: "0.1.0",
+  plannedAt: "2026-11-21T12:00:00.000Z",
+});
+
+function saved(plan: unknown, sha256: string = planSha256(PLAN)): string {
+  return JSON.stringify({ plan, sha256 });
+}
+
+test("saved plan: it is read as it was printed, whatever became of blanks and the order of keys", () => {
+  expect(readSavedPlan("plan.json", saved(PLAN))).toEqual(PLAN);
+  const reversed = Object.fromEntries(Object.entries(PLAN).toReversed());
+  expect(readSavedPlan("plan.json", JSON.stringify({ sha256: planSha256(PLAN), plan: reversed }, undefined, 4))).toEqual(PLAN);
+});
+
+/** Every value in `tree` as the path to it. */
+function pathsOf(tree: unknown, at: readonly string[] = []): (readonly string[])[] {
+  if (typeof tree !== "object" || tree === null) return [at];
+  return Object.entries(tree).flatMap(([key, value]) => pathsOf(value, [...at, key]));
+}
+
+function altered(plan: RestorePlan, path: readonly string[], value: unknown): RestorePlan {
+  const copy = structuredClone(plan);
+  const inner = path
+    .slice(0, -1)
+    .reduce<Record<string, unknown>>((each, key) => each[key] as Record<string, unknown>, copy as unknown as Record<string, unknown>);
+  inner[path.at(-1)!] = value;
+  return copy;
+}
+
+test("saved plan: with any one of its values altered it is refused", () => {
+  const paths = pathsOf(PLAN);
+  expect(paths.length).toBeGreaterThan(60);
+  for (const path of paths) {
+    const changed = altered(PLAN, path, "altered");
+    expect(() => readSavedPlan("plan.json", saved(changed)), path.join(".")).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH" }));
+  }
+});
+
+test.each([
+  ["no JSON", "{", "USAGE"],
+  ["null", "null", "USAGE"],
+  ["the plan of a snapshot file", JSON.stringify({ plan: { source: SOURCE, file: "x" } }), "USAGE"],
+  ["another format", saved({ ...PLAN, format: 2 }), "PLAN_MISMATCH"],
+])("saved plan: %s is refused", (_what, text, code) => {
+  expect(() => readSavedPlan("plan.json", text)).toThrow(expect.objectContaining({ code }));
+});
+
+test("saved plan: a host writes its own member, under the ids that all have", () => {
+  const { members, bytes, clusterId } = planForMember(PLAN, "m2");
+  expect(members.map(({ name, dataDir }) => [name, dataDir])).toEqual(
+    expect.arrayContaining([
+      ["m1", null],
+      ["m2", "/var/lib/etcd"],
+      ["m3", null],
+    ]),
+  );
+  expect([bytes.total, clusterId]).toEqual([8192 + 64_000_000, PLAN.clusterId]);
+  expect(() => planForMember(PLAN, undefined)).toThrow(expect.objectContaining({ code: "USAGE" }));
+  expect(() => planForMember(PLAN, "m9")).toThrow(expect.objectContaining({ code: "MEMBERS_INVALID" }));
+});
+
+test("saved plan: what is found as it was planned is taken, wherever the source lies", () => {
+  requireAsPlanned(PLAN, { ...FOUND, source: { ...SOURCE, location: "/mnt/etcd.db" } });
+});
+
+test.each<[string, Partial<FoundForPlan>]>([
+  ["another source", { source: { ...SOURCE, databaseSha256: "cd".repeat(32) } }],
+  ["another size", { source: { ...SOURCE, databaseSizeBytes: 4096 } }],
+  ["another revision", { source: { ...SOURCE, revision: "763" } }],
+  ["another compaction", { source: { ...SOURCE, compactRevision: "5" } }],
+  ["another version of the source", { source: { ...SOURCE, storageVersion: "3.7.0" } }],
+  ["another etcdsafe", { tool: "0.2.0" }],
+  ["other bytes of a source without a hash", { unsignedSha256: "ef".repeat(32) }],
+])("saved plan: %s is refused, and the refusal says what differs", (_what, change) => {
+  expect(() => requireAsPlanned(PLAN, { ...FOUND, ...change })).toThrow(
+    expect.objectContaining({ code: "PLAN_MISMATCH", message: expect.stringContaining("instead of") }),
+  );
+});
+
+test.each<[string, readonly string[], unknown]>([
+  ["the token", ["token"], "other"],
+  ["a member's peer URL", ["members", "0", "peerUrls"], ["http://10.0.0.9:2380"]],
+  ["a member's id", ["members", "1", "id"], "0000000000000001"],
+  ["the cluster's id", ["clusterId"], "0000000000000001"],
+  ["the revision after", ["revision", "after"], "5"],
+  ["the size", ["bytes", "databasePerMember"], 1],
+])("saved plan: %s altered together with its SHA-256 contradicts the rest", (_what, path, value) => {
+  const changed = altered(PLAN, path, value);
+  const plan = readSavedPlan("plan.json", saved(changed, planSha256(changed)));
+  expect(() => requireAsPlanned(plan, FOUND)).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH" }));
+});
