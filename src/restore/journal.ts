@@ -27,8 +27,7 @@
 // Undoing is the same list backwards, so that dying in it leaves a state of this table. It deletes nothing: what was placed gets its stage's name back.
 // Where a guard has gone an etcd may have been started, so from then on nothing is undone any more.
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { lstat, mkdir, open, readFile, rename, rm, rmdir, unlink } from "node:fs/promises";
+import { lstat, mkdir, readFile, rename, rm, rmdir, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { syncDirectory } from "../bytes/files.ts";
 import { EtcdsafeError } from "../errors.ts";
@@ -73,20 +72,19 @@ export async function readJournal(dataDir: string): Promise<Journal | undefined>
   return journal;
 }
 
-/** Guards `dataDir` with the journal, durably. */
+/** Guards `dataDir` with the journal, durably; leaves nothing when it fails. */
 export async function setGuard(dataDir: string, journal: Journal): Promise<void> {
   const staged = join(dataDir, `${GUARD_STAGE_PREFIX}${journal.id}`);
   await rm(staged, { recursive: true, force: true }); // As it may be of a run that died here.
   await mkdir(staged, { mode: 0o700 });
-  const file = await open(join(staged, FILE_NAME), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
-    await file.writeFile(journalText(journal));
-    await file.sync();
-  } finally {
-    await file.close();
+    await writeFile(join(staged, FILE_NAME), journalText(journal), { mode: 0o600, flush: true });
+    await syncDirectory(staged);
+    await rename(staged, join(dataDir, GUARD_NAME));
+  } catch (error) {
+    await rm(staged, { recursive: true, force: true });
+    throw error;
   }
-  await syncDirectory(staged);
-  await rename(staged, join(dataDir, GUARD_NAME));
   await syncDirectory(dataDir);
 }
 

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../errors.ts";
 import { type Owner, type RunningUser, requirePermittedAccess } from "./access.ts";
+import { fileError } from "./file-error.ts";
 import { planFileSystems, requireSpace } from "./free-space.ts";
 import type { MemberTarget, PlannedRestoreMember, RestorePlan } from "./plan.ts";
 import { leftoversIn, planTarget, requireTarget, targetWarnings } from "./replace.ts";
@@ -13,11 +14,15 @@ export function targetsOf({ members }: Pick<RestorePlan, "members">): MemberTarg
   return members.flatMap(({ name, dataDir, walDir }) => (dataDir === null ? [] : [{ name, dataDir, ...(walDir === null ? {} : { walDir }) }]));
 }
 
-/** Looks at the targets, as they will be when interrupted restores are undone. Throws TARGET_NOT_EMPTY, RESTORE_UNFINISHED and the file system's errors. */
+/** Looks at the targets, as they will be when interrupted restores are undone. Throws TARGET_NOT_EMPTY, RESTORE_UNFINISHED and FILE_FAILED. */
 export async function readTargets(plan: Pick<RestorePlan, "members">): Promise<TargetFacts[]> {
   const targets = targetsOf(plan);
-  const { names, whereIs } = asIfUndone(await findUnfinished(targets.map(({ dataDir }) => dataDir)));
-  return Promise.all(targets.map((target) => targetFacts(target, names, whereIs)));
+  try {
+    const { names, whereIs } = asIfUndone(await findUnfinished(targets.map(({ dataDir }) => dataDir)));
+    return await Promise.all(targets.map((target) => targetFacts(target, names, whereIs)));
+  } catch (error) {
+    throw fileError(error);
+  }
 }
 
 /** The plan with all that follows from `facts`; of targets that are on other hosts it says nothing. Pure. */

@@ -1,0 +1,219 @@
+// Every state in which a restore can die while it puts its files in place, made by hand: what the next restore decides there, and what that leaves.
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import { isGuarded, type Journal, journalText, readJournal, removeGuard, setGuard } from "../../src/restore/journal.ts";
+import { doMove, movesOf, withInodes } from "../../src/restore/moves.ts";
+import type { StagedMember } from "../../src/restore/stage.ts";
+import { asIfUndone, findUnfinished, finish, putInPlace, settlementOf, undo } from "../../src/restore/unfinished.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
+
+const FIRST = "0000000000000000-0000000000000000.wal";
+const SECOND = "0000000000000001-0000000000000005.wal";
+/** Of two members, b with a WAL directory of its own. */
+const OLD = { "a/member/snap/db": "old a", "b/member/snap/db": "old b", [`w/${FIRST}`]: "old 0", [`w/${SECOND}`]: "old 1", "w/0.tmp": "old tmp" };
+const STAGED = { "a/member.etcdsafe-id/snap/db": "new a", "b/member.etcdsafe-id/snap/db": "new b", [`w/${FIRST}.etcdsafe-id`]: "new 0" };
+const NEW = { "a/member/snap/db": "new a", "b/member/snap/db": "new b", [`w/${FIRST}`]: "new 0" };
+const KEPT = {
+  "a/member.before-restore-t/snap/db": "old a",
+  "b/member.before-restore-t/snap/db": "old b",
+  [`w/before-restore-t/${FIRST}`]: "old 0",
+  [`w/before-restore-t/${SECOND}`]: "old 1",
+  "w/before-restore-t/0.tmp": "old tmp",
+};
+const MOVES = 8;
+
+interface Scene extends AsyncDisposable {
+  readonly path: string;
+  readonly journal: Journal;
+  readonly dataDirs: readonly string[];
+}
+
+/** Everything is staged, and nothing is guarded. */
+async function staged(): Promise<Scene> {
+  const directory: TemporaryDirectory = await temporaryDirectory("unfinished");
+  const at = (path: string) => join(directory.path, path);
+  for (const [path, text] of Object.entries({ ...OLD, ...STAGED })) {
+    await mkdir(dirname(at(path)), { recursive: true });
+    await writeFile(at(path), text);
+  }
+  const stage = (name: string, walDir?: string): StagedMember => ({
+    name,
+    dataDir: at(name),
+    stageDir: at(`${name}/member.etcdsafe-id`),
+    databasePath: at(`${name}/member.etcdsafe-id/snap/db`),
+    snapDir: at(`${name}/member.etcdsafe-id/snap`),
+    walPath: walDir === undefined ? at(`${name}/member.etcdsafe-id/wal/${FIRST}`) : join(walDir, `${FIRST}.etcdsafe-id`),
+    walDir,
+    created: [],
+  });
+  const replaced = (name: string, walKeptAs: string | null) => ({
+    memberDir: at(`${name}/member`),
+    keptAs: at(`${name}/member.before-restore-t`),
+    walKeptAs,
+    databaseSizeBytes: null,
+    revision: null,
+  });
+  const moves = [
+    ...movesOf(stage("a"), replaced("a", null), []),
+    ...movesOf(stage("b", at("w")), replaced("b", at("w/before-restore-t")), await readdir(at("w"))),
+  ];
+  const dataDirs = [at("a"), at("b")];
+  const result = {} as Journal["result"];
+  const journal: Journal = { format: 1, id: "id", startedAt: "", request: "this", result, dataDirs, moves: await withInodes(moves), owners: [] };
+  return { path: directory.path, journal, dataDirs, [Symbol.asyncDispose]: () => directory.remove() };
+}
+
+/** As it was left by a restore that died with so many guards set, moves done and guards removed again. */
+async function died({ guards = 2, moves = 0, released = 0 }): Promise<Scene> {
+  const scene = await staged();
+  for (const dataDir of scene.dataDirs.slice(0, guards)) await setGuard(dataDir, scene.journal);
+  for (const move of scene.journal.moves.slice(0, moves)) await doMove(move);
+  for (const dataDir of scene.dataDirs.slice(0, released)) await removeGuard(dataDir, scene.journal);
+  return scene;
+}
+
+/** What is there, by content. */
+async function tree(path: string): Promise<Record<string, string>> {
+  const names = (await readdir(path, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const files = await Promise.all(
+    names.map(async ({ parentPath, name }) => [join(parentPath, name).slice(path.length + 1), await readFile(join(parentPath, name), "utf8")] as const),
+  );
+  return Object.fromEntries(files);
+}
+
+async function settled({ path, dataDirs }: Scene, request: string): Promise<{ did: string; left: Record<string, string> }> {
+  const [unfinished, ...others] = await findUnfinished(dataDirs);
+  expect(others).toEqual([]);
+  const did = settlementOf(unfinished!, request);
+  await (did === "finish" ? finish(unfinished!) : undo(unfinished!));
+  expect(await findUnfinished(dataDirs)).toEqual([]);
+  return { did, left: await tree(path) };
+}
+
+test("unfinished: old away, then new in, one member after the other; forwards everything is replaced and kept, and backwards as before", async () => {
+  await using scene = await staged();
+  expect(scene.journal.moves.map(({ part }) => part)).toEqual([
+    "old-member",
+    "new-member",
+    "old-member",
+    "old-wal",
+    "old-wal",
+    "old-wal",
+    "new-wal",
+    "new-member",
+  ]);
+  await putInPlace(scene.journal);
+  expect(await tree(scene.path)).toEqual({ ...NEW, ...KEPT });
+});
+
+test("unfinished: died with any number of moves done, the same restore finishes and another one undoes", async () => {
+  for (let moves = 0; moves <= MOVES; moves++) {
+    await using same = await died({ moves });
+    expect(await settled(same, "this"), `${moves} moves`).toEqual({ did: "finish", left: { ...NEW, ...KEPT } });
+    await using other = await died({ moves });
+    expect(await settled(other, "another"), `${moves} moves`).toEqual({ did: "undo", left: { ...OLD, ...STAGED } });
+  }
+});
+
+test("unfinished: died while the guards were set, the same restore sets the others, and another one removes them", async () => {
+  await using same = await died({ guards: 1 });
+  expect(await settled(same, "this")).toEqual({ did: "finish", left: { ...NEW, ...KEPT } });
+  await using other = await died({ guards: 1 });
+  expect(await settled(other, "another")).toEqual({ did: "undo", left: { ...OLD, ...STAGED } });
+});
+
+test("unfinished: died when a guard was gone, nothing is undone any more, whatever has become of the member that was free to start", async () => {
+  for (const request of ["this", "another"]) {
+    await using scene = await died({ moves: MOVES, released: 1 });
+    await rm(join(scene.path, "a/member"), { recursive: true });
+    const { "a/member/snap/db": _, ...left } = { ...NEW, ...KEPT };
+    expect(await settled(scene, request)).toEqual({ did: "finish", left });
+  }
+});
+
+test("unfinished: a stage that somebody has removed keeps it from being finished, so that it is undone", async () => {
+  await using scene = await died({ moves: 3 });
+  await rm(join(scene.path, "b/member.etcdsafe-id"), { recursive: true });
+  const { "b/member.etcdsafe-id/snap/db": _, ...stages } = STAGED;
+  expect(await settled(scene, "this")).toEqual({ did: "undo", left: { ...OLD, ...stages } });
+});
+
+test("unfinished: without what was replaced it is neither finished nor undone, and says what is missing and what to do by hand", async () => {
+  await using scene = await died({ moves: 4 });
+  await rm(join(scene.path, "a/member.before-restore-t"), { recursive: true });
+  const before = await tree(scene.path);
+  await expect(settled(scene, "another")).rejects.toMatchObject({
+    code: "RESTORE_UNFINISHED",
+    message: expect.stringContaining(`${join(scene.path, "a/member")} was to become`),
+    hint: expect.stringContaining(`Then remove ${join(scene.path, "a/proxy")}`),
+  });
+  expect(await tree(scene.path)).toEqual(before);
+});
+
+test("unfinished: where nothing was moved yet, what somebody has changed since is left as it is", async () => {
+  await using scene = await died({});
+  await rm(join(scene.path, "a/member"), { recursive: true });
+  const { "a/member/snap/db": _, ...old } = OLD;
+  expect(await settled(scene, "this")).toEqual({ did: "undo", left: { ...old, ...STAGED } });
+});
+
+test("unfinished: what has appeared in a place is never replaced", async () => {
+  await using scene = await died({ moves: 6 });
+  await writeFile(join(scene.path, `w/${FIRST}`), "somebody's");
+  await expect(settled(scene, "this")).rejects.toThrow(`${FIRST} exists already`);
+  expect(await tree(scene.path)).toMatchObject({ [`w/${FIRST}`]: "somebody's", [`w/${FIRST}.etcdsafe-id`]: "new 0" });
+});
+
+test("unfinished: a move that fails takes all back that was done, and the stages are where they were", async () => {
+  await using scene = await staged();
+  await mkdir(join(scene.path, "b/member.before-restore-t"));
+  await expect(putInPlace(scene.journal)).rejects.toThrow("exists already");
+  expect(await tree(scene.path)).toEqual({ ...OLD, ...STAGED });
+  expect(await findUnfinished(scene.dataDirs)).toEqual([]);
+});
+
+test("unfinished: the targets look as if it had been undone", async () => {
+  for (let moves = 0; moves <= MOVES; moves++) {
+    await using scene = await died({ moves });
+    const { names, whereIs } = asIfUndone(await findUnfinished(scene.dataDirs));
+    expect(await names(join(scene.path, "a"))).toEqual(["member", "member.etcdsafe-id"]);
+    expect(await names(join(scene.path, "b"))).toEqual(["member", "member.etcdsafe-id"]);
+    expect((await names(join(scene.path, "w"))).filter((name) => name !== "before-restore-t")).toEqual(["0.tmp", FIRST, `${FIRST}.etcdsafe-id`, SECOND]);
+    expect(await readFile(join(whereIs(join(scene.path, "a/member")), "snap/db"), "utf8")).toBe("old a");
+  }
+});
+
+test("journal: one that is cut short, altered, of a newer version or of another place is refused with what to do by hand", async () => {
+  await using scene = await died({ moves: 1 });
+  const [dataDir] = scene.dataDirs as [string, string];
+  const path = join(dataDir, "proxy/etcdsafe-restore.json");
+  const whole = await readFile(path, "utf8");
+  expect(await readJournal(dataDir)).toEqual(scene.journal);
+  const refused = { code: "RESTORE_UNFINISHED", hint: expect.stringContaining("member.before-restore-") };
+  for (let size = 0; size < whole.length; size += 97) {
+    await writeFile(path, whole.slice(0, size));
+    await expect(readJournal(dataDir)).rejects.toMatchObject({ ...refused, message: expect.stringContaining("altered or is damaged") });
+  }
+  await writeFile(path, whole.replace('"old-member"', '"old-wal"'));
+  await expect(readJournal(dataDir)).rejects.toMatchObject(refused);
+  await writeFile(path, journalText({ ...scene.journal, format: 2 as 1 }));
+  await expect(readJournal(dataDir)).rejects.toMatchObject({ ...refused, message: expect.stringContaining("newer etcdsafe") });
+  await writeFile(path, whole);
+  await cp(join(dataDir, "proxy"), join(scene.path, "elsewhere/proxy"), { recursive: true });
+  await expect(readJournal(join(scene.path, "elsewhere"))).rejects.toMatchObject({ ...refused, message: expect.stringContaining("path was") });
+});
+
+test("journal: a guard that is not of this journal is none, and an etcd's own proxy directory is no journal", async () => {
+  await using scene = await staged();
+  const [dataDir] = scene.dataDirs as [string, string];
+  await mkdir(join(dataDir, "proxy"));
+  await writeFile(join(dataDir, "proxy/cluster"), "{}");
+  expect(await readJournal(dataDir)).toBeUndefined();
+  await expect(setGuard(dataDir, scene.journal)).rejects.toThrow("ENOTEMPTY");
+  await rename(join(dataDir, "proxy"), join(scene.path, "proxy"));
+  expect(await readdir(dataDir)).not.toContain("journal.etcdsafe-id");
+  await setGuard(dataDir, scene.journal);
+  expect(await isGuarded(dataDir, { id: "other" })).toBe(false);
+  expect(await isGuarded(dataDir, scene.journal)).toBe(true);
+});
