@@ -8,13 +8,14 @@ import { EtcdsafeError } from "../errors.ts";
 import { type PlannedCluster, planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { encodeRestoreSnapshotFile, restoreSnapshotFileName } from "../etcd-files/raft-snapshot/encode.ts";
 import { encodeRestoreWal } from "../etcd-files/wal/encode.ts";
-import type { CallOptions, Runtime } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
 import type { Owner } from "./access.ts";
 import type { DatabaseEdit } from "./database.ts";
 import { editDatabaseFile } from "./edit.ts";
 import { fileError } from "./file-error.ts";
 import { grantAccess } from "./grant-access.ts";
 import type { Journal } from "./journal.ts";
+import { type LookOptions, requireEtcdStopped, requireUnlocked } from "./liveness-look.ts";
 import { movesOf, withInodes } from "./moves.ts";
 import type { PlannedRestoreMember, RestorePlan } from "./plan.ts";
 import { leftoversIn } from "./replace.ts";
@@ -27,7 +28,7 @@ import { readTargets, requireTargets, requireUnchanged, targetsOf } from "./targ
 import { putInPlace, settleUnfinished } from "./unfinished.ts";
 import { copyDatabase, writeDatabaseFile } from "./write.ts";
 
-export type RestoreOptions = CallOptions & { readonly runtime: Runtime };
+export type RestoreOptions = LookOptions & { readonly runtime: Runtime };
 
 export interface RestoreResult {
   readonly plan: RestorePlan;
@@ -41,13 +42,14 @@ export interface RestoreResult {
 
 /**
  * Does what the plan says, or, where an interrupted run of the same restore had everything ready, what is left of that one; what another one left half
- * done is undone first, and then planned again. Throws as `applyPlan`, and RESTORE_UNFINISHED.
+ * done is undone first, and then planned again. Throws as `applyPlan`, ETCD_MAY_BE_ALIVE before anything is written, and RESTORE_UNFINISHED.
  */
 export async function applyRestore(
   plan: RestorePlan,
   source: SnapshotSource,
   options: RestoreOptions & { planAgain?(): Promise<RestorePlan> },
 ): Promise<RestoreResult> {
+  await requireEtcdStopped(plan, options);
   const { finished, hasUndone } = await settleUnfinished(plan);
   if (finished !== undefined) return { ...finished.result, leftovers: (await readTargets(plan)).flatMap(leftoversIn), finishes: finished.startedAt };
   return applyPlan(hasUndone && options.planAgain !== undefined ? await options.planAgain() : plan, source, options);
@@ -69,6 +71,7 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
     }
     options.signal.throwIfAborted();
     requireUnchanged(plan, await readTargets(plan));
+    await requireUnlocked(plan, options);
     await putInPlace(await journalOf({ plan, hashKv }, stages, facts, options.runtime.now()));
     return { plan, hashKv, leftovers, finishes: null };
   } catch (error) {

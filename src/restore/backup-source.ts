@@ -1,11 +1,14 @@
 // A stored backup as what is restored from. One that was never looked into, a partial one, has its facts read from its own pages first.
 import { EtcdsafeError } from "../errors.ts";
 import type { BackupEntry } from "../repository/catalogue.ts";
+import { readClusterFile } from "../repository/cluster-file.ts";
 import { type Manifest, snapshotObject } from "../repository/manifest.ts";
 import { backupObjectKey } from "../repository/names.ts";
 import { decodeObject, openObject } from "../repository/object-decoder.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { CallOptions } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { FormerMember } from "./former-members.ts";
 import { peekObject } from "./peek-object.ts";
 import { type DatabaseFacts, peekedFacts, type SnapshotSource, type SourceFacts } from "./source.ts";
 
@@ -30,12 +33,21 @@ export async function backupSource({ storage }: Repository, cluster: string, ent
     databaseSizeBytes: manifest.snapshot.dataSizeBytes,
     hashKv: manifest.hashKv,
   };
+  const members = await knownMembers(storage, cluster, manifest, options);
   const recorded = recordedFacts(manifest);
-  if (recorded !== undefined) return { facts: { ...facts, ...recorded }, content: { read: (reading) => decodeObject(storage, key, object, reading) } };
+  if (recorded !== undefined) return { facts: { ...facts, ...recorded }, members, content: { read: (reading) => decodeObject(storage, key, object, reading) } };
   const reader = await openObject(storage, key, object, options);
   const found = await peekObject(facts.location, reader, options);
   requireRecordedRevision(facts.location, manifest, found.revision);
-  return { facts: { ...facts, ...peekedFacts(found) }, content: { read: (reading) => reader.stream(reading) } };
+  return { facts: { ...facts, ...peekedFacts(found) }, members, content: { read: (reading) => reader.stream(reading) } };
+}
+
+/** When the backup was taken, and when the cluster last saved under its name: who has joined since may be alive as well. */
+async function knownMembers(storage: Storage, cluster: string, { members }: Manifest, options: CallOptions): Promise<FormerMember[]> {
+  const bound = await readClusterFile(storage, cluster, options).catch(() => undefined); // A restore does not need the file.
+  options.signal.throwIfAborted();
+  const known = [...(members ?? []), ...(bound?.file.members ?? [])];
+  return known.map(({ id, name, peerUrls, clientUrls }) => ({ id, name, peerUrls, clientUrls }));
 }
 
 /** Undefined for a backup that nobody looked into: its manifest holds no more than the revision that the cluster had before the snapshot. */

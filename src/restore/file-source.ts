@@ -1,6 +1,7 @@
 // A snapshot file on this host as what is restored from.
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import { formerMembersIn } from "./former-members.ts";
 import { peekedFacts, type SnapshotSource } from "./source.ts";
 
 /**
@@ -24,6 +25,7 @@ export function snapshotFileSource(path: string): SnapshotSource {
         ...peekedFacts(found),
         hashKv: null,
       },
+      members: formerMembersIn(path),
       content: { path },
     };
   } finally {

@@ -31,27 +31,28 @@ export interface LookOptions extends CallOptions {
 export interface LivenessPlan extends LivenessSubject {
   /** The cluster is a copy beside the one that the source comes from, which may live on. */
   readonly copy: boolean;
+  readonly formerMembers: readonly FormerMember[];
 }
 
 const NOTHING_SAID: LivenessOptions = { etcdIsStopped: false, hostRoot: "/" };
 /** Of all that a URL is asked; they are asked together. */
 const ASK_LIMIT_MS = 3_000;
 
-/** `former`: the members of the source's cluster. Throws CONFIG_INVALID or FILE_FAILED for a certificate that is no good. */
-export async function lookForEtcd(plan: LivenessPlan, former: readonly FormerMember[], options: LookOptions): Promise<Liveness> {
+/** Throws CONFIG_INVALID or FILE_FAILED for a certificate that is no good. */
+export async function lookForEtcd(plan: LivenessPlan, options: LookOptions): Promise<Liveness> {
   const said = options.liveness ?? NOTHING_SAID;
   const targets = targetsOf(plan);
   const locks = await Promise.all(targets.map((target) => seeLocks(target, options)));
   const replaced = locks.flatMap(({ files }) => files.filter(({ path }) => path.endsWith("/db")).flatMap(({ path }) => formerMembersIn(path)));
   const isBeside = plan.copy && locks.every(({ files }) => files.length === 0);
-  const urls = new Set([...plannedUrls(plan), ...[...(plan.copy ? [] : former), ...replaced].flatMap(urlsOf)]);
+  const urls = new Set([...plannedUrls(plan), ...[...(plan.copy ? [] : plan.formerMembers), ...replaced].flatMap(urlsOf)]);
   const tls = readTlsIdentity({ ...said.certificate, insecureSkipVerify: true }, true);
   const [answers, manifests, units] = await Promise.all([
     Promise.all([...urls].map(async (url) => ({ url, answer: await whoAnswers(url, { ...options, tls, limitMs: ASK_LIMIT_MS }) }))),
     isBeside ? undefined : seeManifests(said.hostRoot),
     isBeside ? undefined : said.hostRoot === "/" ? seeUnits(options) : { unasked: "those of the host cannot be asked from a container (--host-root)" },
   ]);
-  const seen: Seen = { locks, answers, manifests, units, former: [...former, ...replaced] };
+  const seen: Seen = { locks, answers, manifests, units, former: [...plan.formerMembers, ...replaced] };
   return judgeLiveness(await asTheHostSays(plan, said.hostRoot), seen, said);
 }
 

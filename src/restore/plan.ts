@@ -7,6 +7,7 @@ import { memberNamed, planCluster } from "../etcd-files/membership/plan-cluster.
 import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
 import type { Owner, PlannedAccess } from "./access.ts";
 import { type DatabasePlan, type DatabaseRequest, databaseSizeBytes, databaseWarnings, planDatabase } from "./database-plan.ts";
+import type { FormerMember } from "./former-members.ts";
 import type { PlannedFileSystem } from "./free-space.ts";
 import type { MemberDistro } from "./instructions/instructions.ts";
 import { quotaFor } from "./instructions/quota.ts";
@@ -31,6 +32,10 @@ export interface RestoreRequest extends DatabaseRequest {
   readonly targets: readonly MemberTarget[];
   /** A plan to be carried out by one run per target, each on a host of its own, so that directories may have the same names. */
   readonly perHost?: boolean;
+  /** Whether the cluster is a copy beside the one that the source comes from. */
+  readonly copy?: boolean;
+  /** Who made up the cluster that the source comes from. */
+  readonly formerMembers?: readonly FormerMember[];
   readonly distro?: MemberDistro | undefined;
   /** Version of etcdsafe, and when it plans: RFC 3339. */
   readonly tool: string;
@@ -57,6 +62,10 @@ export interface RestorePlan extends DatabasePlan {
   readonly distro: MemberDistro | null;
   /** Each member's directory is on a host of its own; one run of `--from-plan` writes one of them. */
   readonly perHost: boolean;
+  /** The cluster that the source comes from may live on beside this one, which does not take its place in the repository. */
+  readonly copy: boolean;
+  /** Members of the cluster that the source comes from: none of them may be alive, unless this is a copy. */
+  readonly formerMembers: readonly FormerMember[];
   /** SHA-256 of a database that etcd left none for; null where it did, or nobody asked. Hexadecimal. */
   readonly unsignedSha256: string | null;
   readonly token: string;
@@ -119,6 +128,8 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     plannedAt: request.plannedAt,
     distro: request.distro ?? null,
     perHost: request.perHost ?? false,
+    copy: request.copy ?? false,
+    formerMembers: request.formerMembers ?? [],
     unsignedSha256: request.unsignedSha256 ?? null,
     ...database,
     token,

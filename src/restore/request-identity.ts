@@ -12,6 +12,8 @@ const ASKED: { readonly [Part in keyof RestorePlan]: null | ((part: RestorePlan[
   plannedAt: null,
   distro: null,
   perHost: null,
+  copy: String,
+  formerMembers: null,
   unsignedSha256: null,
   // The same bytes, wherever they come from; without a hash nothing tells but where, how many, and how new.
   source: ({ databaseSha256, databaseSizeBytes, revision, location }) => databaseSha256 ?? [location, databaseSizeBytes, revision],

@@ -2,6 +2,7 @@
 import type { ByteStream } from "../bytes/stream.ts";
 import type { SnapshotPeek } from "../etcd-files/check/peek.ts";
 import type { CallOptions } from "../runtime.ts";
+import type { FormerMember } from "./former-members.ts";
 
 /** Plain JSON, part of the plan. */
 export interface SourceFacts {
@@ -43,6 +44,8 @@ export function peekedFacts(found: SnapshotPeek): DatabaseFacts {
 
 export interface SnapshotSource {
   readonly facts: SourceFacts;
+  /** Of the cluster it comes from, as far as they are known. */
+  readonly members: readonly FormerMember[];
   /** A file is copied, which the kernel does best; a backup is decoded, and compared with its stored sizes and hashes on the way. */
   readonly content: { readonly path: string } | { read(options: CallOptions): ByteStream };
 }
