@@ -5,9 +5,8 @@ import type { WorkerContext } from "../bytes/worker.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import { RAFT_SNAPSHOT_SIZE_BYTES_MAX, type RaftSnapshotFacts, raftSnapshotFacts } from "../etcd-files/raft-snapshot/read.ts";
-import { fileSegments } from "../etcd-files/wal/directory.ts";
 import { type WalFacts, walFacts } from "../etcd-files/wal/facts.ts";
-import type { SegmentSource } from "../etcd-files/wal/read.ts";
+import { cancellable, run as walOfDirectory } from "../etcd-files/wal/facts-worker.ts";
 import { parseWalSegmentName, type SegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { RaftSnapshotFault } from "./inspection.ts";
 
@@ -25,15 +24,10 @@ export interface RaftFilesOutput {
 
 export type RaftSnapshotOutcome = RaftSnapshotFacts | { readonly fault: RaftSnapshotFault };
 
-type Segment = SegmentSource & SegmentName;
-
 /** Throws FILE_FAILED. */
 export function run({ wal, raftSnapshots }: RaftFilesInput, context: WorkerContext): RaftFilesOutput {
-  return { wal: wal && (wal.isDirectory ? walOfDirectory(wal.path, context) : walOfFile(wal.path, context)), raftSnapshots: raftSnapshots.map(readOne) };
-}
-
-function walOfDirectory(path: string, context: WorkerContext): WalFacts {
-  return walFacts(fileSegments(path).map((segment) => cancellable(segment, context)));
+  const log = wal && (wal.isDirectory ? walOfDirectory({ directory: wal.path }, context) : walOfFile(wal.path, context));
+  return { wal: log, raftSnapshots: raftSnapshots.map(readOne) };
 }
 
 /** A segment alone: what came before it is taken from its first record. */
@@ -47,16 +41,6 @@ function walOfFile(path: string, context: WorkerContext): WalFacts {
   } finally {
     source.close();
   }
-}
-
-function cancellable(segment: Segment, context: WorkerContext): Segment {
-  return {
-    ...segment,
-    read: (offset, sizeBytes) => {
-      if (context.cancelled()) throw new EtcdsafeError("INTERRUPTED", "reading the log was given up");
-      return segment.read(offset, sizeBytes);
-    },
-  };
 }
 
 function readOne(path: string): RaftSnapshotOutcome {

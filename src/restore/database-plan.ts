@@ -5,6 +5,7 @@ import type { LeaseChanges } from "./leases.ts";
 import { type PlannedRevision, planRevision, type RevisionBump, revisionWarnings } from "./revision.ts";
 import type { SourceFacts } from "./source.ts";
 import { type PlannedVersions, planVersions, type TargetVersion, versionWarnings } from "./target-version.ts";
+import { requireWalApplied, type WalBeside, walWarnings } from "./wal-beside.ts";
 
 export interface DatabaseRequest {
   readonly source: SourceFacts;
@@ -17,6 +18,9 @@ export interface DatabaseRequest {
   readonly leaseChanges?: LeaseChanges | undefined;
   /** Absent: nothing is changed for an older etcd. */
   readonly targetVersion?: TargetVersion | undefined;
+  /** Found beside a source without a hash; absent where there is none. */
+  readonly walBeside?: WalBeside | null;
+  readonly ignoreWal?: boolean;
 }
 
 /** Plain JSON, part of every plan. */
@@ -26,14 +30,21 @@ export interface DatabasePlan {
   readonly revision: PlannedRevision;
   readonly keyspace: PlannedKeyspace;
   readonly versions: PlannedVersions;
+  /** The log that lies beside a copied member's database. */
+  readonly walBeside: WalBeside | null;
 }
 
-/** Throws USAGE for a revision that leaves no room, and VERSION_UNSUPPORTED for a target version that cannot be. */
+/**
+ * Throws USAGE for a revision that leaves no room, VERSION_UNSUPPORTED for a target version that cannot be, and WAL_NOT_APPLIED where the source lacks
+ * what its log holds.
+ */
 export function planDatabase({ source, skipHashCheck, ...request }: DatabaseRequest): DatabasePlan {
+  const { walBeside = null } = request;
+  if (walBeside !== null && request.ignoreWal !== true) requireWalApplied(source.location, walBeside);
   const keyspace = planKeyspace(source, request.policies ?? DEFAULT_POLICIES, request.leaseChanges);
   const versions = planVersions(source, request.targetVersion ?? null);
   const revision = planRevision(source, request.bumpRevision, request.evidence.found, addedRevisions(keyspace));
-  return { source, skipHashCheck, revision, keyspace, versions };
+  return { source, skipHashCheck, revision, keyspace, versions, walBeside };
 }
 
 /** Size of the database once it is written, as far as a plan can know it. */
@@ -47,10 +58,10 @@ export function changesDatabase({ revision, keyspace, versions }: DatabasePlan):
 }
 
 /** What to know of what is restored. */
-export function databaseWarnings({ source, skipHashCheck, revision, keyspace, versions }: DatabasePlan, evidence: GatheredEvidence): string[] {
+export function databaseWarnings({ source, skipHashCheck, revision, keyspace, versions, walBeside }: DatabasePlan, evidence: GatheredEvidence): string[] {
   const warnings = [...revisionWarnings(revision), ...evidence.warnings];
   if (skipHashCheck && source.databaseSha256 === null)
-    warnings.push("The source has no hash to check (--skip-hash-check): only the structure vouches for its bytes.");
+    warnings.push("The source has no hash to check (--skip-hash-check): only the structure vouches for its bytes.", ...walWarnings(walBeside));
   if (source.state === "suspect") warnings.push("The backup is suspect: when it was taken, its member disagreed with the majority of its cluster.");
   if (source.state === "unconfirmed") warnings.push("The backup is unconfirmed: its member could not be compared with a majority of its cluster.");
   if (source.state === "partial")

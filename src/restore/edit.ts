@@ -9,7 +9,6 @@ import { addedRevisions } from "./keyspace.ts";
 /** Throws what `editRestoredDatabase` does. */
 export async function editDatabaseFile(path: string, plan: DatabasePlan, members: DatabaseMembers | undefined, { signal }: CallOptions): Promise<DatabaseEdit> {
   if (addedRevisions(plan.keyspace) === 0) return editRestoredDatabase(path, plan, members);
-  const { source, skipHashCheck, revision, keyspace, versions } = plan;
-  const input = { path, plan: { source, skipHashCheck, revision, keyspace, versions }, members };
+  const input = { path, plan, members };
   return runInWorker<DatabaseEditInput, DatabaseEdit>(new URL("./database-worker", import.meta.url), input, { signal });
 }

@@ -27,6 +27,7 @@ const ASKED: { readonly [Part in keyof RestorePlan]: null | ((part: RestorePlan[
   walDialect: null,
   keyspace: ({ alarms, auth, leases }) => [alarms.policy, auth.after, leases.policy],
   versions: ({ target }) => target,
+  walBeside: null,
   stageId: null,
   quotaBackendBytes: null,
   replace: String,

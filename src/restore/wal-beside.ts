@@ -1,0 +1,45 @@
+// A member's database without its log: what was written last is in the log alone, where etcd would take it from (etcd-formats §9.2). Pure.
+import { EtcdsafeError } from "../errors.ts";
+
+/** A log that lies beside the source as in a data directory. Plain JSON, part of the plan; raft indexes are decimal strings. */
+export interface WalBeside {
+  readonly directory: string;
+  /** The last entry that is in the database. */
+  readonly consistentIndex: string;
+  /** The last entry of the log, as far as it can be read. */
+  readonly lastIndex: string;
+  /** Why it can be read no further; null where it can be read to its end, or to a write that never completed. */
+  readonly damage: string | null;
+}
+
+/** How many entries of the log are not in the database. */
+export function entriesMissing({ consistentIndex, lastIndex }: WalBeside): bigint {
+  const missing = BigInt(lastIndex) - BigInt(consistentIndex);
+  return missing > 0n ? missing : 0n;
+}
+
+/** Throws WAL_NOT_APPLIED where a restore of `location` alone would lose what its log holds. */
+export function requireWalApplied(location: string, wal: WalBeside): void {
+  const missing = entriesMissing(wal);
+  const { directory, consistentIndex, lastIndex, damage } = wal;
+  if (damage !== null) {
+    throw new EtcdsafeError(
+      "WAL_NOT_APPLIED",
+      `${location} ends with raft entry ${consistentIndex}, and the log beside it, ${directory}, is damaged after entry ${lastIndex} (${damage}): how much of it would be lost nobody can tell`,
+      { hint: `Save from another member; or give --ignore-wal to restore what the database holds. Nothing was written.` },
+    );
+  }
+  if (missing === 0n) return;
+  throw new EtcdsafeError(
+    "WAL_NOT_APPLIED",
+    `${location} ends with raft entry ${consistentIndex}, but the log beside it, ${directory}, goes on to entry ${lastIndex}: ${missing} entr${missing === 1n ? "y" : "ies"} would be lost`,
+  );
+}
+
+/** What to know of a source without a hash, which is no snapshot but a copy of a member's database. */
+export function walWarnings(wal: WalBeside | null): string[] {
+  if (wal === null) return ["It is a copy of a member's database, and no log lies beside it: changes that only the log held are missing."];
+  if (wal.damage !== null) return [`The log in ${wal.directory} is damaged, and ignored (--ignore-wal): what only it held is lost.`];
+  const missing = entriesMissing(wal);
+  return missing === 0n ? [] : [`The log in ${wal.directory} holds ${missing} more entr${missing === 1n ? "y" : "ies"}, which are lost (--ignore-wal).`];
+}

@@ -1,0 +1,97 @@
+// A member's database beside its log, as in a data directory: what a restore of the database alone would lose.
+import { copyFile, mkdir, symlink, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { databaseWarnings, planDatabase } from "../../src/restore/database-plan.ts";
+import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
+import { snapshotFileSource } from "../../src/restore/file-source.ts";
+import { findWalBeside } from "../../src/restore/find-wal.ts";
+import { entriesMissing, requireWalApplied, type WalBeside } from "../../src/restore/wal-beside.ts";
+import { KILLED_LOG, liveSegment } from "../etcd-files/wal/live-log.ts";
+import { expectThrown } from "../support/failures.ts";
+import { buildSnapshot } from "../support/snapshots.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const options = { signal: new AbortController().signal };
+/** Entries 1 to 51. */
+const LOG = liveSegment("killed-3.5", KILLED_LOG);
+
+/** `database` with the log in `wal`, in a new directory. */
+async function laidOut(
+  directory: string,
+  places: { readonly database: string; readonly wal?: string },
+  consistentIndex: number,
+  log: Uint8Array = LOG,
+): Promise<string> {
+  const path = join(directory, places.database);
+  await mkdir(join(path, ".."), { recursive: true });
+  await writeFile(path, buildSnapshot({ consistentIndex, trailer: false }));
+  if (places.wal === undefined) return path;
+  await mkdir(join(directory, places.wal), { recursive: true });
+  await writeFile(join(directory, places.wal, KILLED_LOG), log);
+  return path;
+}
+
+test("log beside a database: it is found where a data directory has it, beside a copy, and from behind a link", async () => {
+  const found = { consistentIndex: "40", lastIndex: "51", damage: null };
+  for (const places of [
+    { database: "member/snap/db", wal: "member/wal" },
+    { database: "copy/db", wal: "copy/wal" },
+  ]) {
+    await using directory = await temporaryDirectory("wal-beside");
+    const path = await laidOut(directory.path, places, 40);
+    expect(await findWalBeside(path, options)).toEqual({ ...found, directory: join(directory.path, places.wal) });
+    await symlink(path, join(directory.path, "link"));
+    expect(await findWalBeside(join(directory.path, "link"), options)).toMatchObject(found);
+  }
+  await using directory = await temporaryDirectory("wal-beside");
+  const alone = await laidOut(directory.path, { database: "alone/snap/db" }, 40);
+  expect(await findWalBeside(alone, options)).toBeNull();
+  await mkdir(join(directory.path, "alone/wal"));
+  await copyFile(alone, join(directory.path, "alone/wal/no-segment"));
+  expect(await findWalBeside(alone, options)).toBeNull();
+});
+
+test("log beside a database: one that goes on after it is refused with the number of entries, one that does not is not", async () => {
+  await using directory = await temporaryDirectory("wal-beside");
+  const found = async (consistentIndex: number) =>
+    (await findWalBeside(await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, consistentIndex), options))!;
+  const behind = await found(40);
+  expect(entriesMissing(behind)).toBe(11n);
+  await expectThrown(
+    "WAL_NOT_APPLIED",
+    () => requireWalApplied("member/snap/db", behind),
+    /ends with raft entry 40, but the log beside it, .*\/member\/wal, goes on to entry 51: 11 entries would be lost/,
+  );
+  const one = await found(50);
+  await expectThrown("WAL_NOT_APPLIED", () => requireWalApplied("db", one), /: 1 entry would be lost/);
+  for (const applied of [51, 60]) requireWalApplied("db", await found(applied));
+});
+
+test("log beside a database: a damaged one is refused, since nobody can tell what it held", async () => {
+  await using directory = await temporaryDirectory("wal-beside");
+  const damaged = Uint8Array.from(LOG);
+  damaged[Math.floor(LOG.length / 2)]! ^= 1;
+  const wal = (await findWalBeside(await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, 51, damaged), options))!;
+  expect(wal.damage).toMatch(/^0000000000000000-0000000000000000\.wal: /);
+  await expectThrown("WAL_NOT_APPLIED", () => requireWalApplied("db", wal), /is damaged after entry \d+ .*nobody can tell/);
+});
+
+test("log beside a database: a torn last write, as after a power loss, counts as what etcd makes of it", async () => {
+  await using directory = await temporaryDirectory("wal-beside");
+  const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, 40);
+  await truncate(join(directory.path, "member/wal", KILLED_LOG), LOG.length - 60);
+  expect(await findWalBeside(path, options)).toMatchObject({ damage: null, lastIndex: "50" });
+});
+
+test("log beside a database: --ignore-wal restores without it, and the plan says what is lost", async () => {
+  await using directory = await temporaryDirectory("wal-beside");
+  const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, 40);
+  const walBeside = (await findWalBeside(path, options)) as WalBeside;
+  const request = { source: snapshotFileSource(path).facts, bumpRevision: "none", evidence: NO_EVIDENCE, skipHashCheck: true, walBeside };
+  await expectThrown("WAL_NOT_APPLIED", () => planDatabase(request), /11 entries would be lost/);
+  const plan = planDatabase({ ...request, ignoreWal: true });
+  expect(plan.walBeside).toEqual(walBeside);
+  expect(databaseWarnings(plan, NO_EVIDENCE).join("\n")).toMatch(/holds 11 more entries, which are lost/);
+  expect(databaseWarnings(planDatabase({ ...request, walBeside: null }), NO_EVIDENCE).join("\n")).toMatch(/no log lies beside it/);
+});
