@@ -3,10 +3,11 @@ import type { RestorePlan } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import { formatAge, formatSize, formatSpan } from "./format.ts";
 import { facts, table } from "./output.ts";
+import { targetsText } from "./targets-text.ts";
 
 /** Without the instructions, which instructions-text.ts prints. `now` is what the source's age counts to. */
 export function planText(plan: RestorePlan, now: Date): string {
-  return [factsText(plan, now), evidenceText(plan), membersText(plan), warningsText(plan.warnings)].filter((part) => part !== "").join("\n");
+  return [factsText(plan, now), evidenceText(plan), membersText(plan), targetsText(plan), warningsText(plan.warnings)].filter((part) => part !== "").join("\n");
 }
 
 function factsText(plan: RestorePlan, now: Date): string {

@@ -7,6 +7,7 @@ import type { SnapshotFileResult } from "../restore/to-snapshot.ts";
 import { databaseHashText, formatSize } from "./format.ts";
 import { facts } from "./output.ts";
 import { directories, etcdFor, warningsText } from "./plan-text.ts";
+import { keptLines } from "./targets-text.ts";
 
 /** What `--to-snapshot FILE --plan` prints. */
 export function snapshotPlanText(planned: SourceFacts, snapshot: Pick<SnapshotFileResult, "path" | "revision">, warnings: readonly string[]): string {
@@ -14,10 +15,11 @@ export function snapshotPlanText(planned: SourceFacts, snapshot: Pick<SnapshotFi
 }
 
 /** What a restore prints when it is done. */
-export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string {
+export function restoredText({ plan, hashKv, leftovers, finishes }: RestoreResult): string {
   const written = plan.members.filter(({ dataDir }) => dataDir !== null);
   const version = etcdFor(plan.source);
   const lines = [
+    ...(finishes === null ? [] : [`The restore that began at ${finishes} was interrupted when all was written; this run has finished it.`]),
     `Restored ${written.length === 1 ? "one member" : `${written.length} members`} of cluster ${plan.clusterId} at revision ${plan.revision.after}.`,
     ...written.map(({ name, id, dataDir, walDir }) => `  ${name} (${id}) in ${directories(dataDir!, walDir)}`),
     "",
@@ -26,6 +28,7 @@ export function restoredText({ plan, hashKv, leftovers }: RestoreResult): string
     '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
   ];
   lines.push("", proof(plan, hashKv));
+  lines.push(...keptLines(plan));
   if (leftovers.length > 0) lines.push("", "An interrupted restore left these, which are safe to remove:", ...leftovers.map((path) => `  ${path}`));
   return `${lines.join("\n")}\n`;
 }

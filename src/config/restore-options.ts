@@ -47,7 +47,7 @@ export const RESTORE_OPTIONS = {
     group: "Members",
     commands: ["restore"],
     defaultText: "<name>.etcd",
-    description: "The member's data directory, absent or empty.",
+    description: "The member's data directory, absent or empty unless --replace is given.",
   },
   "wal-dir": {
     kind: "path",
@@ -55,7 +55,24 @@ export const RESTORE_OPTIONS = {
     group: "Members",
     commands: ["restore"],
     defaultText: "<data-dir>/member/wal",
-    description: "The member's WAL directory, absent.",
+    description: "The member's WAL directory, absent or empty unless --replace is given.",
+  },
+  replace: {
+    kind: "boolean",
+    default: "false",
+    group: "Members",
+    commands: ["restore"],
+    description:
+      "Replace the members that are in the data directories. They are kept beside, as `member.before-restore-<time>`, and a WAL directory's files in `before-restore-<time>` there.",
+  },
+  owner: {
+    kind: "string",
+    placeholder: "USER[:GROUP]",
+    pattern: { regex: /^[^:\s]+(:[^:\s]+)?$/, is: "a user, or a user and a group, by names or numbers" },
+    group: "Members",
+    commands: ["restore"],
+    defaultText: "as what is replaced, else as the data directory, else who runs this",
+    description: "Whom the restored files are to belong to: the user that etcd runs as.",
   },
   "bump-revision": {
     kind: "string",

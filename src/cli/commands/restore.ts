@@ -13,6 +13,7 @@ import { gatherEvidence } from "../restore-evidence.ts";
 import { openPlannedRun, unsignedHash } from "../restore-from-plan.ts";
 import { restoreMembers } from "../restore-members.ts";
 import { openSource, withWayOn } from "../restore-source.ts";
+import { withTargets } from "../restore-targets.ts";
 import { restoredText } from "../restore-text.ts";
 import { restoreToSnapshot } from "../restore-to-snapshot.ts";
 import { version } from "../version.ts";
@@ -40,13 +41,17 @@ export async function run(invocation: Invocation): Promise<number> {
   const source = await openSource(invocation, invocation.operands[0] ?? "latest");
   if (file !== undefined) {
     const { planDatabase } = await import("../../restore/database-plan.ts");
-    const evidence = await gatherEvidence(invocation, source.facts, []);
-    const request = { source: source.facts, bumpRevision, evidence, skipHashCheck: config.get("skip-hash-check") };
+    const request = {
+      source: source.facts,
+      bumpRevision,
+      evidence: await gatherEvidence(invocation, source.facts, []),
+      skipHashCheck: config.get("skip-hash-check"),
+    };
     return restoreToSnapshot(invocation, source, file, planDatabase(request));
   }
   const plan = await planMembers(invocation, source, distro);
   if (config.get("plan")) return (await import("../print-plan.ts")).printPlan(invocation, plan);
-  return restore(invocation, plan, source);
+  return restore(invocation, plan, source, () => planMembers(invocation, source, distro));
 }
 
 async function planMembers(invocation: Invocation, source: SnapshotSource, distro: MemberDistro | undefined): Promise<RestorePlan> {
@@ -58,7 +63,7 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     dataDir: resolve(target.dataDir),
     ...(target.walDir === undefined ? {} : { walDir: resolve(target.walDir) }),
   }));
-  return planRestore({
+  const plan = planRestore({
     source: source.facts,
     unsignedSha256: config.get("plan") ? await unsignedHash(source, invocation) : null,
     ...members,
@@ -73,14 +78,18 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     tool: version(),
     plannedAt: runtime.now().toISOString(),
   });
+  return withTargets(invocation, plan);
 }
 
-async function restore(invocation: Invocation, plan: RestorePlan, source: SnapshotSource): Promise<number> {
+/** `planAgain`: for when another, interrupted restore has to be undone first. A saved plan is never made again. */
+async function restore(invocation: Invocation, plan: RestorePlan, source: SnapshotSource, planAgain?: () => Promise<RestorePlan>): Promise<number> {
   const { output, runtime } = invocation;
   const { applyRestore } = await import("../../restore/apply.ts");
-  const result = await withWayOn(invocation, source.facts.backupId, () => applyRestore(plan, source, invocation));
+  const result = await withWayOn(invocation, source.facts.backupId, () =>
+    applyRestore(plan, source, { ...invocation, ...(planAgain === undefined ? {} : { planAgain }) }),
+  );
   // What to know before the cluster is started, so after whatever kept it from being restored.
-  for (const message of plan.warnings) runtime.log({ level: "warn", message });
+  for (const message of result.plan.warnings) runtime.log({ level: "warn", message });
   const registered = await registerRestore(invocation, result);
   output.print(result, () => restoredText(result));
   return registered ? 0 : PARTLY_DONE;
