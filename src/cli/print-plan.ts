@@ -1,10 +1,12 @@
 // What `restore --plan` prints: the plan, what this host would refuse of it, and what to run where.
 import { memberInstructions } from "../restore/instructions/instructions.ts";
+import { lookForEtcd } from "../restore/liveness-look.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import { targetRefusals } from "../restore/refusals.ts";
 import { planSha256 } from "../restore/saved-plan.ts";
 import type { Invocation } from "./command.ts";
 import { instructionsText } from "./instructions-text.ts";
+import { livenessOptions, livenessRefusals, livenessText } from "./liveness.ts";
 import { fromPlanCommand, sameCommand } from "./plan-commands.ts";
 import { planText } from "./plan-text.ts";
 
@@ -21,13 +23,16 @@ export async function printPlan(invocation: Invocation, plan: RestorePlan, saved
     restoreCommand: (member) => fromPlanCommand(invocation, plan.source, savedAs ?? UNSAVED, member),
   });
   // Of targets on other hosts, this one knows nothing.
-  const refusals = plan.perHost && invocation.config.get("member") === undefined ? [] : await targetRefusals(plan);
+  const isOtherHosts = plan.perHost && invocation.config.get("member") === undefined;
+  const liveness = await lookForEtcd(plan, { ...invocation, liveness: livenessOptions(invocation.config) });
+  const refusals = [...(isOtherHosts ? [] : await targetRefusals(plan)), ...livenessRefusals(liveness)];
   const text = () => [
     planText({ ...plan, warnings: [...refusals, ...plan.warnings] }, invocation.runtime.now()),
+    livenessText(liveness),
     savedAs === undefined ? saveText(invocation, plan) : "",
     instructionsText(instructions),
   ];
-  invocation.output.print({ plan, sha256: planSha256(plan), refusals, instructions }, () =>
+  invocation.output.print({ plan, sha256: planSha256(plan), liveness, refusals, instructions }, () =>
     text()
       .filter((part) => part !== "")
       .join("\n"),

@@ -5,7 +5,7 @@ import { author, openNamedStorage } from "./repository.ts";
 
 /** Lets the restored cluster save under the same name. One that cannot be registered is restored all the same; false then. */
 export async function registerRestore(invocation: Invocation, { plan }: RestoreResult): Promise<boolean> {
-  if (plan.source.kind !== "backup") return true;
+  if (plan.copy || plan.source.kind !== "backup") return true;
   const { recordRestore } = await import("../restore/record.ts");
   try {
     await recordRestore(await openNamedStorage(invocation), await author(), plan, invocation);

@@ -6,7 +6,7 @@ import type { SourceFacts } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
 
 /** Options of this run that every member's run needs as well. */
-const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "skip-hash-check"];
+const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "skip-hash-check", "copy", "host-root", "cert", "key"];
 
 export function restoreCommand(
   { config }: Invocation,

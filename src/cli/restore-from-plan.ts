@@ -10,8 +10,8 @@ import { printPlan } from "./print-plan.ts";
 import { openSource } from "./restore-source.ts";
 import { version } from "./version.ts";
 
-/** What no plan can say: where things are seen from this host, and what is to be printed. */
-const BESIDE_A_PLAN: readonly OptionName[] = ["from-plan", "member", "repository", "cluster", "plan"];
+/** What no plan can say: where things are seen from this host, what holds at the moment only, and what is to be printed. */
+const BESIDE_A_PLAN: readonly OptionName[] = ["from-plan", "member", "repository", "cluster", "plan", "etcd-is-stopped", "host-root", "cert", "key"];
 
 export interface PlannedRun {
   readonly plan: RestorePlan;

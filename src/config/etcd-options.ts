@@ -2,6 +2,8 @@
 import { type CommandName, LONGEST_TIMER, type OptionSpec } from "./option.ts";
 
 const CONNECTED: readonly CommandName[] = ["save", "repo adopt"];
+/** A restore asks whoever still answers which cluster it is of. */
+const ASKING: readonly CommandName[] = [...CONNECTED, "restore"];
 
 export const ETCD_OPTIONS = {
   endpoints: {
@@ -22,8 +24,8 @@ export const ETCD_OPTIONS = {
     defaultText: "the system's authorities",
     description: "Certificate authorities that the members' certificates are checked against, PEM.",
   },
-  cert: { kind: "path", placeholder: "FILE", etcdctl: "ETCDCTL_CERT", group: "etcd", commands: CONNECTED, description: "Client certificate, PEM." },
-  key: { kind: "path", placeholder: "FILE", etcdctl: "ETCDCTL_KEY", group: "etcd", commands: CONNECTED, description: "Key of the client certificate, PEM." },
+  cert: { kind: "path", placeholder: "FILE", etcdctl: "ETCDCTL_CERT", group: "etcd", commands: ASKING, description: "Client certificate, PEM." },
+  key: { kind: "path", placeholder: "FILE", etcdctl: "ETCDCTL_KEY", group: "etcd", commands: ASKING, description: "Key of the client certificate, PEM." },
   user: {
     kind: "string",
     placeholder: "NAME",

@@ -99,6 +99,30 @@ export const RESTORE_OPTIONS = {
     commands: ["restore"],
     description: "As etcdutl demands it next to --bump-revision, which does it by itself here.",
   },
+  "etcd-is-stopped": {
+    kind: "boolean",
+    default: "false",
+    group: "What to do",
+    commands: ["restore"],
+    description:
+      "Your word that etcd is stopped, where a restore is refused because it may be alive, or because that cannot be found out. A lock that is held on the files to be replaced stays a refusal.",
+  },
+  copy: {
+    kind: "boolean",
+    default: "false",
+    group: "What to do",
+    commands: ["restore"],
+    description:
+      "The restored cluster is a copy beside the one that the source comes from, which may be alive. It is not registered in the repository as that one's successor, and so cannot save under its name.",
+  },
+  "host-root": {
+    kind: "path",
+    placeholder: "DIR",
+    default: "/",
+    group: "What to do",
+    commands: ["restore"],
+    description: "Where the host's file system is mounted, for a run in a container: static pods of etcd are looked for there.",
+  },
   "skip-hash-check": {
     kind: "boolean",
     default: "false",

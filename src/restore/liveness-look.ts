@@ -19,7 +19,7 @@ export interface LivenessOptions {
   /** Where the host's file system is; `/` but for runs in a container. */
   readonly hostRoot: string;
   /** A client certificate that members with TLS accept: without one they do not say of which cluster they are. */
-  readonly certificate?: Required<Pick<ConnectionOptions, "certPath" | "keyPath">> | undefined;
+  readonly certificate?: Pick<ConnectionOptions, "certPath" | "keyPath">;
 }
 
 export interface LookOptions extends CallOptions {

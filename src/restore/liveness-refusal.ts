@@ -3,22 +3,31 @@ import { EtcdsafeError } from "../errors.ts";
 import type { Liveness, LivenessCheck } from "./liveness.ts";
 
 /** Throws ETCD_MAY_BE_ALIVE unless the verdict is that it is stopped. */
-export function refuseLiveness({ checks, verdict }: Liveness): void {
-  if (verdict === "stopped") return;
-  const open = checks.filter(({ outcome, allowedBy }) => outcome === verdict && allowedBy === null);
-  const message =
-    verdict === "alive" ? "etcd may be alive, and a restore beside it would leave two clusters, or none" : "whether etcd is stopped cannot be found out";
-  throw new EtcdsafeError("ETCD_MAY_BE_ALIVE", `${message}:\n${open.map((check) => `  ${checkText(check)}`).join("\n")}`, { hint: wayOut(open, verdict) });
+export function refuseLiveness(liveness: Liveness): void {
+  const refusal = livenessRefusal(liveness);
+  if (refusal === undefined) return;
+  const seen = refusal.signs.map(({ what, detail }) => `  ${what}: ${detail}`);
+  throw new EtcdsafeError("ETCD_MAY_BE_ALIVE", `${refusal.message}:\n${seen.join("\n")}`, { hint: `${refusal.hint} Nothing was written.` });
 }
 
-/** One check in a line. */
-export function checkText({ what, detail }: LivenessCheck): string {
-  return `${what}: ${detail}`;
+export interface LivenessRefusal {
+  readonly message: string;
+  readonly signs: readonly LivenessCheck[];
+  readonly hint: string;
+}
+
+/** Why a restore would be refused; undefined where it would not. Pure. */
+export function livenessRefusal({ checks, verdict }: Liveness): LivenessRefusal | undefined {
+  if (verdict === "stopped") return undefined;
+  const signs = checks.filter(({ outcome, allowedBy }) => outcome === verdict && allowedBy === null);
+  const message =
+    verdict === "alive" ? "etcd may be alive, and a restore beside it would leave two clusters, or none" : "whether etcd is stopped cannot be found out";
+  return { message, signs, hint: wayOut(signs, verdict) };
 }
 
 function wayOut(open: readonly LivenessCheck[], verdict: Liveness["verdict"]): string {
   if (verdict === "unknown")
-    return "Look for yourself that no etcd runs on these files, and say so with --etcd-is-stopped. The program flock, of util-linux, can tell. Nothing was written.";
+    return "Look for yourself that no etcd runs on these files, and say so with --etcd-is-stopped. The program flock, of util-linux, can tell.";
   const has = (kind: LivenessCheck["kind"]) => open.some((check) => check.kind === kind);
   const hints: string[] = [];
   if (has("lock")) hints.push("Stop the etcd that has these files open: no option goes past a lock.");
@@ -38,5 +47,5 @@ function wayOut(open: readonly LivenessCheck[], verdict: Liveness["verdict"]): s
       "Stop the members of the former cluster, on every host. Where it shall live on and this one is a copy: --copy, with URLs and directories of its own. Members that were restored and started already say so behind TLS as well, with --cert and --key of a client certificate.",
     );
   if (open.some(({ kind }) => kind !== "lock")) hints.push(`Where you know better than ${has("lock") ? "the other signs" : "these signs"}: --etcd-is-stopped.`);
-  return `${hints.join(" ")} Nothing was written.`;
+  return hints.join(" ");
 }

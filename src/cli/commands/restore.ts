@@ -7,6 +7,7 @@ import type { RestorePlan } from "../../restore/plan.ts";
 import type { SnapshotSource } from "../../restore/source.ts";
 import type { Invocation } from "../command.ts";
 import { refuseTogether } from "../conflicts.ts";
+import { livenessOptions } from "../liveness.ts";
 import { registerRestore } from "../register-restore.ts";
 import { restoreCommand } from "../restore-command.ts";
 import { gatherEvidence } from "../restore-evidence.ts";
@@ -69,6 +70,8 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     ...members,
     targets,
     distro,
+    copy: config.get("copy"),
+    formerMembers: source.members,
     newToken: `etcdsafe-${random(invocation, 12)}`,
     command: (member, token, bump) => restoreCommand(invocation, source.facts, members.cluster, { member, token, bumpRevision: bump }),
     stageId: random(invocation, 6),
@@ -86,7 +89,7 @@ async function restore(invocation: Invocation, plan: RestorePlan, source: Snapsh
   const { output, runtime } = invocation;
   const { applyRestore } = await import("../../restore/apply.ts");
   const result = await withWayOn(invocation, source.facts.backupId, () =>
-    applyRestore(plan, source, { ...invocation, ...(planAgain === undefined ? {} : { planAgain }) }),
+    applyRestore(plan, source, { ...invocation, liveness: livenessOptions(invocation.config), ...(planAgain === undefined ? {} : { planAgain }) }),
   );
   // What to know before the cluster is started, so after whatever kept it from being restored.
   for (const message of result.plan.warnings) runtime.log({ level: "warn", message });
