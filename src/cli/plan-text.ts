@@ -1,6 +1,6 @@
 // The plan of a restore for people: what is restored and how old it is, what is lost, what the new cluster is, what is written where.
 import type { RestorePlan } from "../restore/plan.ts";
-import type { SourceFacts } from "../restore/source.ts";
+import { databaseFacts } from "./database-text.ts";
 import { formatAge, formatSize, formatSpan } from "./format.ts";
 import { facts, table } from "./output.ts";
 import { targetsText } from "./targets-text.ts";
@@ -17,14 +17,12 @@ function factsText(plan: RestorePlan, now: Date): string {
     ["saved", source.createdAt === null ? undefined : `${source.createdAt} (${formatAge(now.getTime() - Date.parse(source.createdAt))} ago)`],
     ["state", source.state],
     ["lost", lossText(plan)],
-    ["versions", versionsOf(source)],
-    ["to be run by", etcdFor(source)],
     ["revision before", revision.before],
     [
       "revision after",
       revision.bumpedBy === null ? revision.after : `${revision.after} (moved ahead by ${revision.bumpedBy}; all before is marked as compacted)`,
     ],
-    ["authentication", source.authEnabled ? "on, with the users of the source" : "off"],
+    ...databaseFacts(plan),
     ["cluster id", plan.clusterId],
     ["token", plan.tokenGiven || plan.perHost ? plan.token : `${plan.token} (new with each run; give --initial-cluster-token TOKEN to have these ids)`],
     ["etcd's quota", `${plan.quotaBackendBytes} bytes or more (--quota-backend-bytes)`],
@@ -74,15 +72,4 @@ export function warningsText(warnings: readonly string[]): string {
 
 export function directories(dataDir: string, walDir: string | null): string {
   return walDir === null ? dataDir : `${dataDir}, WAL in ${walDir}`;
-}
-
-/** Etcd reads what an older one wrote. An older one than wrote it may refuse to start: 3.6 does, with what is 3.7's (etcd-formats §4.8). */
-export function etcdFor({ storageVersion, clusterVersion }: SourceFacts): string | undefined {
-  const minor = /^\d+\.\d+/.exec(storageVersion ?? clusterVersion ?? "")?.[0];
-  return minor && `etcd ${minor} or newer`;
-}
-
-function versionsOf({ storageVersion, clusterVersion }: SourceFacts): string | undefined {
-  if (storageVersion === null && clusterVersion === null) return undefined;
-  return [storageVersion && `storage ${storageVersion}`, clusterVersion && `cluster ${clusterVersion}`].filter(Boolean).join(", ");
 }

@@ -5,8 +5,10 @@ import { shellCommand } from "../restore/instructions/shell-command.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
 
+/** Members of one cluster hold the same bytes, so they are all restored by the same policies. */
+const POLICIES: readonly OptionName[] = ["keep-alarms", "disable-auth", "expire-leases", "keep-leased-keys", "target-version"];
 /** Options of this run that every member's run needs as well. */
-const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "skip-hash-check", "copy", "host-root", "cert", "key"];
+const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "skip-hash-check", "ignore-wal", "copy", "host-root", "cert", "key", ...POLICIES];
 
 export function restoreCommand(
   { config }: Invocation,

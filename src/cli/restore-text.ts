@@ -1,23 +1,24 @@
 // Plans and results of a restore for people.
 import type { RestoreResult } from "../restore/apply.ts";
+import type { DatabasePlan } from "../restore/database-plan.ts";
 import { etcdCommand } from "../restore/instructions/etcd-command.ts";
 import type { RestorePlan } from "../restore/plan.ts";
-import type { SourceFacts } from "../restore/source.ts";
 import type { SnapshotFileResult } from "../restore/to-snapshot.ts";
+import { databaseFacts, etcdFor } from "./database-text.ts";
 import { databaseHashText, formatSize } from "./format.ts";
 import { facts } from "./output.ts";
-import { directories, etcdFor, warningsText } from "./plan-text.ts";
+import { directories, warningsText } from "./plan-text.ts";
 import { keptLines } from "./targets-text.ts";
 
 /** What `--to-snapshot FILE --plan` prints. */
-export function snapshotPlanText(planned: SourceFacts, snapshot: Pick<SnapshotFileResult, "path" | "revision">, warnings: readonly string[]): string {
-  return [snapshotText({ ...snapshot, planned }), warningsText(warnings)].filter((part) => part !== "").join("\n");
+export function snapshotPlanText(plan: DatabasePlan, path: string, warnings: readonly string[]): string {
+  return [snapshotText({ path, revision: plan.revision, plan }), warningsText(warnings)].filter((part) => part !== "").join("\n");
 }
 
 /** What a restore prints when it is done. */
 export function restoredText({ plan, hashKv, leftovers, finishes }: RestoreResult): string {
   const written = plan.members.filter(({ dataDir }) => dataDir !== null);
-  const version = etcdFor(plan.source);
+  const version = etcdFor(plan.versions);
   const lines = [
     ...(finishes === null ? [] : [`The restore that began at ${finishes} was interrupted when all was written; this run has finished it.`]),
     `Restored ${written.length === 1 ? "one member" : `${written.length} members`} of cluster ${plan.clusterId} at revision ${plan.revision.after}.`,
@@ -44,15 +45,16 @@ function proof({ walDialect }: RestorePlan, { hash, revision, compactRevision }:
 
 /** The result of --to-snapshot, or what the plan for it says. */
 export function snapshotText(
-  snapshot: Pick<SnapshotFileResult, "path" | "revision"> & { readonly planned?: SourceFacts } & Partial<
+  snapshot: Pick<SnapshotFileResult, "path" | "revision"> & { readonly plan?: DatabasePlan } & Partial<
       Pick<SnapshotFileResult, "sizeBytes" | "databaseSha256">
     >,
 ): string {
   return facts([
-    ["source", snapshot.planned?.location],
-    [snapshot.planned === undefined ? "written" : "to be written", snapshot.path],
+    ["source", snapshot.plan?.source.location],
+    [snapshot.plan === undefined ? "written" : "to be written", snapshot.path],
     ["size", snapshot.sizeBytes === undefined ? undefined : formatSize(snapshot.sizeBytes)],
     ["revision", snapshot.revision.after],
+    ...(snapshot.plan === undefined ? [] : databaseFacts(snapshot.plan)),
     ["database SHA-256", snapshot.databaseSha256 && databaseHashText(snapshot.databaseSha256)],
   ]);
 }

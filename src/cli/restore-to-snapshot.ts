@@ -1,7 +1,7 @@
 // `etcdsafe restore --to-snapshot`, and with --distro what to do with the file.
 import { resolve } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
-import type { DatabasePlan } from "../restore/database-plan.ts";
+import { type DatabasePlan, type DatabaseRequest, databaseSizeBytes, databaseWarnings, planDatabase } from "../restore/database-plan.ts";
 import { isSnapshotDistro, snapshotInstructions } from "../restore/instructions/instructions.ts";
 import { quotaFor } from "../restore/instructions/quota.ts";
 import type { SnapshotSource } from "../restore/source.ts";
@@ -12,18 +12,18 @@ import { withWayOn } from "./restore-source.ts";
 import { snapshotPlanText, snapshotText } from "./restore-text.ts";
 
 /** Resolves to the exit code. */
-export async function restoreToSnapshot(invocation: Invocation, source: SnapshotSource, file: string, database: DatabasePlan): Promise<number> {
+export async function restoreToSnapshot(invocation: Invocation, source: SnapshotSource, file: string, request: DatabaseRequest): Promise<number> {
   const { config, output } = invocation;
   if (file === "-")
     throw new EtcdsafeError("USAGE", "--to-snapshot writes a file, not standard output", { hint: "Name a file; it is checked before it gets its name." });
+  const database = planDatabase(request);
   if (config.get("plan")) {
     const { fileRefusals } = await import("../restore/refusals.ts");
-    const warnings = await fileRefusals(file);
+    const warnings = [...(await fileRefusals(file)), ...databaseWarnings(database, request.evidence)];
     const distro = config.get("distro") ?? null;
-    const instructions = instructionsFor(invocation, source, file);
+    const instructions = instructionsFor(invocation, database, file);
     const plan = { ...database, file, distro, warnings };
-    const text = () =>
-      [snapshotPlanText(source.facts, { path: file, revision: database.revision }, warnings), instructionsText(instructions)].filter(Boolean).join("\n");
+    const text = () => [snapshotPlanText(database, file, warnings), instructionsText(instructions)].filter(Boolean).join("\n");
     output.print({ plan, instructions }, text);
     return 0;
   }
@@ -33,13 +33,13 @@ export async function restoreToSnapshot(invocation: Invocation, source: Snapshot
   return 0;
 }
 
-function instructionsFor(invocation: Invocation, { facts }: SnapshotSource, file: string) {
+function instructionsFor(invocation: Invocation, plan: DatabasePlan, file: string) {
   const distro = invocation.config.get("distro");
   if (distro === undefined || !isSnapshotDistro(distro)) return [];
   return snapshotInstructions(distro, {
     file: resolve(file),
-    restoreCommand: sameCommand(invocation, facts, { "to-snapshot": resolve(file) }),
-    quotaBackendBytes: quotaFor(facts.databaseSizeBytes),
+    restoreCommand: sameCommand(invocation, plan.source, { "to-snapshot": resolve(file) }),
+    quotaBackendBytes: quotaFor(databaseSizeBytes(plan)),
     time: invocation.runtime
       .now()
       .toISOString()

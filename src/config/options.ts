@@ -3,6 +3,7 @@
 // Names are mechanical: `--check-members` is ETCDSAFE_CHECK_MEMBERS and the key `check-members`.
 import { ETCD_OPTIONS } from "./etcd-options.ts";
 import { type CommandName, LONGEST_TIMER, type OptionSpec, type ValueOf } from "./option.ts";
+import { POLICY_OPTIONS } from "./policy-options.ts";
 import { RESTORE_OPTIONS } from "./restore-options.ts";
 
 const ALL: readonly CommandName[] = [
@@ -131,6 +132,7 @@ export const OPTIONS = {
   all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify"], description: "Verify every backup of the cluster." },
 
   ...RESTORE_OPTIONS,
+  ...POLICY_OPTIONS,
 
   config: {
     kind: "path",

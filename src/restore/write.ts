@@ -64,7 +64,8 @@ async function writeStream(content: ByteStream, databaseSizeBytes: number, file:
   runtime.progress({ step: "write", doneBytes, totalBytes, done: true });
 }
 
-function hashMissing(location: string): EtcdsafeError {
+/** For a file that --skip-hash-check is not given for. */
+export function hashMissing(location: string): EtcdsafeError {
   return new EtcdsafeError(
     "SNAPSHOT_HASH_MISSING",
     `${location} has no SHA-256 at its end, as every snapshot has: it is a copy of a member's database, or cut short`,

@@ -22,9 +22,9 @@ test("restore plan and result: they say which etcd the directories are for, wher
   expect(restoredText({ plan, hashKv, leftovers: [], finishes: null })).toContain(
     "To start it (etcd 3.4 or newer), with client URLs and certificates added:\n  etcd --name n1 --data-dir /var/lib/n1 ",
   );
-  const newer = { ...plan, source: { ...plan.source, storageVersion: "3.7.0" } };
+  const newer = { ...plan, versions: { ...plan.versions, oldestEtcd: "3.7" } };
   expect(planText(newer, NOW)).toContain("etcd 3.7 or newer");
-  const unknown = { ...plan, source: { ...plan.source, clusterVersion: null } };
+  const unknown = { ...plan, versions: { ...plan.versions, oldestEtcd: null } };
   expect(planText(unknown, NOW)).not.toContain("to be run by");
   expect(restoredText({ plan: unknown, hashKv, leftovers: [], finishes: null })).toContain("To start it, with client URLs and certificates added:");
 });

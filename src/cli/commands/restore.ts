@@ -10,7 +10,7 @@ import { refuseTogether } from "../conflicts.ts";
 import { livenessOptions } from "../liveness.ts";
 import { registerRestore } from "../register-restore.ts";
 import { restoreCommand } from "../restore-command.ts";
-import { gatherEvidence } from "../restore-evidence.ts";
+import { databaseRequest } from "../restore-database.ts";
 import { openPlannedRun, unsignedHash } from "../restore-from-plan.ts";
 import { restoreMembers } from "../restore-members.ts";
 import { openSource, withWayOn } from "../restore-source.ts";
@@ -31,8 +31,7 @@ export async function run(invocation: Invocation): Promise<number> {
     const planned = await openPlannedRun(invocation, planFile);
     return typeof planned === "number" ? planned : restore(invocation, planned.plan, planned.source);
   }
-  const bumpRevision = config.get("bump-revision");
-  if (config.get("mark-compacted") && bumpRevision === "none")
+  if (config.get("mark-compacted") && config.get("bump-revision") === "none")
     throw new EtcdsafeError("USAGE", "--mark-compacted contradicts --bump-revision none: what is compacted must lie behind the revision");
   refuseTogether(config, "to-snapshot", MEMBER_OPTIONS, "a snapshot file has no members");
   if (config.get("member") !== undefined)
@@ -41,14 +40,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const distro = distroFor(invocation, file !== undefined);
   const source = await openSource(invocation, invocation.operands[0] ?? "latest");
   if (file !== undefined) {
-    const { planDatabase } = await import("../../restore/database-plan.ts");
-    const request = {
-      source: source.facts,
-      bumpRevision,
-      evidence: await gatherEvidence(invocation, source.facts, []),
-      skipHashCheck: config.get("skip-hash-check"),
-    };
-    return restoreToSnapshot(invocation, source, file, planDatabase(request));
+    return restoreToSnapshot(invocation, source, file, await databaseRequest(invocation, source, []));
   }
   const plan = await planMembers(invocation, source, distro);
   if (config.get("plan")) return (await import("../print-plan.ts")).printPlan(invocation, plan);
@@ -65,7 +57,7 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     ...(target.walDir === undefined ? {} : { walDir: resolve(target.walDir) }),
   }));
   const plan = planRestore({
-    source: source.facts,
+    ...(await databaseRequest(invocation, source, targets)),
     unsignedSha256: config.get("plan") ? await unsignedHash(source, invocation) : null,
     ...members,
     targets,
@@ -75,9 +67,6 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     newToken: `etcdsafe-${random(invocation, 12)}`,
     command: (member, token, bump) => restoreCommand(invocation, source.facts, members.cluster, { member, token, bumpRevision: bump }),
     stageId: random(invocation, 6),
-    bumpRevision: config.get("bump-revision"),
-    evidence: await gatherEvidence(invocation, source.facts, targets),
-    skipHashCheck: config.get("skip-hash-check"),
     tool: version(),
     plannedAt: runtime.now().toISOString(),
   });

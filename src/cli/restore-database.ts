@@ -1,0 +1,49 @@
+// What of a restore's options decides what the database holds in the end, with what has to be known of the source for that.
+import type { Config } from "../config/config.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { DatabaseRequest } from "../restore/database-plan.ts";
+import type { LeasePolicy } from "../restore/leases.ts";
+import type { MemberTarget } from "../restore/plan.ts";
+import type { SnapshotSource } from "../restore/source.ts";
+import type { WalBeside } from "../restore/wal-beside.ts";
+import type { Invocation } from "./command.ts";
+import { gatherEvidence } from "./restore-evidence.ts";
+import { withWayOn } from "./restore-source.ts";
+
+/**
+ * `targets` are the directories that are written: none for a snapshot file. Throws USAGE for policies that exclude each other, SNAPSHOT_HASH_MISSING,
+ * and what looking at source and evidence throws.
+ */
+export async function databaseRequest(invocation: Invocation, source: SnapshotSource, targets: readonly MemberTarget[]): Promise<DatabaseRequest> {
+  const { config } = invocation;
+  const leases = leasePolicy(config);
+  const walBeside = await logBeside(invocation, source);
+  const { leaseChangesOf } = await import("../restore/lease-count.ts");
+  return {
+    source: source.facts,
+    bumpRevision: config.get("bump-revision"),
+    evidence: await gatherEvidence(invocation, source.facts, targets),
+    skipHashCheck: config.get("skip-hash-check"),
+    policies: { keepAlarms: config.get("keep-alarms"), disableAuth: config.get("disable-auth"), leases },
+    leaseChanges: await withWayOn(invocation, source.facts.backupId, () => leaseChangesOf(source, leases, invocation)),
+    targetVersion: config.get("target-version"),
+    walBeside,
+    ignoreWal: config.get("ignore-wal"),
+  };
+}
+
+function leasePolicy(config: Config): LeasePolicy {
+  const [expire, detach] = [config.get("expire-leases"), config.get("keep-leased-keys")];
+  if (expire && detach)
+    throw new EtcdsafeError("USAGE", "--expire-leases deletes the keys that are bound to leases, --keep-leased-keys keeps them", {
+      hint: "Give one of the two.",
+    });
+  return expire ? "expire" : detach ? "detach" : "restart";
+}
+
+/** Of a snapshot there is none: it is whole as etcd sent it. */
+async function logBeside({ config, signal }: Invocation, { facts, content }: SnapshotSource): Promise<WalBeside | null> {
+  if (!("path" in content) || facts.databaseSha256 !== null) return null;
+  if (!config.get("skip-hash-check")) throw (await import("../restore/write.ts")).hashMissing(facts.location);
+  return (await import("../restore/find-wal.ts")).findWalBeside(content.path, { signal });
+}
