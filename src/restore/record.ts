@@ -1,35 +1,48 @@
-// Registers a restored cluster in the repository it came from, so that it may save under the same name: docs/repository-format.md, "Restores".
-
+// Registers a restored cluster in a repository, so that it may save under the same name and no later restore goes below it:
+// docs/repository-format.md, "Restore records".
+import { isDeepStrictEqual } from "node:util";
+import { readClusterFile } from "../repository/cluster-file.ts";
 import { type Author, openRepository } from "../repository/repository.ts";
 import { resolveBackup } from "../repository/resolve.ts";
-import { writeRestoreRecord } from "../repository/sidecars.ts";
+import { type RestoreRecord, readRestoreRecords, writeRestoreRecord } from "../repository/sidecars.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { RestorePlan } from "./plan.ts";
 
+type RestoreFacts = Parameters<typeof writeRestoreRecord>[3];
+
+/** `cluster` is the name whose backups it succeeds. Writes nothing where another member's run has put the same restore on record. */
 export async function recordRestore(
   storage: Storage,
+  cluster: string,
   author: Author,
   plan: RestorePlan,
   options: CallOptions & { readonly runtime: Pick<Runtime, "now"> },
 ): Promise<void> {
+  const repository = await openRepository(storage, options);
   const { source } = plan;
-  if (source.cluster === null || source.backupId === null) return;
-  const { manifest } = await resolveBackup(await openRepository(storage, options), source.cluster, source.backupId, options);
-  await writeRestoreRecord(
-    storage,
-    source.cluster,
-    author,
-    {
-      clusterId: plan.clusterId,
-      purpose: "cluster",
-      restoredAt: options.runtime.now().toISOString(),
-      source: { backup: source.backupId, rawSha256: manifest.objects.find(({ role }) => role === "snapshot")?.rawSha256 ?? null, location: source.location },
-      parent: { clusterId: manifest.clusterId, timeline: manifest.timeline, revision: source.revision },
-      revisionAfter: plan.revision.after,
-      markCompacted: plan.revision.markCompacted,
-      members: plan.members.map(({ id, name, peerUrls }) => ({ id, name, peerUrls: [...peerUrls] })),
-    },
-    options,
-  );
+  const manifest = source.backupId === null ? undefined : (await resolveBackup(repository, cluster, source.backupId, options)).manifest;
+  const facts: RestoreFacts = {
+    clusterId: plan.clusterId,
+    purpose: "cluster",
+    restoredAt: options.runtime.now().toISOString(),
+    source: { backup: source.backupId, rawSha256: manifest?.objects.find(({ role }) => role === "snapshot")?.rawSha256 ?? null, location: source.location },
+    parent: { clusterId: manifest?.clusterId ?? null, timeline: manifest?.timeline ?? null, revision: source.revision },
+    revisionAfter: plan.revision.after,
+    markCompacted: plan.revision.markCompacted,
+    members: plan.members.map(({ id, name, peerUrls }) => ({ id, name, peerUrls: [...peerUrls] })),
+  };
+  if (!(await isOnRecord(storage, cluster, facts, options))) await writeRestoreRecord(storage, cluster, author, facts, options);
+}
+
+/** A record that has let its cluster in already says nothing about a restore after that. */
+async function isOnRecord(storage: Storage, cluster: string, facts: RestoreFacts, options: CallOptions): Promise<boolean> {
+  const used = new Set((await readClusterFile(storage, cluster, options))?.file.bindings.map(({ restore }) => restore));
+  const records = await readRestoreRecords(storage, cluster, facts.clusterId, options);
+  return records.some(({ key, record }) => !used.has(key) && isDeepStrictEqual(restored(record), restored(facts)));
+}
+
+/** A file may have another path on each host. */
+function restored({ purpose, source, parent, revisionAfter, markCompacted, members }: RestoreFacts | RestoreRecord) {
+  return { purpose, backup: source.backup, parent, revisionAfter, markCompacted, members };
 }

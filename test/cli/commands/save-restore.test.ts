@@ -97,6 +97,27 @@ test("restore: without a token each run makes a cluster of its own", async () =>
   expect(other.members[0].id).not.toBe(one.members[0].id);
 });
 
+test("restore of a file beside a repository: it is registered there, and the next one starts beyond it, so that no revision comes twice", async () => {
+  const repository = path("repository");
+  const restore = async (name: string) => {
+    const { exitCode, stdout, stderr } = await runCli(["restore", path("snapshot.db"), "--data-dir", path(name), "--repository", repository, "-o", "json"]);
+    expect(exitCode, stderr).toBe(0);
+    await rm(path(name), { recursive: true });
+    return { stderr, plan: JSON.parse(stdout).plan };
+  };
+  const before = await restore("early");
+  expect(before.stderr).toMatch(/The repository cannot be read \(there is no repository in .*\): the revisions .* are not counted/);
+  expect(before.stderr).not.toContain("registered");
+  await runCli(["repo", "init", "--repository", repository]);
+  const [one, other] = [await restore("one"), await restore("other")];
+  for (const { stderr } of [one, other]) expect(stderr).toContain("registered as the successor of default in the repository");
+  expect([one.plan.revision.after, other.plan.revision.after]).toEqual(["1000000001", "2000000001"]);
+  expect(other.plan.revision.evidence[1]).toMatchObject({ kind: "restore-record", revision: "1000000001" });
+  // Nothing is known to have been written since.
+  expect(other.plan.loss).toMatchObject({ revisions: "0" });
+  await rm(repository, { recursive: true });
+});
+
 test("save --output FILE: an interrupted save leaves nothing and ends with 130", async () => {
   const { startCli } = await import("../../support/cli.ts");
   const { createServer } = await import("node:net");
