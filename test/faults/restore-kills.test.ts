@@ -1,8 +1,9 @@
-// SIGKILL at every kind of step of a restore, and around each of its renames. Whatever moment it hits: a member is whole or not there at all, and
-// the same command, run again, restores or says which directory is in the way.
+// SIGKILL at every kind of step of a restore, around each of its renames and in its journal. Whatever moment it hits: every member is the old one, the
+// new one, or one that no etcd starts; and the next restore finishes what was begun if it is the same, and else puts everything back first.
 import { existsSync } from "node:fs";
-import { readdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { inspectPath } from "../../src/inspect/inspect.ts";
 import { runCli } from "../support/cli.ts";
@@ -24,10 +25,10 @@ const TARGETS = [
   { name: "a", dataDir: join(place, "a"), walDir: undefined },
   { name: "b", dataDir: join(place, "b"), walDir: join(place, "logs/b") },
 ];
-const TIMEOUT = { timeout: runs(120_000, 1_800_000) };
+const TIMEOUT = { timeout: runs(120_000, 3_600_000) };
 /** Of effects, but renames; each is killed before one, writes also in the middle, and the last of all also after it. */
 const KINDS = ["mkdir", "copy", "open", "write", "truncate", "sync"] as const;
-const COMMAND = ["restore", snapshot, "--members", membersFile, "--all-members", "--log-format", "json", "-o", "json"];
+const COMMAND = ["restore", snapshot, "--members", membersFile, "--all-members", "--bump-revision", "none", "--log-format", "json", "-o", "json"];
 
 beforeAll(async () => {
   await writeFile(snapshot, buildSnapshot(randomHistory(7, { revisions: 60, keys: 20 })));
@@ -39,9 +40,28 @@ beforeAll(async () => {
 });
 afterAll(() => directory.remove());
 
-test("a restore killed before or after any of its renames leaves whole members or none", TIMEOUT, async () => {
-  const summary = await killed({ limit: Number.POSITIVE_INFINITY, match: { kinds: ["rename"] } });
-  expect(summary.killedAt.map(({ at, when }) => `${when} ${at}`)).toEqual(["before 1", "before 2", "before 3", "after 3"]);
+/** Of members that are replaced, one with a WAL directory of its own; relative to `place`. */
+const OLD = {
+  "a/member/snap/db": "old a",
+  [`a/member/wal/${WAL_NAME}`]: "old log of a",
+  "b/member/snap/db": "old b",
+  [`logs/b/${WAL_NAME}`]: "old log of b",
+  "logs/b/0.tmp": "",
+};
+/** Guards set, members and logs away, new ones in, guards removed. */
+const RENAMES = 2 + 2 + 3 + 2 + 2;
+
+test("a restore killed around any rename, or in its journal, is finished by the same one and undone by another", TIMEOUT, async () => {
+  const outcomes: Record<string, number> = {};
+  for (let round = 0; round < runs(1, 10); round++) {
+    const renames = await replaced({ limit: runs(5, RENAMES + 1), match: { kinds: ["rename"] } }, outcomes, round);
+    expect(renames.effects).toHaveLength(RENAMES);
+    expect(renames.killedAt).toHaveLength(runs(5, RENAMES + 1));
+    const journal = await replaced({ limit: runs(3, 1_000), match: { path: "/(proxy|journal[.]etcdsafe-)" } }, outcomes, round);
+    expect(journal.killedAt.length).toBeGreaterThanOrEqual(runs(3, 20));
+  }
+  report("kills of a restore that replaces members", outcomes);
+  expect(outcomes).toMatchObject({ finished: expect.any(Number), undone: expect.any(Number), "done before the kill": expect.any(Number) });
 });
 
 test("a restore killed at any other of its steps leaves nothing in place, or all of it", TIMEOUT, async () => {
@@ -50,9 +70,86 @@ test("a restore killed at any other of its steps leaves nothing in place, or all
   expect(new Set(killedAt.map(({ effect }) => effect.kind))).toEqual(new Set(KINDS));
 });
 
+/** Kills with --replace. After every other one the same restore follows, after the others one that replaces nothing. */
+async function replaced(options: CrashPointOptions, outcomes: Record<string, number>, round: number): Promise<CrashSummary> {
+  const restore = async (run: CrashRun): Promise<CommandResult> => {
+    await rm(place, { recursive: true, force: true });
+    for (const [path, text] of Object.entries(OLD)) {
+      await mkdir(dirname(join(place, path)), { recursive: true });
+      await writeFile(join(place, path), text);
+    }
+    return runCli([...COMMAND, "--replace"], run);
+  };
+  let number = round;
+  return forEachCrashPoint(
+    restore,
+    async (_, point) => {
+      if (point === undefined) return;
+      const outcome = number++ % 2 === 0 ? await sameAgain() : await another();
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    },
+    options,
+  );
+}
+
+/** What was killed, as it is found: with its journal, all in place, or none of it. */
+async function left(): Promise<{ state: "journal" | "new" | "old"; clusterId?: string }> {
+  const guarded = TARGETS.filter(({ dataDir }) => existsSync(join(dataDir, "proxy")));
+  for (const { dataDir } of guarded) {
+    const { journal } = JSON.parse(await readFile(join(dataDir, "proxy/etcdsafe-restore.json"), "utf8"));
+    return { state: "journal", clusterId: journal.result.plan.clusterId };
+  }
+  const isOld = await isOldInPlace();
+  if (!isOld) await noMemberIsHalf(true);
+  return { state: isOld ? "old" : "new" };
+}
+
+async function sameAgain(): Promise<string> {
+  const { state, clusterId } = await left();
+  const { exitCode, stdout, stderr } = await runCli([...COMMAND, "--replace"]);
+  expect(exitCode, stderr).toBe(0);
+  const result = JSON.parse(stdout);
+  await noMemberIsHalf(true);
+  expect(await keptFiles()).toEqual(Object.values(OLD).sort());
+  if (state !== "journal") {
+    expect(result.finishes).toBeNull();
+    return state === "old" ? "nothing was begun" : "done before the kill";
+  }
+  expect(result).toMatchObject({ finishes: expect.stringMatching(/^20/), plan: { clusterId } });
+  return "finished";
+}
+
+/** It may replace nothing, so it is refused, by what is there once it has settled what it found. */
+async function another(): Promise<string> {
+  const { state } = await left();
+  const { exitCode, stderr } = await runCli(COMMAND);
+  expect({ exitCode, error: logLines(stderr).at(-1) }).toMatchObject({ exitCode: 9, error: { code: "TARGET_NOT_EMPTY" } });
+  const isOld = await isOldInPlace();
+  expect(TARGETS.map(({ dataDir }) => existsSync(join(dataDir, "proxy")))).toEqual([false, false]);
+  if (!isOld) {
+    await noMemberIsHalf(true);
+    return state === "journal" ? "finished" : "done before the kill";
+  }
+  expect(state).not.toBe("new");
+  return state === "journal" ? "undone" : "nothing was begun";
+}
+
+async function isOldInPlace(): Promise<boolean> {
+  const found = await Promise.all(Object.keys(OLD).map((path) => readFile(join(place, path), "utf8").catch(() => undefined)));
+  return isDeepStrictEqual(found, Object.values(OLD));
+}
+
+/** The contents of what was kept, as far as they are those of the old members. */
+async function keptFiles(): Promise<string[]> {
+  const files = (await readdir(place, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const kept = files.filter(({ parentPath }) => parentPath.includes("before-restore-")).map(({ parentPath, name }) => join(parentPath, name));
+  const small = await Promise.all(kept.map(async (path) => ((await stat(path)).size < 100 ? [await readFile(path, "utf8")] : [])));
+  return small.flat().sort();
+}
+
 /** With the command run again after every kill, or every so many. */
 async function killed(options: CrashPointOptions, againEvery = 1): Promise<CrashSummary> {
-  const outcomes = { restored: 0, "restored, with leftovers": 0, refused: 0 };
+  const outcomes = { restored: 0, "restored, with leftovers": 0, finished: 0, refused: 0 };
   let number = 0;
   const restore = async (run: CrashRun): Promise<CommandResult> => {
     await rm(place, { recursive: true, force: true });
@@ -77,10 +174,10 @@ async function killed(options: CrashPointOptions, againEvery = 1): Promise<Crash
   return summary;
 }
 
-/** Every member that is in place is one that nothing is wrong with, and has its WAL. */
-async function noMemberIsHalf(): Promise<void> {
+/** Every member that is in place and may be started is one that nothing is wrong with, and has its WAL. */
+async function noMemberIsHalf(all = false): Promise<void> {
   for (const { name, dataDir, walDir } of TARGETS) {
-    if (!existsSync(join(dataDir, "member"))) continue;
+    if (!all && (!existsSync(join(dataDir, "member")) || existsSync(join(dataDir, "proxy")))) continue;
     const inspection = await inspectPath(dataDir, { signal, runtime: quietRuntime });
     expect(inspection).toMatchObject({ snapshot: { findings: [], revision: "61" }, dataDirectory: { raftSnapshots: [{ index: "2", fault: null }] } });
     const { wal } = walDir === undefined ? inspection : await inspectPath(walDir, { signal, runtime: quietRuntime });
@@ -90,23 +187,20 @@ async function noMemberIsHalf(): Promise<void> {
 }
 
 /** The same command again, where `place` is as it was left. */
-async function again(): Promise<"restored" | "restored, with leftovers" | "refused"> {
-  const left = await stages();
-  const inTheWay = TARGETS.flatMap(({ dataDir, walDir }) => [
-    ...(existsSync(join(dataDir, "member")) ? [`the data directory ${dataDir} is not empty: it holds "member"`] : []),
-    ...(walDir !== undefined && existsSync(join(walDir, WAL_NAME)) ? [`the WAL directory ${walDir} is not empty: it holds "${WAL_NAME}"`] : []),
-  ]);
+async function again(): Promise<"restored" | "restored, with leftovers" | "finished" | "refused"> {
+  const leftovers = await stages();
+  const isJournalled = TARGETS.some(({ dataDir }) => existsSync(join(dataDir, "proxy")));
+  const isDone = !isJournalled && TARGETS.some(({ dataDir }) => existsSync(join(dataDir, "member")));
   const { exitCode, stdout, stderr } = await runCli(COMMAND);
-  if (inTheWay.length > 0) {
-    const error = logLines(stderr).at(-1)!;
-    expect(error.code).toBe("TARGET_NOT_EMPTY");
-    expect(inTheWay).toContain(error.message);
+  if (isDone) {
+    expect(logLines(stderr).at(-1)).toMatchObject({ code: "TARGET_NOT_EMPTY", message: expect.stringContaining('"member"') });
     return "refused";
   }
   expect(exitCode, stderr).toBe(0);
-  expect(JSON.parse(stdout).leftovers.toSorted()).toEqual(left);
-  for (const { dataDir } of TARGETS) expect(existsSync(join(dataDir, "member"))).toBe(true);
-  return left.length > 0 ? "restored, with leftovers" : "restored";
+  await noMemberIsHalf(true);
+  if (isJournalled) return "finished";
+  expect(JSON.parse(stdout).leftovers.toSorted()).toEqual(leftovers);
+  return leftovers.length > 0 ? "restored, with leftovers" : "restored";
 }
 
 /** What a restore wrote to and did not put in place. */

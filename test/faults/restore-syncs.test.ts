@@ -1,6 +1,6 @@
 // What a power failure could take back of a restore: nothing of what is renamed into place, and once it has ended, nothing at all.
 // The order is that of etcd-formats §8.12: contents, directories, rename, the directory that holds the new name.
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../support/cli.ts";
@@ -32,39 +32,61 @@ function arrivals(effects: readonly RecordedEffect[]): [string, string[]][] {
 const ONE = ["--name", "a", "--initial-cluster", "a=http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380"];
 const WAL_NAME = "0000000000000000-0000000000000000.wal";
 
+/** What a guard is called before it has its name, and after. */
+const GUARD_STAGE = /\/journal\.etcdsafe-[a-z2-7]+$/;
+
+/** Renames, with the guards told apart; each with what of the run was not on the disk yet when it began, but for the names of guards to come. */
+function steps(effects: readonly RecordedEffect[]): string[] {
+  return arrivals(effects).map(([path, unsynced]) => {
+    const dataDir = dirname(path);
+    const isGuard = path.endsWith("/proxy");
+    // That its stage has come into the directory is kept together with the name it gets.
+    const left = unsynced.filter((each) => !(isGuard && each === dataDir));
+    const what = isGuard ? `guard ${dataDir}` : GUARD_STAGE.test(path) ? `release ${dataDir}` : path.replace(/before-restore-[0-9TZ]+/, "before");
+    return left.length === 0 ? what : `${what}, before it was on the disk: ${left.join(", ")}`;
+  });
+}
+
 test("restore: everything of a member, and all directories made for it, are on the disk before its rename, and the rename when it ends", async () => {
   const dataDir = join(directory.path, "one/new/data");
   const effects = await restored(...ONE, "--data-dir", dataDir);
-  expect(arrivals(effects)).toEqual([[join(dataDir, "member"), []]]);
+  expect(steps(effects)).toEqual([`guard ${dataDir}`, join(dataDir, "member"), `release ${dataDir}`]);
   const written = new Set(effects.filter(({ kind, path }) => kind === "write" && path.startsWith(dataDir)).map(({ path }) => path.replace(/^.*\//, "")));
-  expect(written).toEqual(new Set(["db", WAL_NAME, "0000000000000001-0000000000000001.snap"]));
+  expect(written).toEqual(new Set(["db", WAL_NAME, "0000000000000001-0000000000000001.snap", "etcdsafe-restore.json"]));
   expect(unsyncedAfter(effects)).toEqual([]);
 });
 
 test("restore: a WAL of a directory of its own is on the disk before its rename, and that before the member's", async () => {
   const [dataDir, walDir] = [join(directory.path, "wal/data"), join(directory.path, "wal/logs/a")];
   const effects = await restored(...ONE, "--data-dir", dataDir, "--wal-dir", walDir);
-  expect(arrivals(effects)).toEqual([
-    [join(walDir, WAL_NAME), []],
-    [join(dataDir, "member"), []],
-  ]);
+  expect(steps(effects)).toEqual([`guard ${dataDir}`, join(walDir, WAL_NAME), join(dataDir, "member"), `release ${dataDir}`]);
   expect(unsyncedAfter(effects)).toEqual([]);
 });
 
-test("restore: all of three members is on the disk before the first of them comes into place, and all renames when it ends", async () => {
-  const place = join(directory.path, "three");
+test("restore --replace: each of the renames is on the disk before the next, and all guards before the first and until the last", async () => {
+  const place = join(directory.path, "replaced");
+  const old = ["a/member/snap/db", "b/member/snap/db", "c/member/snap/db", `logs/b/${WAL_NAME}`];
+  for (const path of old) {
+    await mkdir(dirname(join(place, path)), { recursive: true });
+    await writeFile(join(place, path), "old");
+  }
   const members = ["a", "b", "c"].map((name, index) => {
     const walDir = name === "b" ? `, walDir: ${place}/logs/b` : "";
     return `  - {name: ${name}, peerUrls: ["http://10.0.0.${index + 1}:2380"], dataDir: ${place}/${name}${walDir}}\n`;
   });
   await writeFile(join(directory.path, "members.yaml"), `members:\n${members.join("")}`);
-  const effects = await restored("--members", join(directory.path, "members.yaml"), "--all-members");
-  const came = arrivals(effects);
-  expect(came.map(([path]) => path).sort()).toEqual([`${place}/a/member`, `${place}/b/member`, `${place}/c/member`, `${place}/logs/b/${WAL_NAME}`]);
-  expect(came.flatMap(([, unsynced]) => unsynced)).toEqual([]);
-  const order = effects.map(({ kind, path }) => `${kind} ${path}`);
-  expect(order.indexOf(`rename ${place}/logs/b/${WAL_NAME}`)).toBeLessThan(order.indexOf(`rename ${place}/b/member`));
-  expect(effects.findLastIndex(({ kind }) => kind === "write")).toBeLessThan(effects.findIndex(({ kind }) => kind === "rename"));
+  // The token decides the members' order.
+  const effects = await restored("--members", join(directory.path, "members.yaml"), "--all-members", "--replace", "--initial-cluster-token", "t");
+  const done = steps(effects).map((step) => step.replaceAll(`${place}/`, ""));
+  const order = done.slice(0, 3).map((step) => step.replace("guard ", ""));
+  expect(order.toSorted()).toEqual(["a", "b", "c"]);
+  expect(done.slice(3)).toEqual([
+    ...order.flatMap((name) => [`${name}/member.before`, ...(name === "b" ? [`logs/b/before/${WAL_NAME}`, `logs/b/${WAL_NAME}`] : []), `${name}/member`]),
+    ...order.map((name) => `release ${name}`),
+  ]);
+  expect(effects.findLastIndex(({ kind }) => kind === "write")).toBeLessThan(
+    effects.findIndex(({ kind, path }) => kind === "rename" && !path.endsWith("/proxy")),
+  );
   expect(unsyncedAfter(effects)).toEqual([]);
 });
 
