@@ -32,7 +32,7 @@ test("a clone with an id of its own cannot write, until the name is given to it;
   const first = await saved(original, repository);
   const file = join(path, "snapshot.db");
   await expectExit(0, ["save", "--endpoints", original.endpoints[0]!, "--output", file]);
-  await using clone = await restored(path, file);
+  await using clone = await restored(path, file, "--copy");
   await refused(clone, repository, /belongs to cluster \w+; this is cluster \w+, and no restore on record/);
   await adopt(clone, repository);
   const adopted = await saved(clone, repository);
@@ -121,7 +121,9 @@ test("a cluster restored from the repository may write, on a timeline of its own
   await using original = await startCluster();
   await write(original, "before");
   const first = await saved(original, repository);
+  await original.members[0]!.stop();
   await using successor = await restored(path, "latest", "--repository", repository);
+  await original.members[0]!.start();
   await write(successor, "after");
   const next = await saved(successor, repository);
   expect(next.clusterId).not.toBe(first.clusterId);

@@ -69,7 +69,7 @@ async function copied(): Promise<Copy> {
 }
 
 const latest = () => ids.at(-1)!;
-const restoring = (reference: string) => ["restore", reference, "--data-dir", "data"];
+const restoring = (reference: string) => ["restore", reference, "--data-dir", "data", "--copy"];
 const saving = (from: EtcdCluster) => ["save", "--endpoints", from.endpoints.join(",")];
 
 /** Nothing is stored of what a restore found out. */
