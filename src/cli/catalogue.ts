@@ -151,7 +151,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "instructions[]": "with `--plan`: for each host `member`, `host` and `steps[]` with `number`, `title`, `why` and `commands[]`",
       hashKv: "without `--plan`: what every member must answer at the revision that it starts with",
       "leftovers[]": "without `--plan`: what an interrupted restore left beside the target",
-      file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `source`, `file`, `revision` and `warnings`",
+      file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `file`, and of the above `source`, `revision`, `loss` and `warnings`",
     },
     load: () => import("./commands/restore.ts"),
   },

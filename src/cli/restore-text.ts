@@ -1,18 +1,19 @@
 // Plans and results of a restore for people.
 import type { RestoreResult } from "../restore/apply.ts";
-import type { DatabasePlan } from "../restore/database-plan.ts";
 import { etcdCommand } from "../restore/instructions/etcd-command.ts";
 import type { RestorePlan } from "../restore/plan.ts";
-import type { SnapshotFileResult } from "../restore/to-snapshot.ts";
+import type { SnapshotFilePlan, SnapshotFileResult } from "../restore/to-snapshot.ts";
 import { databaseFacts, etcdFor } from "./database-text.ts";
+import { evidenceText, revisionFacts } from "./evidence-text.ts";
 import { databaseHashText, formatSize } from "./format.ts";
 import { facts } from "./output.ts";
 import { directories, warningsText } from "./plan-text.ts";
 import { keptLines } from "./targets-text.ts";
 
 /** What `--to-snapshot FILE --plan` prints. */
-export function snapshotPlanText(plan: DatabasePlan, path: string, warnings: readonly string[]): string {
-  return [snapshotText({ path, revision: plan.revision, plan }), warningsText(warnings)].filter((part) => part !== "").join("\n");
+export function snapshotPlanText(plan: SnapshotFilePlan): string {
+  const rows = facts([["source", plan.source.location], ["to be written", plan.file], ...revisionFacts(plan), ...databaseFacts(plan)]);
+  return [rows, evidenceText(plan.revision), warningsText(plan.warnings)].filter((part) => part !== "").join("\n");
 }
 
 /** What a restore prints when it is done. */
@@ -43,18 +44,13 @@ function proof({ walDialect }: RestorePlan, { hash, revision, compactRevision }:
   return `Every member must then answer ${hash} to: etcdctl endpoint hashkv --rev ${revision}`;
 }
 
-/** The result of --to-snapshot, or what the plan for it says. */
-export function snapshotText(
-  snapshot: Pick<SnapshotFileResult, "path" | "revision"> & { readonly plan?: DatabasePlan } & Partial<
-      Pick<SnapshotFileResult, "sizeBytes" | "databaseSha256">
-    >,
-): string {
+/** The result of --to-snapshot. */
+export function snapshotText({ path, sizeBytes, revision, databaseSha256, hashKv }: SnapshotFileResult): string {
   return facts([
-    ["source", snapshot.plan?.source.location],
-    [snapshot.plan === undefined ? "written" : "to be written", snapshot.path],
-    ["size", snapshot.sizeBytes === undefined ? undefined : formatSize(snapshot.sizeBytes)],
-    ["revision", snapshot.revision.after],
-    ...(snapshot.plan === undefined ? [] : databaseFacts(snapshot.plan)),
-    ["database SHA-256", snapshot.databaseSha256 && databaseHashText(snapshot.databaseSha256)],
+    ["written", path],
+    ["size", formatSize(sizeBytes)],
+    ["revision", revision.after],
+    ["HashKV", `${hashKv.hash} at revision ${hashKv.revision}: what every member started from it must answer`],
+    ["database SHA-256", databaseHashText(databaseSha256)],
   ]);
 }

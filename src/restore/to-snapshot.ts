@@ -11,10 +11,18 @@ import type { DatabaseEdit } from "./database.ts";
 import { changesDatabase, type DatabasePlan, databaseSizeBytes } from "./database-plan.ts";
 import { editDatabaseFile } from "./edit.ts";
 import { fileError } from "./file-error.ts";
+import type { PlannedLoss } from "./loss.ts";
 import type { PlannedRevision } from "./revision.ts";
 import { checkWrittenDatabase, type HashKvValue } from "./self-check.ts";
 import type { SnapshotSource } from "./source.ts";
 import { writeDatabaseFile } from "./write.ts";
+
+/** What `--to-snapshot FILE --plan` shows. */
+export interface SnapshotFilePlan extends DatabasePlan {
+  readonly file: string;
+  readonly loss: PlannedLoss;
+  readonly warnings: readonly string[];
+}
 
 export interface SnapshotFileResult {
   readonly path: string;

@@ -1,7 +1,8 @@
 // Revisions never go back: a cluster is restored, written to, and restored again from an older backup, and clients that saw what is gone are told so.
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type EtcdCluster, planMembers, startCluster } from "../support/etcd.ts";
+import { ETCD_MINORS } from "../../scripts/provision.ts";
+import { type EtcdCluster, etcdutl, planMembers, startCluster } from "../support/etcd.ts";
 import { currentRevision, putMany } from "../support/etcd-data.ts";
 import { MINORS_AT_HAND } from "../support/minors.ts";
 import { expectExit } from "../support/saving.ts";
@@ -74,6 +75,30 @@ test("--bump-revision none and a small amount: the plan says that revisions go b
   expect(revision).toMatchObject({ before: "6", after: "1000004711", bump: "auto", markCompacted: true });
   expect(loss).toEqual({ newest: expect.objectContaining({ kind: "given", revision: "4711" }), revisions: "4705", secondsBetween: null, upperBound: false });
 });
+
+test.each(MINORS_AT_HAND)(
+  "etcd %s, a plain snapshot with its revision moved ahead: restored by etcdutl, it answers the HashKV that was printed",
+  async (minor) => {
+    await using directory = await temporaryDirectory("revisions");
+    const [file, moved] = [join(directory.path, "etcd.db"), join(directory.path, "moved.db")];
+    {
+      await using original = await startCluster({ minor });
+      await write(original, 30);
+      await original.etcdctl(["compact", "12"]);
+      await expectExit(0, ["save", "--endpoints", original.endpoints.join(","), "--output", file]);
+    }
+    const { stdout } = await expectExit(0, ["restore", file, "--to-snapshot", moved, "--evidence", "4711"]);
+    expect(stdout).toMatch(/^revision +1000004711$/m);
+    const [, hash, revision] = /^HashKV +(\d+) at revision (\d+):/m.exec(stdout)!;
+    const members = await planMembers(1, join(directory.path, "restored"));
+    const [{ name, peerUrl, dataDir }] = members as [(typeof members)[number]];
+    const where = ["--name", name, "--initial-cluster", `${name}=${peerUrl}`, "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir];
+    await etcdutl(minor, ["snapshot", "restore", moved, ...where]);
+    await using restored = await startCluster({ minor, members, directory: join(directory.path, "restored"), initialClusterState: "existing" });
+    expect(await restored.hashKv(Number(revision))).toMatchObject([{ hash: Number(hash), compactRevision: Number(revision) }]);
+    expect(await watched(restored, 4711n)).toMatch(/required revision has been compacted/);
+  },
+);
 
 interface PlanFacts {
   readonly revision: { readonly before: string; readonly evidence: readonly { readonly kind: string; readonly where: string; readonly revision: string }[] };
