@@ -76,7 +76,7 @@ test("--bump-revision none and a small amount: the plan says that revisions go b
   expect(loss).toEqual({ newest: expect.objectContaining({ kind: "given", revision: "4711" }), revisions: "4705", secondsBetween: null, upperBound: false });
 });
 
-test.each(MINORS_AT_HAND)(
+test.each(ETCD_MINORS)(
   "etcd %s, a plain snapshot with its revision moved ahead: restored by etcdutl, it answers the HashKV that was printed",
   async (minor) => {
     await using directory = await temporaryDirectory("revisions");
