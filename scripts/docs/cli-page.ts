@@ -5,7 +5,7 @@ import { EXIT_CODES } from "../../src/cli/exit-codes.ts";
 import { commandDescription } from "../../src/cli/help.ts";
 import type { CommandName, OptionSpec } from "../../src/config/option.ts";
 import { OPTION_NAMES, type OptionName, optionSpec, variableOf } from "../../src/config/options.ts";
-import { CONFIGURATION, CONVENTIONS, KINDS } from "./cli-text.ts";
+import { CONFIGURATION, CONVENTIONS, KINDS, NOTES } from "./cli-text.ts";
 import { code, GENERATED, markdownTable } from "./markdown.ts";
 
 export function cliPage(): string {
@@ -45,6 +45,7 @@ function commandSection(name: CommandName, info: CommandInfo): string {
     ...(own.length === 0 ? [] : [markdownTable(["Option", "", "Default"], own.map(commandOptionRow))]),
     `\`\`\`sh\n${info.examples.map(({ line, does }) => `# ${does}\n${line}`).join("\n")}\n\`\`\``,
     ...(info.example === undefined ? [] : [info.example]),
+    ...(NOTES[name] === undefined ? [] : [NOTES[name]]),
     `With \`-o json\`:\n\n${markdownTable(
       ["Field", "Meaning"],
       Object.entries(info.json).map(([field, meaning]) => [code(field), meaning]),

@@ -1,5 +1,7 @@
 // The prose of docs/cli.md that belongs to no single command.
 
+import type { CommandName } from "../../src/config/option.ts";
+
 export const CONVENTIONS = `## Conventions
 
 - A **repository** is named by \`--repository\`: a directory or \`file://\` URL. Inside it, each cluster has a name, \`--cluster\`.
@@ -70,3 +72,28 @@ export const KINDS: readonly (readonly [kind: string, form: string])[] = [
   ["secret-file", "path of a file that holds nothing but the secret"],
   ["string", "text"],
 ];
+
+/** What docs/cli.md says of a command beyond its options. */
+export const NOTES: Readonly<Partial<Record<CommandName, string>>> = {
+  restore: `### When etcd may be alive
+
+A restore beside a running etcd leaves two clusters that both take writes, or one whose files were pulled away. So before anything is written, and with
+\`--plan\`, a restore looks; where it finds a sign of life, it ends with ETCD_MAY_BE_ALIVE and says what it saw, where, and the way out. For locks it looks
+once more before the files are put in place.
+
+| Looked at | A sign of life | What it cannot tell |
+| --- | --- | --- |
+| the database and WAL to be replaced | a lock on any of them, whoever holds it: this host, another container, or, where the file system passes locks on, another host | a file system that keeps locks to itself, as some virtual machines' shared ones do, shows none of other machines |
+| peer and named client URLs of the plan | whoever takes a connection there, but for members of the new cluster, restored and started already, and for what does not speak as etcd | a host that does not answer within 3 s: it is down, or the network is |
+| URLs of the former cluster's members, by the source, the repository and what is replaced | the same; on this host (\`localhost\`) only that very cluster counts, since the source may come from another host | the same |
+| \`/etc/kubernetes/manifests\` | a static pod of etcd, whatever its file's name ends in, unless its directories and URLs are all those of another etcd | whether its kubelet runs |
+| systemd | etcd, k3s or rke2-server running, or waiting to be restarted, unless its data directory is another one | anything in a container: \`--host-root\` shows the host's manifests there, but not its units |
+
+- \`--copy\`: the cluster that the source comes from may live on. Its members are not asked then, and where nothing is replaced, manifests and units do not
+  matter. The copy needs URLs and directories of its own, and is not registered in the repository: saves of it need another \`--cluster\` name.
+- \`--etcd-is-stopped\`: your word against every sign but a lock, and where locks cannot be looked for: off Linux, or with neither the program flock nor
+  /proc/locks. It holds for one run; a saved plan does not carry it.
+- \`--cert\` and \`--key\`: members behind TLS say which cluster they are of only to who has a client certificate. Without one, the second of several hosts
+  is refused as soon as the first runs again; kubeadm's is \`/etc/kubernetes/pki/etcd/peer.crt\` and \`peer.key\`. The servers' certificates are not checked:
+  nothing secret is sent, and who could forge an answer could as well drop it.`,
+};

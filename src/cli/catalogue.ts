@@ -146,7 +146,10 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.unsignedSha256": "of a database that etcd left no SHA-256 for, with `--plan`",
       "plan.quotaBackendBytes": "what etcd's `--quota-backend-bytes` should be at least",
       "plan.warnings[]": "what to know before starting the cluster",
-      "refusals[]": "with `--plan`: which targets would be refused as they are",
+      "plan.copy, plan.formerMembers[]": "whether it is a copy beside a living cluster, and who made up the one that the source comes from",
+      liveness:
+        "with `--plan`: whether etcd is stopped, seen from this host: `verdict` (`stopped`, `alive` or `unknown`), and `checks[]` with `kind`, `what`, `outcome`, `detail` and `allowedBy` (an option that says to go on)",
+      "refusals[]": "with `--plan`: why a restore would be refused as things are",
       sha256: "with `--plan`: what shows `--from-plan` that the plan was not changed",
       "instructions[]": "with `--plan`: for each host `member`, `host` and `steps[]` with `number`, `title`, `why` and `commands[]`",
       hashKv: "without `--plan`: what every member must answer at the revision that it starts with",
