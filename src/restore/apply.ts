@@ -101,7 +101,11 @@ async function journalOf(result: Journal["result"], stages: readonly StagedMembe
     result,
     dataDirs: stages.map(({ dataDir }) => dataDir),
     moves: await withInodes(moves),
-    owners: plan.owner === null ? [] : facts.flatMap(({ dataDir, walDir }) => [dataDir, walDir].flatMap((each) => ownerChange(each, plan.owner!))),
+    // Who is not root cannot give a directory away; but then it is his, or he writes there all the same.
+    owners:
+      plan.owner === null || process.geteuid?.() !== 0
+        ? []
+        : facts.flatMap(({ dataDir, walDir }) => [dataDir, walDir].flatMap((each) => ownerChange(each, plan.owner!))),
   };
 }
 

@@ -65,7 +65,7 @@ async function copyLabel(from: string, to: string): Promise<boolean> {
   } catch (cause) {
     throw new EtcdsafeError(
       "FILE_FAILED",
-      `cannot give ${to} the SELinux label of ${from} (${label}), without which etcd may not read it: ${(cause as Error).message.trim()}`,
+      `cannot give ${to} the SELinux label of ${from} (${label}), without which etcd may not read it: ${(cause as { stderr?: string }).stderr?.trim() || (cause as Error).message}`,
       {
         cause,
       },

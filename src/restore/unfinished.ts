@@ -1,5 +1,5 @@
 // Putting restored members in place by the journal, and what becomes of a journal that an interrupted restore left: journal.ts has the protocol.
-import { chown } from "node:fs/promises";
+import { chown, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
 import { byHand, isGuarded, type Journal, readJournal, removeGuard, setGuard } from "./journal.ts";
@@ -72,7 +72,10 @@ export async function finish(unfinished: Unfinished): Promise<void> {
 
 /** Takes back what was done of it. Returns what is of no use then: its stages. */
 export async function undo({ journal, moves, guarded }: Unfinished): Promise<string[]> {
-  for (const { path, from } of journal.owners) await chown(path, from.uid, from.gid);
+  for (const { path, from } of journal.owners) {
+    const { uid, gid } = await stat(path);
+    if (uid !== from.uid || gid !== from.gid) await chown(path, from.uid, from.gid);
+  }
   for (const move of moves.toReversed()) if (move.state === "done") await undoMove(move);
   for (const dataDir of guarded) await removeGuard(dataDir, journal);
   return moves.filter(({ part, state }) => (part === "new-member" || part === "new-wal") && state !== "lost").map(({ from }) => from);

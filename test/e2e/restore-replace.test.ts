@@ -1,0 +1,230 @@
+// Restores into directories that hold a member: what a started etcd makes of them, on mounts, as whose files, and while one is half done.
+import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ETCD_MINORS, type EtcdMinor, provisionEtcd } from "../../scripts/provision.ts";
+import { CRASH_VARIABLE } from "../faults/kit/crash-effects.ts";
+import { NODE, runCli } from "../support/cli.ts";
+import { runCommand } from "../support/command.ts";
+import { runs } from "../support/counts.ts";
+import { planMembers, startCluster } from "../support/etcd.ts";
+import type { PlannedMember } from "../support/etcd-member.ts";
+import { expectFailure } from "../support/failures.ts";
+import { runCliMounted } from "../support/file-systems.ts";
+import { releasePorts } from "../support/ports.ts";
+import { plainRows } from "../support/random-history.ts";
+import { expectExit } from "../support/saving.ts";
+import { writeSnapshot } from "../support/snapshots.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const LAUNCHER = new URL("../../bin/etcdsafe.js", import.meta.url).pathname;
+const CRASH_POINTS = new URL("../faults/kit/crash-points.ts", import.meta.url).pathname;
+const WAL_NAME = "0000000000000000-0000000000000000.wal";
+const KEPT = /before-restore-\d{8}T\d{6}Z$/;
+const directory = await temporaryDirectory("replace");
+const snapshot = join(directory.path, "etcd.db");
+
+beforeAll(() => void writeSnapshot(snapshot, { rows: plainRows(50), storageVersion: null, clusterVersion: "3.5.0" }));
+afterAll(() => directory.remove());
+
+function restoreOf({ name, peerUrl, dataDir }: PlannedMember, ...flags: readonly string[]): string[] {
+  const member = ["--name", name, "--initial-cluster", `${name}=${peerUrl}`, "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir];
+  return ["restore", snapshot, ...member, "--bump-revision", "none", ...flags];
+}
+
+async function aMember(name: string): Promise<PlannedMember & { readonly walDir: string }> {
+  const [planned] = await planMembers(1, join(directory.path, name));
+  return { ...planned!, walDir: join(directory.path, name, "wal") };
+}
+
+async function restartsWith(minor: EtcdMinor, member: PlannedMember, extraArgs: readonly string[]): Promise<string> {
+  await using cluster = await startCluster({ minor, members: [member], directory: directory.path, initialClusterState: "existing", extraArgs });
+  const count = await cluster.etcdctl(["get", "", "--from-key", "--count-only", "-w", "fields"]);
+  await cluster.etcdctl(["put", "written", "by the restored member"]);
+  for (const each of cluster.members) await each.stop();
+  return /"Count" : (\d+)/.exec(count)?.[1] ?? count;
+}
+
+test.each(ETCD_MINORS)(
+  "etcd %s starts with what replaced its member, and passes over what is kept in its WAL directory",
+  { timeout: 120_000 },
+  async (minor) => {
+    const member = await aMember(`kept-${minor}`);
+    const { dataDir, walDir } = member;
+    await expectExit(0, restoreOf(member, "--wal-dir", walDir));
+    expect(await restartsWith(minor, member, ["--wal-dir", walDir])).toBe("50");
+    const before = (await readdir(walDir)).filter((name) => name.endsWith(".wal") || name.endsWith(".tmp"));
+    expectFailure("TARGET_NOT_EMPTY", await runCli(restoreOf(member, "--wal-dir", walDir)), { message: /holds "member"$/, hint: /--replace/ });
+    const { stdout } = await expectExit(0, [...restoreOf(member, "--wal-dir", walDir, "--replace"), "-o", "json"]);
+    const { replaces } = JSON.parse(stdout).plan.members[0];
+    expect(replaces).toMatchObject({ memberDir: join(dataDir, "member"), keptAs: expect.stringMatching(KEPT), walKeptAs: expect.stringMatching(KEPT) });
+    // One more than was restored: what the old member had been given.
+    expect(replaces.revision).toBe("52");
+    expect(await restartsWith(minor, member, ["--wal-dir", walDir])).toBe("50");
+    expect((await readdir(replaces.walKeptAs)).sort()).toEqual(before.sort());
+    expect((await readdir(walDir)).filter((name) => KEPT.test(name))).toHaveLength(1);
+    await releasePorts([member.clientUrl, member.peerUrl, member.metricsUrl].map((url) => Number(new URL(url).port)));
+  },
+);
+
+/** How far a restore came, and what an etcd that is started then finds. */
+const HALF_DONE = [
+  { at: 2, found: "the old member", message: /both member and proxy directories exist/ },
+  { at: 3, found: "none", message: /v2 http proxy has already been deprecated/ },
+  { at: 4, found: "the new member", message: /both member and proxy directories exist/ },
+] as const;
+
+test.each(HALF_DONE)("while a restore is half done, with $found in place, no etcd starts, and nothing is written; then the restore goes on", async (half) => {
+  const member = await aMember(`half-${half.at}`);
+  const { dataDir } = member;
+  await mkdir(join(dataDir, "member/snap"), { recursive: true });
+  await writeFile(join(dataDir, "member/snap/db"), "old");
+  const order = JSON.stringify({ at: half.at, when: "before", kinds: ["rename"] });
+  const died = await runCli(restoreOf(member, "--replace"), { nodeArguments: ["--import", CRASH_POINTS], env: { [CRASH_VARIABLE]: order } });
+  expect(died.signal).toBe("SIGKILL");
+  const left = await readdir(dataDir, { recursive: true });
+  expect(left).toContain("proxy/etcdsafe-restore.json");
+  for (const minor of ETCD_MINORS) {
+    for (const state of (["new", "existing"] as const).slice(0, runs(1, 2))) {
+      await using cluster = await startCluster({ minor, members: [member], directory: directory.path, initialClusterState: state, waitFor: "nothing" });
+      // Up to 3.5 it becomes a proxy that has nobody to ask, and serves no keyspace.
+      if (half.at === 3 && minor === "3.5") await sleep(1_000);
+      else {
+        await cluster.members[0]!.waitUntilEnded();
+        expect(await cluster.members[0]!.logTail(60)).toMatch(half.message);
+      }
+      await cluster.members[0]!.kill();
+      expect(await readdir(dataDir, { recursive: true }), `etcd ${minor}, ${state}`).toEqual(left);
+    }
+  }
+  const plan = await expectExit(0, restoreOf(member, "--replace", "--plan"));
+  expect(plan.stdout).toMatch(/^! A restore that began at .* was interrupted .*; restore finishes that one, cluster [0-9a-f]{16}/m);
+  const other = await expectExit(0, restoreOf(member, "--replace", "--initial-cluster-token", "another", "--plan"));
+  expect(other.stdout).toMatch(/^! A restore that began at .* was interrupted .*; it was another one, which restore undoes first/m);
+  const finished = await expectExit(0, restoreOf(member, "--replace"));
+  expect(finished.stdout).toMatch(/^The restore that began at .* was interrupted .*; this run has finished it\.\nRestored one member/);
+  expect(await restartsWith("3.7", member, [])).toBe("50");
+  const kept = (await readdir(dataDir)).filter((name) => KEPT.test(name));
+  expect(await readFile(join(dataDir, kept[0]!, "snap/db"), "utf8")).toBe("old");
+});
+
+test("data and WAL directory may be mounts: both are written, replaced and started from there", { timeout: 120_000 }, async () => {
+  const member = await aMember("mounts");
+  const { dataDir, walDir, clientUrl, peerUrl, name } = member;
+  const { etcd, etcdctl } = await provisionEtcd("3.7");
+  for (const path of [dataDir, walDir]) await mkdir(path, { recursive: true });
+  const restore = [NODE, LAUNCHER, ...restoreOf(member, "--wal-dir", walDir)].map((word) => `'${word}'`).join(" ");
+  const urls = `--listen-client-urls ${clientUrl} --advertise-client-urls ${clientUrl} --listen-peer-urls ${peerUrl} --initial-advertise-peer-urls ${peerUrl}`;
+  const script = `set -e
+mount -t tmpfs -o size=300m tmpfs ${dataDir}; mount -t tmpfs -o size=300m tmpfs ${walDir}
+${restore} 2>&1; ${restore} --replace 2>&1
+'${etcd}' --name ${name} --data-dir ${dataDir} --wal-dir ${walDir} ${urls} --initial-cluster ${name}=${peerUrl} --initial-cluster-state existing >${directory.path}/log 2>&1 &
+trap "kill $!" EXIT
+until '${etcdctl}' --endpoints ${clientUrl} endpoint health >/dev/null 2>&1; do sleep 0.1; done
+'${etcdctl}' --endpoints ${clientUrl} get '' --from-key --count-only -w fields
+cd ${dataDir}; ls -d */snap/db; cd ${walDir}; ls -d *.wal */*.wal`;
+  const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
+  const { stdout, stderr } = await runCommand("unshare", ["--mount", ...asRoot, "--", "sh", "-c", script], { limitMs: 100_000 });
+  expect(stdout, stderr).toMatch(/"Count" : 50$/m);
+  expect(stdout).toMatch(/^member\.before-restore-\w+\/snap\/db\nmember\/snap\/db$/m);
+  expect(stdout).toMatch(new RegExp(`^${WAL_NAME}\nbefore-restore-\\w+/${WAL_NAME}$`, "m"));
+  await releasePorts([member.clientUrl, member.peerUrl, member.metricsUrl].map((url) => Number(new URL(url).port)));
+});
+
+/** Of files below a directory, by path: owner and mode. */
+async function accessBelow(path: string, names: readonly string[]): Promise<Record<string, string>> {
+  const entries = await Promise.all(
+    names.map(async (name) => {
+      const { uid, gid, mode } = await stat(join(path, name));
+      return [name, `${uid}:${gid} ${(mode & 0o7777).toString(8)}`] as const;
+    }),
+  );
+  return Object.fromEntries(entries);
+}
+
+const SNAP_NAME = "0000000000000001-0000000000000001.snap";
+const PLACES = ["", "member", "member/snap", "member/snap/db", `member/snap/${SNAP_NAME}`, "member/wal", `member/wal/${WAL_NAME}`];
+
+test("owners and modes are those of what is replaced, kind by kind; or of --owner; or of the directory", async () => {
+  expect(process.getuid?.(), "only root may give files to others: run this test as root").toBe(0);
+  const dataDir = join(directory.path, "owned/data");
+  const restore = ["restore", snapshot, "--bump-revision", "none", "--data-dir", dataDir];
+  await mkdir(dataDir, { recursive: true });
+  await chown(dataDir, 1001, 1002);
+  await expectExit(0, restore);
+  const own = "1001:1002 700";
+  const file = "1001:1002 600";
+  expect(await accessBelow(dataDir, PLACES.slice(1))).toEqual(Object.fromEntries(PLACES.slice(1).map((name) => [name, /\.|db$/.test(name) ? file : own])));
+  await chown(join(dataDir, "member/snap/db"), 1003, 1004);
+  await chmod(join(dataDir, "member/snap/db"), 0o640);
+  await chmod(join(dataDir, "member/wal"), 0o750);
+  await expectExit(0, [...restore, "--replace"]);
+  const wanted = { "member/snap/db": "1003:1004 640", "member/wal": "1001:1002 750", [`member/wal/${WAL_NAME}`]: file, member: own };
+  expect(await accessBelow(dataDir, PLACES)).toMatchObject(wanted);
+  const { stdout } = await expectExit(0, [...restore, "--replace", "--owner", "daemon", "--plan"]);
+  expect(stdout).toMatch(/^owner of default +1:1 \(--owner\)$/m);
+  await expectExit(0, [...restore, "--replace", "--owner", "daemon:1005"]);
+  expect(new Set(Object.values(await accessBelow(dataDir, PLACES)).map((access) => access.split(" ")[0]))).toEqual(new Set(["1:1005"]));
+  const fresh = join(directory.path, "owned/new/data");
+  await expectExit(0, ["restore", snapshot, "--bump-revision", "none", "--data-dir", fresh, "--owner", "1006:1007"]);
+  expect(await accessBelow(join(directory.path, "owned"), ["new", "new/data", "new/data/member/snap/db"])).toEqual({
+    new: "1006:1007 700",
+    "new/data": "1006:1007 700",
+    "new/data/member/snap/db": "1006:1007 600",
+  });
+});
+
+test("who may not give files away is refused before anything is written, and so is an owner that nobody knows", async () => {
+  expect(process.getuid?.(), "only root may become another user: run this test as root").toBe(0);
+  const dataDir = join(directory.path, "given/data");
+  await mkdir(dataDir, { recursive: true });
+  for (const path of [directory.path, join(directory.path, "given"), snapshot]) await chmod(path, 0o755);
+  await chmod(dataDir, 0o777);
+  const startedBy = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+  const restore = ["restore", snapshot, "--bump-revision", "none", "--data-dir", dataDir];
+  const options = { startedBy, env: { NODE_COMPILE_CACHE: "" } };
+  const refused = await runCli(restore, options);
+  expectFailure("OWNER_NOT_PERMITTED", refused, { message: /are to belong to 0:0, as the directory does, but this runs as 65534:65534/, hint: /--owner/ });
+  expectFailure("OWNER_NOT_PERMITTED", await runCli([...restore, "--owner", "daemon"], options), { message: /1:1, as --owner says/ });
+  expect(await readdir(dataDir)).toEqual([]);
+  // For himself he may restore wherever he may write; the directory stays whose it is.
+  expect((await runCli([...restore, "--owner", "65534:65534"], options)).exitCode).toBe(0);
+  expect(await accessBelow(dataDir, ["", "member"])).toEqual({ "": "0:0 777", member: "65534:65534 700" });
+  expectFailure("USAGE", await runCli([...restore, "--owner", "nobody-of-that-name"]), { message: /knows no user "nobody-of-that-name"/, hint: /UID:GID/ });
+  expectFailure("USAGE", await runCli([...restore, "--owner", "98765"]), { message: /not its group/, hint: /UID:GID/ });
+});
+
+test("SELinux labels are those of what is replaced (by `stat` and `chcon`, which are stubs here: the tests' kernels have no SELinux)", async () => {
+  const dataDir = join(directory.path, "labelled/data");
+  const bin = join(directory.path, "labelled/bin");
+  const restore = ["restore", snapshot, "--bump-revision", "none", "--data-dir", dataDir];
+  await expectExit(0, restore);
+  await mkdir(bin, { recursive: true });
+  const stub = (name: string, text: string) => writeFile(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  await stub("stat", 'echo "system_u:object_r:container_file_t:s0"');
+  await stub("chcon", `echo "$@" >> ${bin}/labelled; test -e "$3/snap/db"`);
+  const env = { PATH: `${bin}:${process.env["PATH"]}` };
+  const { exitCode } = await runCli([...restore, "--replace"], { env });
+  expect(exitCode).toBe(0);
+  expect(await readFile(join(bin, "labelled"), "utf8")).toMatch(new RegExp(`^-R --reference=${dataDir}/member ${dataDir}/member\\.etcdsafe-\\w+\n$`));
+  await stub("chcon", "echo 'Operation not supported' >&2; exit 1");
+  const names = await readdir(dataDir);
+  expectFailure("FILE_FAILED", await runCli([...restore, "--replace"], { env }), {
+    message: /SELinux label of .*container_file_t:s0.*: Operation not supported$/,
+  });
+  expect(await readdir(dataDir)).toEqual(names);
+});
+
+test("room: a file system that is too small is refused before anything is written, and the plan says so", async () => {
+  const place = join(directory.path, "small");
+  await mkdir(place);
+  const small = { directory: place, sizeBytes: 1024 * 1024 };
+  const restore = ["restore", snapshot, "--bump-revision", "none", "--data-dir", join(place, "data")];
+  const { stdout } = await runCliMounted(small, [...restore, "--plan"]);
+  expect(stdout).toMatch(/^free disk +1\.0 MB for 64\.0 MB \(.*\/small\/data\)$/m);
+  expect(stdout).toMatch(/^! the restore needs \d+ bytes .*; restore refuses that\.$/m);
+  const refused = await runCliMounted(small, restore);
+  expectFailure("TARGET_NO_SPACE", refused, { message: /small\/data, but only \d+ are free$/ });
+  expect(refused.left).toEqual([]);
+});
