@@ -28,5 +28,5 @@ export function evidenceText({ evidence }: PlannedRevision): string {
 function lossText({ newest, revisions, secondsBetween, upperBound }: PlannedLoss): string {
   if (newest === null) return "nothing newer than the source is known";
   const time = secondsBetween === null ? "" : ` in ${formatSpan(secondsBetween * 1000)}`;
-  return `${upperBound ? "at most" : "at least"} ${revisions} revisions${time}, up to ${newest.revision} (${newest.where})`;
+  return `${upperBound ? "at most" : "at least"} ${revisions} revision${revisions === "1" ? "" : "s"}${time}, up to ${newest.revision} (${newest.where})`;
 }

@@ -1,5 +1,7 @@
 // The plan of a restore for people: what is restored and how old it is, what is lost, what the new cluster is, what is written where.
+import { byName } from "../restore/instructions/steps.ts";
 import type { RestorePlan } from "../restore/plan.ts";
+import type { SourceFacts } from "../restore/source.ts";
 import { databaseFacts } from "./database-text.ts";
 import { evidenceText, revisionFacts } from "./evidence-text.ts";
 import { formatAge, formatSize } from "./format.ts";
@@ -16,9 +18,7 @@ export function planText(plan: RestorePlan, now: Date): string {
 function factsText(plan: RestorePlan, now: Date): string {
   const { source, bytes } = plan;
   return facts([
-    ["source", source.location],
-    ["saved", source.createdAt === null ? undefined : `${source.createdAt} (${formatAge(now.getTime() - Date.parse(source.createdAt))} ago)`],
-    ["state", source.state],
+    ...sourceFacts(source, now),
     ...revisionFacts(plan),
     ...databaseFacts(plan),
     ["cluster id", plan.clusterId],
@@ -31,8 +31,17 @@ function factsText(plan: RestorePlan, now: Date): string {
   ]);
 }
 
+/** What is restored. `now` is what its age counts to. */
+export function sourceFacts({ location, createdAt, state }: SourceFacts, now: Date): [name: string, value: string | null | undefined][] {
+  return [
+    ["source", location],
+    ["saved", createdAt === null ? undefined : `${createdAt} (${formatAge(now.getTime() - Date.parse(createdAt))} ago)`],
+    ["state", state],
+  ];
+}
+
 function membersText(plan: RestorePlan): string {
-  const rows = plan.members.map((member) => ({
+  const rows = plan.members.toSorted(byName).map((member) => ({
     ...member,
     client: `${member.clientUrls.join(",")}${member.clientUrlsAssumed ? " (assumed)" : ""}`,
     where: member.dataDir === null ? "(another run)" : directories(member.dataDir, member.walDir),

@@ -18,7 +18,9 @@ export async function printPlan(invocation: Invocation, plan: RestorePlan, saved
   const instructions = memberInstructions(plan.distro, {
     members: plan.members,
     quotaBackendBytes: plan.quotaBackendBytes,
-    compareRevision: plan.revision.after,
+    // Etcd 3.4 refuses the very revision that it has compacted (etcd-formats §5.1).
+    compareRevision: plan.walDialect === "3.4" && plan.revision.markCompacted ? null : plan.revision.after,
+    authEnabled: plan.keyspace.auth.after === "on",
     perHost: plan.perHost,
     restoreCommand: (member) => fromPlanCommand(invocation, plan.source, savedAs ?? UNSAVED, member),
   });

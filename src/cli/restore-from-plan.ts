@@ -2,8 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
 import { EtcdsafeError } from "../errors.ts";
+import type { Evidence } from "../restore/evidence.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SnapshotSource } from "../restore/source.ts";
+import type { CallOptions } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
 import { refuseTogether } from "./conflicts.ts";
 import { printPlan } from "./print-plan.ts";
@@ -32,8 +34,14 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const plan = planForMember(saved, config.get("member"));
   const source = await openSource(invocation, invocation.operands[0] ?? saved.source.backupId ?? saved.source.location);
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
-  requireAsPlanned(plan, { tool: version(), source: source.facts, unsignedSha256 });
+  requireAsPlanned(plan, { tool: version(), source: source.facts, unsignedSha256, evidence: await evidenceHere(plan, invocation) });
   return config.get("plan") ? printPlan(invocation, plan, file) : { plan, source: { ...source, facts: plan.source } };
+}
+
+async function evidenceHere({ members }: RestorePlan, options: CallOptions): Promise<readonly Evidence[]> {
+  const { dataDirectoryEvidence } = await import("../restore/evidence-files.ts");
+  const targets = members.flatMap(({ dataDir, walDir }) => (dataDir === null ? [] : [{ dataDir, walDir: walDir ?? undefined }]));
+  return (await Promise.all(targets.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, options)))).flatMap(({ found }) => found);
 }
 
 /** SHA-256 of a database that has none of its own; null where etcd's vouches for it, or where the repository's does. */

@@ -1,38 +1,47 @@
 // Plans and results of a restore for people.
 import type { RestoreResult } from "../restore/apply.ts";
 import { etcdCommand } from "../restore/instructions/etcd-command.ts";
+import { STAGE } from "../restore/instructions/steps.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SnapshotFilePlan, SnapshotFileResult } from "../restore/to-snapshot.ts";
 import { databaseFacts, etcdFor } from "./database-text.ts";
 import { evidenceText, revisionFacts } from "./evidence-text.ts";
 import { databaseHashText, formatSize } from "./format.ts";
 import { facts } from "./output.ts";
-import { directories, warningsText } from "./plan-text.ts";
+import { directories, sourceFacts, warningsText } from "./plan-text.ts";
 import { keptLines } from "./targets-text.ts";
 
 /** What `--to-snapshot FILE --plan` prints. */
-export function snapshotPlanText(plan: SnapshotFilePlan): string {
-  const rows = facts([["source", plan.source.location], ["to be written", plan.file], ...revisionFacts(plan), ...databaseFacts(plan)]);
+export function snapshotPlanText(plan: SnapshotFilePlan, now: Date): string {
+  const rows = facts([...sourceFacts(plan.source, now), ["to be written", plan.file], ...revisionFacts(plan), ...databaseFacts(plan)]);
   return [rows, evidenceText(plan.revision), warningsText(plan.warnings)].filter((part) => part !== "").join("\n");
 }
 
 /** What a restore prints when it is done. */
 export function restoredText({ plan, hashKv, leftovers, finishes }: RestoreResult): string {
   const written = plan.members.filter(({ dataDir }) => dataDir !== null);
-  const version = etcdFor(plan.versions);
   const lines = [
     ...(finishes === null ? [] : [`The restore that began at ${finishes} was interrupted when all was written; this run has finished it.`]),
     `Restored ${written.length === 1 ? "one member" : `${written.length} members`} of cluster ${plan.clusterId} at revision ${plan.revision.after}.`,
     ...written.map(({ name, id, dataDir, walDir }) => `  ${name} (${id}) in ${directories(dataDir!, walDir)}`),
     "",
-    `To start ${written.length === 1 ? "it" : "them"}${version === undefined ? "" : ` (${version})`}, with client URLs and certificates added:`,
-    ...written.map((member) => `  ${etcdCommand(member, plan.members, plan.quotaBackendBytes)}`),
-    '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
+    ...startLines(plan, written),
   ];
   lines.push("", proof(plan, hashKv));
   lines.push(...keptLines(plan));
   if (leftovers.length > 0) lines.push("", "An interrupted restore left these, which are safe to remove:", ...leftovers.map((path) => `  ${path}`));
   return `${lines.join("\n")}\n`;
+}
+
+/** What comes next: of a plan with instructions, its next step. */
+function startLines(plan: RestorePlan, written: RestorePlan["members"]): string[] {
+  if (plan.distro !== null) return [`Go on with step ${STAGE.start} of the plan ("Start etcd") when all its hosts have come this far.`];
+  const version = etcdFor(plan.versions);
+  return [
+    `To start ${written.length === 1 ? "it" : "them"}${version === undefined ? "" : ` (${version})`}, with client URLs and certificates added:`,
+    ...written.map((member) => `  ${etcdCommand(member, plan.members, plan.quotaBackendBytes)}`),
+    '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
+  ];
 }
 
 /** How to see that the members hold what was saved. */

@@ -24,7 +24,9 @@ export async function restoreToSnapshot(invocation: Invocation, source: Snapshot
     const loss = planLoss(source.facts, request.evidence.found, request.evidence.jumps);
     const plan = { ...database, file, distro: config.get("distro") ?? null, loss, warnings: [...(await fileRefusals(file)), ...warnings] };
     const instructions = instructionsFor(invocation, database, file);
-    output.print({ plan, instructions }, () => [snapshotPlanText(plan), instructionsText(instructions)].filter(Boolean).join("\n"));
+    output.print({ plan, instructions }, () =>
+      [snapshotPlanText(plan, runtime.now()), instructionsText(instructions)].filter((part) => part !== "").join("\n"),
+    );
     return 0;
   }
   const { writeSnapshotFile } = await import("../restore/to-snapshot.ts");

@@ -4,6 +4,7 @@ import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { canonicalJson } from "./canonical-json.ts";
+import { type Evidence, highest } from "./evidence.ts";
 import type { RestorePlan } from "./plan.ts";
 import type { SourceFacts } from "./source.ts";
 
@@ -46,6 +47,8 @@ export interface FoundForPlan {
   readonly source: SourceFacts;
   /** Of a source without one from etcd; null where etcd's is there, or where nobody asked. */
   readonly unsignedSha256: string | null;
+  /** What this host's directories show, which the planning host could not see. */
+  readonly evidence: readonly Evidence[];
 }
 
 /** What the source has to be, whatever it is called and wherever it lies on this host. */
@@ -63,7 +66,7 @@ const SOURCE_FACTS = [
 
 /** Throws PLAN_MISMATCH with everything that is not as the plan says. */
 export function requireAsPlanned(plan: RestorePlan, found: FoundForPlan): void {
-  const differences = [...toolDifferences(plan, found), ...sourceDifferences(plan, found), ...clusterDifferences(plan)];
+  const differences = [...toolDifferences(plan, found), ...sourceDifferences(plan, found), ...clusterDifferences(plan), ...revisionDifferences(plan, found)];
   if (differences.length === 0) return;
   throw new EtcdsafeError("PLAN_MISMATCH", `this is not what the plan says:\n  ${differences.join("\n  ")}`);
 }
@@ -95,6 +98,15 @@ function clusterDifferences(plan: RestorePlan): string[] {
     differences.push(`the database has ${plan.source.databaseSizeBytes} bytes instead of ${plan.bytes.databasePerMember}`);
   }
   return differences;
+}
+
+/** The plan went beyond all that its host could see; what another host's directory shows may be further yet. */
+function revisionDifferences({ revision }: RestorePlan, { evidence }: FoundForPlan): string[] {
+  const most = highest(evidence);
+  if (revision.bump !== "auto" || most === undefined || BigInt(most.revision) < BigInt(revision.after)) return [];
+  return [
+    `${most.where} shows revision ${most.revision}, and the cluster is to start at ${revision.after}, which is not beyond it: plan again with --evidence ${most.revision}`,
+  ];
 }
 
 /** Only the form that everything else relies on; the SHA-256 vouches for the rest. */

@@ -29,6 +29,39 @@ test("restore plan and result: they say which etcd the directories are for, wher
   expect(restoredText({ plan: unknown, hashKv, leftovers: [], finishes: null })).toContain("To start it, with client URLs and certificates added:");
 });
 
+test("restored: under a plan with instructions, the next thing is its next step", () => {
+  const { plan, hashKv } = restored("3.6.0", "-1");
+  const text = restoredText({ plan: { ...plan, distro: "kubeadm" }, hashKv, leftovers: [], finishes: null });
+  expect(text).toContain('Go on with step 3 of the plan ("Start etcd")');
+  expect(text).not.toContain("etcd --name");
+  expect(text).toContain("must then answer 7 to:");
+});
+
+test("restore plan: it says how old the source is, what is lost, and what becomes of leases, alarms and authentication", () => {
+  const { plan } = restored("3.6.0", "-1");
+  const newest = { kind: "backup", where: "a later backup", revision: "1000", isUpperBound: false, at: null } as const;
+  const text = planText(
+    {
+      ...plan,
+      source: { ...plan.source, createdAt: "2026-11-21T09:30:00.000Z" },
+      loss: { newest, revisions: "238", secondsBetween: 5400, upperBound: false },
+      revision: { ...plan.revision, evidence: [...plan.revision.evidence, newest] },
+      keyspace: {
+        alarms: { count: 1, policy: "drop" },
+        auth: { before: "on", after: "off" },
+        leases: { count: 3, policy: "expire", boundKeys: 7, addedBytes: 4096 },
+      },
+    },
+    NOW,
+  );
+  expect(text).toContain("2026-11-21T09:30:00.000Z (2h ago)\n");
+  expect(text).toMatch(/^lost +at least 238 revisions in 1 h 30 min, up to 1000 \(a later backup\)$/m);
+  expect(text).toMatch(/^a later backup +1000/m);
+  expect(text).toMatch(/^authentication +switched off/m);
+  expect(text).toMatch(/^alarms +1, dropped$/m);
+  expect(text).toMatch(/^leases +3, ended; 7 keys bound to them deleted$/m);
+});
+
 test("restored: a member whose peer URL is a name listens on every address, and its own WAL directory is named", () => {
   const { plan, hashKv } = restored("3.6.0", "-1");
   const members = [

@@ -22,7 +22,7 @@ const SOURCE: SourceFacts = {
   authEnabled: false,
   hashKv: null,
 };
-const FOUND: FoundForPlan = { tool: "0.1.0", source: SOURCE, unsignedSha256: null };
+const FOUND: FoundForPlan = { tool: "0.1.0", source: SOURCE, unsignedSha256: null, evidence: [] };
 const PLAN: RestorePlan = planRestore({
   source: SOURCE,
   cluster: [1, 2, 3].map((n) => ({ name: `m${n}`, peerUrls: [`http://10.0.0.${n}:2380`] })),
@@ -111,6 +111,13 @@ test.each<[string, Partial<FoundForPlan>]>([
   expect(() => requireAsPlanned(PLAN, { ...FOUND, ...change })).toThrow(
     expect.objectContaining({ code: "PLAN_MISMATCH", message: expect.stringContaining("instead of") }),
   );
+});
+
+test("saved plan: a host whose directory has gone as far as the new cluster starts is refused", () => {
+  const evidence = (revision: string) => [{ kind: "data-directory", where: "/var/lib/etcd/member/snap/db", revision, isUpperBound: false, at: null } as const];
+  requireAsPlanned(PLAN, { ...FOUND, evidence: evidence("1000000761") });
+  const refused = () => requireAsPlanned(PLAN, { ...FOUND, evidence: evidence("1000000762") });
+  expect(refused).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH", message: expect.stringContaining("--evidence 1000000762") }));
 });
 
 test.each<[string, readonly string[], unknown]>([

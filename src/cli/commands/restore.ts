@@ -57,7 +57,7 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     ...(target.walDir === undefined ? {} : { walDir: resolve(target.walDir) }),
   }));
   const plan = planRestore({
-    ...(await databaseRequest(invocation, source, targets)),
+    ...(await databaseRequest(invocation, source, [...new Map(targets.map((target) => [target.dataDir, target])).values()])),
     unsignedSha256: config.get("plan") ? await unsignedHash(source, invocation) : null,
     ...members,
     targets,

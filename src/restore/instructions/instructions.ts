@@ -4,7 +4,7 @@ import { openshiftInstructions } from "./openshift.ts";
 import { plainInstructions } from "./plain.ts";
 import { K3S, RKE2, rancherInstructions } from "./rancher.ts";
 import type { SnapshotRestore } from "./snapshot-restore.ts";
-import type { HostInstructions, InstructedRestore } from "./steps.ts";
+import { byName, type HostInstructions, type InstructedRestore } from "./steps.ts";
 import { systemdInstructions } from "./systemd.ts";
 import { talosInstructions } from "./talos.ts";
 
@@ -18,7 +18,8 @@ export function isSnapshotDistro(distro: Distro): distro is SnapshotDistro {
   return distro !== "kubeadm" && distro !== "systemd";
 }
 
-export function memberInstructions(distro: MemberDistro | null, restore: InstructedRestore): HostInstructions[] {
+export function memberInstructions(distro: MemberDistro | null, request: InstructedRestore): HostInstructions[] {
+  const restore = { ...request, members: request.members.toSorted(byName) };
   if (distro === "kubeadm") return kubeadmInstructions(restore);
   return distro === "systemd" ? systemdInstructions(restore) : plainInstructions(restore);
 }

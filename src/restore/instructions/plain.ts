@@ -1,6 +1,6 @@
 // No distribution is named: etcd's own command line, and in words what etcdsafe cannot know.
 import { etcdCommand } from "./etcd-command.ts";
-import { compareStep, restoreStep } from "./restore-step.ts";
+import { compareStep, etcdctlNeeds, restoreStep } from "./restore-step.ts";
 import { type HostInstructions, hostOf, type InstructedRestore, STAGE } from "./steps.ts";
 
 export function plainInstructions(restore: InstructedRestore): HostInstructions[] {
@@ -24,7 +24,7 @@ export function plainInstructions(restore: InstructedRestore): HostInstructions[
           why: '"existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.',
           commands: [etcdCommand(member, members, quotaBackendBytes)],
         },
-        ...(index === 0 ? [compareStep(restore, "etcdctl")] : []),
+        ...(index === 0 ? [compareStep(restore, "etcdctl", etcdctlNeeds(restore))] : []),
         {
           number: STAGE.startApiServers,
           title: "Start what writes to etcd again, and afresh whatever has read from it before",

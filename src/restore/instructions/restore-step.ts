@@ -6,15 +6,23 @@ export function restoreStep({ restoreCommand, perHost }: InstructedRestore, { na
   return { number: STAGE.restore, title: "Restore", commands: [restoreCommand(perHost ? name : undefined)] };
 }
 
-/** On one host, once all members run. `etcdctl` is how it is called there. */
-export function compareStep({ members, compareRevision }: InstructedRestore, etcdctl: string): InstructionStep {
+/** On one host, once all members run. `etcdctl` is how it is called there; `needs`: what it has to be told that etcdsafe does not know. */
+export function compareStep({ members, compareRevision }: InstructedRestore, etcdctl: string, needs = ""): InstructionStep {
   const call = `${etcdctl} --endpoints ${endpointsOf(members)}`;
+  const revision = compareRevision === null ? "" : ` --rev ${compareRevision}`;
   return {
     number: STAGE.compare,
     title: "Compare the members",
-    why: `Every line must show the same hash, the one that step ${STAGE.restore} printed. If not, start nothing else: a member was restored from something else.`,
-    commands: [waitFor(`${call} endpoint health`), `${call} endpoint hashkv --rev ${compareRevision}`],
+    why: `Every line must show the same hash, the one that step ${STAGE.restore} printed. If not, start nothing else: a member was restored from something else.${needs}`,
+    commands: [waitFor(`${call} endpoint health`), `${call} endpoint hashkv${revision}`],
   };
+}
+
+/** For an etcdctl on the host itself: what it takes from the environment. */
+export function etcdctlNeeds({ members, authEnabled }: InstructedRestore): string {
+  const isSecure = members.some(({ clientUrls }) => clientUrls.some((url) => url.startsWith("https:")));
+  const variables = [...(isSecure ? ["ETCDCTL_CACERT, ETCDCTL_CERT and ETCDCTL_KEY"] : []), ...(authEnabled ? ["ETCDCTL_USER (root:password)"] : [])];
+  return variables.length === 0 ? "" : ` etcdctl needs ${variables.join(", and ")}: export them first.`;
 }
 
 /** While no API server runs: one that is gone for good would stay in the endpoints of `kubernetes`. */

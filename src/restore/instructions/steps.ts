@@ -26,8 +26,10 @@ export interface InstructedRestore {
   readonly members: readonly InstructedMember[];
   /** At least 1.5 × the database, so that the restored member does not raise NOSPACE at once. */
   readonly quotaBackendBytes: number;
-  /** The revision at which the members are compared: the newest of the restored keyspace. */
-  readonly compareRevision: string;
+  /** The revision at which the members are compared, the newest of the restored keyspace; null for whatever is each member's latest. */
+  readonly compareRevision: string | null;
+  /** Whether etcdctl has to log in. */
+  readonly authEnabled: boolean;
   /** Each member is restored on a host of its own. */
   readonly perHost: boolean;
   /** The command line that restores a member from the saved plan, or all that the plan writes. */
@@ -41,6 +43,11 @@ export interface InstructedMember {
   /** Null where the plan does not say, since another one writes it. */
   readonly dataDir: string | null;
   readonly walDir: string | null;
+}
+
+/** As people count: m2 before m10. */
+export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name.localeCompare(b.name, "en", { numeric: true });
 }
 
 /** As `--initial-cluster` wants it. */

@@ -1,9 +1,11 @@
 // etcd as the unit `etcd` on hosts of its own, with or without a Kubernetes that keeps its state there (kubeadm's external etcd).
-import { compareStep, masterLeasesStep, restoreStep } from "./restore-step.ts";
+import { compareStep, etcdctlNeeds, masterLeasesStep, restoreStep } from "./restore-step.ts";
 import { shellCommand } from "./shell-command.ts";
 import { API_SERVER_STEPS, stopPods, WORKER_STEPS } from "./static-pods.ts";
 import { type HostInstructions, hostOf, type InstructedRestore, type InstructionStep, initialCluster, STAGE, waitFor } from "./steps.ts";
 
+/** What etcd has logged since it was started last. */
+const LOG = "journalctl -o cat _SYSTEMD_INVOCATION_ID=$(systemctl show -p InvocationID --value etcd)";
 const DROP_IN = "/etc/systemd/system/etcd.service.d";
 
 export function systemdInstructions(restore: InstructedRestore): HostInstructions[] {
@@ -14,7 +16,7 @@ export function systemdInstructions(restore: InstructedRestore): HostInstruction
       { number: STAGE.stop, title: "Stop the API servers and etcd", commands: ["systemctl stop etcd"] },
       restoreStep(restore, member),
       startStep(restore),
-      ...(index === 0 ? [compareStep(restore, "etcdctl"), masterLeasesStep(restore, "etcdctl")] : []),
+      ...(index === 0 ? [compareStep(restore, "etcdctl", etcdctlNeeds(restore)), masterLeasesStep(restore, "etcdctl")] : []),
     ],
   }));
   const apiServers = {
@@ -51,7 +53,8 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore): Instructi
       `printf '%s\\n' '[Service]' 'EnvironmentFile=${DROP_IN}/restored.env' >${DROP_IN}/restored.conf`,
       "systemctl daemon-reload",
       "systemctl start --no-block etcd",
-      waitFor('journalctl -u etcd -n 500 -o cat | grep -oE \'initial-cluster-state":"existing|quota-backend-bytes":[0-9]+\''),
+      waitFor(`${LOG} | grep -q '"initial-cluster-state":"existing"'`),
+      `${LOG} | grep -oE '"(initial-cluster-state|quota-[a-z]+-bytes)":[^,]*'`,
     ],
   };
 }

@@ -14,6 +14,7 @@ const RESTORE: InstructedRestore = {
   })),
   quotaBackendBytes: QUOTA,
   compareRevision: "1000000762",
+  authEnabled: false,
   perHost: true,
   restoreCommand: (member) => `etcdsafe restore --from-plan plan.json --member ${member}`,
 };
