@@ -96,9 +96,32 @@ test("a target that holds something: it is named, and stays", async () => {
   expect(existsSync(join(directory.path, "data"))).toBe(false);
 });
 
+test("a source of an etcd that nobody here knows is made fit for no other; its own may be tried", async () => {
+  await writeFile(join(directory.path, "newer.db"), buildSnapshot({ storageVersion: "3.9.0", clusterVersion: "3.9.0" }));
+  const newer = (...flags: readonly string[]) => runCli(["restore", "newer.db", "--data-dir", "data", "--plan", ...flags], { cwd: directory.path });
+  expectFailure("VERSION_UNSUPPORTED", await newer("--target-version", "3.7"), {
+    message: /was written by etcd 3\.9, .* cannot be made fit for etcd 3\.7$/,
+    hint: /newer etcdsafe/,
+  });
+  const { exitCode, stdout } = await newer();
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining("its members may not start")]);
+});
+
+test("a copied database without --skip-hash-check: the plan is refused as the restore is", async () => {
+  await writeFile(join(directory.path, "copied.db"), buildSnapshot({ trailer: false }));
+  for (const flags of [[], ["--plan"]]) {
+    const refused = await runCli(["restore", "copied.db", "--data-dir", "data", ...flags], { cwd: directory.path });
+    expectFailure("SNAPSHOT_HASH_MISSING", refused, { message: /^copied\.db has no SHA-256 at its end/, hint: /--skip-hash-check/ });
+  }
+});
+
 test("options that contradict each other or ask for what cannot be", async () => {
   expectFailure("USAGE", await restored("--bump-revision", "9000000000000000000"), { message: /leaves no room for revisions to come$/, hint: /customary/ });
   expectFailure("USAGE", await restored("--mark-compacted", "--bump-revision", "none"), { message: /^--mark-compacted contradicts --bump-revision none/ });
+  expectFailure("USAGE", await restored("--expire-leases", "--keep-leased-keys"), {
+    message: /^--expire-leases deletes .*, --keep-leased-keys keeps them$/,
+    hint: /one of the two/,
+  });
   expectFailure("USAGE", await restored("--all-members"), { message: /^--all-members needs --members FILE/, hint: /help/ });
   expectFailure("USAGE", await runCli(["restore", "-"], { stdin: "" }), { message: /^a restore cannot read standard input$/, hint: /file first/ });
 });
