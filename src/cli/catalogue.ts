@@ -153,7 +153,13 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       sha256: "with `--plan`: what shows `--from-plan` that the plan was not changed",
       "instructions[]": "with `--plan`: for each host `member`, `host` and `steps[]` with `number`, `title`, `why` and `commands[]`",
       hashKv: "without `--plan`: what every member must answer at the revision that it starts with",
+      "plan.replace, plan.owner": "what `--replace` and `--owner` said; `owner` has `uid` and `gid`",
+      "plan.members[].replaces":
+        "what is kept under another name: `memberDir`, `keptAs`, `walKeptAs`, `databaseSizeBytes`, `revision`; null where nothing is, or the target is on another host",
+      "plan.members[].access": "`uid`, `gid` and `mode` of what is written, and `from` where they come; null where the target is on another host",
+      "plan.bytes.fileSystems[]": "`directories`, `neededBytes` and `freeBytes` (null: unknown) of each file system",
       "leftovers[]": "without `--plan`: what an interrupted restore left beside the target",
+      finishes: "without `--plan`: when the interrupted restore began that this run has only finished; else null",
       file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `file`, and of the above `source`, `revision`, `loss` and `warnings`",
     },
     load: () => import("./commands/restore.ts"),

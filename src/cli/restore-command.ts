@@ -8,7 +8,20 @@ import type { Invocation } from "./command.ts";
 /** Members of one cluster hold the same bytes, so they are all restored by the same policies. */
 const POLICIES: readonly OptionName[] = ["keep-alarms", "disable-auth", "expire-leases", "keep-leased-keys", "target-version"];
 /** Options of this run that every member's run needs as well. */
-const SHARED: readonly OptionName[] = ["members", "data-dir", "wal-dir", "skip-hash-check", "ignore-wal", "copy", "host-root", "cert", "key", ...POLICIES];
+const SHARED: readonly OptionName[] = [
+  "members",
+  "data-dir",
+  "wal-dir",
+  "replace",
+  "owner",
+  "skip-hash-check",
+  "ignore-wal",
+  "copy",
+  "host-root",
+  "cert",
+  "key",
+  ...POLICIES,
+];
 
 export function restoreCommand(
   { config }: Invocation,

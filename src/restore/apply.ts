@@ -57,8 +57,7 @@ export async function applyRestore(
 
 /** Throws TARGET_NOT_EMPTY, TARGET_NO_SPACE, OWNER_NOT_PERMITTED, SNAPSHOT_* for a source that is no good, SELF_CHECK_FAILED. Nothing is in place then. */
 async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: RestoreOptions): Promise<RestoreResult> {
-  const facts = await readTargets(planned);
-  const { plan, leftovers } = requireTargets(planned, facts);
+  const { plan, leftovers } = requireTargets(planned, await readTargets(planned));
   const cluster = clusterOf(plan);
   const stages: StagedMember[] = [];
   try {
@@ -70,9 +69,10 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
       if (access !== null) await grantAccess(stage, access, replaces);
     }
     options.signal.throwIfAborted();
-    requireUnchanged(plan, await readTargets(plan));
+    const now = await readTargets(plan);
+    requireUnchanged(plan, now);
     await requireUnlocked(plan, options);
-    await putInPlace(await journalOf({ plan, hashKv }, stages, facts, options.runtime.now()));
+    await putInPlace(await journalOf({ plan, hashKv }, stages, now, options.runtime.now()));
     return { plan, hashKv, leftovers, finishes: null };
   } catch (error) {
     if (!(error instanceof EtcdsafeError && error.code === "RESTORE_UNFINISHED")) for (const stage of stages) await discardStage(stage);

@@ -65,10 +65,10 @@ export async function readJournal(dataDir: string): Promise<Journal | undefined>
   });
   if (text === undefined) return undefined;
   const journal = parseJournal(text);
-  if (journal === undefined) throw byHand(dataDir, `the journal of an interrupted restore, ${path}, was altered or is damaged`);
-  if (journal.format !== FORMAT) throw byHand(dataDir, `a newer etcdsafe wrote the journal of an interrupted restore, ${path}`);
+  if (journal === undefined) throw byHand([dataDir], `the journal of an interrupted restore, ${path}, was altered or is damaged`);
+  if (journal.format !== FORMAT) throw byHand([dataDir], `a newer etcdsafe wrote the journal of an interrupted restore, ${path}`);
   if (!journal.dataDirs.includes(dataDir))
-    throw byHand(dataDir, `the journal of an interrupted restore, ${path}, was written when the directory's path was ${journal.dataDirs.join(" or ")}`);
+    throw byHand([dataDir], `the journal of an interrupted restore, ${path}, was written when the directory's path was ${journal.dataDirs.join(" or ")}`);
   return journal;
 }
 
@@ -122,12 +122,13 @@ function parseJournal(text: string): Journal | undefined {
   }
 }
 
-/** For what no rerun can settle. */
-export function byHand(dataDir: string, why: string): EtcdsafeError {
+/** For what no rerun can settle, in these data directories. */
+export function byHand(dataDirs: readonly string[], why: string): EtcdsafeError {
+  const guards = dataDirs.map((dataDir) => join(dataDir, GUARD_NAME)).join(" and ");
   return new EtcdsafeError("RESTORE_UNFINISHED", why, {
     hint:
-      `Put ${dataDir} right by hand: \`member\` has to be either what was there before, kept as \`member.before-restore-<time>\` (its log, where that has a directory of its own, in ` +
-      `\`before-restore-<time>\` there), or all of what was restored, which is called \`member.etcdsafe-<id>\` until it is in place (its log ` +
-      `\`….wal.etcdsafe-<id>\`). Then remove ${join(dataDir, GUARD_NAME)}: as long as that is there, no etcd starts. Nothing was deleted.`,
+      `Put ${dataDirs.join(" and ")} right by hand: \`member\` has to be either what was there before, kept as \`member.before-restore-<time>\` (its log, where that has a ` +
+      "directory of its own, in `before-restore-<time>` there), or all of what was restored, which is called `member.etcdsafe-<id>` until it is in place (its log " +
+      `\`….wal.etcdsafe-<id>\`). Then remove ${guards}: as long as that is there, no etcd starts. Nothing was deleted.`,
   });
 }

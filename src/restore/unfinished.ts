@@ -50,7 +50,7 @@ export function settlementOf(unfinished: Unfinished, request: string): Settlemen
   const missing = lost.find(({ part }) => part === "old-member" || part === "old-wal");
   if (isUntouched || missing === undefined) return "undo";
   const why = `${missing.from} was to become ${missing.to}, and is at neither place now; is every file system mounted?`;
-  throw byHand(missing.dataDir, `an interrupted restore can be neither finished nor undone: ${why}`);
+  throw byHand(journal.dataDirs, `an interrupted restore can be neither finished nor undone: ${why}`);
 }
 
 /** Guards go only when every move is done. Then an etcd may run: it is not undone, and what changes where no guard is is not looked at. */
@@ -124,8 +124,10 @@ export async function settleUnfinished(plan: RestorePlan): Promise<Settled> {
       await (settlement === "finish" ? finish(unfinished) : undo(unfinished));
     } catch (error) {
       if (error instanceof EtcdsafeError) throw error;
-      const [dataDir = ""] = unfinished.guarded;
-      throw byHand(dataDir, `an interrupted restore cannot be ${settlement === "finish" ? "finished" : "undone"}: ${(error as Error).message}`);
+      throw byHand(
+        unfinished.journal.dataDirs,
+        `an interrupted restore cannot be ${settlement === "finish" ? "finished" : "undone"}: ${(error as Error).message}`,
+      );
     }
     if (settlement === "undo") hasUndone = true;
     else if (unfinished.journal.request === request) finished = unfinished.journal;

@@ -114,7 +114,9 @@ test("a log that is empty, or that etcd would not find", async () => {
 
 test("files left over are listed, and what they are", async () => {
   const leftovers = {
+    "member.before-restore-20261121T070000Z": null,
     "member.etcdsafe-abc": null,
+    proxy: null,
     "member/wal.tmp": null,
     "member/snap/db.tmp.123": database(1),
     "member/snap/000000000000002a.snap.db": database(42),
@@ -125,7 +127,9 @@ test("files left over are listed, and what they are", async () => {
   };
   const { dataDirectory } = await inspectFiles({ ...files(), ...leftovers });
   expect(dataDirectory.leftovers.map(({ path, what, sizeBytes }) => [path, what.split(/[ ,;]/).slice(0, 3).join(" "), sizeBytes])).toEqual([
+    ["member.before-restore-20261121T070000Z", "the member that", null],
     ["member.etcdsafe-abc", "staged by a", null],
+    ["proxy", "keeps etcd from", null],
     ["member/wal.tmp", "a log whose", null],
     ["member/snap/0000000000000001-0000000000000009.snap.broken", "set aside by", 3],
     ["member/snap/000000000000002a.snap.db", "a database received", database(42).length],
