@@ -12,12 +12,22 @@ export async function gatherEvidence(invocation: Invocation, source: SourceFacts
   const texts = invocation.config.get("evidence") ?? [];
   for (const text of texts) if (!/^\d+$/.test(text)) await requirePath(text);
   const { dataDirectoryEvidence, givenEvidence } = await import("../restore/evidence-files.ts");
-  return joinEvidence([
+  const gathered = joinEvidence([
     await fromRepository(invocation, source),
     ...(await Promise.all(targets.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
     ...(await Promise.all(texts.map((text) => givenEvidence(text, invocation)))),
   ]);
+  return isAlone(invocation, gathered) ? { ...gathered, warnings: [ALONE] } : gathered;
 }
+
+/** A repository without other backups and restores shows that there were none. */
+function isAlone({ config }: Invocation, { found, warnings }: GatheredEvidence): boolean {
+  return found.length === 0 && warnings.length === 0 && config.get("repository") === undefined && config.get("bump-revision") !== "none";
+}
+
+const ALONE =
+  "Nothing but the source shows how far the cluster went. If it was restored before, its revisions are already beyond what the source can tell: " +
+  "give --evidence with its last data directory or a revision that it has shown, or --repository.";
 
 async function fromRepository(invocation: Invocation, { backupId }: SourceFacts): Promise<GatheredEvidence> {
   const { config, signal } = invocation;

@@ -21,26 +21,30 @@ export async function dataDirectoryEvidence(dataDir: string, walDir: string | un
 /** A revision, a data directory, the `member` in it, or a database or snapshot file, as --evidence names it. */
 export async function givenEvidence(text: string, options: CallOptions): Promise<GatheredEvidence> {
   if (/^\d+$/.test(text)) return { ...NO_EVIDENCE, found: [given("--evidence", BigInt(text), null)] };
-  if ((await stat(text)).isFile()) return fileEvidence(text);
-  const names = await readdir(text);
-  const places = names.some((name) => MEMBER.test(name))
-    ? await membersEvidence(text, undefined, "given", options)
-    : await oneMember({ memberDir: text, walDirs: [join(text, "wal")] }, "given", options);
-  if (places.found.length > 0 || places.warnings.length > 0) return places;
-  return { ...NO_EVIDENCE, warnings: [`--evidence ${text}: there is no member in it, neither a database nor a log; it shows nothing.`] };
+  try {
+    const stats = await stat(text);
+    return stats.isFile() ? { ...NO_EVIDENCE, found: [given(text, revisionOf(text), stats.mtime.toISOString())] } : await givenDirectory(text, options);
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError || (error instanceof Error && "syscall" in error)) || options.signal.aborted) throw error;
+    return { ...NO_EVIDENCE, warnings: [`--evidence ${text} cannot be read (${error.message}): the revisions that it shows are not counted.`] };
+  }
 }
 
-async function fileEvidence(path: string): Promise<GatheredEvidence> {
+async function givenDirectory(path: string, options: CallOptions): Promise<GatheredEvidence> {
+  const names = await readdir(path);
+  const evidence = names.some((name) => MEMBER.test(name))
+    ? await membersEvidence(path, undefined, "given", options)
+    : await oneMember({ memberDir: path, walDirs: [join(path, "wal")] }, "given", options);
+  if (evidence.found.length > 0 || evidence.warnings.length > 0) return evidence;
+  return { ...NO_EVIDENCE, warnings: [`--evidence ${path}: there is no member in it, neither a database nor a log; it shows nothing.`] };
+}
+
+function revisionOf(path: string): bigint {
+  const source = openFilePageSource(path);
   try {
-    const source = openFilePageSource(path);
-    try {
-      return { ...NO_EVIDENCE, found: [given(path, peekSnapshot(path, source).revision, (await stat(path)).mtime.toISOString())] };
-    } finally {
-      source.close();
-    }
-  } catch (error) {
-    if (!(error instanceof EtcdsafeError)) throw error;
-    return { ...NO_EVIDENCE, warnings: [`--evidence ${path} cannot be read (${error.message}): the revisions that it shows are not counted.`] };
+    return peekSnapshot(path, source).revision;
+  } finally {
+    source.close();
   }
 }
 

@@ -1,5 +1,5 @@
 // Reads how far a member's database and log go, in a thread of its own (bytes/worker.ts): a segment of a log takes up to a second.
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
@@ -19,12 +19,12 @@ export function run({ memberDir, walDirs }: MemberPlaces): MemberFiles {
 }
 
 function readDatabase(path: string): MemberFiles["database"] {
-  if (!existsSync(path)) return null;
   return attempt(path, () => {
+    const at = statSync(path).mtime.toISOString();
     const source = openFilePageSource(path);
     try {
       const { revision, consistentIndex } = peekSnapshot(path, source);
-      return { path, revision, consistentIndex, at: statSync(path).mtime.toISOString() };
+      return { path, revision, consistentIndex, at };
     } finally {
       source.close();
     }
@@ -34,8 +34,8 @@ function readDatabase(path: string): MemberFiles["database"] {
 /** Where the log ends is in its last segment, whose name says where the one before it ended. */
 function readLog(walDirs: readonly string[]): MemberFiles["log"] {
   for (const path of walDirs) {
-    if (!existsSync(path)) continue;
     const log = attempt(path, () => {
+      statSync(path);
       const last = fileSegments(path).at(-1);
       return last === undefined ? null : endOfLog(path, last);
     });
@@ -51,10 +51,13 @@ function endOfLog(path: string, last: FileSegment): MemberFiles["log"] {
   return { path, lastIndex, corruption: fault?.kind === "corrupt" ? fault.text : null, at: statSync(join(path, last.name)).mtime.toISOString() };
 }
 
-function attempt<T>(path: string, read: () => T): T | { readonly path: string; readonly fault: string } {
+/** Null for what is not there; that it may not be looked at is something else. */
+function attempt<T>(path: string, read: () => T): T | { readonly path: string; readonly fault: string } | null {
   try {
     return read();
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
     if (error instanceof EtcdsafeError || (error instanceof Error && "syscall" in error)) return { path, fault: error.message };
     throw error;
   }

@@ -44,13 +44,16 @@ export function planRevision(source: SourceFacts, bump: RevisionBump, found: rea
 /** What to know of clients before the cluster is started: nothing where the revision is beyond all evidence, as `auto` makes it. */
 export function revisionWarnings({ after, bump, evidence }: PlannedRevision): string[] {
   const most = highest(evidence)!;
-  const isBehind = BigInt(most.revision) > BigInt(after);
   const seen = `${most.isUpperBound ? "up to " : ""}${most.revision} (${most.where})`;
   if (bump === "none") {
-    const back = isBehind ? `The revision goes back: the cluster has served ${seen}, and will start at ${after}.` : `The revision stays at ${after}.`;
+    const back =
+      BigInt(most.revision) > BigInt(after)
+        ? `The revision goes back: the cluster has served ${seen}, and will start at ${after}.`
+        : `The revision stays at ${after}.`;
     return [`${back} ${CLIENTS_THAT_BREAK}`];
   }
-  if (isBehind)
+  // At the very revision too: a watch that goes on behind it would not be told that it missed something.
+  if (BigInt(most.revision) >= BigInt(after))
     return [`--bump-revision ${bump} IS TOO LITTLE: it ends at ${after}, but the cluster has served ${seen}. Give --bump-revision auto. ${CLIENTS_THAT_BREAK}`];
   return [];
 }

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { dataDirectoryEvidence, givenEvidence } from "../../src/restore/evidence-files.ts";
@@ -104,6 +104,19 @@ test("evidence of a data directory: whatever cannot be read is told with what it
   expect(await warned({ revisions: 9, consistentIndex: 2, log: { [KILLED_LOG]: damaged } })).toMatch(
     /^\/member\/wal is damaged \(.*\): entries that lie behind the damage are not counted/,
   );
+  const loop = await place();
+  await member(join(loop, "member"), {});
+  for (const name of ["snap/db", "wal"]) {
+    await rm(join(loop, "member", name), { recursive: true, force: true });
+    await symlink(join(loop, "member", name), join(loop, "member", name));
+  }
+  expect((await dataDirectoryEvidence(loop, undefined, options)).warnings).toEqual([expect.stringMatching(/snap\/db cannot be read \(.*ELOOP.*not counted/)]);
+  await rm(join(loop, "member/snap"), { recursive: true });
+  await member(join(loop, "other"), { revisions: 9 });
+  await rename(join(loop, "other/snap"), join(loop, "member/snap"));
+  expect((await dataDirectoryEvidence(loop, undefined, options)).warnings).toEqual([
+    expect.stringMatching(/member\/wal cannot be read \(.*ELOOP.*not counted/),
+  ]);
 });
 
 test("evidence that is given: a revision, a data directory, a member's directory, a snapshot file", async () => {
@@ -122,5 +135,6 @@ test("evidence that is given, and shows nothing, is told", async () => {
   const path = await place();
   await writeFile(join(path, "text"), "no snapshot");
   expect((await givenEvidence(path, options)).warnings).toEqual([expect.stringMatching(/^--evidence .*: there is no member in it/)]);
+  expect((await givenEvidence("/dev/null", options)).warnings).toEqual([expect.stringMatching(/^--evidence \/dev\/null cannot be read \(.*not counted/)]);
   expect((await givenEvidence(join(path, "text"), options)).warnings).toEqual([expect.stringMatching(/^--evidence .*\/text cannot be read \(.*not counted/)]);
 });

@@ -92,12 +92,14 @@ test("revision: an amount that ends below what was served, and none, are warned 
   const warned = (bump: RevisionBump, found: Evidence[] = []) => revisionWarnings(planRevision(source(762), bump, found)).join();
   expect(warned("10", [seen(5000)])).toMatch(/^--bump-revision 10 IS TOO LITTLE: it ends at 772, but the cluster has served 5000 \(a backup\)\. .*API servers/);
   expect(warned("10", [seen(5000, { isUpperBound: true })])).toContain("has served up to 5000 (a backup)");
+  expect(warned("10", [seen(772)])).toMatch(/^--bump-revision 10 IS TOO LITTLE: it ends at 772/);
+  expect(warned("10", [seen(771)])).toBe("");
   expect(warned("none", [seen(5000)])).toMatch(/^The revision goes back: the cluster has served 5000 \(a backup\), and will start at 762\. .*API servers/);
   expect(warned("none")).toMatch(/^The revision stays at 762\. .*kubelets/);
   fc.assert(
     fc.property(revisions, amounts, evidences, (revision, bump, found) => {
       const planned = planRevision(source(revision), bump, found);
-      const isBehind = planned.evidence.some((each) => BigInt(each.revision) > BigInt(planned.after));
+      const isBehind = planned.evidence.some((each) => BigInt(each.revision) >= BigInt(planned.after));
       expect(revisionWarnings(planned)).toHaveLength(isBehind ? 1 : 0);
     }),
     { seed: SEED, numRuns: runs(100, 1000) },
