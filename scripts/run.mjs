@@ -3,6 +3,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
+import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -30,8 +32,10 @@ const child = spawn(node, [...script.map((part, index) => (index === 0 ? root + 
   stdio: "inherit",
   env: { ...process.env, PATH: `${root}node_modules/node/bin:${process.env.PATH}` },
 });
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
-child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
+// A terminal gives these two to all processes in front of it, the child too, which would take a second one for another.
+const fromTerminal = [0, 1, 2].some((fd) => isatty(fd)) ? ["SIGINT", "SIGHUP"] : [];
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => fromTerminal.includes(signal) || child.kill(signal));
+child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 
 function install() {
   const wanted = createHash("sha256")

@@ -13,7 +13,9 @@ export const CONVENTIONS = `## Conventions
   makes every line a JSON object with \`time\`, \`level\` and \`message\`; progress is the message \`progress\` with \`step\`, \`doneBytes\` and \`totalBytes\`.
   It is the default with \`-o json\`: then every line of standard error is one JSON object, and where the command failed, the last line is the error, which alone
   has a \`code\` and an \`exitCode\` ([errors.md](errors.md)).
-- **SIGINT and SIGTERM** stop a command and clean up; a second one ends it at once. Neither leaves a half backup that is ever listed, nor half a restore.
+- **SIGINT, SIGTERM and SIGHUP** (a terminal or ssh connection that is lost) stop a command and clean up. Another one ends it at once, without cleaning
+  up, unless it comes within a second: \`timeout\`, \`npm run\` and terminals often deliver one signal twice. Neither leaves a half backup that is ever
+  listed, nor half a restore. \`nohup\` does not keep SIGHUP away, since Node undoes it; \`setsid\`, \`tmux\` or \`systemd-run\` do.
 - Options may stand before or after the command. Booleans may be given as \`--option\`, \`--option=true\` or \`--option=false\`.`;
 
 export const CONFIGURATION = `## Configuration

@@ -12,7 +12,7 @@ export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] =
   ["8", "not found"],
   ["9", "refused for safety"],
   ["10", "cannot decrypt"],
-  ["130, 143", "interrupted (SIGINT, SIGTERM)"],
+  ["129, 130, 143", "interrupted (SIGHUP, SIGINT, SIGTERM)"],
 ];
 /** Done, but not all that was asked for. */
 export const PARTLY_DONE = 3;

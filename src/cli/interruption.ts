@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM: the first one asks the command to stop and clean up, a second one ends the process at once.
+// SIGINT, SIGTERM and SIGHUP: the first one asks the command to stop and clean up, another one a second later ends the process at once.
 import type { CommandName } from "../config/option.ts";
 import { EtcdsafeError } from "../errors.ts";
 
@@ -9,12 +9,18 @@ const HINTS: Partial<Record<CommandName, string>> = {
   "repo adopt": "Run it again: adopting twice does no harm.",
 };
 
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
+/**
+ * Signals this soon after the first are that one again: `timeout` signals its child and then the group that the child is in, `npm run` passes on what
+ * the terminal gave to everyone, and a lost terminal is told by the kernel and by the shell. A person who means it waits to see that nothing happens.
+ */
+const SAME_WITHIN_MS = 1000;
 type Signal = keyof typeof EXIT_CODES;
 
 export interface Interruption extends Disposable {
   readonly signal: AbortSignal;
-  /** 130 or 143 once a signal came. */
+  /** 129, 130 or 143 once a signal came. */
   readonly exitCode: number | undefined;
 }
 
@@ -22,20 +28,27 @@ export interface Interruption extends Disposable {
 export function watchInterruption(onFirst: (signal: Signal) => void): Interruption {
   const controller = new AbortController();
   let exitCode: number | undefined;
+  let firstAtMs = 0;
   const stop = (signal: Signal) => {
-    // What was left half done is never listed as a backup, so that leaving at once is safe.
-    if (exitCode !== undefined) process.exit(EXIT_CODES[signal]);
+    if (exitCode !== undefined) {
+      if (performance.now() - firstAtMs < SAME_WITHIN_MS) return;
+      // What was left half done is never listed as a backup, so that leaving at once is safe.
+      process.exit(EXIT_CODES[signal]);
+    }
     exitCode = EXIT_CODES[signal];
+    firstAtMs = performance.now();
     onFirst(signal);
     controller.abort(new EtcdsafeError("INTERRUPTED", `stopped by ${signal}`));
   };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  for (const signal of SIGNALS) process.on(signal, stop);
   return {
     signal: controller.signal,
     get exitCode() {
       return exitCode;
     },
-    [Symbol.dispose]: () => void process.off("SIGINT", stop).off("SIGTERM", stop),
+    [Symbol.dispose]: () => {
+      for (const signal of SIGNALS) process.off(signal, stop);
+    },
   };
 }
 

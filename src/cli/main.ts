@@ -19,7 +19,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined };
   process.on("uncaughtException", (error) => process.exit(reportError(error, session)));
   const streams = guardStandardStreams();
-  using interruption = watchInterruption((signal) => session.reporter?.log({ level: "warn", message: `${signal}: stopping; a second one stops at once` }));
+  using interruption = watchInterruption((signal) =>
+    session.reporter?.log({ level: "warn", message: `${signal}: stopping; another one after a second stops at once` }),
+  );
   try {
     const parsed = parseArguments(argv, version(), (text) => process.stdout.write(text));
     const exitCode = parsed === undefined ? 0 : await runCommand(parsed, environment, interruption.signal, session);

@@ -161,6 +161,7 @@ test("a save that takes too long, and one that is stopped: nothing of them is li
   const args = ["save", "--endpoints", `http://127.0.0.1:${stalling.port}`, "--repository", repository, "--log-level", "debug"];
   expectFailure("DEADLINE_EXCEEDED", await runCli([...args, "--deadline", "1500ms"]), { message: /^the save took longer than 1s500ms \(--deadline\)$/ });
   for (const [signal, exitCode] of [
+    ["SIGHUP", 129],
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const) {

@@ -6,7 +6,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** The whole environment of the child; the test's own where left out. */
   readonly env?: NodeJS.ProcessEnv;
-  readonly stdin?: string | Uint8Array;
+  /** All of standard input; "open" leaves it to the test to write to `child.stdin`. */
+  readonly stdin?: string | Uint8Array | "open";
   /** Afterwards the child is killed and the command rejects; 60 s where left out. */
   readonly limitMs?: number;
 }
@@ -48,7 +49,7 @@ export function startCommand(file: string, args: readonly string[], options: Com
   child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
   child.stdin.on("error", () => undefined); // A child that ends without reading its input is its own business.
-  child.stdin.end(options.stdin);
+  if (options.stdin !== "open") child.stdin.end(options.stdin);
   const text = () => `${Buffer.concat(stderr)}${Buffer.concat(stdout)}`;
   const limitMs = options.limitMs ?? 60_000;
   const finished = new Promise<CommandResult>((resolve, reject) => {
@@ -62,6 +63,7 @@ export function startCommand(file: string, args: readonly string[], options: Com
     });
     child.on("close", (exitCode, signal) => {
       clearTimeout(timer);
+      child.stdin.destroy();
       const stdoutBytes = Buffer.concat(stdout);
       resolve({ exitCode, signal, stdoutBytes, stdout: stdoutBytes.toString(), stderr: Buffer.concat(stderr).toString() });
     });
