@@ -20,6 +20,11 @@ members:
     walDir: /wal/etcd
 \`\`\``;
 
+const INTERRUPTED_RESTORE = `A restore that is killed, or whose host loses power, leaves every member as it was, or as it is to be, or in between with a directory \`proxy\` beside it, which
+keeps every etcd from starting there ("invalid datadir; both member and proxy directories exist"). The next restore into that directory settles it: the
+same command finishes what was begun, with the cluster id that it had, and any other one first puts everything back. \`--plan\` says which. What is replaced
+is never deleted, not by that either: remove \`member.before-restore-<time>\`, and \`before-restore-<time>\` in a WAL directory, when nobody needs them.`;
+
 const FAULTS =
   "`option` (an unknown key as it is written; null where neither is meant), `source` (the flag, variable, or path and line), `message` (a whole sentence)";
 
@@ -126,7 +131,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       { line: "etcdsafe restore --from-plan plan.json --member m1 --repository /backup", does: "one host's part of it" },
       { line: "etcdsafe restore latest --repository /backup --to-snapshot snapshot.db", does: "a plain snapshot for other tools" },
     ],
-    example: MEMBERS_FILE,
+    example: `${MEMBERS_FILE}\n\n${INTERRUPTED_RESTORE}`,
     json: {
       plan: "what was, or with `--plan` would be, done",
       "plan.source": "what is restored: `kind`, `location`, and facts from the backup or file",
