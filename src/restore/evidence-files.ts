@@ -3,8 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
-import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
-import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import type { CallOptions } from "../runtime.ts";
 import { type Evidence, type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "./evidence.ts";
 import { type MemberFiles, memberEvidence } from "./member-revision.ts";
@@ -23,7 +22,9 @@ export async function givenEvidence(text: string, options: CallOptions): Promise
   if (/^\d+$/.test(text)) return { ...NO_EVIDENCE, found: [given("--evidence", BigInt(text), null)] };
   try {
     const stats = await stat(text);
-    return stats.isFile() ? { ...NO_EVIDENCE, found: [given(text, revisionOf(text), stats.mtime.toISOString())] } : await givenDirectory(text, options);
+    return stats.isFile()
+      ? { ...NO_EVIDENCE, found: [given(text, peekSnapshotFile(text).revision, stats.mtime.toISOString())] }
+      : await givenDirectory(text, options);
   } catch (error) {
     if (!(error instanceof EtcdsafeError || (error instanceof Error && "syscall" in error)) || options.signal.aborted) throw error;
     return { ...NO_EVIDENCE, warnings: [`--evidence ${text} cannot be read (${error.message}): the revisions that it shows are not counted.`] };
@@ -37,15 +38,6 @@ async function givenDirectory(path: string, options: CallOptions): Promise<Gathe
     : await oneMember({ memberDir: path, walDirs: [join(path, "wal")] }, "given", options);
   if (evidence.found.length > 0 || evidence.warnings.length > 0) return evidence;
   return { ...NO_EVIDENCE, warnings: [`--evidence ${path}: there is no member in it, neither a database nor a log; it shows nothing.`] };
-}
-
-function revisionOf(path: string): bigint {
-  const source = openFilePageSource(path);
-  try {
-    return peekSnapshot(path, source).revision;
-  } finally {
-    source.close();
-  }
 }
 
 async function membersEvidence(dataDir: string, walDir: string | undefined, kind: "data-directory" | "given", options: CallOptions): Promise<GatheredEvidence> {

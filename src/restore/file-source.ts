@@ -1,6 +1,5 @@
 // A snapshot file on this host as what is restored from.
-import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
-import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import { formerMembersIn } from "./former-members.ts";
 import { peekedFacts, type SnapshotSource } from "./source.ts";
 
@@ -9,26 +8,21 @@ import { peekedFacts, type SnapshotSource } from "./source.ts";
  * or SNAPSHOT_DAMAGED for a file that cannot be restored, FILE_FAILED for one that cannot be read.
  */
 export function snapshotFileSource(path: string): SnapshotSource {
-  const source = openFilePageSource(path);
-  try {
-    const found = peekSnapshot(path, source);
-    return {
-      facts: {
-        kind: "snapshot-file",
-        location: path,
-        cluster: null,
-        backupId: null,
-        state: null,
-        createdAt: null,
-        databaseSha256: found.trailer ?? null,
-        databaseSizeBytes: found.sizeBytes,
-        ...peekedFacts(found),
-        hashKv: null,
-      },
-      members: formerMembersIn(path),
-      content: { path },
-    };
-  } finally {
-    source.close();
-  }
+  const found = peekSnapshotFile(path);
+  return {
+    facts: {
+      kind: "snapshot-file",
+      location: path,
+      cluster: null,
+      backupId: null,
+      state: null,
+      createdAt: null,
+      databaseSha256: found.trailer ?? null,
+      databaseSizeBytes: found.sizeBytes,
+      ...peekedFacts(found),
+      hashKv: null,
+    },
+    members: formerMembersIn(path),
+    content: { path },
+  };
 }

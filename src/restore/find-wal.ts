@@ -2,8 +2,7 @@
 import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { runInWorker } from "../bytes/worker.ts";
-import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
-import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import type { WalFacts } from "../etcd-files/wal/facts.ts";
 import type { WalFactsInput } from "../etcd-files/wal/facts-worker.ts";
 import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
@@ -22,7 +21,7 @@ export async function findWalBeside(databasePath: string, options: CallOptions):
     );
     return {
       directory: wal,
-      consistentIndex: consistentIndexOf(databasePath).toString(),
+      consistentIndex: peekSnapshotFile(databasePath).consistentIndex.toString(),
       // A member that has just received its whole database from the leader has no entries yet.
       lastIndex: (entries?.lastIndex ?? snapshot?.index ?? 0n).toString(),
       damage: fault?.kind === "corrupt" ? `${fault.segment}: ${fault.text}` : null,
@@ -37,13 +36,4 @@ async function holdsSegments(directory: string): Promise<boolean> {
     throw error;
   });
   return names.some((name) => parseWalSegmentName(name) !== undefined);
-}
-
-function consistentIndexOf(path: string): bigint {
-  const source = openFilePageSource(path);
-  try {
-    return peekSnapshot(path, source).consistentIndex;
-  } finally {
-    source.close();
-  }
 }

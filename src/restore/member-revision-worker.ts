@@ -1,11 +1,12 @@
 // Reads how far a member's database and log go, in a thread of its own (bytes/worker.ts): a segment of a log takes up to a second.
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import type { WorkerContext } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
-import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
-import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import { type FileSegment, fileSegments } from "../etcd-files/wal/directory.ts";
 import { walFacts } from "../etcd-files/wal/facts.ts";
+import { cancellable } from "../etcd-files/wal/facts-worker.ts";
 import type { MemberFiles } from "./member-revision.ts";
 
 export interface MemberPlaces {
@@ -14,30 +15,25 @@ export interface MemberPlaces {
   readonly walDirs: readonly string[];
 }
 
-export function run({ memberDir, walDirs }: MemberPlaces): MemberFiles {
-  return { database: readDatabase(join(memberDir, "snap", "db")), log: readLog(walDirs) };
+export function run({ memberDir, walDirs }: MemberPlaces, context: WorkerContext): MemberFiles {
+  return { database: readDatabase(join(memberDir, "snap", "db")), log: readLog(walDirs, context) };
 }
 
 function readDatabase(path: string): MemberFiles["database"] {
   return attempt(path, () => {
     const at = statSync(path).mtime.toISOString();
-    const source = openFilePageSource(path);
-    try {
-      const { revision, consistentIndex } = peekSnapshot(path, source);
-      return { path, revision, consistentIndex, at };
-    } finally {
-      source.close();
-    }
+    const { revision, consistentIndex } = peekSnapshotFile(path);
+    return { path, revision, consistentIndex, at };
   });
 }
 
 /** Where the log ends is in its last segment, whose name says where the one before it ended. */
-function readLog(walDirs: readonly string[]): MemberFiles["log"] {
+function readLog(walDirs: readonly string[], context: WorkerContext): MemberFiles["log"] {
   for (const path of walDirs) {
     const log = attempt(path, () => {
       statSync(path);
       const last = fileSegments(path).at(-1);
-      return last === undefined ? null : endOfLog(path, last);
+      return last === undefined ? null : endOfLog(path, cancellable(last, context));
     });
     if (log !== null) return log;
   }
@@ -45,9 +41,10 @@ function readLog(walDirs: readonly string[]): MemberFiles["log"] {
 }
 
 function endOfLog(path: string, last: FileSegment): MemberFiles["log"] {
-  const { entries, fault } = walFacts([last]);
-  const before = last.firstIndex - 1n;
-  const lastIndex = entries === undefined || entries.lastIndex < before ? before : entries.lastIndex;
+  const { entries, snapshot, fault } = walFacts([last]);
+  // A member that has just received its whole database from the leader has no entries yet.
+  const ends = [last.firstIndex - 1n, entries?.lastIndex ?? 0n, snapshot?.index ?? 0n];
+  const lastIndex = ends.reduce((most, each) => (each > most ? each : most));
   return { path, lastIndex, corruption: fault?.kind === "corrupt" ? fault.text : null, at: statSync(join(path, last.name)).mtime.toISOString() };
 }
 

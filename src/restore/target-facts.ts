@@ -3,8 +3,7 @@ import { type BigIntStats, existsSync } from "node:fs";
 import { lstat, readdir, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
-import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
-import { peekSnapshot } from "../etcd-files/check/peek.ts";
+import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import type { MemberTarget } from "./plan.ts";
 
 /** Who may use a file or directory. `mode`: four octal digits. */
@@ -118,12 +117,7 @@ async function existingMember(dataDir: string, walDir: DirectoryFacts | null, wh
 /** Null for a database that cannot be read: what is replaced may well be damaged. */
 function revisionOf(path: string): string | null {
   try {
-    const source = openFilePageSource(path);
-    try {
-      return peekSnapshot(path, source).revision.toString();
-    } finally {
-      source.close();
-    }
+    return peekSnapshotFile(path).revision.toString();
   } catch {
     return null;
   }
