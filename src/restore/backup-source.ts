@@ -1,4 +1,5 @@
 // A stored backup as what is restored from. One that was never looked into, a partial one, has its facts read from its own pages first.
+import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../errors.ts";
 import type { BackupEntry } from "../repository/catalogue.ts";
 import { readClusterFile } from "../repository/cluster-file.ts";
@@ -46,8 +47,8 @@ export async function backupSource({ storage }: Repository, cluster: string, ent
 async function knownMembers(storage: Storage, cluster: string, { members }: Manifest, options: CallOptions): Promise<FormerMember[]> {
   const bound = await readClusterFile(storage, cluster, options).catch(() => undefined); // A restore does not need the file.
   options.signal.throwIfAborted();
-  const known = [...(members ?? []), ...(bound?.file.members ?? [])];
-  return known.map(({ id, name, peerUrls, clientUrls }) => ({ id, name, peerUrls, clientUrls }));
+  const known = [...(members ?? []), ...(bound?.file.members ?? [])].map(({ id, name, peerUrls, clientUrls }) => ({ id, name, peerUrls, clientUrls }));
+  return known.filter((member, index) => known.findIndex((other) => isDeepStrictEqual(other, member)) === index);
 }
 
 /** Undefined for a backup that nobody looked into: its manifest holds no more than the revision that the cluster had before the snapshot. */

@@ -15,6 +15,11 @@ export interface FormerMember {
   readonly clientUrls: readonly string[];
 }
 
+/** Where it may answer. */
+export function urlsOf({ peerUrls, clientUrls }: FormerMember): string[] {
+  return [...peerUrls, ...clientUrls];
+}
+
 /** None where the file cannot be read: who only wants to warn of them does not say what else is wrong with it. */
 export function formerMembersIn(databasePath: string): FormerMember[] {
   try {

@@ -2,15 +2,17 @@
 // makes it wait.
 import { realpath } from "node:fs/promises";
 import { relative, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
 import { readTlsIdentity } from "../cluster/tls-identity.ts";
 import { whoAnswers } from "../cluster/who-answers.ts";
 import type { CallOptions } from "../runtime.ts";
-import { type FormerMember, formerMembersIn } from "./former-members.ts";
-import { judgeLiveness, type Liveness, type LivenessSubject, plannedUrls, type Seen, urlsOf } from "./liveness.ts";
+import { type FormerMember, formerMembersIn, urlsOf } from "./former-members.ts";
+import { judgeLiveness, type Liveness, type LivenessSubject, type Seen } from "./liveness.ts";
 import { seeLocks } from "./liveness-locks.ts";
 import { seeManifests } from "./liveness-manifests.ts";
 import { refuseLiveness } from "./liveness-refusal.ts";
+import { plannedUrls } from "./liveness-signs.ts";
 import { seeUnits } from "./liveness-units.ts";
 
 /** What the operator says of this run, and how it is to look. */
@@ -67,8 +69,10 @@ export async function requireUnlocked(plan: LivenessPlan, options: CallOptions):
   refuseLiveness(judgeLiveness(plan, { locks, answers: [], manifests: undefined, units: undefined, former: [] }, { etcdIsStopped: true }));
 }
 
+/** Each once: in a plan for several hosts, directories may have the same names. */
 function targetsOf({ members }: LivenessSubject): { readonly dataDir: string; readonly walDir: string | null }[] {
-  return members.flatMap(({ dataDir, walDir }) => (dataDir === null ? [] : [{ dataDir, walDir }]));
+  const targets = members.flatMap(({ dataDir, walDir }) => (dataDir === null ? [] : [{ dataDir, walDir }]));
+  return targets.filter((target, index) => targets.findIndex((other) => isDeepStrictEqual(other, target)) === index);
 }
 
 /** Directories without links, and as manifests of the host call them. */

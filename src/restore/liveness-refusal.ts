@@ -44,7 +44,7 @@ function wayOut(open: readonly LivenessCheck[], verdict: Liveness["verdict"]): s
     );
   if (has("url"))
     hints.push(
-      "Stop the members of the former cluster, on every host. Where it shall live on and this one is a copy: --copy, with URLs and directories of its own. Members that were restored and started already say so behind TLS as well, with --cert and --key of a client certificate.",
+      "Stop the members of the former cluster, on every host. Where it shall live on and this one is a copy: --copy, with URLs and directories of its own. Members that were restored and started already say so behind TLS as well, with --cert and --key of a client certificate (kubeadm: /etc/kubernetes/pki/etcd/peer.crt and peer.key).",
     );
   if (open.some(({ kind }) => kind !== "lock")) hints.push(`Where you know better than ${has("lock") ? "the other signs" : "these signs"}: --etcd-is-stopped.`);
   return hints.join(" ");

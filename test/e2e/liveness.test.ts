@@ -53,8 +53,8 @@ test("etcd runs on the files: its lock and its URLs are told, no word goes past 
   const args = restoreArgs([source], cluster.members, "--replace");
   const said = await refused(args);
   expect(said).toContain(`${database} is locked, and 2 more of its files; by process ${member!.pid} (etcd)`);
-  expect(said).toContain(`${member!.peerUrl}: of the plan: a member of the former cluster`);
-  expect(said).toContain(`${member!.clientUrl}: of m0 of the former cluster: a member of the former cluster`);
+  expect(said).toContain(`${member!.peerUrl}: in the plan: a member of the former cluster`);
+  expect(said).toContain(`${member!.clientUrl}: m0 of the former cluster: a member of the former cluster`);
   const insisted = await refused([...args, "--etcd-is-stopped"]);
   expect(insisted).toContain("no option goes past a lock");
   expect(insisted).not.toContain(member!.peerUrl);
@@ -121,7 +121,7 @@ test("the old quorum lives on other ports: refused unless the new cluster is a c
   const args = restoreArgs(["latest", "--repository", repository], members);
   const said = await refused(args);
   for (const { name, peerUrl, clientUrl } of old.members.slice(1)) {
-    for (const url of [peerUrl, clientUrl]) expect(said).toContain(`${url}: of ${name} of the former cluster: a member of the former cluster`);
+    for (const url of [peerUrl, clientUrl]) expect(said).toContain(`${url}: ${name} of the former cluster: a member of the former cluster`);
   }
   expect(said).not.toContain(`${old.members[0]!.peerUrl}:`);
   expect(said).toContain("--copy");
@@ -136,7 +136,7 @@ test("the old quorum lives on other ports: refused unless the new cluster is a c
   // A copy with the URLs of somebody who lives could not be started, or would meet them.
   expect(
     await refused(restoreArgs(["latest", "--repository", repository], [{ ...old.members[1]!, dataDir: join(directory.path, "third") }], "--copy")),
-  ).toContain(`${old.members[1]!.peerUrl}: of the plan: a member of the former cluster`);
+  ).toContain(`${old.members[1]!.peerUrl}: in the plan: a member of the former cluster`);
 });
 
 test("a member that was restored and started already is no reason to refuse the next one", async () => {
@@ -174,7 +174,7 @@ test("a member that was restored and started already is no reason to refuse the 
     const args = ["restore", source, "--name", other.name, "--initial-cluster", initialCluster(members), "--initial-advertise-peer-urls", other.peerUrl];
     await done([...args, "--data-dir", other.dataDir, "--bump-revision", "1000", ...token]);
     expect(await refused([...args, "--data-dir", `${other.dataDir}-again`, "--bump-revision", "1000", "--initial-cluster-token", "another"])).toContain(
-      `${peerUrl}: of the plan: an etcd of another cluster`,
+      `${peerUrl}: in the plan: an etcd of another cluster`,
     );
   } finally {
     first.signal("SIGKILL");

@@ -83,7 +83,7 @@ test.each<[string, (name: string) => Promise<Uint8Array>]>([
     "to a repository",
     async (name) => {
       const id = await saved(`${name}-repository`, cluster.endpoints[0]!);
-      await expectExit(0, ["restore", id, "--repository", path(`${name}-repository`), "--to-snapshot", path(name)]);
+      await expectExit(0, ["restore", id, "--repository", path(`${name}-repository`), "--to-snapshot", path(name), "--bump-revision", "none"]);
       return readFile(path(name));
     },
   ],
@@ -135,10 +135,10 @@ async function saved(name: string, endpoint: string): Promise<string> {
 
 /** Restores the backup as a file and as a member, which starts; both have the source's HashKV at the revision that the plan says. */
 async function restoredRevision(name: string, id: string): Promise<bigint> {
-  const from = ["restore", id, "--repository", path(name), "-o", "json"];
+  const from = ["restore", id, "--repository", path(name), "--bump-revision", "none", "-o", "json"];
   const [member] = await planMembers(1, path(`${name}-members`));
   const to = ["--name", member!.name, "--data-dir", member!.dataDir, "--initial-cluster", `${member!.name}=${member!.peerUrl}`];
-  to.push("--initial-advertise-peer-urls", member!.peerUrl, "--bump-revision", "none");
+  to.push("--initial-advertise-peer-urls", member!.peerUrl, "--copy");
   const { plan } = JSON.parse((await expectExit(0, [...from, ...to, "--plan"])).stdout);
   const { revision } = plan.source;
   const { hash } = (await cluster.hashKv(Number(revision)))[0]!;

@@ -13,7 +13,7 @@ const FORMER_URL = "http://10.0.0.9:2380";
 const FORMER: FormerMember = { id: "0000000000000009", name: "old", peerUrls: [FORMER_URL], clientUrls: ["http://127.0.0.1:2379"] };
 const SUBJECT: LivenessSubject = {
   clusterId: NEW,
-  members: [{ name: "a", peerUrls: [PLANNED], clientUrls: [CLIENT], clientUrlsAssumed: false, dataDir: "/var/lib/etcd", walDir: "/wal" }],
+  members: [{ id: "0000000000000001", peerUrls: [PLANNED], clientUrls: [CLIENT], clientUrlsAssumed: false, dataDir: "/var/lib/etcd", walDir: "/wal" }],
 };
 const NOTHING: Seen = { locks: [], answers: [], manifests: undefined, units: undefined, former: [FORMER] };
 const SILENT = { etcdIsStopped: false };
@@ -88,6 +88,11 @@ test("a client URL that does not tell its cluster is taken for what its member's
   expect(judge(answering(CLIENT, etcd(null), { url: PLANNED, answer: etcd(OLD) })).verdict).toBe("alive");
 });
 
+test("under a token that the former cluster has had, its members cannot be told from new ones", () => {
+  const reused: Seen = { ...answering(PLANNED, etcd(NEW, "0000000000000001")), former: [{ ...FORMER, id: "0000000000000001" }] };
+  expect(judge(reused)).toMatchObject({ verdict: "alive", check: { detail: expect.stringContaining("has had this token") } });
+});
+
 test("where every look ends without an answer, the operator has to say so", () => {
   const away = answering(PLANNED, { kind: "unreachable", why: "no route" });
   expect(judge(away).verdict).toBe("unknown");
@@ -138,7 +143,7 @@ test("the refusal says all that was seen, where, and each way out", () => {
   const refusal = refusalOf(seen);
   expect(refusal.message.split("\n").slice(1)).toEqual([
     "  /var/lib/etcd: /var/lib/etcd/member/snap/db is locked; by process 812 (etcd)",
-    `  ${FORMER_URL}: of old of the former cluster: a member of the former cluster (${OLD}) answers`,
+    `  ${FORMER_URL}: old of the former cluster: a member of the former cluster, ${OLD}, answers`,
     "  /m/etcd.yaml: a static pod of etcd: as long as its manifest is there, the kubelet starts it again",
     "  etcd.service: active; which data directory it has cannot be told",
   ]);
