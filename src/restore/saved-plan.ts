@@ -5,6 +5,7 @@ import { EtcdsafeError } from "../errors.ts";
 import { planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { type Evidence, highest } from "./evidence.ts";
+import { byName } from "./instructions/steps.ts";
 import type { RestorePlan } from "./plan.ts";
 import type { SourceFacts } from "./source.ts";
 
@@ -26,7 +27,7 @@ export function readSavedPlan(path: string, text: string): RestorePlan {
 
 /** The part of `plan` that this host's run does. `name`: --member. Throws USAGE where it is missing, MEMBERS_INVALID for one that the plan does not write. */
 export function planForMember(plan: RestorePlan, name: string | undefined): RestorePlan {
-  const written = plan.members.filter(({ dataDir }) => dataDir !== null);
+  const written = plan.members.filter(({ dataDir }) => dataDir !== null).toSorted(byName);
   if (name === undefined && plan.perHost && written.length > 1) {
     const names = written.map((member) => member.name).join(", ");
     throw new EtcdsafeError("USAGE", "the plan is for one run on each host", { hint: `Say which member this host gets with --member: ${names}.` });

@@ -1,0 +1,143 @@
+// One plan, saved, and a run on each host by it: what is as planned becomes one cluster, and what is not is refused.
+import { appendFile, cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { provisionEtcd } from "../../scripts/provision.ts";
+import type { RestorePlan } from "../../src/restore/plan.ts";
+import { planSha256 } from "../../src/restore/saved-plan.ts";
+import { runCli } from "../support/cli.ts";
+import { runCommand, startCommand } from "../support/command.ts";
+import { planMembers } from "../support/etcd.ts";
+import type { PlannedMember } from "../support/etcd-member.ts";
+import { runCliMounted } from "../support/file-systems.ts";
+import { releasePorts } from "../support/ports.ts";
+import { plainRows } from "../support/random-history.ts";
+import { expectExit } from "../support/saving.ts";
+import { writeSnapshot } from "../support/snapshots.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+interface PrintedPlan {
+  readonly plan: RestorePlan;
+  readonly sha256: string;
+  readonly instructions: readonly { readonly member: string; readonly steps: readonly { readonly number: number; readonly commands: readonly string[] }[] }[];
+}
+
+/** A snapshot, three members with directories of their own below `directory`, and the plan for them, saved as plan.json. */
+async function planned(directory: string): Promise<{ source: string; file: string; members: PlannedMember[]; printed: PrintedPlan }> {
+  const source = join(directory, "snapshot.db");
+  writeSnapshot(source, { rows: plainRows(50) });
+  const members = await planMembers(3, directory);
+  const lines = members.map(
+    ({ name, peerUrl, clientUrl, dataDir }) => `  - { name: ${name}, peerUrls: ["${peerUrl}"], clientUrls: ["${clientUrl}"], dataDir: ${dataDir} }\n`,
+  );
+  await writeFile(join(directory, "members.yaml"), `members:\n${lines.join("")}`);
+  const { stdout } = await expectExit(0, ["restore", source, "--members", join(directory, "members.yaml"), "--plan", "-o", "json"]);
+  const file = join(directory, "plan.json");
+  await writeFile(file, stdout);
+  return { source, file, members, printed: JSON.parse(stdout) };
+}
+
+async function release(members: readonly PlannedMember[]): Promise<void> {
+  await releasePorts(members.flatMap((member) => [member.clientUrl, member.peerUrl, member.metricsUrl].map((url) => Number(new URL(url).port))));
+}
+
+test.each(["3.5", "3.6", "3.7"] as const)("from plan, etcd %s: with one directory deleted, that member gets the data or does not serve", async (minor) => {
+  await using directory = await temporaryDirectory("from-plan");
+  const { source, file, members, printed } = await planned(directory.path);
+  const { etcd, etcdctl } = await provisionEtcd(minor);
+  for (const { name } of members) await expectExit(0, ["restore", source, "--from-plan", file, "--member", name]);
+  await rm(members[1]!.dataDir, { recursive: true });
+  const started = members.map(({ name, clientUrl }) => {
+    const command = printed.instructions.find(({ member }) => member === name)!.steps.find(({ number }) => number === 3)!.commands[0]!;
+    const line = `exec "${etcd}" ${command.slice("etcd ".length)} --listen-client-urls ${clientUrl} --advertise-client-urls ${clientUrl} --log-level error --unsafe-no-fsync`;
+    return startCommand("sh", ["-c", line], { limitMs: 60_000 });
+  });
+  const ask = (member: PlannedMember, ...args: string[]) =>
+    runCommand(etcdctl, ["--endpoints", member.clientUrl, "--command-timeout", "1s", ...args], { limitMs: 30_000 });
+  try {
+    const count = async () => (await ask(members[0]!, "get", "", "--prefix", "--count-only", "-w", "fields")).stdout;
+    await expect.poll(count, { timeout: 30_000, interval: 200 }).toMatch(/^"Count" : 50$/m);
+    // A read that asks no other member is the one that an empty keyspace would answer.
+    for (let look = 0; look < 8; look++) {
+      const { exitCode, stdout } = await ask(members[1]!, "get", "", "--prefix", "--consistency", "s", "--count-only", "-w", "fields");
+      if (exitCode === 0) expect(stdout).toMatch(/^"Count" : 50$/m);
+    }
+  } finally {
+    for (const each of started) each.signal("SIGKILL");
+    await Promise.allSettled(started.map(({ finished }) => finished));
+    await release(members);
+  }
+});
+
+test("from plan: whatever is not as planned is refused, nothing is written, and what is as planned is restored as planned", async () => {
+  await using directory = await temporaryDirectory("from-plan");
+  const { source, file, members, printed } = await planned(directory.path);
+  const [member] = members as [PlannedMember];
+  const run = (plan: string, ...more: string[]) => runCli(["restore", "--from-plan", plan, "--member", member.name, ...more]);
+  const refused = async (code: string, plan: string, ...more: string[]) => {
+    const { exitCode, stderr } = await run(plan, ...more);
+    expect(stderr).toContain(code);
+    expect(exitCode).toBe(code === "USAGE" ? 2 : 9);
+    expect(await readdir(directory.path)).not.toContain(member.name);
+    return stderr;
+  };
+  const edited = async (plan: unknown, sha256: string) => {
+    const path = join(directory.path, "edited.json");
+    await writeFile(path, JSON.stringify({ ...printed, plan, sha256 }));
+    return path;
+  };
+
+  const other = join(directory.path, "other.db");
+  writeSnapshot(other, { rows: plainRows(51) });
+  expect(await refused("PLAN_MISMATCH", file, other)).toContain("the source's databaseSha256 is");
+  await cp(source, join(directory.path, "kept.db"));
+  await appendFile(source, "x");
+  expect((await run(file)).exitCode).not.toBe(0);
+  await cp(join(directory.path, "kept.db"), source);
+
+  const moved = { ...printed.plan, members: printed.plan.members.map((each) => ({ ...each, dataDir: `${each.dataDir}2` })) };
+  expect(await refused("PLAN_MISMATCH", await edited(moved, printed.sha256))).toContain("not as it was printed");
+  const token = { ...printed.plan, token: "mine" };
+  expect(await refused("PLAN_MISMATCH", await edited(token, planSha256(token)))).toContain("has the id");
+  const tool = { ...printed.plan, tool: "99.0.0" };
+  expect(await refused("PLAN_MISMATCH", await edited(tool, planSha256(tool)))).toContain("instead of 99.0.0");
+
+  await refused("USAGE", file, "--bump-revision", "5");
+  await refused("USAGE", file, "--data-dir", join(directory.path, "elsewhere"));
+  await refused("USAGE", file, "--initial-cluster-token", "mine");
+  expect((await runCli(["restore", "--from-plan", file])).stderr).toContain("--member: m0, m1, m2");
+
+  await mkdir(join(member.dataDir, "member"), { recursive: true });
+  const inTheWay = await run(file);
+  expect([inTheWay.exitCode, inTheWay.stderr]).toEqual([9, expect.stringContaining("TARGET_NOT_EMPTY")]);
+  await rm(member.dataDir, { recursive: true });
+
+  await mkdir(member.dataDir);
+  const full = await runCliMounted({ directory: member.dataDir, sizeBytes: 8_000_000 }, ["restore", "--from-plan", file, "--member", member.name]);
+  expect(full.stderr).toContain("TARGET_NO_SPACE");
+  expect(full.left).toEqual([]);
+
+  const restored = JSON.parse((await expectExit(0, ["restore", "--from-plan", file, "--member", member.name, "-o", "json"])).stdout);
+  expect(restored.plan).toMatchObject({ token: printed.plan.token, clusterId: printed.plan.clusterId, revision: { after: printed.plan.revision.after } });
+  expect(await readFile(file, "utf8")).toBe(`${JSON.stringify(printed, undefined, 2)}\n`);
+  await release(members);
+});
+
+test("from plan: a source without a hash must be the very bytes that were planned, on every host", async () => {
+  await using directory = await temporaryDirectory("from-plan");
+  const { source, members } = await planned(directory.path);
+  const bytes = await readFile(source);
+  await writeFile(source, bytes.subarray(0, -32));
+  const flags = ["--members", join(directory.path, "members.yaml"), "--skip-hash-check", "--plan", "-o", "json"];
+  const file = join(directory.path, "plan.json");
+  await writeFile(file, (await expectExit(0, ["restore", source, ...flags])).stdout);
+  // In a page that nothing refers to, as a copy from another member's disk may have: no structure check would tell.
+  const altered = Buffer.from(bytes.subarray(0, -32));
+  altered[altered.length - 1]! ^= 1;
+  await writeFile(source, altered);
+  const refused = await expectExit(9, ["restore", "--from-plan", file, "--member", members[0]!.name]);
+  expect(refused.stderr).toContain("the source's SHA-256 is");
+  await writeFile(source, bytes.subarray(0, -32));
+  await expectExit(0, ["restore", "--from-plan", file, "--member", members[0]!.name]);
+  await release(members);
+});
