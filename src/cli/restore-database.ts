@@ -19,10 +19,11 @@ export async function databaseRequest(invocation: Invocation, source: SnapshotSo
   const leases = leasePolicy(config);
   const walBeside = await logBeside(invocation, source);
   const { leaseChangesOf } = await import("../restore/lease-count.ts");
+  const evidence = await gatherEvidence(invocation, source.facts, targets);
   return {
     source: source.facts,
     bumpRevision: config.get("bump-revision"),
-    evidence: await gatherEvidence(invocation, source.facts, targets),
+    evidence: { ...evidence, warnings: [...(source.warnings ?? []), ...evidence.warnings] },
     skipHashCheck: config.get("skip-hash-check"),
     policies: { keepAlarms: config.get("keep-alarms"), disableAuth: config.get("disable-auth"), leases },
     leaseChanges: await withWayOn(invocation, source.facts.backupId, () => leaseChangesOf(source, leases, invocation)),

@@ -18,16 +18,18 @@ export async function openSource(invocation: Invocation, text: string): Promise<
   }
   const [{ resolveBackup }, { backupSource }] = await Promise.all([import("../repository/resolve.ts"), import("../restore/backup-source.ts")]);
   const cluster = invocation.config.get("cluster");
+  const warnings: string[] = [];
+  const passedOver = (warning: string) => void warnings.push(`${warning}.`);
   const { repository, entry } = await orFileOfThatName(
     operand.reference,
     (path) => `give it as ${path}.`,
     async () => {
       const repository = await openForReading(invocation);
-      return { repository, entry: await resolveBackup(repository, cluster, operand.reference, invocation) };
+      return { repository, entry: await resolveBackup(repository, cluster, operand.reference, { ...invocation, passedOver }) };
     },
   );
   const unmarked = entry.state === "damaged" ? null : entry.id;
-  return withWayOn(invocation, unmarked, () => backupSource(repository, cluster, entry, invocation));
+  return withWayOn(invocation, unmarked, async () => ({ ...(await backupSource(repository, cluster, entry, invocation)), warnings }));
 }
 
 /** Runs `restore`; where the source is no good, the hint says what to do about that. */

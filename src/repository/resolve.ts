@@ -9,12 +9,18 @@ import type { Repository } from "./repository.ts";
 
 const CANDIDATES_MAX = 10;
 const NEAREST_MAX = 3;
+const PASSED_OVER_MAX = 3;
+
+export interface ResolveOptions extends CallOptions {
+  /** Told, in a sentence, which newer backups `latest` does not mean, and why: whoever names none should know that the newest was not taken. */
+  passedOver?(warning: string): void;
+}
 
 /**
  * Finds a backup. `latest` and `oldest` skip those that are suspect, partial, damaged or unreadable; any of these is found by its id.
  * Throws BACKUP_NOT_FOUND with what there is instead, BACKUP_AMBIGUOUS with the candidates, or what makes the manifest of the named one unreadable.
  */
-export async function resolveBackup(repository: Repository, cluster: string, reference: string, options: CallOptions): Promise<BackupEntry> {
+export async function resolveBackup(repository: Repository, cluster: string, reference: string, options: ResolveOptions): Promise<BackupEntry> {
   const { found, scanned, skipped } = await lookUp(repository, cluster, reference, options);
   if (found !== undefined) return found;
   const where = `cluster ${cluster} of ${repository.storage.location}`;
@@ -32,7 +38,7 @@ export async function resolveBackup(repository: Repository, cluster: string, ref
 }
 
 /** The same, but undefined where there is none. */
-export async function findBackup(repository: Repository, cluster: string, reference: string, options: CallOptions): Promise<BackupEntry | undefined> {
+export async function findBackup(repository: Repository, cluster: string, reference: string, options: ResolveOptions): Promise<BackupEntry | undefined> {
   return (await lookUp(repository, cluster, reference, options)).found;
 }
 
@@ -58,10 +64,15 @@ interface LookUp {
   readonly skipped?: readonly string[];
 }
 
-async function lookUp({ storage }: Repository, cluster: string, reference: string, options: CallOptions): Promise<LookUp> {
+async function lookUp({ storage }: Repository, cluster: string, reference: string, options: ResolveOptions): Promise<LookUp> {
   const scanned = await scanBackups(storage, cluster, options);
   const read = reader(storage, cluster, options);
-  if (reference === "latest" || reference === "oldest") return { scanned, ...(await firstGood(reference === "latest" ? scanned : scanned.toReversed(), read)) };
+  if (reference === "latest") {
+    const latest = await firstGood(scanned, read);
+    if (latest.found !== undefined && latest.skipped.length > 0) options.passedOver?.(passedOverText(latest.found.id, latest.skipped));
+    return { scanned, ...latest };
+  }
+  if (reference === "oldest") return { scanned, ...(await firstGood(scanned.toReversed(), read)) };
   const matching = scanned.filter(({ id }) => id.startsWith(reference));
   if (matching.length > 1) {
     const where = `cluster ${cluster} of ${storage.location}`;
@@ -90,9 +101,22 @@ async function firstGood(
     const entry = await read(backup);
     if (entry === undefined) continue;
     if (entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed")) return { found: entry, skipped };
-    skipped.push(`${entry.id} (${entry.manifest === null ? "unreadable" : entry.state})`);
+    skipped.push(`${entry.id} (${whyNot(entry)})`);
   }
   return { found: undefined, skipped };
+}
+
+function whyNot(entry: CatalogueEntry): string {
+  if (entry.manifest === null) return `unreadable: ${entry.error.message}`;
+  return `${entry.state}: ${entry.state === "damaged" ? entry.damage.join("; ") : entry.manifest.stateWhy}`;
+}
+
+function passedOverText(id: string, skipped: readonly string[]): string {
+  const [only] = skipped;
+  if (skipped.length === 1) return `latest is ${id}; a newer backup is passed over: ${only}`;
+  const more = skipped.length - PASSED_OVER_MAX;
+  const those = `${skipped.slice(0, PASSED_OVER_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return `latest is ${id}; ${skipped.length} newer backups are passed over: ${those}`;
 }
 
 /** The ids that begin most like `reference`: a slip of the hand is usually near the end. */

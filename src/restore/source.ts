@@ -44,6 +44,8 @@ export function peekedFacts(found: SnapshotPeek): DatabaseFacts {
 
 export interface SnapshotSource {
   readonly facts: SourceFacts;
+  /** What is to be known of how it was chosen. */
+  readonly warnings?: readonly string[];
   /** Of the cluster it comes from, as far as they are known. */
   readonly members: readonly FormerMember[];
   /** A file is copied, which the kernel does best; a backup is decoded, and compared with its stored sizes and hashes on the way. */

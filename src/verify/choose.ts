@@ -13,15 +13,16 @@ export async function chooseBackup(
   reference: string,
   options: CallOptions & { readonly runtime: Pick<Runtime, "log"> },
 ): Promise<BackupName> {
-  const ids = (await scanBackups(repository.storage, cluster, options)).map(({ id }) => id);
+  const { signal, runtime } = options;
   try {
-    const { id } = await resolveBackup(repository, cluster, reference, options);
-    if (reference === "latest") warnOfNewer(ids.slice(0, Math.max(0, ids.indexOf(id))), options.runtime);
+    const passedOver = (message: string) => runtime.log({ level: "warn", message });
+    const { id } = await resolveBackup(repository, cluster, reference, { signal, passedOver });
     return { cluster, id };
   } catch (error) {
-    const id = ids.find((each) => each.startsWith(reference));
-    if (!(error instanceof EtcdsafeError) || error.code !== "MANIFEST_INVALID" || id === undefined) throw error;
-    return { cluster, id };
+    if (!(error instanceof EtcdsafeError) || error.code !== "MANIFEST_INVALID") throw error;
+    const named = (await scanBackups(repository.storage, cluster, { signal })).find(({ id }) => id.startsWith(reference));
+    if (named === undefined) throw error;
+    return { cluster, id: named.id };
   }
 }
 
@@ -32,10 +33,4 @@ export async function allBackups({ storage }: Repository, clusters: readonly str
   if (names.length === 0)
     throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is nothing to verify in ${storage.location}: no backup of ${clusters.join(", ") || "any cluster"}`);
   return names;
-}
-
-function warnOfNewer(ids: readonly string[], { log }: Pick<Runtime, "log">): void {
-  if (ids.length === 0) return;
-  const those = `${ids.slice(0, 3).join(", ")}${ids.length > 3 ? ", …" : ""}`;
-  log({ level: "warn", message: `latest is not the newest backup: ${ids.length} newer ones are suspect, partial, damaged or unreadable (${those})` });
 }

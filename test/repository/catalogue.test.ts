@@ -226,7 +226,29 @@ test("resolve: latest and oldest skip what is suspect, partial, damaged or unrea
 test("resolve: says what there is when nothing may be latest", async () => {
   await expect(resolve("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   const id = await store(20, { state: "partial" });
-  await expect(resolve("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", message: expect.stringContaining(`${id} (partial)`) });
+  await expect(resolve("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", message: expect.stringContaining(`${id} (partial: `) });
+});
+
+test("resolve: of latest, the newer backups that it passes over are named, with why", async () => {
+  const warned = async (reference: string) => {
+    const warnings: string[] = [];
+    await resolveBackup(repository, "default", reference, { signal, passedOver: (warning) => void warnings.push(warning) });
+    return warnings;
+  };
+  await store(10, { state: "suspect" });
+  const good = await store(11);
+  expect(await warned("latest")).toEqual([]);
+  const suspect = await store(12, { state: "suspect", stateWhy: "1 of 3 members agrees" });
+  expect(await warned("latest")).toEqual([`latest is ${good}; a newer backup is passed over: ${suspect} (suspect: 1 of 3 members agrees)`]);
+  const [unreadable, damaged] = [await store(13), await store(14)];
+  await put(manifestKey("default", unreadable), Buffer.from("{"));
+  await verify(damaged, "hash", "failed", "2026-11-22T00:00:00.000Z");
+  const [three] = await warned("latest");
+  expect(three).toContain(`latest is ${good}; 3 newer backups are passed over: ${damaged} (damaged: verification at level hash failed `);
+  expect(three).toMatch(new RegExp(`, ${unreadable} \\(unreadable: .*\\), ${suspect} \\(suspect: 1 of 3 members agrees\\)$`));
+  const [partial] = [await store(16, { state: "partial" }), await store(17, { state: "partial" })];
+  expect((await warned("latest"))[0]).toMatch(new RegExp(`; 5 newer backups are passed over: .*${partial} \\(partial: .* and 2 more$`));
+  for (const reference of [good, "oldest"]) expect(await warned(reference)).toEqual([]);
 });
 
 test("resolve: takes a unique prefix, and names the candidates of one that is not", async () => {

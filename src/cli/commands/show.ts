@@ -3,7 +3,7 @@ import { EtcdsafeError } from "../../errors.ts";
 import { type BackupEntry, listClusters } from "../../repository/catalogue.ts";
 import type { Manifest } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
-import { findBackup, resolveBackup } from "../../repository/resolve.ts";
+import { findBackup, type ResolveOptions, resolveBackup } from "../../repository/resolve.ts";
 import type { Invocation } from "../command.ts";
 import { formatSize } from "../format.ts";
 import { orFileOfThatName, requireNotEmpty } from "../operand.ts";
@@ -11,8 +11,9 @@ import { facts, table } from "../output.ts";
 import { openForReading } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
-  const { config, output } = invocation;
+  const { config, output, runtime, signal } = invocation;
   const reference = invocation.operands[0]!;
+  const resolving = { signal, passedOver: (message: string) => runtime.log({ level: "warn", message }) };
   requireNotEmpty(reference);
   const { entry, location } = await orFileOfThatName(
     reference,
@@ -20,8 +21,8 @@ export async function run(invocation: Invocation): Promise<number> {
     async () => {
       const repository = await openForReading(invocation);
       const entry = config.get("all-clusters")
-        ? await findInAnyCluster(repository, reference, invocation)
-        : await resolveBackup(repository, config.get("cluster"), reference, invocation);
+        ? await findInAnyCluster(repository, reference, resolving)
+        : await resolveBackup(repository, config.get("cluster"), reference, resolving);
       return { entry, location: repository.storage.location };
     },
   );
@@ -31,10 +32,10 @@ export async function run(invocation: Invocation): Promise<number> {
 }
 
 /** Throws BACKUP_NOT_FOUND, and BACKUP_AMBIGUOUS where several clusters have one. */
-async function findInAnyCluster(repository: Repository, reference: string, invocation: Invocation): Promise<BackupEntry> {
+async function findInAnyCluster(repository: Repository, reference: string, options: ResolveOptions): Promise<BackupEntry> {
   const found: { cluster: string; entry: BackupEntry }[] = [];
-  for (const cluster of await listClusters(repository, invocation)) {
-    const entry = await findBackup(repository, cluster, reference, invocation);
+  for (const cluster of await listClusters(repository, options)) {
+    const entry = await findBackup(repository, cluster, reference, options);
     if (entry !== undefined) found.push({ cluster, entry });
   }
   if (found[0] === undefined)

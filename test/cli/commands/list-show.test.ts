@@ -55,6 +55,23 @@ afterAll(() => directory.remove());
 
 const etcdsafe = (...args: string[]) => runCli([...args, "--repository", join(directory.path, "repository")]);
 
+test("latest: show and restore say that a newer backup is passed over, and why", async () => {
+  const message = `latest is ${GOOD.id}; a newer backup is passed over: ${SUSPECT.id} (suspect: 1 of 3 members agrees)`;
+  expect((await etcdsafe("show", "latest")).stderr).toBe(`warning: ${message}\n`);
+  for (const operands of [[], ["latest"]]) {
+    for (const target of [
+      ["--data-dir", join(directory.path, "new")],
+      ["--to-snapshot", join(directory.path, "new.db")],
+    ]) {
+      const { exitCode, stdout, stderr } = await etcdsafe("restore", ...operands, ...target, "--plan", "-o", "json");
+      expect(exitCode, stderr).toBe(0);
+      expect(JSON.parse(stdout).plan.warnings).toContain(`${message}.`);
+    }
+  }
+  const { stdout } = await etcdsafe("restore", SUSPECT.id, "--data-dir", join(directory.path, "new"), "--plan");
+  expect(stdout).not.toContain("passed over");
+});
+
 test("list: newest first, with state, size and what is wrong", async () => {
   const { exitCode, stdout, stderr } = await etcdsafe("list");
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
