@@ -1,7 +1,6 @@
 // Who answers at a URL of etcd, be it for peers or for clients: nobody, an etcd of some cluster, something else. Asked over HTTP/1.1, in one go:
 // etcd tells its cluster at `/members` of a peer URL (`api/rafthttp`, `etcdhttp/peer.go`), and through the JSON gateway of a client URL.
-import { type IncomingMessage, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
+import http, { type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { formatId } from "../bytes/u64.ts";
 import { isUint64, jsonObject, parseGoJson } from "../proto/go-json.ts";
@@ -30,8 +29,8 @@ export interface EtcdAnswer {
 }
 
 export interface WhoAnswersOptions extends CallOptions {
-  /** Offered where TLS is asked for. Whether the server's certificate can be trusted does not matter: whoever could feign an answer could as well keep it back. */
-  readonly tls: TlsIdentity;
+  /** Offered where TLS is spoken; undefined where no URL asks for it. Whether the server's certificate can be trusted does not matter: whoever could feign an answer could as well keep it back. */
+  readonly tls: TlsIdentity | undefined;
   /** Of all questions together. */
   readonly limitMs: number;
 }
@@ -59,7 +58,7 @@ export async function whoAnswers(url: string, options: WhoAnswersOptions): Promi
 
 interface Asking {
   readonly url: string;
-  readonly tls: TlsIdentity;
+  readonly tls: TlsIdentity | undefined;
   readonly signal: AbortSignal;
   /** Whether somebody took a connection. */
   connected: boolean;
@@ -89,8 +88,9 @@ interface HttpAnswer {
 async function ask(asking: Asking, method: "GET" | "POST", path: string): Promise<HttpAnswer> {
   const url = new URL(path, asking.url);
   const { promise: answered, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const options = { method, signal: asking.signal, agent: false };
-  const request = url.protocol === "https:" ? requestHttps(url, { ...options, ...asking.tls.options, rejectUnauthorized: false }) : requestHttp(url, options);
+  // TLS is loaded for who needs it: that takes longer than all questions to ask.
+  const { request: start } = url.protocol === "https:" ? await import("node:https") : http;
+  const request = start(url, { method, signal: asking.signal, agent: false, ...asking.tls?.options, rejectUnauthorized: false });
   request.once("response", resolve).once("error", reject);
   request.once("socket", (socket: Socket) => {
     socket.once("connect", () => {

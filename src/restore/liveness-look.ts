@@ -4,9 +4,9 @@ import { realpath } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
-import { readTlsIdentity } from "../cluster/tls-identity.ts";
+import type { TlsIdentity } from "../cluster/tls-identity.ts";
 import { whoAnswers } from "../cluster/who-answers.ts";
-import type { CallOptions } from "../runtime.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
 import { type FormerMember, formerMembersIn, urlsOf } from "./former-members.ts";
 import { judgeLiveness, type Liveness, type LivenessSubject, type Seen } from "./liveness.ts";
 import { seeLocks } from "./liveness-locks.ts";
@@ -48,7 +48,7 @@ export async function lookForEtcd(plan: LivenessPlan, options: LookOptions): Pro
   const replaced = locks.flatMap(({ files }) => files.filter(({ path }) => path.endsWith("/db")).flatMap(({ path }) => formerMembersIn(path)));
   const isBeside = plan.copy && locks.every(({ files }) => files.length === 0);
   const urls = new Set([...plannedUrls(plan), ...[...(plan.copy ? [] : plan.formerMembers), ...replaced].flatMap(urlsOf)]);
-  const tls = readTlsIdentity({ ...said.certificate, insecureSkipVerify: true }, true);
+  const tls = [...urls].some((url) => url.startsWith("https:")) ? await clientIdentity(said) : undefined;
   const [answers, manifests, units] = await Promise.all([
     Promise.all([...urls].map(async (url) => ({ url, answer: await whoAnswers(url, { ...options, tls, limitMs: ASK_LIMIT_MS }) }))),
     isBeside ? undefined : seeManifests(said.hostRoot),
@@ -58,9 +58,18 @@ export async function lookForEtcd(plan: LivenessPlan, options: LookOptions): Pro
   return judgeLiveness(await asTheHostSays(plan, said.hostRoot), seen, said);
 }
 
-/** Throws ETCD_MAY_BE_ALIVE. */
-export async function requireEtcdStopped(...asked: Parameters<typeof lookForEtcd>): Promise<void> {
-  refuseLiveness(await lookForEtcd(...asked));
+async function clientIdentity({ certificate }: LivenessOptions): Promise<TlsIdentity> {
+  const { readTlsIdentity } = await import("../cluster/tls-identity.ts");
+  return readTlsIdentity({ ...certificate, insecureSkipVerify: true }, true);
+}
+
+/** Says which signs it goes past because --etcd-is-stopped says so. Throws ETCD_MAY_BE_ALIVE. */
+export async function requireEtcdStopped(plan: LivenessPlan, options: LookOptions & { readonly runtime: Pick<Runtime, "log"> }): Promise<void> {
+  const liveness = await lookForEtcd(plan, options);
+  refuseLiveness(liveness);
+  for (const { what, detail, outcome, allowedBy } of liveness.checks) {
+    if (outcome === "alive") options.runtime.log({ level: "warn", message: `${what}: ${detail}; going on, as ${allowedBy} says` });
+  }
 }
 
 /** Whether an etcd was started while the files were written. Throws ETCD_MAY_BE_ALIVE for a lock. */
