@@ -1,6 +1,6 @@
 // Evidence from files on this host: the data directories that are replaced, what earlier restores have kept of them, and what --evidence names.
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
@@ -8,6 +8,7 @@ import type { CallOptions } from "../runtime.ts";
 import { type Evidence, type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "./evidence.ts";
 import { type MemberFiles, memberEvidence } from "./member-revision.ts";
 import type { MemberPlaces } from "./member-revision-worker.ts";
+import { asIfUndone, findUnfinished } from "./unfinished.ts";
 
 /** The member that is there, and those that restores have put aside. Nothing where there is no such directory. */
 const MEMBER = /^member(\.before-restore-.+)?$/;
@@ -41,18 +42,22 @@ async function givenDirectory(path: string, options: CallOptions): Promise<Gathe
 }
 
 async function membersEvidence(dataDir: string, walDir: string | undefined, kind: "data-directory" | "given", options: CallOptions): Promise<GatheredEvidence> {
-  let names: string[];
+  // What an interrupted restore has put in place has served nothing. A journal that cannot be relied on, the restore itself refuses.
+  const { namesIn, whereIs } = asIfUndone(await findUnfinished([dataDir]).catch(() => []));
+  let names: readonly string[];
   try {
-    names = await readdir(dataDir);
+    names = await namesIn(dataDir);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return NO_EVIDENCE; // Who writes it says what is wrong.
-    return { ...NO_EVIDENCE, warnings: [`${dataDir} cannot be looked into (${message}): the revisions that it shows are not counted.`] };
+    if (error instanceof EtcdsafeError) return NO_EVIDENCE; // Who writes it says what is wrong.
+    return { ...NO_EVIDENCE, warnings: [`${dataDir} cannot be looked into (${(error as Error).message}): the revisions that it shows are not counted.`] };
   }
   const members = names.filter((name) => MEMBER.test(name)).sort();
   return joinEvidence(
     await Promise.all(
-      members.map((name) => oneMember({ memberDir: join(dataDir, name), walDirs: [...walDirOf(name, walDir), join(dataDir, name, "wal")] }, kind, options)),
+      members.map((name) => {
+        const memberDir = whereIs(join(dataDir, name));
+        return oneMember({ memberDir, walDirs: [...walDirOf(basename(memberDir), walDir), join(memberDir, "wal")] }, kind, options);
+      }),
     ),
   );
 }

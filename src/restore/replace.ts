@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
 import { type Owner, type PlannedAccess, planAccess, type RunningUser } from "./access.ts";
-import { dataDirEntry, type EntryKind, keptName, walDirEntry } from "./target-entries.ts";
+import { dataDirEntry, type EntryKind, keptNames, walDirEntry } from "./target-entries.ts";
 import type { TargetFacts } from "./target-facts.ts";
 
 /** What is asked for of all targets. */
@@ -38,11 +38,12 @@ export function planTarget(facts: TargetFacts, { replace, owner, user, at }: Tar
 }
 
 function replacedIn({ dataDir, walDir, member }: TargetFacts, at: Date): ReplacedMember | null {
-  const walKeptAs = walDir?.names.some((name) => walDirEntry(name) === "replaced") ? join(walDir.path, keptName("wal", at, walDir.names)) : null;
+  const kept = keptNames(at, [...dataDir.names, ...(walDir?.names ?? [])]);
+  const walKeptAs = walDir?.names.some((name) => walDirEntry(name) === "replaced") ? join(walDir.path, kept.wal) : null;
   if (member === null && walKeptAs === null) return null;
   return {
     memberDir: member && join(dataDir.path, "member"),
-    keptAs: member && join(dataDir.path, keptName("member", at, dataDir.names)),
+    keptAs: member && join(dataDir.path, kept.member),
     walKeptAs,
     databaseSizeBytes: member?.databaseSizeBytes ?? null,
     revision: member?.revision ?? null,

@@ -37,13 +37,15 @@ export function stagedWalName(stageId: string): string {
   return `${FIRST_WAL_NAME}.etcdsafe-${stageId}`;
 }
 
-/** A name under which `what` of before the restore is kept, that `names` lacks. */
-export function keptName(what: "member" | "wal", at: Date, names: readonly string[]): string {
+/** Names under which a member and the files of its own WAL directory are kept: of one time, and new among the entries of both directories. */
+export function keptNames(at: Date, names: readonly string[]): { readonly member: string; readonly wal: string } {
   const time = at.toISOString().replace(/[-:]|\.\d+/g, "");
-  const name = `${what === "member" ? "member." : ""}${KEPT}${time}`;
   const taken = new Set(names);
-  if (!taken.has(name)) return name;
-  for (let number = 2; ; number++) if (!taken.has(`${name}-${number}`)) return `${name}-${number}`;
+  for (let number = 1; ; number++) {
+    const wal = `${KEPT}${time}${number === 1 ? "" : `-${number}`}`;
+    const member = `member.${wal}`;
+    if (!taken.has(wal) && !taken.has(member)) return { member, wal };
+  }
 }
 
 /** ext4 puts one at the root of every file system: a directory that is a fresh mount holds it. */

@@ -18,8 +18,8 @@ export function targetsOf({ members }: Pick<RestorePlan, "members">): MemberTarg
 export async function readTargets(plan: Pick<RestorePlan, "members">): Promise<TargetFacts[]> {
   const targets = targetsOf(plan);
   try {
-    const { names, whereIs } = asIfUndone(await findUnfinished(targets.map(({ dataDir }) => dataDir)));
-    return await Promise.all(targets.map((target) => targetFacts(target, names, whereIs)));
+    const { namesIn, whereIs } = asIfUndone(await findUnfinished(targets.map(({ dataDir }) => dataDir)));
+    return await Promise.all(targets.map((target) => targetFacts(target, namesIn, whereIs)));
   } catch (error) {
     throw fileError(error);
   }

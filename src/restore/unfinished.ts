@@ -152,10 +152,10 @@ function dataDirsOf({ members }: Pick<RestorePlan, "members">): string[] {
 }
 
 /** How the targets would look without interrupted restores: names in directories, and where things lie. */
-export function asIfUndone(unfinished: readonly Unfinished[]): { readonly names: NamesIn; readonly whereIs: Whereabouts } {
+export function asIfUndone(unfinished: readonly Unfinished[]): { readonly namesIn: NamesIn; readonly whereIs: Whereabouts } {
   const done = unfinished.filter((each) => !isReleased(each)).flatMap(({ moves }) => moves.filter(({ state }) => state === "done"));
   const guarded = new Set(unfinished.flatMap((each) => each.guarded));
-  const names = async (directory: string) => {
+  const namesAsIfUndone = async (directory: string) => {
     const found = new Set(await namesIn(directory));
     if (guarded.has(directory)) found.delete(GUARD_NAME);
     for (const { from, to } of done.toReversed()) {
@@ -164,5 +164,5 @@ export function asIfUndone(unfinished: readonly Unfinished[]): { readonly names:
     }
     return [...found].sort();
   };
-  return { names, whereIs: (path) => done.find(({ from }) => from === path)?.to ?? path };
+  return { namesIn: namesAsIfUndone, whereIs: (path) => done.find(({ from }) => from === path)?.to ?? path };
 }

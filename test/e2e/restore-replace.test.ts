@@ -109,6 +109,21 @@ test.each(HALF_DONE)("while a restore is half done, with $found in place, no etc
   expect(await readFile(join(dataDir, kept[0]!, "snap/db"), "utf8")).toBe("old");
 });
 
+test("a run that goes by a saved plan and dies with the new member in place is finished by the same: what it placed is no evidence against the plan", async () => {
+  const dataDir = join(directory.path, "saved/data");
+  const file = join(directory.path, "saved/plan.json");
+  await expectExit(0, ["restore", snapshot, "--data-dir", dataDir]);
+  const { stdout } = await expectExit(0, ["restore", snapshot, "--data-dir", dataDir, "--replace", "--plan", "-o", "json"]);
+  await writeFile(file, stdout);
+  const run = ["restore", snapshot, "--from-plan", file, "-o", "json"];
+  const order = JSON.stringify({ at: 4, when: "before", kinds: ["rename"] });
+  expect((await runCli(run, { nodeArguments: ["--import", CRASH_POINTS], env: { [CRASH_VARIABLE]: order } })).signal).toBe("SIGKILL");
+  expect((await readdir(dataDir)).sort()).toEqual(["member", expect.stringMatching(KEPT), "proxy"]);
+  const finished = JSON.parse((await expectExit(0, run)).stdout);
+  expect(finished).toMatchObject({ finishes: expect.any(String), plan: { token: JSON.parse(stdout).plan.token, revision: JSON.parse(stdout).plan.revision } });
+  expect((await readdir(dataDir)).sort()).toEqual(["member", expect.stringMatching(KEPT)]);
+});
+
 test("data and WAL directory may be mounts: both are written, replaced and started from there", { timeout: 120_000 }, async () => {
   const member = await aMember("mounts");
   const { dataDir, walDir, clientUrl, peerUrl, name } = member;

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { planAccess, requirePermittedAccess } from "../../src/restore/access.ts";
 import { planFileSystems, requireSpace } from "../../src/restore/free-space.ts";
 import { leftoversIn, planTarget, requireTarget } from "../../src/restore/replace.ts";
-import { keptName } from "../../src/restore/target-entries.ts";
+import { keptNames } from "../../src/restore/target-entries.ts";
 import { type TargetFacts, targetFacts } from "../../src/restore/target-facts.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -61,8 +61,9 @@ test("target: a member that is a mount of its own cannot be replaced", () => {
 });
 
 test("target: what is replaced is kept under names that nothing has yet", () => {
-  expect(keptName("member", AT, [])).toBe("member.before-restore-20261121T070509Z");
-  expect(keptName("wal", AT, ["before-restore-20261121T070509Z", "before-restore-20261121T070509Z-2"])).toBe("before-restore-20261121T070509Z-3");
+  const [one, two] = ["before-restore-20261121T070509Z", "before-restore-20261121T070509Z-2"];
+  expect(keptNames(AT, [])).toEqual({ member: `member.${one}`, wal: one });
+  expect(keptNames(AT, [one!, `member.${two}`]).wal).toBe(`${one}-3`);
   expect(planTarget(withWal(["member"], [WAL_NAME]), asked).replaces).toEqual({
     memberDir: "/data/member",
     keptAs: "/data/member.before-restore-20261121T070509Z",

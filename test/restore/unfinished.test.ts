@@ -176,10 +176,10 @@ test("unfinished: a move that fails takes all back that was done, and the stages
 test("unfinished: the targets look as if it had been undone", async () => {
   for (let moves = 0; moves <= MOVES; moves++) {
     await using scene = await died({ moves });
-    const { names, whereIs } = asIfUndone(await findUnfinished(scene.dataDirs));
-    expect(await names(join(scene.path, "a"))).toEqual(["member", "member.etcdsafe-id"]);
-    expect(await names(join(scene.path, "b"))).toEqual(["member", "member.etcdsafe-id"]);
-    expect((await names(join(scene.path, "w"))).filter((name) => name !== "before-restore-t")).toEqual(["0.tmp", FIRST, `${FIRST}.etcdsafe-id`, SECOND]);
+    const { namesIn, whereIs } = asIfUndone(await findUnfinished(scene.dataDirs));
+    expect(await namesIn(join(scene.path, "a"))).toEqual(["member", "member.etcdsafe-id"]);
+    expect(await namesIn(join(scene.path, "b"))).toEqual(["member", "member.etcdsafe-id"]);
+    expect((await namesIn(join(scene.path, "w"))).filter((name) => name !== "before-restore-t")).toEqual(["0.tmp", FIRST, `${FIRST}.etcdsafe-id`, SECOND]);
     expect(await readFile(join(whereIs(join(scene.path, "a/member")), "snap/db"), "utf8")).toBe("old a");
   }
 });
