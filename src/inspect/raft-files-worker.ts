@@ -5,8 +5,9 @@ import type { WorkerContext } from "../bytes/worker.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import { RAFT_SNAPSHOT_SIZE_BYTES_MAX, type RaftSnapshotFacts, raftSnapshotFacts } from "../etcd-files/raft-snapshot/read.ts";
+import { cancellable } from "../etcd-files/wal/cancellable-segment.ts";
+import { fileSegments } from "../etcd-files/wal/directory.ts";
 import { type WalFacts, walFacts } from "../etcd-files/wal/facts.ts";
-import { cancellable, run as walOfDirectory } from "../etcd-files/wal/facts-worker.ts";
 import { parseWalSegmentName, type SegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { RaftSnapshotFault } from "./inspection.ts";
 
@@ -26,8 +27,12 @@ export type RaftSnapshotOutcome = RaftSnapshotFacts | { readonly fault: RaftSnap
 
 /** Throws FILE_FAILED. */
 export function run({ wal, raftSnapshots }: RaftFilesInput, context: WorkerContext): RaftFilesOutput {
-  const log = wal && (wal.isDirectory ? walOfDirectory({ directory: wal.path }, context) : walOfFile(wal.path, context));
+  const log = wal && (wal.isDirectory ? walOfDirectory(wal.path, context) : walOfFile(wal.path, context));
   return { wal: log, raftSnapshots: raftSnapshots.map(readOne) };
+}
+
+function walOfDirectory(path: string, context: WorkerContext): WalFacts {
+  return walFacts(fileSegments(path).map((segment) => cancellable(segment, context)));
 }
 
 /** A segment alone: what came before it is taken from its first record. */

@@ -3,8 +3,8 @@ import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { runInWorker } from "../bytes/worker.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
-import type { WalFacts } from "../etcd-files/wal/facts.ts";
-import type { WalFactsInput } from "../etcd-files/wal/facts-worker.ts";
+import type { WalAfter } from "../etcd-files/wal/changes-after.ts";
+import type { WalAfterInput } from "../etcd-files/wal/changes-worker.ts";
 import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { WalBeside } from "./wal-beside.ts";
@@ -14,16 +14,16 @@ export async function findWalBeside(databasePath: string, options: CallOptions):
   const directory = dirname(await realpath(databasePath)); // Whatever a link to it lies beside is not its log.
   for (const wal of [join(directory, "..", "wal"), join(directory, "wal")]) {
     if (!(await holdsSegments(wal))) continue;
-    const { entries, snapshot, fault } = await runInWorker<WalFactsInput, WalFacts>(
-      new URL("../etcd-files/wal/facts-worker", import.meta.url),
-      { directory: wal },
-      options,
-    );
+    const { consistentIndex } = peekSnapshotFile(databasePath);
+    const input: WalAfterInput = { directory: wal, index: consistentIndex };
+    const { facts, changes } = await runInWorker<WalAfterInput, WalAfter>(new URL("../etcd-files/wal/changes-worker", import.meta.url), input, options);
+    const { entries, snapshot, fault } = facts;
     return {
       directory: wal,
-      consistentIndex: peekSnapshotFile(databasePath).consistentIndex.toString(),
+      consistentIndex: consistentIndex.toString(),
       // A member that has just received its whole database from the leader has no entries yet.
       lastIndex: (entries?.lastIndex ?? snapshot?.index ?? 0n).toString(),
+      missingEntries: changes,
       damage: fault?.kind === "corrupt" ? `${fault.segment}: ${fault.text}` : null,
     };
   }

@@ -8,20 +8,15 @@ export interface WalBeside {
   readonly consistentIndex: string;
   /** The last entry of the log, as far as it can be read. */
   readonly lastIndex: string;
+  /** How many of its entries the database lacks, of those that change data. */
+  readonly missingEntries: number;
   /** Why it can be read no further; null where it can be read to its end, or to a write that never completed. */
   readonly damage: string | null;
 }
 
-/** How many entries of the log are not in the database. */
-export function entriesMissing({ consistentIndex, lastIndex }: WalBeside): bigint {
-  const missing = BigInt(lastIndex) - BigInt(consistentIndex);
-  return missing > 0n ? missing : 0n;
-}
-
 /** Throws WAL_NOT_APPLIED where a restore of `location` alone would lose what its log holds. */
 export function requireWalApplied(location: string, wal: WalBeside): void {
-  const missing = entriesMissing(wal);
-  const { directory, consistentIndex, lastIndex, damage } = wal;
+  const { directory, consistentIndex, lastIndex, missingEntries: missing, damage } = wal;
   if (damage !== null) {
     throw new EtcdsafeError(
       "WAL_NOT_APPLIED",
@@ -29,10 +24,10 @@ export function requireWalApplied(location: string, wal: WalBeside): void {
       { hint: `Save from another member; or give --ignore-wal to restore what the database holds. Nothing was written.` },
     );
   }
-  if (missing === 0n) return;
+  if (missing === 0) return;
   throw new EtcdsafeError(
     "WAL_NOT_APPLIED",
-    `${location} ends with raft entry ${consistentIndex}, but the log beside it, ${directory}, goes on to entry ${lastIndex}: ${missing} entr${missing === 1n ? "y" : "ies"} would be lost`,
+    `${location} ends with raft entry ${consistentIndex}, but the log beside it, ${directory}, goes on to entry ${lastIndex}: ${missing} entr${missing === 1 ? "y" : "ies"} would be lost`,
   );
 }
 
@@ -40,6 +35,6 @@ export function requireWalApplied(location: string, wal: WalBeside): void {
 export function walWarnings(wal: WalBeside | null): string[] {
   if (wal === null) return ["It is a copy of a member's database, and no log lies beside it: changes that only the log held are missing."];
   if (wal.damage !== null) return [`The log in ${wal.directory} is damaged, and ignored (--ignore-wal): what only it held is lost.`];
-  const missing = entriesMissing(wal);
-  return missing === 0n ? [] : [`The log in ${wal.directory} holds ${missing} more entr${missing === 1n ? "y" : "ies"}, which are lost (--ignore-wal).`];
+  const missing = wal.missingEntries;
+  return missing === 0 ? [] : [`The log in ${wal.directory} holds ${missing} more entr${missing === 1 ? "y" : "ies"}, which are lost (--ignore-wal).`];
 }

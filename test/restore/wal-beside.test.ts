@@ -6,7 +6,7 @@ import { databaseWarnings, planDatabase } from "../../src/restore/database-plan.
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
 import { findWalBeside } from "../../src/restore/find-wal.ts";
-import { entriesMissing, requireWalApplied, type WalBeside } from "../../src/restore/wal-beside.ts";
+import { requireWalApplied, type WalBeside } from "../../src/restore/wal-beside.ts";
 import { KILLED_LOG, liveSegment } from "../etcd-files/wal/live-log.ts";
 import { expectThrown } from "../support/failures.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
@@ -33,7 +33,7 @@ async function laidOut(
 }
 
 test("log beside a database: it is found where a data directory has it, beside a copy, and from behind a link", async () => {
-  const found = { consistentIndex: "40", lastIndex: "51", damage: null };
+  const found = { consistentIndex: "40", lastIndex: "51", missingEntries: 11, damage: null };
   for (const places of [
     { database: "member/snap/db", wal: "member/wal" },
     { database: "copy/db", wal: "copy/wal" },
@@ -57,7 +57,7 @@ test("log beside a database: one that goes on after it is refused with the numbe
   const found = async (consistentIndex: number) =>
     (await findWalBeside(await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, consistentIndex), options))!;
   const behind = await found(40);
-  expect(entriesMissing(behind)).toBe(11n);
+  expect(behind.missingEntries).toBe(11);
   await expectThrown(
     "WAL_NOT_APPLIED",
     () => requireWalApplied("member/snap/db", behind),

@@ -45,9 +45,9 @@ export function readWalFacts(directory: string): WalFacts {
   return walFacts(fileSegments(directory));
 }
 
-/** As readWalFacts, for segments from anywhere, in sequence. */
-export function walFacts(segments: readonly (SegmentSource & SegmentName)[]): WalFacts {
-  const log = new LogSummary();
+/** As readWalFacts, for segments from anywhere, in sequence. `onEntry` sees each entry, overwritten ones too; its data is valid during the call. */
+export function walFacts(segments: readonly (SegmentSource & SegmentName)[], onEntry: (entry: Entry) => void = () => {}): WalFacts {
+  const log = new LogSummary(onEntry);
   const read: SegmentFacts[] = [];
   let crc = 0;
   let fault: WalFault | undefined;
@@ -82,12 +82,19 @@ class LogSummary {
   readonly #snapshots: WalSnapshot[] = [];
   #firstIndex: RaftIndex | undefined;
   #last: Pick<Entry, "index" | "term"> | undefined;
+  readonly #onEntry: (entry: Entry) => void;
+
+  constructor(onEntry: (entry: Entry) => void) {
+    this.#onEntry = onEntry;
+  }
 
   add(record: WalRecord): void {
     const content = recordContent(record);
     if (content.kind === "metadata") this.#addMetadata(content.metadata, record.offset);
-    else if (content.kind === "entry") this.#addEntry(content.entry, record.offset);
-    else if (content.kind === "state") this.#hardState = content.hardState;
+    else if (content.kind === "entry") {
+      this.#addEntry(content.entry, record.offset);
+      this.#onEntry(content.entry);
+    } else if (content.kind === "state") this.#hardState = content.hardState;
     else if (content.kind === "snapshot") this.#addSnapshot(content.snapshot);
   }
 
