@@ -2,8 +2,10 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ETCD_MINORS } from "../../scripts/provision.ts";
+import type { RunningCommand } from "../support/command.ts";
 import { type EtcdCluster, etcdutl, planMembers, startCluster } from "../support/etcd.ts";
 import { currentRevision, putMany } from "../support/etcd-data.ts";
+import type { PlannedMember } from "../support/etcd-member.ts";
 import { MINORS_AT_HAND } from "../support/minors.ts";
 import { expectExit } from "../support/saving.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -12,28 +14,28 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 const LATE_COMMITS = ["--backend-batch-interval", "1h", "--backend-batch-limit", "1000000"];
 
 test.each(MINORS_AT_HAND)(
-  "etcd %s, restored twice from its oldest backup: each time beyond all that was ever served, and a watch from before is told that it is compacted",
+  "etcd %s, restored twice from its oldest backup: each time beyond all that was ever served, and a client that watched before is told that it is compacted",
   async (minor) => {
     await using directory = await temporaryDirectory("revisions");
     const repository = join(directory.path, "repository");
+    const [member] = (await planMembers(1, directory.path)) as [PlannedMember];
     let served: bigint;
     let oldest: { readonly id: string };
-    let lost: string;
+    let watch: RunningCommand;
     {
-      await using original = await startCluster({ minor, extraArgs: LATE_COMMITS, directory: join(directory.path, "original") });
+      await using original = await startCluster({ minor, members: [member], extraArgs: LATE_COMMITS, directory: directory.path });
       await write(original, 20);
       oldest = await saved(original, repository);
+      watch = await watching(original, 2n);
       await write(original, 300);
       served = await currentRevision(await original.client());
-      const [member] = original.members;
-      await member!.kill();
-      lost = member!.dataDir;
+      await original.members[0]!.kill();
     }
-    const plan = await planOf([oldest.id, "--repository", repository, "--data-dir", lost]);
+    const plan = await planOf([oldest.id, "--repository", repository, "--data-dir", member.dataDir]);
     expect(BigInt(plan.revision.before)).toBeLessThan(served);
     const [database, log] = plan.revision.evidence.filter(({ kind }) => kind === "data-directory");
-    expect(database).toMatchObject({ where: join(lost, "member/snap/db"), isUpperBound: false });
-    expect(log).toMatchObject({ where: join(lost, "member/wal"), isUpperBound: true });
+    expect(database).toMatchObject({ where: join(member.dataDir, "member/snap/db"), isUpperBound: false });
+    expect(log).toMatchObject({ where: join(member.dataDir, "member/wal"), isUpperBound: true });
     // It is the log that knows.
     expect(BigInt(database!.revision)).toBeLessThan(served);
     expect(BigInt(log!.revision)).toBeGreaterThanOrEqual(served);
@@ -41,21 +43,22 @@ test.each(MINORS_AT_HAND)(
     expect(plan.loss).toMatchObject({ newest: log, revisions: String(BigInt(log!.revision) - BigInt(plan.revision.before)), upperBound: true });
     expect(plan.loss.secondsBetween).toBeGreaterThanOrEqual(0);
 
-    for (const [round, evidence] of [["--evidence", lost], []].entries()) {
-      const members = await planMembers(1, join(directory.path, `restored-${round}`));
-      const [{ name, peerUrl, dataDir }] = members as [(typeof members)[number]];
-      const where = ["--name", name, "--initial-cluster", `${name}=${peerUrl}`, "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir];
-      const { revision } = JSON.parse(
-        (await expectExit(0, ["restore", oldest.id, "--repository", repository, ...where, ...evidence, "-o", "json"])).stdout,
-      ).plan;
+    for (const [round, evidence] of [["--evidence", member.dataDir], []].entries()) {
+      // At the same URLs, where its clients look for it.
+      const restored = { ...member, dataDir: join(directory.path, `restored-${round}`) };
+      const { revision } = await restoredAs(restored, [oldest.id, "--repository", repository, ...evidence]);
       expect(BigInt(revision.after)).toBeGreaterThan(served);
-      await using restored = await startCluster({ minor, members, directory: join(directory.path, `restored-${round}`), initialClusterState: "existing" });
-      expect(await currentRevision(await restored.client())).toBe(BigInt(revision.after));
-      expect(await watched(restored, served)).toMatch(/required revision has been compacted/);
-      expect(await watched(restored, served + 1n)).toMatch(/required revision has been compacted/);
-      await write(restored, 50);
-      served = await currentRevision(await restored.client());
+      await using cluster = await startCluster({ minor, members: [restored], directory: directory.path, initialClusterState: "existing" });
+      const { stdout, stderr } = await watch.finished;
+      expect(stdout + stderr).toMatch(/required revision has been compacted/);
+      expect(await currentRevision(await cluster.client())).toBe(BigInt(revision.after));
+      expect(await cluster.etcdctl(["watch", "key-", "--rev", String(served + 1n)]).catch(String)).toMatch(/required revision has been compacted/);
+      watch = await watching(cluster, BigInt(revision.after) + 1n);
+      await write(cluster, 50);
+      served = await currentRevision(await cluster.client());
     }
+    watch.signal("SIGKILL");
+    await watch.finished;
   },
 );
 
@@ -91,12 +94,10 @@ test.each(ETCD_MINORS)(
     expect(stdout).toMatch(/^revision +1000004711$/m);
     const [, hash, revision] = /^HashKV +(\d+) at revision (\d+):/m.exec(stdout)!;
     const members = await planMembers(1, join(directory.path, "restored"));
-    const [{ name, peerUrl, dataDir }] = members as [(typeof members)[number]];
-    const where = ["--name", name, "--initial-cluster", `${name}=${peerUrl}`, "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir];
-    await etcdutl(minor, ["snapshot", "restore", moved, ...where]);
+    await etcdutl(minor, ["snapshot", "restore", moved, ...flagsOf(members[0]!)]);
     await using restored = await startCluster({ minor, members, directory: join(directory.path, "restored"), initialClusterState: "existing" });
     expect(await restored.hashKv(Number(revision))).toMatchObject([{ hash: Number(hash), compactRevision: Number(revision) }]);
-    expect(await watched(restored, 4711n)).toMatch(/required revision has been compacted/);
+    expect(await restored.etcdctl(["watch", "key-", "--rev", "4711"]).catch(String)).toMatch(/required revision has been compacted/);
   },
 );
 
@@ -119,7 +120,20 @@ async function write(cluster: EtcdCluster, times: number): Promise<void> {
   await putMany(await cluster.client(), rows);
 }
 
-/** What a client hears that goes on watching from a revision. */
-async function watched(cluster: EtcdCluster, revision: bigint): Promise<string> {
-  return cluster.etcdctl(["watch", "--prefix", "key-", "--rev", String(revision)]).then(String, (error: Error) => error.message);
+/** A client that goes on from this revision, and tries again when etcd is gone for a while. */
+async function watching(cluster: EtcdCluster, revision: bigint): Promise<RunningCommand> {
+  const watch = cluster.startEtcdctl(["watch", "--prefix", "key-", "--rev", String(revision)]);
+  await write(cluster, 1);
+  await watch.printed(/PUT/);
+  return watch;
+}
+
+/** The plan of a restore of one member. */
+async function restoredAs(member: PlannedMember, args: readonly string[]): Promise<{ readonly revision: { readonly after: string } }> {
+  return JSON.parse((await expectExit(0, ["restore", ...args, ...flagsOf(member), "-o", "json"])).stdout).plan;
+}
+
+/** For etcdsafe as for etcdutl. */
+function flagsOf({ name, peerUrl, dataDir }: PlannedMember): string[] {
+  return ["--name", name, "--initial-cluster", `${name}=${peerUrl}`, "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir];
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Etcd3, type IOptions } from "etcd3";
 import { provisionEtcd, systemEtcd34 } from "../../scripts/provision.ts";
 import type { CertificateFiles } from "./certificates.ts";
-import { outputOf } from "./command.ts";
+import { outputOf, type RunningCommand, startCommand } from "./command.ts";
 import { EtcdMember, type PlannedMember, type WaitFor } from "./etcd-member.ts";
 import type { TestedMinor } from "./minors.ts";
 import { claimPorts, releasePorts } from "./ports.ts";
@@ -122,12 +122,21 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** `etcdctl ...args` against all members, or the ones given; resolves to its stdout. */
   async etcdctl(args: readonly string[], on: readonly { readonly clientUrl: string }[] = this.members): Promise<string> {
+    return outputOf(this.#binaries.etcdctl, [...this.#etcdctlFlags(on), ...args], { env: withoutEtcdVariables(), stdin: "" });
+  }
+
+  /** As etcdctl, for one that goes on, such as a watch. */
+  startEtcdctl(args: readonly string[]): RunningCommand {
+    return startCommand(this.#binaries.etcdctl, [...this.#etcdctlFlags(this.members), ...args], { env: withoutEtcdVariables() });
+  }
+
+  #etcdctlFlags(on: readonly { readonly clientUrl: string }[]): string[] {
     const { tls } = this.#options;
     const flags = ["--endpoints", on.map((member) => member.clientUrl).join(",")];
     if (tls !== undefined) flags.push("--cacert", tls.caPath);
     if (tls?.client !== undefined) flags.push("--cert", tls.client.cert, "--key", tls.client.key);
     if (this.#rootPassword !== undefined) flags.push("--user", `root:${this.#rootPassword}`);
-    return outputOf(this.#binaries.etcdctl, [...flags, ...args], { env: withoutEtcdVariables(), stdin: "" });
+    return flags;
   }
 
   /** HashKV of every member, in the members' order, at `revision` (0: each member's own latest). */

@@ -130,7 +130,9 @@ test("save --output FILE: an interrupted save leaves nothing and ends with 130",
   command.signal("SIGINT");
   const { exitCode, stderr } = await command.finished;
   silent.close();
-  expect(stderr).toMatch(/^warning: SIGINT: stopping; another one after a second stops at once\nerror: stopped by SIGINT\nhint: .*\ncode: INTERRUPTED \(exit code 130/);
+  expect(stderr).toMatch(
+    /^warning: SIGINT: stopping; another one after a second stops at once\nerror: stopped by SIGINT\nhint: .*\ncode: INTERRUPTED \(exit code 130/,
+  );
   expect(exitCode).toBe(130);
   expect(await readdir(directory.path)).toEqual(["snapshot.db"]);
 });
