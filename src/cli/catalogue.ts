@@ -144,6 +144,11 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.revision.evidence[]": "`kind`, `where`, `revision`, `isUpperBound` (it may be less), `at` (null: not known)",
       "plan.loss":
         "from the source to the `newest` of the evidence (null: nothing newer is known): `revisions`, `secondsBetween`, `upperBound` (it may be less)",
+      "plan.keyspace":
+        "`alarms` (`count`, `policy`), `auth` (`before`, `after`: `on` or `off`), `leases` (`count`, `policy`: `restart`, `expire` or `detach`; `boundKeys` that the policy changes, null where none; `addedBytes`)",
+      "plan.versions": "`storage` and `cluster` of the source, `target` (null: not given), `oldestEtcd` that starts with it, `removesStorageVersion`",
+      "plan.walBeside":
+        "the log beside a copied database: `directory`, `consistentIndex`, `lastIndex`, `missingEntries`, `damage`; null for a snapshot, or where there is none",
       "plan.walDialect": "whose encoding of the WAL is written",
       "plan.bytes": "`databasePerMember`, `walPerMember`, `total`",
       "plan.tool, plan.plannedAt": "which etcdsafe planned, and when",
@@ -165,7 +170,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.bytes.fileSystems[]": "`directories`, `neededBytes` and `freeBytes` (null: unknown) of each file system",
       "leftovers[]": "without `--plan`: what an interrupted restore left beside the target",
       finishes: "without `--plan`: when the interrupted restore began that this run has only finished; else null",
-      file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `file`, and of the above `source`, `revision`, `loss` and `warnings`",
+      file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `file`, and of the above `source`, `revision`, `loss`, `keyspace`, `versions`, `walBeside` and `warnings`",
     },
     load: () => import("./commands/restore.ts"),
   },

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { WorkerContext } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
+import { cancellable } from "../etcd-files/wal/cancellable-segment.ts";
 import { type FileSegment, fileSegments } from "../etcd-files/wal/directory.ts";
 import { walFacts } from "../etcd-files/wal/facts.ts";
-import { cancellable } from "../etcd-files/wal/cancellable-segment.ts";
 import type { MemberFiles } from "./member-revision.ts";
 
 export interface MemberPlaces {
