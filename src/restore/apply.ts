@@ -24,7 +24,7 @@ import { checkWrittenDatabase, type HashKvValue, type WrittenDatabase } from "./
 import type { SnapshotSource } from "./source.ts";
 import { createStage, discardStage, type StagedMember, writeRaftFiles } from "./stage.ts";
 import type { DirectoryFacts, TargetFacts } from "./target-facts.ts";
-import { readTargets, requireTargets, requireUnchanged, targetsOf } from "./targets.ts";
+import { readTargets, requireTargets, requireUnchanged, runningUser, targetsOf } from "./targets.ts";
 import { putInPlace, settleUnfinished } from "./unfinished.ts";
 import { copyDatabase, writeDatabaseFile } from "./write.ts";
 
@@ -103,7 +103,7 @@ async function journalOf(result: Journal["result"], stages: readonly StagedMembe
     moves: await withInodes(moves),
     // Who is not root cannot give a directory away; but then it is his, or he writes there all the same.
     owners:
-      plan.owner === null || process.geteuid?.() !== 0
+      plan.owner === null || runningUser().uid !== 0
         ? []
         : facts.flatMap(({ dataDir, walDir }) => [dataDir, walDir].flatMap((each) => ownerChange(each, plan.owner!))),
   };

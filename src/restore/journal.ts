@@ -13,19 +13,21 @@
 //    synced: guard and journal come at once. The first rename of a file waits for all of them.
 // 2. Each member: old member away, old WAL files away, new WAL in, new member in; the directories synced after each. What moves is told by its inode,
 //    so the state of a move is seen: inode at `from`, to be done; at `to`, done; nowhere, lost. (Device numbers change between boots; they are not kept.)
-// 3. Owners that --owner asks for the directories themselves. Each data directory: `proxy` is renamed away again, synced, and removed: guard and journal go at once.
+// 3. The directories themselves get the owner that --owner asks for. Each data directory: `proxy` is renamed away again, synced, and removed: guard and
+//    journal go at once.
 //
 // What a SIGKILL or a power failure can leave, and what the next restore does there:
 //
 // | died in     | what is found                          | an etcd that is started | the same request                  | another request            |
 // | ----------- | -------------------------------------- | ----------------------- | --------------------------------- | -------------------------- |
 // | before 1    | no guard; stages                       | the old member runs     | starts anew; stages are leftovers | the same                   |
-// | 1           | some guards, no move done              | refuses, or the old one | sets the other guards, goes on    | removes the guards         |
+// | 1           | some guards, no move done              | refuses, or the old one | removes the guards, starts anew   | the same                   |
 // | 2           | all guards, the first n moves are done | refuses                 | goes on                           | undoes the n, last first   |
 // | 3           | some guards; their moves all done      | refuses, or the new one | removes the other guards          | the same, and its own work |
 //
 // Undoing is the same list backwards, so that dying in it leaves a state of this table. It deletes nothing: what was placed gets its stage's name back.
-// Where a guard has gone an etcd may have been started, so from then on nothing is undone any more.
+// Where a guard is missing an etcd may have been started: of the old member, which may have changed since it was looked at; or of the new one, which is
+// not undone any more.
 import { createHash } from "node:crypto";
 import { lstat, mkdir, readFile, rename, rm, rmdir, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -88,7 +90,7 @@ export async function setGuard(dataDir: string, journal: Journal): Promise<void>
   await syncDirectory(dataDir);
 }
 
-/** Takes guard and journal away, at once. What it was then is left over where it cannot be removed, as when an etcd 3.5 has written beside the journal. */
+/** Takes guard and journal away, at once. Something else in there stays, under the name of a leftover. */
 export async function removeGuard(dataDir: string, { id }: Pick<Journal, "id">): Promise<void> {
   const gone = join(dataDir, `${GUARD_STAGE_PREFIX}${id}`);
   await rename(join(dataDir, GUARD_NAME), gone);

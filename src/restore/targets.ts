@@ -25,10 +25,14 @@ export async function readTargets(plan: Pick<RestorePlan, "members">): Promise<T
   }
 }
 
-/** The plan with all that follows from `facts`; of targets that are on other hosts it says nothing. Pure. */
-export function planTargets(plan: RestorePlan, facts: readonly TargetFacts[], asked: { readonly replace: boolean; readonly owner: Owner | null }): RestorePlan {
-  const { replace, owner } = asked;
-  const request = { replace, owner, user: runningUser(), at: new Date(plan.plannedAt) };
+/** The plan with all that follows from `facts`; of targets that are on other hosts it says nothing. */
+export function planTargets(
+  plan: RestorePlan,
+  facts: readonly TargetFacts[],
+  { replace, owner }: { readonly replace: boolean; readonly owner: Owner | null },
+  user: RunningUser = runningUser(),
+): RestorePlan {
+  const request = { replace, owner, user, at: new Date(plan.plannedAt) };
   const planned = new Map(facts.map((each) => [each.name, planTarget(each, request)]));
   return {
     ...plan,
@@ -46,10 +50,10 @@ export function planTargets(plan: RestorePlan, facts: readonly TargetFacts[], as
  */
 export function requireTargets(plan: RestorePlan, facts: readonly TargetFacts[]): { readonly plan: RestorePlan; readonly leftovers: readonly string[] } {
   for (const each of facts) requireTarget(each, plan.replace);
-  const now = planTargets({ ...plan, warnings: [] }, facts, plan);
+  const user = runningUser();
+  const now = planTargets(plan, facts, plan, user);
   const leftovers = facts.flatMap(leftoversIn);
   for (const [index, member] of now.members.entries()) requireSame(plan.members[index]!, member);
-  const user = runningUser();
   for (const { access, dataDir } of now.members) if (access !== null && dataDir !== null) requirePermittedAccess(access, dataDir, user);
   requireSpace(now.bytes.fileSystems, leftovers);
   return { plan: { ...now, warnings: plan.warnings }, leftovers };
@@ -76,7 +80,7 @@ function hasChanged(dataDir: string | null): EtcdsafeError {
   });
 }
 
-function runningUser(): RunningUser {
+export function runningUser(): RunningUser {
   // Where there are no users, nothing belongs to anybody else either.
   return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, groups: process.getgroups?.() ?? [] };
 }

@@ -1,7 +1,10 @@
 // Putting restored members in place by the journal, and what becomes of a journal that an interrupted restore left: journal.ts has the protocol.
 import { chown, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { syncDirectory } from "../bytes/files.ts";
 import { EtcdsafeError } from "../errors.ts";
+import type { Owner } from "./access.ts";
+import { fileError } from "./file-error.ts";
 import { byHand, isGuarded, type Journal, readJournal, removeGuard, setGuard } from "./journal.ts";
 import { doMove, type Move, type MoveState, stateOf, undoMove } from "./moves.ts";
 import type { RestorePlan } from "./plan.ts";
@@ -45,7 +48,7 @@ export function settlementOf(unfinished: Unfinished, request: string): Settlemen
   const { journal, moves } = unfinished;
   if (isReleased(unfinished)) return "finish";
   const lost = moves.filter(({ state }) => state === "lost");
-  if (journal.request === request && lost.length === 0) return "finish";
+  if (journal.request === request && lost.length === 0 && isGuardedAll(unfinished)) return "finish";
   const isUntouched = moves.every(({ state }) => state !== "done");
   const missing = lost.find(({ part }) => part === "old-member" || part === "old-wal");
   if (isUntouched || missing === undefined) return "undo";
@@ -53,10 +56,16 @@ export function settlementOf(unfinished: Unfinished, request: string): Settlemen
   throw byHand(journal.dataDirs, `an interrupted restore can be neither finished nor undone: ${why}`);
 }
 
+/** Else the old members may have been started since, or the new ones. */
+function isGuardedAll({ journal, guarded }: Unfinished): boolean {
+  return guarded.length === journal.dataDirs.length;
+}
+
 /** Guards go only when every move is done. Then an etcd may run: it is not undone, and what changes where no guard is is not looked at. */
-function isReleased({ journal, moves, guarded }: Unfinished): boolean {
+function isReleased(unfinished: Unfinished): boolean {
+  const { moves, guarded } = unfinished;
   const isBegun = moves.some(({ state }) => state === "done");
-  return isBegun && guarded.length < journal.dataDirs.length && moves.every(({ dataDir, state }) => state === "done" || !guarded.includes(dataDir));
+  return isBegun && !isGuardedAll(unfinished) && moves.every(({ dataDir, state }) => state === "done" || !guarded.includes(dataDir));
 }
 
 /** Does what is left of it. */
@@ -65,20 +74,23 @@ export async function finish(unfinished: Unfinished): Promise<void> {
   if (!isReleased(unfinished)) {
     for (const dataDir of journal.dataDirs) if (!guarded.includes(dataDir)) await setGuard(dataDir, journal);
     for (const move of moves) if (move.state === "to do") await doMove(move);
-    for (const { path, to } of journal.owners) await chown(path, to.uid, to.gid);
+    for (const { path, to } of journal.owners) await giveTo(path, to);
   }
   for (const dataDir of isReleased(unfinished) ? guarded : journal.dataDirs) await removeGuard(dataDir, journal);
 }
 
-/** Takes back what was done of it. Returns what is of no use then: its stages. */
-export async function undo({ journal, moves, guarded }: Unfinished): Promise<string[]> {
-  for (const { path, from } of journal.owners) {
-    const { uid, gid } = await stat(path);
-    if (uid !== from.uid || gid !== from.gid) await chown(path, from.uid, from.gid);
-  }
+/** Takes back what was done of it; the stages stay, as leftovers. */
+export async function undo({ journal, moves, guarded }: Unfinished): Promise<void> {
+  for (const { path, from } of journal.owners) await giveTo(path, from);
   for (const move of moves.toReversed()) if (move.state === "done") await undoMove(move);
   for (const dataDir of guarded) await removeGuard(dataDir, journal);
-  return moves.filter(({ part, state }) => (part === "new-member" || part === "new-wal") && state !== "lost").map(({ from }) => from);
+}
+
+async function giveTo(path: string, owner: Owner): Promise<void> {
+  const { uid, gid } = await stat(path);
+  if (uid === owner.uid && gid === owner.gid) return;
+  await chown(path, owner.uid, owner.gid);
+  await syncDirectory(path);
 }
 
 /**
@@ -118,7 +130,10 @@ export async function settleUnfinished(plan: RestorePlan): Promise<Settled> {
   const request = requestIdentity(plan);
   let finished: Journal | undefined;
   let hasUndone = false;
-  for (const unfinished of await findUnfinished(dataDirsOf(plan))) {
+  const found = await findUnfinished(dataDirsOf(plan)).catch((error: unknown) => {
+    throw fileError(error);
+  });
+  for (const unfinished of found) {
     const settlement = settlementOf(unfinished, request);
     try {
       await (settlement === "finish" ? finish(unfinished) : undo(unfinished));
@@ -141,7 +156,7 @@ export async function unfinishedTexts(plan: RestorePlan): Promise<string[]> {
   return (await findUnfinished(dataDirsOf(plan))).map((unfinished) => {
     const { journal } = unfinished;
     const what = `A restore that began at ${journal.startedAt} was interrupted while it put its files in place (${journal.dataDirs.join(", ")})`;
-    if (settlementOf(unfinished, request) === "undo") return `${what}; it was another one, which restore undoes first: what was there gets its place back.`;
+    if (settlementOf(unfinished, request) === "undo") return `${what}; restore undoes that first: what was there gets its place back.`;
     if (journal.request !== request) return `${what}; it was another one, and all but done, so that restore finishes it first.`;
     return `${what}; restore finishes that one, cluster ${journal.result.plan.clusterId}, and does not do what is said here.`;
   });

@@ -92,14 +92,14 @@ async function replaced(options: CrashPointOptions, outcomes: Record<string, num
   );
 }
 
-/** What was killed, as it is found: with its journal, all in place, or none of it. */
+/** What was killed, as it is found: with its journal where all guards are set or some removed again, all in place, or none of it. */
 async function left(): Promise<{ state: "journal" | "new" | "old"; clusterId?: string }> {
   const guarded = TARGETS.filter(({ dataDir }) => existsSync(join(dataDir, "proxy")));
-  for (const { dataDir } of guarded) {
-    const { journal } = JSON.parse(await readFile(join(dataDir, "proxy/etcdsafe-restore.json"), "utf8"));
+  const isOld = await isOldInPlace();
+  if (guarded.length === TARGETS.length || (guarded.length > 0 && !isOld)) {
+    const { journal } = JSON.parse(await readFile(join(guarded[0]!.dataDir, "proxy/etcdsafe-restore.json"), "utf8"));
     return { state: "journal", clusterId: journal.result.plan.clusterId };
   }
-  const isOld = await isOldInPlace();
   if (!isOld) await noMemberIsHalf(true);
   return { state: isOld ? "old" : "new" };
 }
