@@ -1,4 +1,4 @@
-// Evidence from a repository: every backup of the cluster, whatever its state and timeline, and every restore on record.
+// Evidence from a repository: every backup of the cluster, whatever its state and timeline, and every restore on record that was no drill.
 import { EtcdsafeError } from "../errors.ts";
 import { type Manifest, readManifest } from "../repository/manifest.ts";
 import { backupsPrefix, parseBackupId, restoresPrefix } from "../repository/names.ts";
@@ -62,7 +62,8 @@ async function restoreEvidence(storage: Storage, cluster: string, options: CallO
   await inTurns(keys, async (key) => {
     const record = await readOr(() => readRestoreRecord(storage, key, options), options);
     if (record instanceof EtcdsafeError) warnings.push(`${record.message}: the revision that this restore began at is not counted.`);
-    else if (record !== undefined) {
+    // A drill's revisions are seen by none of the cluster's clients.
+    else if (record?.purpose === "cluster") {
       found.push({ kind: "restore-record", where: `${storage.location}: ${key}`, revision: record.revisionAfter, isUpperBound: false, at: record.restoredAt });
       jumps.push({ from: BigInt(record.parent.revision), to: BigInt(record.revisionAfter) });
     }

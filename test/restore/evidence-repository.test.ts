@@ -19,10 +19,16 @@ function put(storage: MemoryStorage, key: string, bytes: Uint8Array) {
   return storage.put(key, streamOf(bytes), { signal });
 }
 
-async function restored(storage: MemoryStorage, clusterId: string, parent: string, revisionAfter: string): Promise<string> {
+async function restored(
+  storage: MemoryStorage,
+  clusterId: string,
+  parent: string,
+  revisionAfter: string,
+  purpose: "cluster" | "drill" = "cluster",
+): Promise<string> {
   const facts = {
     clusterId,
-    purpose: "cluster" as const,
+    purpose,
     restoredAt: "2026-11-21T12:00:00.000Z",
     source: { backup: null, rawSha256: null, location: "/r" },
     parent: { clusterId: null, timeline: null, revision: parent },
@@ -77,8 +83,9 @@ test("evidence of a repository: a restore record that cannot be read is told, an
   expect(warnings).toEqual([expect.stringMatching(/0000000000000009\.json is not a valid restore record: .* is not counted/)]);
 });
 
-test("evidence of a repository: other clusters' backups show nothing", async () => {
+test("evidence of a repository: other clusters' backups show nothing, and neither do drills", async () => {
   const storage = new MemoryStorage();
+  await restored(storage, ID, "300", "1300", "drill");
   const other = sampleManifest({ cluster: "other", revision: "900" });
   await put(storage, manifestKey("other", other.id), encodeManifest(other));
   expect(await evidence(storage)).toEqual({ found: [], jumps: [], warnings: [] });
