@@ -33,7 +33,9 @@ export function openshiftInstructions(restore: SnapshotRestore): HostInstruction
         {
           number: 5,
           title: "Let the operators make the other members and all control-plane pods new",
-          why: "With cluster-admin rights. Approve pending certificate requests first. The quorum guard is off while there is one member only, and on again at the end.",
+          why:
+            "With cluster-admin rights. Approve pending certificate requests first. After each forced redeployment wait until the operator's condition NodeInstallerProgressing " +
+            "has the reason AllNodesAtLatestRevision. The quorum guard is off while there is one member only, and on again at the end.",
           commands: [
             "oc get csr",
             `oc patch etcd/cluster --type=merge -p '{"spec":{"unsupportedConfigOverrides":{"useUnsupportedUnsafeNonHANonProductionUnstableEtcd":true}}}'`,

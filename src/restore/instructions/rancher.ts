@@ -62,7 +62,7 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
         {
           number: 6,
           title: "Compare the members",
-          why: `Every line must show the same hash; ${command} has written since, so it is not the one that step 2 printed. The endpoints must be servers that run.`,
+          why: `Every line must show the same hash; ${command} has written since, so it is not the one that step 2 printed. etcdctl does not come with it: any host will do that has one and these files. The endpoints must be servers that run.`,
           commands: [`${etcdctl} endpoint hashkv --cluster`, `${kubectl} get endpoints kubernetes`],
         },
       ],
