@@ -28,5 +28,7 @@ export function evidenceText({ evidence }: PlannedRevision): string {
 function lossText({ newest, revisions, secondsBetween, upperBound }: PlannedLoss): string {
   if (newest === null) return "nothing newer than the source is known";
   const time = secondsBetween === null ? "" : ` in ${formatSpan(secondsBetween * 1000)}`;
-  return `${upperBound ? "at most" : "at least"} ${revisions} revision${revisions === "1" ? "" : "s"}${time}, up to ${newest.revision} (${newest.where})`;
+  // None: the newest is where an earlier restore went on, and what was written since nothing shows.
+  const count = revisions === "0" ? "no revision that is known" : `${upperBound ? "at most" : "at least"} ${revisions} revision${revisions === "1" ? "" : "s"}`;
+  return `${count}${time}, up to ${newest.revision} (${newest.where})`;
 }
