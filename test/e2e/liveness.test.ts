@@ -67,11 +67,12 @@ test("etcd runs on the files: its lock and its URLs are told, no word goes past 
 test("the PID namespaces differ, either way: the lock is found, though its holder has no name", async () => {
   await using directory = await temporaryDirectory("liveness");
   const source = await snapshotIn(directory.path);
-  const nameless = "by a process that cannot be named from here: of another container, or of the host";
+  // What the list of locks leaves out, a try for the database's lock shows.
+  const nameless = /member\/snap\/db is locked.*; by a process that cannot be named from here: of another container, or of the host/;
   {
     await using cluster = await startCluster({ directory: join(directory.path, "outside") });
     const args = restoreArgs([source], cluster.members, "--replace", "--etcd-is-stopped");
-    expect(await refused(args, { startedBy: IN_A_PID_NAMESPACE })).toContain(nameless);
+    expect(await refused(args, { startedBy: IN_A_PID_NAMESPACE })).toMatch(nameless);
   }
   const members = await planMembers(1, join(directory.path, "inside"));
   const { etcd } = await provisionEtcd("3.7");
@@ -92,7 +93,7 @@ test("the PID namespaces differ, either way: the lock is found, though its holde
     await inside.printed(/ready to serve client requests/);
     const args = restoreArgs([source], members, "--replace");
     expect(await refused([...args, "--etcd-is-stopped"])).toMatch(/member\/snap\/db is locked.*\(etcd\)/);
-    expect(await refused(args, { startedBy: IN_A_PID_NAMESPACE })).toContain(nameless);
+    expect(await refused(args, { startedBy: IN_A_PID_NAMESPACE })).toMatch(nameless);
   } finally {
     inside.signal("SIGKILL");
     await inside.finished;
