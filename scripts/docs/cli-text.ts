@@ -28,7 +28,9 @@ Every option can be given in three ways, all named mechanically:
 | environment variable                                            | \`ETCDSAFE_STALL_LIMIT=1m\` |
 | key of the YAML file that \`--config\` or \`ETCDSAFE_CONFIG\` names | \`stall-limit: 1m\`         |
 
-Flags beat the environment, and the environment beats the file. \`etcdsafe config show\` tells where each value came from, \`etcdsafe config validate\`
+Flags beat the environment, and the environment beats the file; a variable of etcdctl counts less than etcdsafe's own. The same holds for two different
+options that contradict each other, such as \`--output\` and \`--repository\`, or \`--data-dir\` and \`--members\`: what was typed counts, and the one in
+the environment or the file is as if not given, which a line of the log says. Two of the same origin are refused. \`etcdsafe config show\` tells where each value came from, \`etcdsafe config validate\`
 finds all faults at once. An unknown key of the file is a fault, and so is an \`ETCDSAFE_\` variable that differs from an option's by a slip. Relative
 paths in the file start from the file's directory. An empty variable counts as not set.
 

@@ -1,14 +1,116 @@
-// Options that contradict each other. Only what was typed can: a file or the environment may hold defaults for many commands.
+// Options that contradict each other. Of two, the one from the stronger origin counts, as it does of two values of one option: what was typed beats the
+// environment, and that the file. The other is then as if not given. Of the same origin nobody knows which was meant.
 import type { Config } from "../config/config.ts";
-import type { OptionName } from "../config/options.ts";
+import type { CommandName } from "../config/option.ts";
+import { OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
+import { optionText, rankOf } from "../config/origin.ts";
 import { EtcdsafeError } from "../errors.ts";
+import type { LogEvent } from "../runtime.ts";
 
-/** Throws USAGE where `option` and one of `others` were both given as flags. `why` completes "--option and --other: …". */
-export function refuseTogether(config: Config, option: OptionName, others: readonly OptionName[], why: string): void {
-  const other = others.find((each) => isTyped(config, each));
-  if (isTyped(config, option) && other !== undefined) throw new EtcdsafeError("USAGE", `--${option} and --${other}: ${why}`);
+interface Conflict {
+  readonly commands: readonly CommandName[];
+  readonly option: OptionName;
+  /** Each of them contradicts `option`, but not the others. */
+  readonly others: readonly OptionName[];
+  /** Completes "--option and --other: …". */
+  readonly why: string;
+  /** Where it depends on the values. */
+  applies?(config: Config): boolean;
 }
 
-function isTyped(config: Config, name: OptionName): boolean {
-  return config.origin(name).kind === "flag" && config.get(name) !== false;
+/** What no plan can say: where things are seen from this host, what holds at the moment only, and what is to be printed. */
+const BESIDE_A_PLAN: readonly OptionName[] = ["from-plan", "member", "repository", "cluster", "plan", "etcd-is-stopped", "host-root", "cert", "key"];
+const IN_MEMBERS_FILE: readonly OptionName[] = ["initial-cluster", "initial-advertise-peer-urls", "data-dir", "wal-dir"];
+
+const CONFLICTS: readonly Conflict[] = [
+  {
+    commands: ["save"],
+    option: "output",
+    others: ["repository", "cluster", "check-members-every"],
+    why: "a plain snapshot goes to no repository",
+  },
+  {
+    commands: ["save"],
+    option: "output",
+    others: ["format"],
+    why: "standard output cannot hold both the snapshot and a document",
+    applies: (config) => config.get("output") === "-" && config.get("format") === "json",
+  },
+  { commands: ["save"], option: "no-spool", others: ["spool-dir"], why: "there is no local copy to put there" },
+  { commands: ["list", "show", "verify"], option: "all-clusters", others: ["cluster"], why: "all or one" },
+  { commands: ["restore"], option: "from-plan", others: plannedOptions(), why: "the plan says that, and nothing is planned again" },
+  { commands: ["restore"], option: "to-snapshot", others: optionsAboutMembers(), why: "a snapshot file has no members" },
+  {
+    commands: ["restore"],
+    option: "to-snapshot",
+    others: ["distro"],
+    why: "this distribution's members are written as directories",
+    applies: (config) => config.get("distro") === "kubeadm" || config.get("distro") === "systemd",
+  },
+  { commands: ["restore"], option: "members", others: IN_MEMBERS_FILE, why: "the members file says that as well" },
+  { commands: ["restore"], option: "all-members", others: ["name", ...IN_MEMBERS_FILE], why: "all members of a file, or one" },
+  { commands: ["restore"], option: "expire-leases", others: ["keep-leased-keys"], why: "keys that are bound to leases are deleted, or kept" },
+  {
+    commands: ["restore"],
+    option: "mark-compacted",
+    others: ["bump-revision"],
+    why: "with none, nothing can be marked: what is compacted must lie behind the revision",
+    applies: (config) => config.get("bump-revision") === "none",
+  },
+];
+
+/**
+ * The configuration without the options that others beat, each of which is logged. Throws USAGE for two of one origin that contradict each other, and
+ * for an operand of `verify` beside what stands for all backups.
+ */
+export function settleConflicts(given: Config, command: CommandName, operands: readonly string[], log: (event: LogEvent) => void): Config {
+  let config = given;
+  for (const conflict of CONFLICTS.filter(({ commands }) => commands.includes(command))) config = settle(config, conflict, log);
+  return command === "verify" && operands.length > 0 ? preferOperand(config, operands[0]!, log) : config;
+}
+
+function settle(config: Config, { option, others, why, applies }: Conflict, log: (event: LogEvent) => void): Config {
+  const against = others.filter((other) => isGiven(config, other));
+  if (!isGiven(config, option) || against.length === 0 || applies?.(config) === false) return config;
+  const rank = rankOf(config.origin(option));
+  const rankAgainst = (other: OptionName) => rankOf(config.origin(other));
+  const equal = against.find((other) => rankAgainst(other) === rank);
+  const stronger = against.find((other) => rankAgainst(other) > rank);
+  if (stronger === undefined && equal !== undefined)
+    throw new EtcdsafeError("USAGE", `${said(config, option)} and ${said(config, equal)}: ${why}`, { hint: "Give one of the two." });
+  const [beaten, by] = stronger === undefined ? [against, option] : [[option], stronger];
+  return without(config, beaten, `${said(config, by)} is given: ${why}`, log);
+}
+
+function preferOperand(config: Config, operand: string, log: (event: LogEvent) => void): Config {
+  const all = (["all", "all-clusters"] as const).filter((name) => isGiven(config, name));
+  const typed = all.find((name) => config.origin(name).kind === "flag");
+  if (typed !== undefined) throw new EtcdsafeError("USAGE", `--${typed} and ${operand}: one or the other`, { hint: "Give one of the two." });
+  return all.length === 0 ? config : without(config, all, `${operand} is given: one or all`, log);
+}
+
+function without(config: Config, names: readonly OptionName[], why: string, log: (event: LogEvent) => void): Config {
+  const texts = names.map((name) => said(config, name));
+  log({ level: "info", message: `${texts.join(", ")} ${texts.length === 1 ? "does" : "do"} not count, as ${why}` });
+  return config.without(names);
+}
+
+/** A boolean that is turned off asks for nothing. */
+function isGiven(config: Config, name: OptionName): boolean {
+  return config.origin(name).kind !== "default" && config.get(name) !== false;
+}
+
+function said(config: Config, name: OptionName): string {
+  return optionText(name, config.origin(name));
+}
+
+function plannedOptions(): OptionName[] {
+  return OPTION_NAMES.filter((name) => {
+    const { commands, group } = optionSpec(name);
+    return commands.includes("restore") && group !== "Configuration and output" && !BESIDE_A_PLAN.includes(name);
+  });
+}
+
+function optionsAboutMembers(): OptionName[] {
+  return OPTION_NAMES.filter((name) => optionSpec(name).group === "Members");
 }

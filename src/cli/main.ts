@@ -3,7 +3,9 @@ import { type Environment, readConfig } from "../config/config.ts";
 import { throwFaults } from "../config/config-error.ts";
 import type { CommandName } from "../config/option.ts";
 import { ERRORS } from "../errors.ts";
+import type { LogEvent } from "../runtime.ts";
 import { COMMANDS } from "./catalogue.ts";
+import { settleConflicts } from "./conflicts.ts";
 import { interruptedError, watchInterruption } from "./interruption.ts";
 import { makeReporter, type Reporter } from "./log.ts";
 import { makeOutput } from "./output.ts";
@@ -50,12 +52,15 @@ interface Session {
 
 async function runCommand(parsed: ParsedArguments, environment: Environment, signal: AbortSignal, session: Session): Promise<number> {
   session.command = parsed.command;
-  const { config, faults } = await readConfig({ ...parsed, environment });
+  const { config: given, faults } = await readConfig({ ...parsed, environment });
+  session.json = given.get("format") === "json" || given.get("log-format") === "json";
+  const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
+  if (!isAboutConfig) throwFaults(faults);
+  const notes: LogEvent[] = [];
+  const config = settleConflicts(given, parsed.command, parsed.operands, (note) => void notes.push(note));
   const format = config.get("format") ?? "text";
   const logFormat = config.get("log-format") ?? format;
   session.json = format === "json" || logFormat === "json";
-  const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
-  if (!isAboutConfig) throwFaults(faults);
   const reporter = makeReporter({
     stream: process.stderr,
     format: logFormat,
@@ -64,6 +69,7 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
     monotonicMs: () => performance.now(),
   });
   session.reporter = reporter;
+  for (const note of notes) reporter.log(note);
   const { run } = await COMMANDS[parsed.command].load();
   return run({ ...parsed, config, faults, environment, output: makeOutput(format, process.stdout), runtime: makeRuntime(reporter), signal });
 }

@@ -1,6 +1,5 @@
 // What of a restore's options decides what the database holds in the end, with what has to be known of the source for that.
 import type { Config } from "../config/config.ts";
-import { EtcdsafeError } from "../errors.ts";
 import type { DatabaseRequest } from "../restore/database-plan.ts";
 import type { LeasePolicy } from "../restore/leases.ts";
 import type { MemberTarget } from "../restore/plan.ts";
@@ -11,8 +10,7 @@ import { gatherEvidence } from "./restore-evidence.ts";
 import { withWayOn } from "./restore-source.ts";
 
 /**
- * `targets` are the directories that are written: none for a snapshot file. Throws USAGE for policies that exclude each other, SNAPSHOT_HASH_MISSING,
- * and what looking at source and evidence throws.
+ * `targets` are the directories that are written: none for a snapshot file. Throws SNAPSHOT_HASH_MISSING and what looking at source and evidence throws.
  */
 export async function databaseRequest(invocation: Invocation, source: SnapshotSource, targets: readonly MemberTarget[]): Promise<DatabaseRequest> {
   const { config } = invocation;
@@ -34,12 +32,8 @@ export async function databaseRequest(invocation: Invocation, source: SnapshotSo
 }
 
 function leasePolicy(config: Config): LeasePolicy {
-  const [expire, detach] = [config.get("expire-leases"), config.get("keep-leased-keys")];
-  if (expire && detach)
-    throw new EtcdsafeError("USAGE", "--expire-leases deletes the keys that are bound to leases, --keep-leased-keys keeps them", {
-      hint: "Give one of the two.",
-    });
-  return expire ? "expire" : detach ? "detach" : "restart";
+  if (config.get("expire-leases")) return "expire";
+  return config.get("keep-leased-keys") ? "detach" : "restart";
 }
 
 /** Of a snapshot there is none: it is whole as etcd sent it. */

@@ -1,19 +1,14 @@
 // `etcdsafe restore --from-plan FILE`: one host's part of a plan that was printed before. Options that plan are refused here.
 import { readFile } from "node:fs/promises";
-import { OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { Evidence } from "../restore/evidence.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SnapshotSource } from "../restore/source.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
-import { refuseTogether } from "./conflicts.ts";
 import { printPlan } from "./print-plan.ts";
 import { openSource } from "./restore-source.ts";
 import { version } from "./version.ts";
-
-/** What no plan can say: where things are seen from this host, what holds at the moment only, and what is to be printed. */
-const BESIDE_A_PLAN: readonly OptionName[] = ["from-plan", "member", "repository", "cluster", "plan", "etcd-is-stopped", "host-root", "cert", "key"];
 
 export interface PlannedRun {
   readonly plan: RestorePlan;
@@ -23,11 +18,6 @@ export interface PlannedRun {
 /** The plan for this host and the source it is about, or the exit code where `--plan` only shows it. Throws PLAN_MISMATCH where something is not as planned. */
 export async function openPlannedRun(invocation: Invocation, file: string): Promise<PlannedRun | number> {
   const { config } = invocation;
-  const planning = OPTION_NAMES.filter((name) => {
-    const { commands, group } = optionSpec(name);
-    return commands.includes("restore") && group !== "Configuration and output" && !BESIDE_A_PLAN.includes(name);
-  });
-  refuseTogether(config, "from-plan", planning, "the plan says that, and nothing is planned again");
   const { planForMember, readSavedPlan, requireAsPlanned } = await import("../restore/saved-plan.ts");
   const saved = readSavedPlan(file, await readText(file));
   if (config.get("plan") && config.get("member") === undefined) return printPlan(invocation, saved, file);

@@ -16,19 +16,14 @@ export interface RestoreMembers {
 /** etcd resolves peer host names for this long when advertised URLs and --initial-cluster differ as texts (etcd-formats §4.1). */
 const RESOLVE_LIMIT_MS = 30_000;
 
-/** Throws USAGE for options that exclude each other, and MEMBERS_INVALID. */
+/** Throws USAGE where it is not said which members to write, and MEMBERS_INVALID. */
 export async function restoreMembers(config: Config, options: CallOptions): Promise<RestoreMembers> {
   const file = config.get("members");
   if (file === undefined) return fromFlags(config, options);
-  for (const name of ["initial-cluster", "initial-advertise-peer-urls", "data-dir", "wal-dir"] as const) {
-    if (config.origin(name).kind !== "default")
-      throw new EtcdsafeError("USAGE", `--${name} says what the members file says as well`, { hint: "Give either --members or the members' own options." });
-  }
   const { readMembersFile } = await import("../config/members-file.ts");
   const { members, token } = await readMembersFile(file);
   const all = config.get("all-members");
   const named = config.origin("name").kind !== "default";
-  if (all && named) throw new EtcdsafeError("USAGE", "--all-members writes every member, --name only one", { hint: "Give one of the two." });
   const name = named ? config.get("name") : members.length === 1 ? members[0]!.name : undefined;
   const perHost = !all && name === undefined && config.get("plan");
   if (!all && !perHost && name === undefined)

@@ -31,6 +31,17 @@ export class Config {
   origin(name: OptionName): Origin {
     return this.#settings.get(name)?.origin ?? { kind: "default" };
   }
+
+  /** The same, as if these options had been given nowhere. */
+  without(names: readonly OptionName[]): Config {
+    const settings = new Map(this.#settings);
+    for (const name of names) {
+      const byDefault = defaultSetting(name);
+      if (byDefault === undefined) settings.delete(name);
+      else settings.set(name, byDefault);
+    }
+    return new Config(settings);
+  }
 }
 
 export interface ReadConfig {
@@ -70,10 +81,16 @@ export async function readConfig({ command, flags, environment }: ConfigSources)
   }
   for (const name of names) outside(name);
   for (const name of names) {
-    const { default: text } = optionSpec(name);
-    if (text !== undefined && !settings.has(name)) put(name, readValue(optionSpec(name), text), { kind: "default" });
+    const byDefault = settings.has(name) ? undefined : defaultSetting(name);
+    if (byDefault !== undefined) settings.set(name, byDefault);
   }
   return { config: new Config(settings), faults };
+}
+
+function defaultSetting(name: OptionName): Setting | undefined {
+  const spec = optionSpec(name);
+  const read = spec.default === undefined ? undefined : readValue(spec, spec.default);
+  return read !== undefined && "value" in read ? { value: read.value, origin: { kind: "default" } } : undefined;
 }
 
 function readFlag(name: OptionName, texts: readonly string[]): ReadValue {

@@ -6,7 +6,7 @@ import { parseEndpoint } from "../cluster/endpoint.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { Config, Environment } from "./config.ts";
 import type { OptionName } from "./options.ts";
-import { type Fault, type Origin, originText, rankOf } from "./origin.ts";
+import { type Fault, type Origin, optionText, originText, rankOf } from "./origin.ts";
 import { whyUnreadable } from "./unreadable.ts";
 
 /** Far above what a password or certificate chain needs. */
@@ -150,6 +150,5 @@ function unsupportedVariables(config: Config, environment: Environment): Fault[]
 }
 
 function described(config: Config, name: OptionName): string {
-  const origin = config.origin(name);
-  return origin.kind === "file" ? `${name} (${originText(origin)})` : originText(origin);
+  return optionText(name, config.origin(name));
 }

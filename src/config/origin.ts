@@ -38,6 +38,11 @@ export function originText(origin: Origin): string {
   }
 }
 
+/** An option as whoever gave it wrote it: `--output`, `ETCDSAFE_OUTPUT` or `output (/etc/etcdsafe.yaml:3)`. */
+export function optionText(name: string, origin: Origin): string {
+  return origin.kind === "file" ? `${name} (${originText(origin)})` : originText(origin);
+}
+
 /** For JSON output. `message` is the whole sentence. */
 export interface FaultDocument {
   readonly option: string | null;

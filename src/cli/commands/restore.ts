@@ -1,12 +1,10 @@
 // `etcdsafe restore`
 import { resolve } from "node:path";
-import { OPTION_NAMES, type OptionName, optionSpec } from "../../config/options.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import { isSnapshotDistro, type MemberDistro } from "../../restore/instructions/instructions.ts";
 import type { RestorePlan } from "../../restore/plan.ts";
 import type { SnapshotSource } from "../../restore/source.ts";
 import type { Invocation } from "../command.ts";
-import { refuseTogether } from "../conflicts.ts";
 import { livenessOptions } from "../liveness.ts";
 import { registerRestore } from "../register-restore.ts";
 import { restoreCommand } from "../restore-command.ts";
@@ -19,7 +17,6 @@ import { restoredText } from "../restore-text.ts";
 import { restoreToSnapshot } from "../restore-to-snapshot.ts";
 import { version } from "../version.ts";
 
-const MEMBER_OPTIONS: readonly OptionName[] = OPTION_NAMES.filter((name) => optionSpec(name).group === "Members");
 /** docs/cli.md, "Exit codes". */
 const PARTLY_DONE = 3;
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
@@ -31,10 +28,8 @@ export async function run(invocation: Invocation): Promise<number> {
     const planned = await openPlannedRun(invocation, planFile);
     return typeof planned === "number" ? planned : restore(invocation, planned.plan, planned.source);
   }
-  if (config.get("mark-compacted") && config.get("bump-revision") === "none")
-    throw new EtcdsafeError("USAGE", "--mark-compacted contradicts --bump-revision none: what is compacted must lie behind the revision");
-  refuseTogether(config, "to-snapshot", MEMBER_OPTIONS, "a snapshot file has no members");
-  if (config.get("member") !== undefined)
+  // Elsewhere than on the command line it may be the default of saves.
+  if (config.origin("member").kind === "flag")
     throw new EtcdsafeError("USAGE", "--member is for a plan that --from-plan names", { hint: "Without one, --name says which member to write." });
   const file = config.get("to-snapshot");
   const distro = distroFor(invocation, file !== undefined);
@@ -97,7 +92,6 @@ function distroFor({ config }: Invocation, writesSnapshot: boolean): MemberDistr
       hint: "Give --to-snapshot FILE in place of members; the plan shows what to do with it.",
     });
   }
-  if (writesSnapshot) throw new EtcdsafeError("USAGE", `--distro ${distro} is for members' directories, and --to-snapshot writes none`);
   return distro;
 }
 

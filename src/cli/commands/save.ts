@@ -6,7 +6,6 @@ import { formatDuration } from "../../config/duration.ts";
 import { originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { Invocation } from "../command.ts";
-import { refuseTogether } from "../conflicts.ts";
 import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
 import { databaseHashText, formatSize, formatSpan } from "../format.ts";
@@ -16,8 +15,6 @@ import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output, runtime } = invocation;
-  refuseTogether(config, "output", ["repository", "cluster", "check-members-every"], "a plain snapshot goes to no repository");
-  refuseTogether(config, "no-spool", ["spool-dir"], "there is no local copy to put there");
   const spoolDirectory = config.get("no-spool") || config.get("output") === "-" ? undefined : (config.get("spool-dir") ?? DEFAULT_SPOOL_DIRECTORY);
   const connection = await connectionOf(invocation);
   const startedMs = runtime.monotonicMs();
@@ -45,7 +42,7 @@ export async function run(invocation: Invocation): Promise<number> {
 }
 
 async function targetOf(invocation: Invocation): Promise<SaveTarget> {
-  const { config, output, signal } = invocation;
+  const { config, signal } = invocation;
   const path = config.get("output");
   if (path === undefined) {
     const compareEveryMs = config.get("check-members-every");
@@ -53,7 +50,6 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
     return new RepositoryTarget({ storage: await openNamedStorage(invocation), author: await author(), cluster: config.get("cluster"), compareEveryMs });
   }
   if (path !== "-") return fileTarget(path, invocation.runtime);
-  if (output.format === "json") throw new EtcdsafeError("USAGE", "--output - and -o json: standard output cannot hold both the snapshot and a document");
   if (process.stdout.isTTY) throw new EtcdsafeError("USAGE", "--output -: standard output is a terminal", { hint: "Redirect it, or name a file." });
   return streamTarget(writeOutTo(process.stdout, { signal, stallLimitMs: config.get("stall-limit") }));
 }

@@ -1,7 +1,7 @@
 // `etcdsafe verify [BACKUP|FILE|-]`
 import { tmpdir } from "node:os";
 import { addAbortSignal } from "node:stream";
-import { ERRORS, EtcdsafeError } from "../../errors.ts";
+import { ERRORS } from "../../errors.ts";
 import { verifyFile, verifyStream } from "../../verify/file.ts";
 import type { NotVerified } from "../../verify/verify.ts";
 import type { Invocation } from "../command.ts";
@@ -19,7 +19,6 @@ async function verify(invocation: Invocation): Promise<Verified[]> {
   const { config, runtime, signal, operands } = invocation;
   const options = { runtime, signal, level: config.get("level"), spoolDirectory: config.get("spool-dir") ?? tmpdir(), stepPrefix: "" };
   const wantsAll = config.get("all") || config.get("all-clusters");
-  if (wantsAll && operands.length > 0) throw new EtcdsafeError("USAGE", `--all and ${operands[0]}: one or the other`);
   const operand = readOperand(operands[0] ?? "latest");
   if (operand.kind === "file") {
     await requireSnapshotFile(operand.path, invocation);

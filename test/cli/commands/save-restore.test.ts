@@ -42,7 +42,7 @@ test.each<[string[], number, string]>([
   ],
   [["restore", "2026ab", "--repository", "/x"], 8, "REPOSITORY_NOT_FOUND"],
   [["restore", "-"], 2, "cannot read standard input"],
-  [["restore", "x.db", "--mark-compacted", "--bump-revision", "none"], 2, "--mark-compacted contradicts --bump-revision none"],
+  [["restore", "x.db", "--mark-compacted", "--bump-revision", "none"], 2, "--mark-compacted and --bump-revision: with none, nothing can be marked"],
   [["restore", "x.db", "--bump-revision", "0"], 2, "above 0"],
   [["restore", "x.db", "--to-snapshot", "y.db", "--data-dir", "d"], 2, "a snapshot file has no members"],
 ])("command line: %j ends with %i: %s", async (args, exitCode, text) => {
