@@ -1,5 +1,5 @@
 // Restores into directories that hold a member: what a started etcd makes of them, on mounts, as whose files, and while one is half done.
-import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -107,6 +107,31 @@ test.each(HALF_DONE)("while a restore is half done, with $found in place, no etc
   expect(await restartsWith("3.7", member, [])).toBe("50");
   const kept = (await readdir(dataDir)).filter((name) => KEPT.test(name));
   expect(await readFile(join(dataDir, kept[0]!, "snap/db"), "utf8")).toBe("old");
+});
+
+test("a journal that was damaged is refused, and what the refusal says to do by hand brings the member back", async () => {
+  const dataDir = join(directory.path, "damaged/data");
+  const restore = ["restore", snapshot, "--bump-revision", "none", "--data-dir", dataDir];
+  await mkdir(join(dataDir, "member/snap"), { recursive: true });
+  await writeFile(join(dataDir, "member/snap/db"), "old");
+  const order = JSON.stringify({ at: 4, when: "before", kinds: ["rename"] });
+  await runCli([...restore, "--replace"], { nodeArguments: ["--import", CRASH_POINTS], env: { [CRASH_VARIABLE]: order } });
+  const journal = join(dataDir, "proxy/etcdsafe-restore.json");
+  await truncate(journal, (await stat(journal)).size - 100);
+  const left = await readdir(dataDir, { recursive: true });
+  const hint = /`member` has to be either what was there before, kept as `member\.before-restore-<time>`.* Then remove .*\/data\/proxy/;
+  expectFailure("RESTORE_UNFINISHED", await runCli([...restore, "--replace"]), {
+    message: /journal of an interrupted restore.*was altered or is damaged$/,
+    hint,
+  });
+  expect(await readdir(dataDir, { recursive: true })).toEqual(left);
+  const plan = await expectExit(0, [...restore, "--replace", "--plan"]);
+  expect(plan.stdout).toMatch(/^! the journal of an interrupted restore, .*, was altered or is damaged; restore refuses that\.$/m);
+  await rename(join(dataDir, "member"), join(dataDir, "member.etcdsafe-aside"));
+  await rename(join(dataDir, left.find((name) => KEPT.test(name))!), join(dataDir, "member"));
+  await rm(join(dataDir, "proxy"), { recursive: true });
+  expectFailure("TARGET_NOT_EMPTY", await runCli(restore), { message: /holds "member"$/, hint: /--replace/ });
+  expect(await readFile(join(dataDir, "member/snap/db"), "utf8")).toBe("old");
 });
 
 test("a run that goes by a saved plan and dies with the new member in place is finished by the same: what it placed is no evidence against the plan", async () => {
