@@ -5,12 +5,15 @@ import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { databaseLock } from "../../src/bytes/file-locks.ts";
 import { applyRestore } from "../../src/restore/apply.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
-import { type LivenessPlan, lookForEtcd } from "../../src/restore/liveness-look.ts";
+import { type LivenessOptions, type LivenessPlan, lookForEtcd } from "../../src/restore/liveness-look.ts";
 import { planRestore } from "../../src/restore/plan.ts";
 import { planTargets, readTargets } from "../../src/restore/targets.ts";
+import { createAuthority } from "../support/certificates.ts";
+import { startCluster } from "../support/etcd.ts";
 import { plainRows } from "../support/random-history.ts";
 import { writeSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -59,6 +62,23 @@ test("every URL is asked at the same time: hosts that say nothing cost three sec
   expect(performance.now() - started).toBeLessThan(5_000);
   mute.closeAllConnections();
   mute.close();
+});
+
+test("behind TLS, who has a client certificate is told of which cluster a member is", async () => {
+  await using directory = await temporaryDirectory("look");
+  const authority = await createAuthority(directory.path);
+  const [server, client] = [await authority.issue({ name: "server" }), await authority.issue({ name: "client" })];
+  await using cluster = await startCluster({ tls: { caPath: authority.path, server, client, requireClientCertificate: true } });
+  const { clientUrl } = cluster.members[0]!;
+  const plan = planFor(join(directory.path, "d"), { formerMembers: [{ id: "0000000000000003", name: "m", peerUrls: [], clientUrls: [clientUrl] }] });
+  const look = async (certificate: LivenessOptions["certificate"] = {}) => {
+    const { checks } = await lookForEtcd(plan, { signal, liveness: { etcdIsStopped: false, hostRoot: directory.path, certificate } });
+    return checks.find(({ kind }) => kind === "url");
+  };
+  expect(await look()).toMatchObject({ outcome: "alive", detail: expect.stringContaining("does not say who it is") });
+  const certificate = { certPath: client.cert, keyPath: client.key };
+  expect(await look(certificate)).toMatchObject({ outcome: "stopped", detail: expect.stringContaining("an etcd of another cluster") });
+  await expect(look({ certPath: client.cert })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
 });
 
 test("manifests name directories as the host does, and a target may be reached by a link", async () => {
@@ -113,6 +133,7 @@ test("an etcd that is started while the files are written keeps them from being 
     process.kill(-holder, "SIGKILL");
   }
   expect(await readdir(dataDir)).toEqual(["member"]);
+  await expect.poll(async () => (await databaseLock(database, { signal })).locked).toBe(false); // The killed processes end in their own time.
   await applyRestore(plan, source, { signal, runtime: testRuntime() });
 });
 
