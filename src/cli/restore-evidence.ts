@@ -17,17 +17,17 @@ export async function gatherEvidence(invocation: Invocation, source: SourceFacts
     ...(await Promise.all(targets.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
     ...(await Promise.all(texts.map((text) => givenEvidence(text, invocation)))),
   ]);
-  return isAlone(invocation, gathered) ? { ...gathered, warnings: [ALONE] } : gathered;
+  return isAlone(invocation, source, gathered) ? { ...gathered, warnings: [ALONE] } : gathered;
 }
 
-/** A repository without other backups and restores shows that there were none. */
-function isAlone({ config }: Invocation, { found, warnings }: GatheredEvidence): boolean {
-  return found.length === 0 && warnings.length === 0 && config.get("repository") === undefined && config.get("bump-revision") !== "none";
+/** Where a backup comes from its only repository, that shows that there was no other restore; a file may be of another cluster than --cluster says. */
+function isAlone({ config }: Invocation, { kind }: SourceFacts, { found, warnings }: GatheredEvidence): boolean {
+  return kind === "snapshot-file" && found.length === 0 && warnings.length === 0 && config.get("bump-revision") !== "none";
 }
 
 const ALONE =
   "Nothing but the source shows how far the cluster went. If it was restored before, its revisions are already beyond what the source can tell: " +
-  "give --evidence with its last data directory or a revision that it has shown, or --repository.";
+  "give --evidence with its last data directory or a revision that it has shown, or --repository and --cluster with its backups.";
 
 async function fromRepository(invocation: Invocation, { backupId }: SourceFacts): Promise<GatheredEvidence> {
   const { config, signal } = invocation;

@@ -111,6 +111,8 @@ test("restore of a file beside a repository: it is registered there, and the nex
   expect(before.stderr).not.toContain("registered");
   await runCli(["repo", "init", "--repository", repository]);
   const [one, other] = [await restore("one"), await restore("other")];
+  expect(one.plan.warnings).toEqual([expect.stringMatching(/^Nothing but the source shows/)]);
+  expect(other.plan.warnings).toEqual([]);
   for (const { stderr } of [one, other]) expect(stderr).toContain("registered as the successor of default in the repository");
   expect([one.plan.revision.after, other.plan.revision.after]).toEqual(["1000000001", "2000000001"]);
   expect(other.plan.revision.evidence[1]).toMatchObject({ kind: "restore-record", revision: "1000000001" });
