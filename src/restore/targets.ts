@@ -53,16 +53,18 @@ export function requireTargets(plan: RestorePlan, facts: readonly TargetFacts[])
   const user = runningUser();
   const now = planTargets(plan, facts, plan, user);
   const leftovers = facts.flatMap(leftoversIn);
-  for (const [index, member] of now.members.entries()) requireSame(plan.members[index]!, member);
-  for (const { access, dataDir } of now.members) if (access !== null && dataDir !== null) requirePermittedAccess(access, dataDir, user);
+  const members = now.members.map((member, index) => asPlanned(plan.members[index]!, member));
+  for (const { access, dataDir } of members) if (access !== null && dataDir !== null) requirePermittedAccess(access, dataDir, user);
   requireSpace(now.bytes.fileSystems, leftovers);
-  return { plan: { ...now, warnings: plan.warnings }, leftovers };
+  return { plan: { ...now, members, warnings: plan.warnings }, leftovers };
 }
 
-/** A plan that was made where the target is not says nothing of it. */
-function requireSame(planned: PlannedRestoreMember, now: PlannedRestoreMember): void {
-  const isPlanned = planned.access !== null;
-  if (!isPlanned || (isDeepStrictEqual(planned.replaces, now.replaces) && isDeepStrictEqual(planned.access, now.access))) return;
+/** A plan that was made where the target is not says nothing of it; and who plans need not be who restores. */
+function asPlanned(planned: PlannedRestoreMember, now: PlannedRestoreMember): PlannedRestoreMember {
+  if (planned.access === null) return now;
+  const isUsersOwn = planned.access.from === "running-user" && now.access?.from === "running-user";
+  const isSameAccess = isUsersOwn || isDeepStrictEqual(planned.access, now.access);
+  if (isSameAccess && isDeepStrictEqual(planned.replaces, now.replaces)) return planned;
   throw hasChanged(now.dataDir);
 }
 

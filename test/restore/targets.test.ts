@@ -3,10 +3,14 @@ import { chmod, chown, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { planAccess, requirePermittedAccess } from "../../src/restore/access.ts";
+import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planFileSystems, requireSpace } from "../../src/restore/free-space.ts";
+import { planRestore } from "../../src/restore/plan.ts";
 import { leftoversIn, planTarget, requireTarget } from "../../src/restore/replace.ts";
+import type { SourceFacts } from "../../src/restore/source.ts";
 import { keptNames } from "../../src/restore/target-entries.ts";
 import { type TargetFacts, targetFacts } from "../../src/restore/target-facts.ts";
+import { planTargets, requireTargets } from "../../src/restore/targets.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -14,6 +18,25 @@ const ROOT = { uid: 0, gid: 0, groups: [0] };
 const AT = new Date("2026-11-21T07:05:09.123Z");
 const WAL_NAME = "0000000000000000-0000000000000000.wal";
 const asked = { replace: true, owner: null, user: ROOT, at: AT };
+
+const snapshotFacts: SourceFacts = {
+  kind: "snapshot-file",
+  location: "etcd.db",
+  cluster: null,
+  backupId: null,
+  state: null,
+  createdAt: null,
+  databaseSha256: null,
+  databaseSizeBytes: 8192,
+  revision: "7",
+  compactRevision: "-1",
+  storageVersion: null,
+  clusterVersion: null,
+  leases: 0,
+  alarms: 0,
+  authEnabled: false,
+  hashKv: null,
+};
 
 /** A target as it would be with these entries; nothing of it exists. */
 function target(names: readonly string[], changes: Partial<TargetFacts> = {}): TargetFacts {
@@ -101,6 +124,36 @@ test("access: who is not root may give files to nobody but himself and his group
   for (const access of [owned(1000, 28), owned(0, 1000)]) {
     expect(() => requirePermittedAccess(access, "/data", user)).toThrow(expect.objectContaining({ code: "OWNER_NOT_PERMITTED" }));
   }
+});
+
+test("access: a plan that another user made is carried out for that user, unless the directory has come to be somebody's", () => {
+  const planned = planRestore({
+    source: snapshotFacts,
+    cluster: [{ name: "m", peerUrls: ["http://127.0.0.1:2380"] }],
+    targets: [{ name: "m", dataDir: "/data" }],
+    newToken: "t",
+    command: () => "",
+    stageId: "s",
+    bumpRevision: "none",
+    evidence: NO_EVIDENCE,
+    skipHashCheck: false,
+    tool: "0.1.0",
+    plannedAt: AT.toISOString(),
+  });
+  const roomy = { device: "1", freeBytes: null };
+  const absent = target([], { dataDir: { path: "/data", access: null, names: [], fileSystem: roomy } });
+  const user = { uid: process.getuid!() + 1, gid: process.getgid!(), groups: [] };
+  const plan = planTargets(planned, [absent], { replace: false, owner: null }, { ...user, uid: process.getuid!() });
+  expect(requireTargets(plan, [absent]).plan.members).toEqual(plan.members);
+  const ofAnother = planTargets(planned, [absent], { replace: false, owner: null }, user);
+  // Only root may do that for another.
+  if (process.getuid!() === 0)
+    expect(requireTargets(ofAnother, [absent]).plan.members[0]!.access).toMatchObject({ from: "running-user", member: { uid: user.uid } });
+  else expect(() => requireTargets(ofAnother, [absent])).toThrow(expect.objectContaining({ code: "OWNER_NOT_PERMITTED" }));
+  const appeared = target([], { dataDir: { path: "/data", access: { uid: 3, gid: 4, mode: "0700" }, names: [], fileSystem: roomy } });
+  expect(() => requireTargets(plan, [appeared])).toThrow(
+    expect.objectContaining({ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("has changed") }),
+  );
 });
 
 test("room: each file system is asked for what goes there, and one that does not tell is trusted", () => {
