@@ -8,8 +8,7 @@ import type { Invocation } from "./command.ts";
 /** What changes from run to run, or says only what is printed. */
 const OF_ONE_RUN: readonly OptionName[] = ["plan", "format", "log-format", "log-level", "from-plan", "member"];
 /** Facts about the host that the command runs on: no plan knows them. */
-const OF_THE_HOST: readonly OptionName[] = ["host-root", "cert", "key"];
-const OF_THE_REPOSITORY: readonly OptionName[] = ["repository", "cluster"];
+const OF_THE_HOST: readonly OptionName[] = ["repository", "cluster", "host-root", "cert", "key"];
 
 /** This command without --plan, with `changes` in place of what it has, and restoring this very source whatever is the latest by then. */
 export function sameCommand({ config }: Invocation, source: SourceFacts, changes: Partial<Record<OptionName, string | true>>): string {
@@ -29,8 +28,7 @@ export function fromPlanCommand({ config }: Invocation, source: SourceFacts, fil
   if (source.kind === "snapshot-file") words.push(sourceWord(source));
   words.push("--from-plan", file);
   if (member !== undefined) words.push("--member", member);
-  const names = source.kind === "backup" ? [...OF_THE_REPOSITORY, ...OF_THE_HOST] : OF_THE_HOST;
-  for (const name of names) if (config.origin(name).kind !== "default") words.push(...flag(name, config.get(name)));
+  for (const name of OF_THE_HOST) if (config.origin(name).kind !== "default") words.push(...flag(name, config.get(name)));
   return shellCommand(words);
 }
 

@@ -37,7 +37,7 @@ export function planForMember(plan: RestorePlan, name: string | undefined): Rest
     throw new EtcdsafeError("MEMBERS_INVALID", `the plan does not write the member ${JSON.stringify(name)}, but ${names}`);
   }
   if (name === undefined) return plan;
-  const members = plan.members.map((member) => (member.name === name ? member : { ...member, dataDir: null, walDir: null }));
+  const members = plan.members.map((member) => (member.name === name ? member : { ...member, dataDir: null, walDir: null, replaces: null, access: null }));
   const { databasePerMember, walPerMember } = plan.bytes;
   return { ...plan, members, bytes: { ...plan.bytes, total: databasePerMember + walPerMember } };
 }
@@ -67,13 +67,13 @@ const SOURCE_FACTS = [
 
 /** Throws PLAN_MISMATCH with everything that is not as the plan says. */
 export function requireAsPlanned(plan: RestorePlan, found: FoundForPlan): void {
-  const differences = [...toolDifferences(plan, found), ...sourceDifferences(plan, found), ...clusterDifferences(plan), ...revisionDifferences(plan, found)];
+  // What another version has planned may not even have the same parts.
+  if (plan.tool !== found.tool) {
+    throw new EtcdsafeError("PLAN_MISMATCH", `this is etcdsafe ${found.tool}, and the plan was made by etcdsafe ${plan.tool}, which may write something else`);
+  }
+  const differences = [...sourceDifferences(plan, found), ...clusterDifferences(plan), ...revisionDifferences(plan, found)];
   if (differences.length === 0) return;
   throw new EtcdsafeError("PLAN_MISMATCH", `this is not what the plan says:\n  ${differences.join("\n  ")}`);
-}
-
-function toolDifferences({ tool }: RestorePlan, found: FoundForPlan): string[] {
-  return tool === found.tool ? [] : [`etcdsafe is ${found.tool} instead of ${tool}, and may write something else`];
 }
 
 function sourceDifferences(plan: RestorePlan, { source, unsignedSha256 }: FoundForPlan): string[] {

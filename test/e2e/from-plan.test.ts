@@ -115,7 +115,7 @@ test("from plan: whatever is not as planned is refused, nothing is written, and 
   const token = { ...printed.plan, token: "mine" };
   expect(await refused("PLAN_MISMATCH", await edited(token, planSha256(token)))).toContain("has the id");
   const tool = { ...printed.plan, tool: "99.0.0" };
-  expect(await refused("PLAN_MISMATCH", await edited(tool, planSha256(tool)))).toContain("instead of 99.0.0");
+  expect(await refused("PLAN_MISMATCH", await edited(tool, planSha256(tool)))).toContain("by etcdsafe 99.0.0");
 
   await refused("USAGE", file, "--bump-revision", "5");
   await refused("USAGE", file, "--data-dir", join(directory.path, "elsewhere"));

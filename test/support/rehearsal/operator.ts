@@ -15,7 +15,7 @@ export function saveCommandIn(text: string): string {
   return command;
 }
 
-export function commandsIn(text: string): PrintedCommand[] {
+function commandsIn(text: string): PrintedCommand[] {
   const commands: PrintedCommand[] = [];
   let step = 0;
   let hosts: readonly string[] = [];
