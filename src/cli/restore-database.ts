@@ -1,5 +1,6 @@
 // What of a restore's options decides what the database holds in the end, with what has to be known of the source for that.
 import type { Config } from "../config/config.ts";
+import { EtcdsafeError } from "../errors.ts";
 import type { DatabaseRequest } from "../restore/database-plan.ts";
 import type { LeasePolicy } from "../restore/leases.ts";
 import type { MemberTarget } from "../restore/plan.ts";
@@ -36,9 +37,20 @@ function leasePolicy(config: Config): LeasePolicy {
   return config.get("keep-leased-keys") ? "detach" : "restart";
 }
 
-/** Of a snapshot there is none: it is whole as etcd sent it. */
+/** Of a snapshot there is none: it is whole as etcd sent it. Throws SNAPSHOT_HASH_MISSING, and ETCD_MAY_BE_ALIVE for a database that an etcd has open. */
 async function logBeside({ config, signal }: Invocation, { facts, content }: SnapshotSource): Promise<WalBeside | null> {
   if (!("path" in content) || facts.databaseSha256 !== null) return null;
   if (!config.get("skip-hash-check")) throw (await import("../restore/write.ts")).hashMissing(facts.location);
+  const { databaseLock } = await import("../bytes/file-locks.ts");
+  const { locked, processId } = await databaseLock(content.path, { signal });
+  if (locked) throw openDatabase(facts.location, processId);
   return (await import("../restore/find-wal.ts")).findWalBeside(content.path, { signal });
+}
+
+/** Etcd writes pages wherever they are free, so a copy meanwhile mixes states of the database (etcd-formats §8.9). */
+function openDatabase(location: string, processId: number | null): EtcdsafeError {
+  const who = processId === null ? "an etcd" : `process ${processId}`;
+  return new EtcdsafeError("ETCD_MAY_BE_ALIVE", `${location} is open for writing in ${who}: a copy of it would mix what it was before and after`, {
+    hint: "Take a snapshot of that member with `etcdsafe save`, or stop it first.",
+  });
 }

@@ -64,6 +64,9 @@ export function keyspaceWarnings({ alarms, auth, leases }: PlannedKeyspace): str
       "Authentication is switched off: whoever reaches the client URLs may read and write everything, until `etcdctl auth enable`. Users and roles are kept.",
     );
   }
+  if (leases.policy === "expire" && leases.boundKeys !== null && leases.boundKeys > 0) {
+    warnings.push(`${leases.boundKeys} key(s) that are bound to leases are deleted (--expire-leases).`);
+  }
   if (leases.count > 0 && leases.policy === "restart") {
     warnings.push(`${leases.count} lease(s) start again with their full time to live; keys bound to them stay until then.`);
   }

@@ -21,7 +21,7 @@ export function requireWalApplied(location: string, wal: WalBeside): void {
     throw new EtcdsafeError(
       "WAL_NOT_APPLIED",
       `${location} ends with raft entry ${consistentIndex}, and the log beside it, ${directory}, is damaged after entry ${lastIndex} (${damage}): how much of it would be lost nobody can tell`,
-      { hint: `Save from another member; or give --ignore-wal to restore what the database holds. Nothing was written.` },
+      { hint: "Save from another member; or give --ignore-wal to restore what the database holds. Nothing was written." },
     );
   }
   if (missing === 0) return;
@@ -33,7 +33,7 @@ export function requireWalApplied(location: string, wal: WalBeside): void {
 
 /** What to know of a source without a hash, which is no snapshot but a copy of a member's database. */
 export function walWarnings(wal: WalBeside | null): string[] {
-  if (wal === null) return ["It is a copy of a member's database, and no log lies beside it: changes that only the log held are missing."];
+  if (wal === null) return ["No log (wal) lies beside the source: if it is a copy of a member's database, changes that only the log held are missing."];
   if (wal.damage !== null) return [`The log in ${wal.directory} is damaged, and ignored (--ignore-wal): what only it held is lost.`];
   const missing = wal.missingEntries;
   return missing === 0 ? [] : [`The log in ${wal.directory} holds ${missing} more entr${missing === 1 ? "y" : "ies"}, which are lost (--ignore-wal).`];

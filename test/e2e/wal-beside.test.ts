@@ -21,6 +21,7 @@ test.each([MINORS_AT_HAND[0]!, MINORS_AT_HAND.at(-1)!])(
     const client = await cluster.client();
     const rows = Array.from({ length: PUTS }, (_, index) => ({ key: `key-${index}`, value: "v" }));
     await putMany(client, rows);
+    expectFailure("ETCD_MAY_BE_ALIVE", await restore("--ignore-wal"), { message: /snap\/db is open for writing in process \d+/, hint: /`etcdsafe save`/ });
     await member.kill();
 
     const inspected = JSON.parse((await runCli(["inspect", member.dataDir, "-o", "json"])).stdout);

@@ -108,6 +108,7 @@ test("keyspace: keys of expired leases are deleted in one revision behind the so
   expect(BOUND).toBeGreaterThan(10);
   expect(facts).toMatchObject({ leases: 0, keys: source.keys - BOUND, tombstones: source.tombstones + BOUND, revision: source.revision + 1n });
   expect(facts.hashes).toEqual(source.hashes);
+  expect(plan.warnings).toContain(`${BOUND} key(s) that are bound to leases are deleted (--expire-leases).`);
   expect(plan.keyspace.leases).toMatchObject({ policy: "expire", boundKeys: BOUND, count: source.leases });
   expect(plan.revision).toMatchObject({ before: String(source.revision), after: String(source.revision + 1n), markCompacted: false });
 });

@@ -93,5 +93,5 @@ test("log beside a database: --ignore-wal restores without it, and the plan says
   const plan = planDatabase({ ...request, ignoreWal: true });
   expect(plan.walBeside).toEqual(walBeside);
   expect(databaseWarnings(plan, NO_EVIDENCE).join("\n")).toMatch(/holds 11 more entries, which are lost/);
-  expect(databaseWarnings(planDatabase({ ...request, walBeside: null }), NO_EVIDENCE).join("\n")).toMatch(/no log lies beside it/);
+  expect(databaseWarnings(planDatabase({ ...request, walBeside: null }), NO_EVIDENCE).join("\n")).toMatch(/No log \(wal\) lies beside the source/);
 });
