@@ -22,16 +22,16 @@ const TRY_LIMIT_MS = 3_000;
  * host included, where the program flock is installed; without that, it is found in this PID namespace, and otherwise unknown.
  */
 export async function databaseLock(path: string, options: CallOptions): Promise<FileLock> {
-  const [listed, isFree] = await Promise.all([walLock(path), canFlock(path, options)]);
+  const [listed, isFree] = await Promise.all([listedLock(path), canFlock(path, options)]);
   if (listed.locked) return listed;
   return isFree === undefined ? UNKNOWN : { locked: !isFree, processId: null };
 }
 
 /**
- * The OFD lock that etcd holds on the newest files of its WAL (`client/pkg/fileutil/lock_linux.go`): on Linux found whoever holds it, elsewhere
- * unknown. Locks of other kinds are found too, where their holders are of this PID namespace.
+ * A lock in Linux's own list: of OFD locks, as etcd holds on the newest files of its WAL (`client/pkg/fileutil/lock_linux.go`), all; of other kinds those
+ * whose holders are of this PID namespace. Unknown off Linux.
  */
-export async function walLock(path: string): Promise<FileLock> {
+export async function listedLock(path: string): Promise<FileLock> {
   const [locks, stats] = await Promise.all([readFile("/proc/locks", "utf8").catch(() => undefined), stat(path, { bigint: true }).catch(() => undefined)]);
   if (locks === undefined || stats === undefined) return UNKNOWN;
   return lockHolder(locks, { inode: stats.ino, devices: [deviceName(stats.dev), ...(await mountedDevice(path))] });

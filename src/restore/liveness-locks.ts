@@ -1,7 +1,7 @@
 // Locks that a running etcd holds in a directory that is to be written: the one sign that cannot be mistaken.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { databaseLock, type FileLock, walLock } from "../bytes/file-locks.ts";
+import { databaseLock, type FileLock, listedLock } from "../bytes/file-locks.ts";
 import type { CallOptions } from "../runtime.ts";
 
 export interface SeenLocks {
@@ -29,7 +29,7 @@ export async function seeLocks({ dataDir, walDir }: Target, options: CallOptions
   const looks = (await namesIn(join(dataDir, "member", "snap"))).includes("db") ? [seen(database, databaseLock(database, options))] : [];
   for (const directory of [join(dataDir, "member", "wal"), ...(walDir === null ? [] : [walDir])]) {
     const names = (await namesIn(directory)).filter((name) => WAL_FILE.test(name));
-    looks.push(...names.map((name) => seen(join(directory, name), walLock(join(directory, name)))));
+    looks.push(...names.map((name) => seen(join(directory, name), listedLock(join(directory, name)))));
   }
   return { dataDir, files: await Promise.all(looks) };
 }

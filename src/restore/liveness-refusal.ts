@@ -7,7 +7,7 @@ export function refuseLiveness(liveness: Liveness): void {
   const refusal = livenessRefusal(liveness);
   if (refusal === undefined) return;
   const seen = refusal.signs.map(({ what, detail }) => `  ${what}: ${detail}`);
-  throw new EtcdsafeError("ETCD_MAY_BE_ALIVE", `${refusal.message}:\n${seen.join("\n")}`, { hint: `${refusal.hint} Nothing was written.` });
+  throw new EtcdsafeError("ETCD_MAY_BE_ALIVE", `${refusal.message}:\n${seen.join("\n")}`, { hint: `${refusal.hint} Nothing was put in place.` });
 }
 
 export interface LivenessRefusal {
@@ -28,20 +28,16 @@ export function livenessRefusal({ checks, verdict }: Liveness): LivenessRefusal 
 function wayOut(open: readonly LivenessCheck[], verdict: Liveness["verdict"]): string {
   if (verdict === "unknown")
     return "Look for yourself that no etcd runs on these files, and say so with --etcd-is-stopped. The program flock, of util-linux, can tell.";
+  const whats = (kind: LivenessCheck["kind"]) =>
+    open
+      .filter((check) => check.kind === kind)
+      .map(({ what }) => what)
+      .join(" ");
   const has = (kind: LivenessCheck["kind"]) => open.some((check) => check.kind === kind);
   const hints: string[] = [];
   if (has("lock")) hints.push("Stop the etcd that has these files open: no option goes past a lock.");
-  if (has("manifest"))
-    hints.push(
-      `Move the manifest out of the directory (mv ${open.find(({ kind }) => kind === "manifest")?.what} /etc/kubernetes/), and wait until the container is gone.`,
-    );
-  if (has("unit"))
-    hints.push(
-      `Stop the unit (systemctl stop ${open
-        .filter(({ kind }) => kind === "unit")
-        .map(({ what }) => what)
-        .join(" ")}).`,
-    );
+  if (has("manifest")) hints.push(`Move the manifest out of the directory (mv ${whats("manifest")} /etc/kubernetes/), and wait until the container is gone.`);
+  if (has("unit")) hints.push(`Stop the unit (systemctl stop ${whats("unit")}).`);
   if (has("url"))
     hints.push(
       "Stop the members of the former cluster, on every host. Where it shall live on and this one is a copy: --copy, with URLs and directories of its own. Members that were restored and started already say so behind TLS as well, with --cert and --key of a client certificate (kubeadm: /etc/kubernetes/pki/etcd/peer.crt and peer.key).",

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { Answer } from "../cluster/who-answers.ts";
 import { urlsOf } from "./former-members.ts";
-import type { LivenessCheck, LivenessSubject, Seen } from "./liveness.ts";
+import type { LivenessSubject, Seen, Sign } from "./liveness.ts";
 import type { EtcdPod, SeenManifests } from "./liveness-manifests.ts";
 import type { EtcdUnit, SeenUnits } from "./liveness-units.ts";
 
@@ -11,16 +11,15 @@ export function plannedUrls({ members }: Pick<LivenessSubject, "members">): stri
   return members.flatMap(({ peerUrls, clientUrls, clientUrlsAssumed }) => [...peerUrls, ...(clientUrlsAssumed ? [] : clientUrls)]);
 }
 
-export function answerCheck({ url, answer }: Seen["answers"][number], subject: LivenessSubject, seen: Seen): LivenessCheck {
+export function answerSign({ url, answer }: Seen["answers"][number], subject: LivenessSubject, seen: Seen): Sign {
   const isPlanned = plannedUrls(subject).includes(url);
   const former = seen.former.find((member) => urlsOf(member).includes(url));
   const place = isPlanned ? "in the plan" : `${former?.name || former?.id} of the former cluster`;
-  const found = (outcome: LivenessCheck["outcome"], detail: string): LivenessCheck => ({
+  const found = (outcome: Sign["outcome"], detail: string): Sign => ({
     kind: "url",
     what: url,
     outcome,
     detail: `${place}: ${detail}`,
-    allowedBy: null,
   });
   if (answer.kind === "nobody") return found("stopped", "nothing listens there");
   if (answer.kind === "other") return found("stopped", `what answers is no etcd (${answer.what})`);
@@ -31,7 +30,10 @@ export function answerCheck({ url, answer }: Seen["answers"][number], subject: L
   const { clusterId } = answer;
   if (clusterId === null) return found("alive", `an etcd answers${answer.version === null ? "" : ` (${answer.version})`}, and does not say of which cluster`);
   if (clusterId === subject.clusterId)
-    return found("alive", `a member of cluster ${clusterId} answers; the former cluster has had this token, so that nobody can tell the two apart`);
+    return found(
+      "alive",
+      `a member of cluster ${clusterId} answers, and the former cluster has that id too: its token was used before, so that old members cannot be told from new ones`,
+    );
   if (answer.memberIds.some((id) => seen.former.some((member) => member.id === id)))
     return found("alive", `a member of the former cluster, ${clusterId}, answers`);
   if (!isPlanned && isLoopback(url)) return found("stopped", `what answers on this host is an etcd of another cluster, ${clusterId}`);
@@ -45,8 +47,8 @@ function isOfNewCluster(url: string, answer: Answer, { clusterId, members }: Liv
   return answers.some((other) => peerUrls.includes(other.url) && other.answer.kind === "etcd" && other.answer.clusterId === clusterId);
 }
 
-export function manifestChecks({ directory, pods, why }: SeenManifests, subject: LivenessSubject, seen: Seen): LivenessCheck[] {
-  const base = { kind: "manifest", allowedBy: null } as const;
+export function manifestSigns({ directory, pods, why }: SeenManifests, subject: LivenessSubject, seen: Seen): Sign[] {
+  const base = { kind: "manifest" } as const;
   if (pods === null) return [{ ...base, what: directory, outcome: "unknown", detail: `cannot be read: ${why}` }];
   if (pods.length === 0) return [{ ...base, what: directory, outcome: "stopped", detail: "no static pod of etcd" }];
   return pods.map((pod) => {
@@ -69,8 +71,8 @@ function isAnotherEtcd({ directories, urls }: EtcdPod, subject: LivenessSubject,
   return !directories.some((directory) => isTarget(directory, subject)) && !urls.some((url) => ours.includes(withoutSlash(url)));
 }
 
-export function unitChecks(units: SeenUnits, subject: LivenessSubject): LivenessCheck[] {
-  const base = { kind: "unit", allowedBy: null } as const;
+export function unitSigns(units: SeenUnits, subject: LivenessSubject): Sign[] {
+  const base = { kind: "unit" } as const;
   if ("unasked" in units) return [{ ...base, what: "units of systemd", outcome: "unknown", detail: units.unasked }];
   if (units.running.length === 0) return [{ ...base, what: "units of systemd", outcome: "stopped", detail: "none of etcd, k3s or RKE2 is running" }];
   return units.running.map((unit) => {

@@ -4,23 +4,27 @@ import type { Answer } from "../cluster/who-answers.ts";
 import type { FormerMember } from "./former-members.ts";
 import type { SeenLocks } from "./liveness-locks.ts";
 import type { SeenManifests } from "./liveness-manifests.ts";
-import { answerCheck, manifestChecks, unitChecks } from "./liveness-signs.ts";
+import { answerSign, manifestSigns, unitSigns } from "./liveness-signs.ts";
 import type { SeenUnits } from "./liveness-units.ts";
 
-/** Plain JSON, part of the plan. */
+/** Plain JSON, printed with the plan: what holds at the moment, on this host, is no part of it. */
 export interface Liveness {
   readonly checks: readonly LivenessCheck[];
   /** stopped: nothing keeps the restore from writing. unknown: it cannot be found out whether what is to be replaced is in use. */
   readonly verdict: "stopped" | "alive" | "unknown";
 }
 
-export interface LivenessCheck {
+/** What was seen, and what it means. */
+export interface Sign {
   readonly kind: "lock" | "url" | "manifest" | "unit";
   /** What was looked at: a directory, a URL, a file, a unit. */
   readonly what: string;
   /** stopped: no sign of a running etcd that matters here. */
   readonly outcome: "stopped" | "alive" | "unknown";
   readonly detail: string;
+}
+
+export interface LivenessCheck extends Sign {
   /** The option for which the restore goes on in spite of it. */
   readonly allowedBy: "--etcd-is-stopped" | null;
 }
@@ -52,36 +56,32 @@ export interface LivenessSubject {
 
 /** `etcdIsStopped`: the operator's word, which stands against everything but a lock. */
 export function judgeLiveness(subject: LivenessSubject, seen: Seen, words: { readonly etcdIsStopped: boolean }): Liveness {
-  const found: Found[] = [
-    ...seen.locks.flatMap(lockChecks),
-    ...seen.answers.map((each) => answerCheck(each, subject, seen)),
-    ...(seen.manifests === undefined ? [] : manifestChecks(seen.manifests, subject, seen)),
-    ...(seen.units === undefined ? [] : unitChecks(seen.units, subject)),
+  const signs: Sign[] = [
+    ...seen.locks.flatMap(lockSigns),
+    ...seen.answers.map((each) => answerSign(each, subject, seen)),
+    ...(seen.manifests === undefined ? [] : manifestSigns(seen.manifests, subject, seen)),
+    ...(seen.units === undefined ? [] : unitSigns(seen.units, subject)),
   ];
-  const checks = found.map(({ isFact, ...check }): LivenessCheck => {
-    if (check.allowedBy !== null || check.outcome === "stopped" || isFact || !words.etcdIsStopped) return check;
-    return { ...check, allowedBy: "--etcd-is-stopped" };
-  });
+  const isAllowed = (sign: Sign) => words.etcdIsStopped && sign.outcome !== "stopped" && !(sign.kind === "lock" && sign.outcome === "alive");
+  const checks = signs.map((sign): LivenessCheck => ({ ...sign, allowedBy: isAllowed(sign) ? "--etcd-is-stopped" : null }));
   const open = checks.filter(({ allowedBy }) => allowedBy === null);
   // That a host is down, or systemd is not there, is no reason to stop; that nobody can tell whether the files are in use is.
-  const nothingKnown = open.length > 0 && checks.every(({ outcome }) => outcome === "unknown");
+  const nothingKnown = seen.manifests !== undefined && open.length > 0 && checks.every(({ outcome }) => outcome === "unknown");
   const isUnknown = nothingKnown || open.some(({ kind, outcome }) => kind === "lock" && outcome === "unknown");
   return { checks, verdict: open.some(({ outcome }) => outcome === "alive") ? "alive" : isUnknown ? "unknown" : "stopped" };
 }
 
-type Found = LivenessCheck & { readonly isFact?: true };
-
-function lockChecks({ dataDir, files }: SeenLocks): Found[] {
+function lockSigns({ dataDir, files }: SeenLocks): Sign[] {
   const held = files.filter(({ locked }) => locked);
   const holder = held.find(({ processId }) => processId !== null) ?? held[0];
-  const base = { kind: "lock", what: dataDir, allowedBy: null } as const;
+  const base = { kind: "lock", what: dataDir } as const;
   if (holder !== undefined) {
     const others = held.length > 1 ? `, and ${held.length - 1} more of its files` : "";
     const who =
       holder.processId === null
         ? "a process that cannot be named from here: of another container, or of the host"
         : `process ${holder.processId}${holder.program === null ? "" : ` (${holder.program})`}`;
-    return [{ ...base, outcome: "alive", isFact: true, detail: `${holder.path} is locked${others}; by ${who}` }];
+    return [{ ...base, outcome: "alive", detail: `${holder.path} is locked${others}; by ${who}` }];
   }
   if (files.length === 0) return [];
   if (files.some(({ locked }) => locked === false)) return [{ ...base, outcome: "stopped", detail: "nobody has a lock on the database or the WAL" }];

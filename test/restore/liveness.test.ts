@@ -90,13 +90,17 @@ test("a client URL that does not tell its cluster is taken for what its member's
 
 test("under a token that the former cluster has had, its members cannot be told from new ones", () => {
   const reused: Seen = { ...answering(PLANNED, etcd(NEW, "0000000000000001")), former: [{ ...FORMER, id: "0000000000000001" }] };
-  expect(judge(reused)).toMatchObject({ verdict: "alive", check: { detail: expect.stringContaining("has had this token") } });
+  expect(judge(reused)).toMatchObject({ verdict: "alive", check: { detail: expect.stringContaining("its token was used before") } });
 });
 
 test("where every look ends without an answer, the operator has to say so", () => {
   const away = answering(PLANNED, { kind: "unreachable", why: "no route" });
-  expect(judge(away).verdict).toBe("unknown");
-  expect(judge({ ...away, units: { running: [] } }).verdict).toBe("stopped");
+  const manifests = { directory: "/m", pods: null, why: "permission denied" };
+  expect(judge({ ...away, manifests }).verdict).toBe("unknown");
+  expect(judge({ ...away, manifests }, SAID).verdict).toBe("stopped");
+  expect(judge({ ...away, manifests, units: { running: [] } }).verdict).toBe("stopped");
+  // A copy beside everything, whose hosts are elsewhere, harms nobody here.
+  expect(judge(away).verdict).toBe("stopped");
 });
 
 test("a static pod counts unless its directories and its URLs are all those of another etcd", () => {
