@@ -49,8 +49,7 @@ export async function applyRestore(
   source: SnapshotSource,
   options: RestoreOptions & { planAgain?(): Promise<RestorePlan> },
 ): Promise<RestoreResult> {
-  await requireEtcdStopped(plan, options);
-  const { finished, hasUndone } = await settleUnfinished(plan);
+  const { finished, hasUndone } = await settleUnfinished(plan, () => requireEtcdStopped(plan, options));
   if (finished !== undefined) return { ...finished.result, leftovers: (await readTargets(plan)).flatMap(leftoversIn), finishes: finished.startedAt };
   return applyPlan(hasUndone && options.planAgain !== undefined ? await options.planAgain() : plan, source, options);
 }

@@ -123,31 +123,38 @@ export interface Settled {
 }
 
 /**
- * Finishes or undoes what interrupted restores left in the plan's data directories, before anything else is done there.
- * Throws RESTORE_UNFINISHED.
+ * Finishes or undoes what interrupted restores left in the plan's data directories, before anything else is done there. `requireStopped` is asked before
+ * files are moved; not where all are in place already, since then members may well run. Throws RESTORE_UNFINISHED.
  */
-export async function settleUnfinished(plan: RestorePlan): Promise<Settled> {
+export async function settleUnfinished(plan: RestorePlan, requireStopped: () => Promise<void>): Promise<Settled> {
   const request = requestIdentity(plan);
-  let finished: Journal | undefined;
-  let hasUndone = false;
   const found = await findUnfinished(dataDirsOf(plan)).catch((error: unknown) => {
     throw fileError(error);
   });
-  for (const unfinished of found) {
+  const released = found.filter(isReleased);
+  for (const each of released) await settle(each, "finish");
+  const done = released.find(({ journal }) => journal.request === request);
+  if (done !== undefined) return { finished: done.journal, hasUndone: false };
+  await requireStopped();
+  let finished: Journal | undefined;
+  let hasUndone = false;
+  for (const unfinished of found.filter((each) => !isReleased(each))) {
     const settlement = settlementOf(unfinished, request);
-    try {
-      await (settlement === "finish" ? finish(unfinished) : undo(unfinished));
-    } catch (error) {
-      if (error instanceof EtcdsafeError) throw error;
-      throw byHand(
-        unfinished.journal.dataDirs,
-        `an interrupted restore cannot be ${settlement === "finish" ? "finished" : "undone"}: ${(error as Error).message}`,
-      );
-    }
+    await settle(unfinished, settlement);
     if (settlement === "undo") hasUndone = true;
-    else if (unfinished.journal.request === request) finished = unfinished.journal;
+    else finished = unfinished.journal;
   }
   return { finished, hasUndone };
+}
+
+async function settle(unfinished: Unfinished, settlement: Settlement): Promise<void> {
+  try {
+    await (settlement === "finish" ? finish(unfinished) : undo(unfinished));
+  } catch (error) {
+    if (error instanceof EtcdsafeError) throw error;
+    const why = (error as Error).message;
+    throw byHand(unfinished.journal.dataDirs, `an interrupted restore cannot be ${settlement === "finish" ? "finished" : "undone"}: ${why}`);
+  }
 }
 
 /** What `settleUnfinished` would do, for --plan. */

@@ -1,4 +1,5 @@
 // Restores into directories that hold a member: what a started etcd makes of them, on mounts, as whose files, and while one is half done.
+import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -147,6 +148,30 @@ test("a run that goes by a saved plan and dies with the new member in place is f
   const finished = JSON.parse((await expectExit(0, run)).stdout);
   expect(finished).toMatchObject({ finishes: expect.any(String), plan: { token: JSON.parse(stdout).plan.token, revision: JSON.parse(stdout).plan.revision } });
   expect((await readdir(dataDir)).sort()).toEqual(["member", expect.stringMatching(KEPT)]);
+});
+
+test("a run that died when one of two members was free to start frees the other while the first runs", async () => {
+  const members = await planMembers(2, join(directory.path, "freed"));
+  const lines = members.map(({ name, peerUrl, dataDir }) => `  - { name: ${name}, peerUrls: ["${peerUrl}"], dataDir: ${dataDir} }\n`);
+  const file = join(directory.path, "freed.yaml");
+  await writeFile(file, `members:\n${lines.join("")}`);
+  const restore = ["restore", snapshot, "--members", file, "--all-members", "--bump-revision", "none"];
+  // Two guards, two members, and the first of the guards that go.
+  const order = JSON.stringify({ at: 6, when: "before", kinds: ["rename"] });
+  await runCli(restore, { nodeArguments: ["--import", CRASH_POINTS], env: { [CRASH_VARIABLE]: order } });
+  const guarded = () => members.filter(({ dataDir }) => existsSync(join(dataDir, "proxy")));
+  const waiting = guarded();
+  expect(waiting).toHaveLength(1);
+  const first = members.filter((member) => !waiting.includes(member));
+  await using cluster = await startCluster({ members: first, directory: directory.path, initialClusterState: "existing", waitFor: "nothing" });
+  await expect.poll(() => cluster.members[0]!.logTail(80), { timeout: 20_000 }).toContain("opened backend db");
+  const plan = await expectExit(0, [...restore, "--plan"]);
+  expect(plan.stdout).toMatch(/^! A restore that began at .*; restore finishes that one/m);
+  const finished = await expectExit(0, restore);
+  expect(finished.stdout).toMatch(/this run has finished it\.\nRestored 2 members/);
+  expect(guarded()).toEqual([]);
+  expectFailure("ETCD_MAY_BE_ALIVE", await runCli([...restore, "--replace"]), { message: /lock/, hint: /./ });
+  await releasePorts(waiting.flatMap(({ clientUrl, peerUrl, metricsUrl }) => [clientUrl, peerUrl, metricsUrl].map((url) => Number(new URL(url).port))));
 });
 
 test("data and WAL directory may be mounts: both are written, replaced and started from there", { timeout: 120_000 }, async () => {
