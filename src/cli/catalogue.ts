@@ -125,8 +125,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
         does: "what would be done, and what to run on each host",
       },
       {
-        line: "etcdsafe restore latest --repository /backup --members members.yaml --plan -o json >plan.json",
-        does: "the same, to be carried out by each host",
+        line: "etcdsafe restore latest --repository /backup --members members.yaml --plan -o json",
+        does: "the same, to be saved as plan.json and copied to each host",
       },
       { line: "etcdsafe restore --from-plan plan.json --member m1 --repository /backup", does: "one host's part of it" },
       { line: "etcdsafe restore latest --repository /backup --to-snapshot snapshot.db", does: "a plain snapshot for other tools" },
@@ -154,7 +154,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.tool, plan.plannedAt": "which etcdsafe planned, and when",
       "plan.perHost, plan.distro": "whether each member is restored by a run on its own host (`--from-plan`), and what `--distro` said",
       "plan.unsignedSha256": "of a database that etcd left no SHA-256 for, with `--plan`",
-      "plan.quotaBackendBytes": "what etcd's `--quota-backend-bytes` should be at least",
+      "plan.quotaBackendBytes": "what etcd's quota, `quota-backend-bytes`, has to be at least",
       "plan.warnings[]": "what to know before starting the cluster",
       "plan.copy, plan.formerMembers[]": "whether it is a copy beside a living cluster, and who made up the one that the source comes from",
       liveness:
