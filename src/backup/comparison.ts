@@ -40,6 +40,8 @@ export interface Asking extends CallOptions {
   readonly which: "all" | "others";
   /** Members of which this save has snapshots already, because the serving one holds other data than those. */
   readonly contradictedBy: readonly MemberId[];
+  /** Members that this save has given up, and why. */
+  readonly givenUp: ReadonlyMap<MemberId, string>;
   readonly runtime: Runtime;
 }
 
@@ -60,9 +62,11 @@ export async function askAgain(first: Answers, file: Pick<SnapshotPeek, "revisio
   return countUsable(answers, file) > usable ? { revision, answers, doubt } : { ...first, doubt };
 }
 
-function askAt(revision: Revision, { clients, selection, serving, which, signal, runtime }: Asking): Promise<MemberAnswer[]> {
+function askAt(revision: Revision, { clients, selection, serving, which, givenUp, signal, runtime }: Asking): Promise<MemberAnswer[]> {
   const endpoints = new Map<MemberId, string>(selection.order.map(({ memberId, endpoint }) => [memberId, endpoint]));
-  const options = { revision, which, serving: serving.memberId, leader: selection.leader, members: selection.members, endpoints };
+  const unheard = selection.members.filter(({ id }) => givenUp.has(id) || !endpoints.has(id));
+  const silent = new Map(unheard.map(({ id }) => [id, givenUp.get(id)]));
+  const options = { silent, revision, which, serving: serving.memberId, leader: selection.leader, members: selection.members, endpoints };
   return compareHashes(clients, { ...options, memberLimitMs: MEMBER_LIMIT_MS, signal, runtime });
 }
 
@@ -82,7 +86,7 @@ export function hashesToCompute(answers: Answers | undefined): HashKvRequest[] {
 export function compareWithMembers(
   { revision, answers, doubt }: Answers,
   computed: readonly HashKvResult[],
-  { selection, serving, which, contradictedBy }: Omit<Asking, "clients" | "signal" | "runtime">,
+  { selection, serving, which, contradictedBy }: Omit<Asking, "clients" | "givenUp" | "signal" | "runtime">,
 ): Comparison {
   const { memberId, name, endpoint } = serving;
   const asked = answers.some((answer) => answer.memberId === memberId);

@@ -53,6 +53,7 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
   const taken = { clients, selection, signal, runtime, stallLimitMs: request.stallLimitMs };
   const suspects: Saved[] = [];
   const contradictedBy: MemberId[] = [];
+  const givenUp = new Map<MemberId, string>();
   let candidates = [...selection.order];
   let suspicion: EtcdsafeError | undefined;
   for (let serving = candidates.shift(); serving !== undefined; serving = candidates.shift()) {
@@ -64,7 +65,7 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
       runtime.log({ level: "debug", message: `phase ${next}`, fields: { phase: next } });
     };
     try {
-      const saved = await saveFrom(serving, request, observed, { ...taken, serving, which, whyNone, contradictedBy, onPhase });
+      const saved = await saveFrom(serving, request, observed, { ...taken, serving, which, whyNone, contradictedBy, givenUp, onPhase });
       if (saved.state !== "suspect") {
         warnOfDifferences(saved, runtime);
         return { saved, suspects };
@@ -80,6 +81,7 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
       signal.throwIfAborted();
       await request.target.failed(error, phase, options);
       if (!mayTryAnother(error)) throw error;
+      if (!sentBadData(error)) givenUp.set(serving.memberId, error.message);
       const [next] = candidates;
       if (next === undefined && suspicion === undefined) throw error;
       runtime.log({ level: "warn", message: `${(error as Error).message}${next === undefined ? "" : `; trying ${next.endpoint}`}` });

@@ -1,15 +1,20 @@
 // Asks the voting members for HashKV at one revision: one after the other, the leader last, each with a deadline, because a member that scans does
 // not write meanwhile. What the answers mean for a backup is agreement.ts.
-import type { MemberId, Revision } from "../bytes/u64.ts";
+import { formatId, type MemberId, type Revision } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ClusterMember } from "../proto/rpc-cluster.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { MemberClient } from "./channel.ts";
 import { type HashRefusal, hashKv } from "./hashkv.ts";
 import type { MemberClients } from "./member-clients.ts";
+import { status } from "./status.ts";
 
 /** How long to wait before a member that lags is asked again. */
 const LAG_PAUSE_MS = 200;
+/** Longest wait for a sign of life of a member that gave none before. Its HashKV may take much longer, but not to answer that it lives. */
+const SIGN_OF_LIFE_LIMIT_MS = 5_000;
+/** Whom is waited for longer than this is told. */
+const TOLD_AFTER_MS = 2_000;
 
 export interface CompareOptions extends CallOptions {
   /** The revision to hash. Read linearizably before the snapshot, so that no member that is up to date lags behind it. */
@@ -21,9 +26,11 @@ export interface CompareOptions extends CallOptions {
   readonly members: readonly ClusterMember[];
   /** Where members are known to answer, ahead of the client URLs they advertise. */
   readonly endpoints: ReadonlyMap<MemberId, string>;
+  /** Members that may be silent, with what became of them before where something did: they have to give a sign of life first. */
+  readonly silent: ReadonlyMap<MemberId, string | undefined>;
   /** For one member, its retries included. */
   readonly memberLimitMs: number;
-  readonly runtime: Pick<Runtime, "sleep" | "monotonicMs">;
+  readonly runtime: Pick<Runtime, "sleep" | "monotonicMs" | "log">;
 }
 
 /** `endpoint`: where it answered, or was last tried. */
@@ -49,20 +56,48 @@ export async function compareHashes(clients: MemberClients, options: CompareOpti
 
 async function askWithin(clients: MemberClients, member: ClusterMember, options: CompareOptions): Promise<Outcome> {
   const limit = AbortSignal.timeout(options.memberLimitMs);
-  const signal = AbortSignal.any([options.signal, limit]);
+  const over = new AbortController();
+  const signal = AbortSignal.any([options.signal, limit, over.signal]);
+  try {
+    tellOfWait(member, { ...options, signal });
+    return await askAnywhere(clients, member, { ...options, signal, limit, caller: options.signal });
+  } finally {
+    over.abort();
+  }
+}
+
+interface Limits {
+  readonly limit: AbortSignal;
+  /** Without the limit. */
+  readonly caller: AbortSignal;
+}
+
+/** At the first of its URLs where it answers. */
+async function askAnywhere(clients: MemberClients, member: ClusterMember, options: CompareOptions & Limits): Promise<Outcome> {
+  const before = options.silent.get(member.id);
   const urls = [...new Set([options.endpoints.get(member.id), ...member.clientUrls].filter((url) => url !== undefined))];
   let why = member.name === "" ? "it has not started yet" : "it advertises no client URL";
   for (const url of urls) {
     try {
-      return { endpoint: url, ...(await ask(reach(clients, url), member, { ...options, signal })) };
+      const client = reach(clients, url);
+      if (options.silent.has(member.id)) await status(client, { signal: options.signal, limitMs: SIGN_OF_LIFE_LIMIT_MS });
+      return { endpoint: url, ...(await ask(client, member, options)) };
     } catch (error) {
-      options.signal.throwIfAborted();
-      if (limit.aborted) return { outcome: "unreachable", endpoint: url, why: `${url}: no answer within ${options.memberLimitMs} ms` };
+      options.caller.throwIfAborted();
+      if (options.limit.aborted) return { outcome: "unreachable", endpoint: url, why: `${url}: no answer within ${options.memberLimitMs} ms` };
       if (!(error instanceof EtcdsafeError)) throw error;
       why = error.message;
     }
   }
-  return { outcome: "unreachable", endpoint: urls.at(-1), why };
+  return { outcome: "unreachable", endpoint: urls.at(-1), why: before === undefined ? why : `${why}; before that, ${before}` };
+}
+
+function tellOfWait({ id, name }: ClusterMember, { runtime, signal, memberLimitMs }: CompareOptions): void {
+  const message = `waiting for the HashKV of ${name || formatId(id)}, for up to ${memberLimitMs / 1000} s`;
+  runtime.sleep(TOLD_AFTER_MS, signal).then(
+    () => runtime.log({ level: "info", message }),
+    () => undefined, // It has answered by then.
+  );
 }
 
 /** Never takes a password to where it would travel in the clear, just because a member advertises such a URL. */

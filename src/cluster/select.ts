@@ -83,7 +83,7 @@ function forced(reports: readonly EndpointReport[], member: string): AnsweredRep
   if (failed !== undefined) throw failed.error;
   if (id !== undefined) throw new EtcdsafeError("ETCD_UNREACHABLE", `the member ${member} answers at none of its client URLs${failures(reports)}`);
   const known = [...new Set(reports.filter(isAnswered).flatMap(({ members }) => members.map(({ name, id }) => `${name || "(not started)"} ${formatId(id)}`)))];
-  if (known.length === 0) throw nobody(reports, []);
+  if (known.length === 0) throw nobody(reports, reports.filter(isAnswered)); // Learners do not tell whom they know.
   throw new EtcdsafeError("USAGE", `there is no member ${member}; the cluster's are ${known.join(", ")}`, { hint: "Name one by its name, id or endpoint." });
 }
 
@@ -100,11 +100,17 @@ function describe(report: AnsweredReport, newest: bigint): Candidate {
   const reasons = [
     report.linearizable === undefined ? "cannot reach a quorum" : "reads linearizably",
     isLeader ? "leader" : status.leader === 0n ? "knows of no leader" : "follower",
-    lagEntries === 0n ? "has applied everything" : `${lagEntries} raft entries behind${lagEntries <= LAG_ENTRIES_IGNORED ? ", as good as none" : ""}`,
+    lagText(lagEntries),
     ...(isCorrupt(report) ? ["etcd holds it for corrupt"] : []),
   ];
   const name = members.find(({ id }) => id === memberId)?.name ?? "";
   return { endpoint, memberId, name, isLeader, lagEntries, etcdVersion: status.version, dbSizeBytes: status.dbSizeBytes, reasons };
+}
+
+function lagText(entries: bigint): string {
+  if (entries === 0n) return "has applied everything";
+  const text = `${entries} raft ${entries === 1n ? "entry" : "entries"}`;
+  return entries <= LAG_ENTRIES_IGNORED ? `has applied everything but ${text}` : `${text} behind`;
 }
 
 function compare(a: AnsweredReport, b: AnsweredReport, newest: bigint): number {

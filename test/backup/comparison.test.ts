@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Answers, askAgain, comparedLately, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
+import { type Answers, type Asking, askAgain, comparedLately, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
 import type { MemberId, Revision } from "../../src/bytes/u64.ts";
 import type { MemberClients } from "../../src/cluster/member-clients.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
@@ -11,7 +11,9 @@ import { testRuntime } from "../support/test-runtime.ts";
 
 const MEMBERS = [1n, 2n, 3n].map((id) => ({ id: id as MemberId, name: `m${id}`, peerUrls: [], clientUrls: [`http://m${id}`], isLearner: false }));
 const SERVING = { memberId: 1n, name: "m1", endpoint: "http://m1" };
-const ASKING = { selection: { members: MEMBERS }, serving: SERVING, which: "all", contradictedBy: [] } as unknown as Parameters<typeof compareWithMembers>[2];
+const ASKING = { selection: { members: MEMBERS }, serving: SERVING, which: "all", contradictedBy: [], givenUp: new Map() } as unknown as Parameters<
+  typeof compareWithMembers
+>[2];
 
 function answers(...given: (readonly [hash: number, compactRevision: bigint] | "unreachable")[]): Answers {
   return {
@@ -111,9 +113,10 @@ async function again(first: Answers, file: { readonly revision: bigint; readonly
       },
     }),
   } as unknown as MemberClients;
-  const selection = { ...ASKING.selection, order: [] };
+  const order = MEMBERS.map(({ id, name }) => ({ memberId: id, endpoint: `http://${name}` }));
+  const selection = { ...ASKING.selection, order } as unknown as Asking["selection"];
   const runtime = testRuntime();
-  const kept = await askAgain(first, file, { ...ASKING, selection, clients, signal: AbortSignal.timeout(10_000), runtime });
+  const kept = await askAgain(first, file, { ...ASKING, selection, clients, givenUp: new Map(), signal: AbortSignal.timeout(10_000), runtime });
   return { kept, asked, logged: runtime.logged.map(({ message }) => message) };
 }
 

@@ -31,6 +31,7 @@ function taking(which: "others" | "none", snapshot: Uint8Array = SNAPSHOT) {
     which,
     whyNone: "nobody asked",
     contradictedBy: [],
+    givenUp: new Map(),
     stallLimitMs: 10_000,
     onPhase: (phase: string) => void phases.push(phase),
     signal: AbortSignal.timeout(20_000),

@@ -12,25 +12,29 @@ import { member } from "./reports.ts";
 type Behaviour = { readonly id: number; readonly refuses?: string[] } | "down" | "silent" | "broken";
 
 /** Members that answer HashKV with 42; `asked` lists who was asked, in order. */
-function fakeClients(behaviours: Record<string, Behaviour>, secure = false): MemberClients & { readonly asked: string[] } {
+function fakeClients(behaviours: Record<string, Behaviour>, secure = false): MemberClients & { readonly asked: string[]; readonly signs: unknown[] } {
   const asked: string[] = [];
+  const signs: unknown[] = [];
   const at = (endpoint: string): MemberClient => ({
     endpoint,
-    async call(method: string, _message: Uint8Array, { signal }: UnaryOptions) {
+    async call(method: string, _message: Uint8Array, { signal, limitMs }: UnaryOptions) {
       const behaviour = behaviours[endpoint] ?? "down";
       if (method === "Maintenance/HashKV") asked.push(endpoint);
+      else signs.push([endpoint, limitMs]);
       if (behaviour === "down") throw new EtcdsafeError("ETCD_UNREACHABLE", `${endpoint}: cannot connect`);
       if (behaviour === "broken") throw new TypeError("a fault of our own");
       if (behaviour === "silent") return await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
       const refused = behaviour.refuses?.shift();
       if (refused !== undefined) throw refusal(endpoint, method, new GrpcStatusError(11, `etcdserver: mvcc: required revision ${refused}`));
-      return new ProtoWriter().bytes(1, new ProtoWriter().varint(2, behaviour.id).finish()).varint(2, 42).varint(3, -1n).finish();
+      const header = new ProtoWriter().bytes(1, new ProtoWriter().varint(2, behaviour.id).finish());
+      if (method === "Maintenance/Status") return header.finish();
+      return header.varint(2, 42).varint(3, -1n).finish();
     },
     stream: () => Promise.reject(new Error("not asked for")),
     close: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   });
-  return { asked, secure, at, close: async () => undefined, [Symbol.asyncDispose]: async () => undefined };
+  return { asked, signs, secure, at, close: async () => undefined, [Symbol.asyncDispose]: async () => undefined };
 }
 
 function compare(clients: MemberClients, options: Partial<CompareOptions> = {}) {
@@ -42,8 +46,9 @@ function compare(clients: MemberClients, options: Partial<CompareOptions> = {}) 
     leader: 1n as MemberId,
     members: [member(1), member(2), member(3), member(4, true)],
     endpoints: new Map(),
+    silent: new Map(),
     memberLimitMs: 200,
-    runtime: { monotonicMs: () => performance.now(), sleep: async () => undefined },
+    runtime: { monotonicMs: () => performance.now(), sleep: async () => undefined, log: () => undefined },
     ...options,
   });
 }
@@ -77,6 +82,36 @@ test("comparison: a member that does not answer is given up at its limit, and th
   expect(answers[0]).toMatchObject({ why: "http://m2:2379: no answer within 200 ms" });
 });
 
+test("comparison: a member that was silent before is asked for HashKV only after a sign of life", async () => {
+  const silent = new Map([
+    [1n as MemberId, undefined],
+    [2n as MemberId, "its stream was given up"],
+  ]);
+  const clients = fakeClients({ ...ALL, "http://m2:2379": "down" });
+  expect(await compare(clients, { silent })).toMatchObject([
+    { name: "m2", outcome: "unreachable", why: "http://m2:2379: cannot connect; before that, its stream was given up" },
+    { name: "m3", outcome: "answered" },
+    { name: "m1", outcome: "answered" },
+  ]);
+  expect(clients.asked).toEqual(["http://m3:2379", "http://m1:2379"]);
+  expect(clients.signs).toEqual([
+    ["http://m2:2379", 5000],
+    ["http://m1:2379", 5000],
+  ]);
+});
+
+test("comparison: for whom it waits longer than others is told", async () => {
+  const logged: string[] = [];
+  const { promise: later, resolve: pass } = Promise.withResolvers<void>();
+  const sleep = (_: number, signal: AbortSignal) =>
+    Promise.race([later, new Promise<void>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))]);
+  const runtime = { monotonicMs: () => performance.now(), sleep, log: ({ message }: { message: string }) => void logged.push(message) };
+  const comparing = compare(fakeClients({ ...ALL, "http://m3:2379": "silent" }), { runtime, memberLimitMs: 500 });
+  setTimeout(pass, 200);
+  await comparing;
+  expect(logged[0]).toBe("waiting for the HashKV of m3, for up to 0.5 s");
+});
+
 test("comparison: the caller's abort is not taken for a silent member", async () => {
   const abort = new AbortController();
   setTimeout(() => abort.abort(new EtcdsafeError("INTERRUPTED", "enough")), 50);
@@ -93,10 +128,11 @@ test("comparison: one that lags is asked again until its limit, one that refuses
   let nowMs = 0;
   const pauses: number[] = [];
   const sleep = async (delayMs: number) => {
+    if (delayMs === 2_000) return; // Until it tells for whom it waits.
     pauses.push(delayMs);
     nowMs += delayMs;
   };
-  const runtime = { monotonicMs: () => nowMs, sleep };
+  const runtime = { monotonicMs: () => nowMs, sleep, log: () => undefined };
   const future = (times: number) => Array<string>(times).fill("is a future revision");
   const clients = fakeClients({
     "http://m1:2379": { id: 1, refuses: future(99) },

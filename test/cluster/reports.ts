@@ -7,6 +7,8 @@ import type { ClusterMember } from "../../src/proto/rpc-cluster.ts";
 export interface Found {
   readonly id: number;
   readonly applied?: number;
+  /** Of its log; `applied` where left out. */
+  readonly logged?: number;
   readonly leader?: number;
   readonly isLearner?: boolean;
   readonly clusterId?: number;
@@ -21,7 +23,17 @@ export function member(id: number, isLearner = false): ClusterMember {
 
 const MEMBERS = [1, 2, 3].map((id) => member(id));
 
-export function answered({ id, applied = 100, leader = 1, isLearner = false, clusterId = 9, quorum = true, errors = [], endpoint }: Found): AnsweredReport {
+export function answered({
+  id,
+  applied = 100,
+  logged = applied,
+  leader = 1,
+  isLearner = false,
+  clusterId = 9,
+  quorum = true,
+  errors = [],
+  endpoint,
+}: Found): AnsweredReport {
   const header = { clusterId: BigInt(clusterId) as ClusterId, memberId: BigInt(id) as MemberId, revision: 5n as Revision, raftTerm: 2n as RaftTerm };
   return {
     endpoint: endpoint ?? `http://m${id}:2379`,
@@ -31,7 +43,7 @@ export function answered({ id, applied = 100, leader = 1, isLearner = false, clu
       ...{ header, version: "3.6.16", storageVersion: "3.6.0", dbSizeBytes: 4096, errors, isLearner },
       ...{
         leader: BigInt(leader) as MemberId,
-        raftIndex: BigInt(applied) as RaftIndex,
+        raftIndex: BigInt(logged) as RaftIndex,
         raftAppliedIndex: BigInt(applied) as RaftIndex,
         raftTerm: 2n as RaftTerm,
       },

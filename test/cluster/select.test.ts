@@ -15,6 +15,16 @@ test("selection: a lag that measuring explains only breaks ties, a real one come
   expect(order({ id: 1, applied: 2000 }, { id: 2, applied: 999 }, { id: 3, applied: 1000 })).toEqual(["m3", "m1", "m2"]);
 });
 
+test("selection: what is in a member's log counts as known, applied or not", () => {
+  const found = [answered({ id: 1, applied: 3500 }), answered({ id: 2, applied: 3000, logged: 3600 }), answered({ id: 3, applied: 2500, logged: 3501 })];
+  const { order } = selectMember(found);
+  expect(order.map(({ name, reasons }) => [name, reasons.at(-1)])).toEqual([
+    ["m2", "has applied everything but 600 raft entries"],
+    ["m1", "has applied everything but 100 raft entries"],
+    ["m3", "1100 raft entries behind"],
+  ]);
+});
+
 test("selection: a member without a quorum, and one that etcd holds for corrupt, come last", () => {
   expect(order({ id: 2, quorum: false, leader: 0 }, { id: 1 })).toEqual(["m1", "m2"]);
   expect(
@@ -33,7 +43,7 @@ test("selection: says in words why", () => {
   ]);
   expect([quorum, leader, clusterId]).toEqual([true, 1n, 9n]);
   expect(order.map(({ reasons }) => reasons)).toEqual([
-    ["reads linearizably", "follower", "1 raft entries behind, as good as none"],
+    ["reads linearizably", "follower", "has applied everything but 1 raft entry"],
     ["reads linearizably", "leader", "has applied everything"],
     ["reads linearizably", "follower", "4900 raft entries behind"],
   ]);
@@ -96,6 +106,13 @@ test.each([
     /m1:2379 of cluster 0{15}9; http.*m2:2379 of cluster 0{15}a/,
   ],
   ["only learners answer, and nothing failed", [answered({ id: 4, isLearner: true })], undefined, "ETCD_LEARNER_ONLY", /: only learners answer$/],
+  [
+    "only learners answer, which know of nobody, and one is forced",
+    [answered({ id: 4, isLearner: true })],
+    "m0",
+    "ETCD_LEARNER_ONLY",
+    /: only learners answer$/,
+  ],
   ["nobody answers who could know the forced one", [failed("http://a:1")], "m1", "ETCD_UNREACHABLE", /^http:\/\/a:1: cannot connect/],
   [
     "the forced one is unknown beside one that has not started",

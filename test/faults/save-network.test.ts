@@ -127,6 +127,32 @@ test("a member that dies while it streams: the save goes on with another, and sa
   }
 });
 
+test("a member that stands still while it streams: it is given up, and not waited for again", async () => {
+  await using trio = await startCluster({ size: 3 });
+  await writeSome(trio);
+  const held: ProxyFaults = { toClient: { stallAfterBytes: Math.floor(streamBytes / 2) } };
+  const proxies = await Promise.all(trio.members.map((member) => startProxy(member.clientUrl, held)));
+  try {
+    const saving = startCli(saveArguments(proxies.map(urlOf), repository, "--spool-dir", spool, "--stall-limit", "1s"));
+    await saving.printed(/"phase":"stream"/);
+    const serving = await untilOneHas(proxies, Math.floor(streamBytes / 2));
+    trio.members[serving]!.pause();
+    for (const proxy of proxies) proxy.change({});
+    const pausedAtMs = performance.now();
+    const { exitCode, stdout, stderr } = await saving.finished;
+    expect(exitCode, stderr).toBe(0);
+    expect(performance.now() - pausedAtMs).toBeLessThan(25_000);
+    const { manifest } = JSON.parse(stdout);
+    const { name } = trio.members[serving]!;
+    const silent = manifest.comparison.members.find((each: { name: string }) => each.name === name);
+    expect(silent).toMatchObject({ outcome: "unreachable", why: expect.stringMatching(/; before that, .*: the member sent nothing for 1000 ms, after /) });
+    expect(logLines(stderr).map(({ message }) => message)).toContain(`waiting for the HashKV of ${name}, for up to 60 s`);
+  } finally {
+    for (const member of trio.members) member.resume();
+    for (const proxy of proxies) await proxy.close();
+  }
+});
+
 for (const [name, exitCode] of [
   ["SIGTERM", 143],
   ["SIGINT", 130],

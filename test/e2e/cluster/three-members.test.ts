@@ -52,8 +52,9 @@ async function compareAt(revision: bigint, options: Partial<CompareOptions> = {}
     leader: idOf(leader),
     members: options.members ?? (await membersOf(leader)),
     endpoints: new Map(),
+    silent: new Map(),
     memberLimitMs: 5000,
-    runtime: { monotonicMs: () => performance.now(), sleep: (delayMs, signal) => delay(delayMs, undefined, { signal }) },
+    runtime: { monotonicMs: () => performance.now(), sleep: (delayMs, signal) => delay(delayMs, undefined, { signal }), log: () => undefined },
     ...options,
   });
 }
