@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { streamOf } from "../../src/bytes/stream.ts";
 import { openFilePageSource } from "../../src/etcd-files/bbolt/file-page-source.ts";
 import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
 import { applyRestore } from "../../src/restore/apply.ts";
@@ -161,6 +162,25 @@ test("keyspace: what was written is compared with each part of the plan", async 
   await expectThrown("SELF_CHECK_FAILED", () => check(alarms), /alarms 2 instead of 0/);
   const auth = { ...plan, keyspace: { ...keyspace, auth: { before: "on" as const, after: "on" as const } } };
   await expectThrown("SELF_CHECK_FAILED", () => check(auth), /authentication off instead of on/);
+});
+
+test("keyspace: the keys of a stored backup are counted in a local copy, and a damaged one says where", async () => {
+  await using directory = await temporaryDirectory("keyspace");
+  const source = await sourceIn(directory.path);
+  const stored = (bytes: Uint8Array): SnapshotSource => ({ ...source, content: { read: () => streamOf(bytes) } });
+  expect(await leaseChangesOf(stored(SNAPSHOT), "expire", options)).toMatchObject({ boundKeys: BOUND });
+  const damaged = Uint8Array.from(SNAPSHOT);
+  damaged.fill(0, 2 * 4096, SNAPSHOT.length - 32);
+  await expectThrown("SNAPSHOT_DAMAGED", () => leaseChangesOf(stored(damaged), "expire", options), /source\.db is damaged: .* at byte \d+$/);
+});
+
+test("keyspace: counting is given up when that is asked for", async () => {
+  await using directory = await temporaryDirectory("keyspace");
+  const source = await sourceIn(directory.path);
+  const abort = new AbortController();
+  const counting = leaseChangesOf(source, "detach", { signal: abort.signal });
+  abort.abort(new Error("enough"));
+  await expect(counting).rejects.toThrow("enough");
 });
 
 test("keyspace: nothing is said of what is not there", () => {
