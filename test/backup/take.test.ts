@@ -1,6 +1,7 @@
 // Whether a member is too far behind, and how that is asked of it: the member is made up, its snapshot is a real one.
+import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { receive, type TakeOptions } from "../../src/backup/take.ts";
+import { check, type ReceivedSnapshot, receive, type TakeOptions } from "../../src/backup/take.ts";
 import { openSpool } from "../../src/bytes/spool.ts";
 import { madeUpClients } from "../support/made-up-members.ts";
 import { plainRows } from "../support/random-history.ts";
@@ -47,3 +48,34 @@ test("taking a snapshot: one that lacks the last revision of before is refused, 
   });
   expect((await received(REVISION - 1)).revisions).toEqual([50n, 51n]);
 });
+
+test("taking a snapshot: pages that are broken are the member's fault only where the hash is right", async () => {
+  const broken = Uint8Array.from(SNAPSHOT);
+  const leafAt = lastLeafOffset(broken);
+  broken[leafAt + 8] = 0x80; // No kind of page.
+  const checked = async (file: Uint8Array) => {
+    await using directory = await temporaryDirectory("take");
+    await using spool = await openSpool(directory.path, file.length);
+    await spool.append([file]);
+    await spool.flush();
+    const options = {
+      serving: { endpoint: "http://m1" },
+      which: "none",
+      onPhase: () => undefined,
+      signal: AbortSignal.timeout(20_000),
+      runtime: testRuntime(),
+    };
+    const received = { spool, rawSizeBytes: file.length } as unknown as ReceivedSnapshot;
+    return await check(received, options as unknown as TakeOptions); // Or the spool would be closed first.
+  };
+  await expect(checked(broken)).rejects.toMatchObject({ code: "SNAPSHOT_HASH_MISMATCH" });
+  const asSent = Buffer.concat([broken.subarray(0, -32), createHash("sha256").update(broken.subarray(0, -32)).digest()]);
+  await expect(checked(asSent)).rejects.toMatchObject({ code: "SNAPSHOT_DAMAGED", message: expect.stringMatching(/^http:\/\/m1 sent a damaged database: /) });
+});
+
+/** bbolt page.go: the flags are the u16 at byte 8 of a page; 2 is a leaf. */
+function lastLeafOffset(file: Uint8Array): number {
+  const view = new DataView(file.buffer, file.byteOffset);
+  const offsets = Array.from({ length: Math.floor(file.length / 4096) }, (_, page) => page * 4096);
+  return offsets.findLast((offset) => view.getUint16(offset + 8, true) === 2)!;
+}

@@ -30,3 +30,11 @@ test("deadline: other failures stay what they are", async () => {
     "interrupted",
   );
 });
+
+test("deadline: what was stopped before the limit, and ends behind it, was not too slow", async () => {
+  const endsLate = async (signal: AbortSignal) => {
+    await sleep(60);
+    signal.throwIfAborted();
+  };
+  await expect(withDeadline(20, AbortSignal.abort(new Error("interrupted")), "late", endsLate)).rejects.toThrow("interrupted");
+});

@@ -98,6 +98,7 @@ test.each<[string, Partial<Record<OptionName, string>>, Environment, string]>([
 });
 
 test.each<[Partial<Record<OptionName, string>>, Environment, string]>([
+  [{ endpoints: "HTTP://h:1", cacert: "ca" }, {}, "--endpoints: HTTP://h:1 would be spoken to in plain text although --cacert asks for TLS: write https://"],
   [{ endpoints: "http://h:1", cacert: "ca" }, {}, "--endpoints: http://h:1 would be spoken to in plain text although --cacert asks for TLS: write https://"],
   [
     { endpoints: "http://h:1", "insecure-transport": "false" },
