@@ -23,7 +23,8 @@ export function agreedToken({ cluster, targets, token, newToken, command }: Runs
   if (token !== undefined && revision.bump !== "auto") return token;
   const commands = cluster.map(({ name }) => `  ${command(name, token ?? newToken, revision.bumpedBy ?? "none")}`).join("\n");
   const inOneRun = "or write every member's directory in one run with --members FILE --all-members.";
-  const byPlan = "Leave --name out and add `--plan -o json >plan.json`, then run on each host: etcdsafe restore --from-plan plan.json --member NAME";
+  const byPlan =
+    "Leave --name and --initial-advertise-peer-urls out and add `--plan -o json >plan.json`, then run on each host: etcdsafe restore --from-plan plan.json --member NAME";
   if (token === undefined) {
     throw new EtcdsafeError(
       "TOKEN_REQUIRED",

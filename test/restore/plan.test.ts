@@ -71,6 +71,7 @@ test("restore plan: several members in separate runs need a token, and the refus
   } catch (error) {
     expect(error).toMatchObject({ code: "TOKEN_REQUIRED" });
     const { hint } = error as EtcdsafeError;
+    expect(hint).toMatch(/^Leave --name .* out .*: etcdsafe restore --from-plan plan\.json --member NAME\n/);
     for (const { name } of CLUSTER) expect(hint).toContain(`--name ${name} `);
     expect(hint.match(/--initial-cluster-token new-token/g)).toHaveLength(3);
     expect(hint).toContain("--all-members");

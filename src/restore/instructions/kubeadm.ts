@@ -27,7 +27,7 @@ export function kubeadmInstructions(restore: InstructedRestore): HostInstruction
   return [...hosts, { member: null, host: "every other node", steps: WORKER_STEPS }];
 }
 
-/** "existing": with "new", a member whose directory is missing would serve an empty keyspace. A larger quota than is needed is kept. */
+/** "existing": with "new", members whose directories are missing would serve an empty keyspace. A larger quota than is needed is kept; an argument may be in quotes. */
 function startStep({ members, quotaBackendBytes }: InstructedRestore): InstructionStep {
   const manifest = stoppedManifest("etcd");
   const flags = [`--initial-cluster=${sedText(initialCluster(members))}`, "--initial-cluster-state=existing", `--quota-backend-bytes='"$quota"'`];
@@ -36,8 +36,8 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore): Instructi
     number: STAGE.start,
     title: "Start etcd",
     commands: [
-      `quota=$(sed -nE 's/^ *- --quota-backend-bytes=([0-9]+)$/\\1/p' ${manifest}); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
-      `sed -i -E -e '/^ *- --(initial-cluster|initial-cluster-state|quota-backend-bytes)=/d' -e '${insert}' ${manifest}`,
+      `quota=$(sed -nE 's/^ *- .?--quota-backend-bytes=([0-9]+).*/\\1/p' ${manifest}); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
+      `sed -i -E -e '/^ *- .?--(initial-cluster|initial-cluster-state|quota-backend-bytes)=/d' -e '${insert}' ${manifest}`,
       `grep -q -- '- --initial-cluster-state=existing$' ${manifest} && ${startPods(["etcd"])}`,
     ],
   };

@@ -52,6 +52,8 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore): Instructi
       `${shellCommand(["printf", "%s\\n", ...variables])} >${DROP_IN}/restored.env`,
       `printf '%s\\n' '[Service]' 'EnvironmentFile=${DROP_IN}/restored.env' >${DROP_IN}/restored.conf`,
       "systemctl daemon-reload",
+      // One that has failed too often is not started otherwise.
+      "systemctl reset-failed etcd",
       "systemctl start --no-block etcd",
       waitFor(`${LOG} | grep -q '"initial-cluster-state":"existing"'`),
       `${LOG} | grep -oE '"(initial-cluster-state|quota-[a-z]+-bytes)":[^,]*'`,

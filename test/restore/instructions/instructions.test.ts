@@ -52,6 +52,7 @@ test("instructions for kubeadm: the static pod gets what it needs, whatever it h
     ["", QUOTA],
     ["    - --quota-backend-bytes=1073741824\n", QUOTA],
     ["    - --quota-backend-bytes=8589934592\n", 8589934592],
+    ['    - "--quota-backend-bytes=8589934592"\n    - "--initial-cluster-state=new"\n', 8589934592],
   ] as const) {
     const manifest = `spec:\n  containers:\n  - command:\n    - etcd\n    - --name=cp1\n    - --initial-cluster=cp1=https://10.0.0.1:2380\n    - --initial-cluster-state=new\n${quota}    image: etcd\n`;
     const edited = edit(manifest, startCommands("cp'1#&")[0]!, sed!);

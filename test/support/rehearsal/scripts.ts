@@ -58,7 +58,7 @@ case "$*" in
 "show -p InvocationID --value etcd") echo 0123456789abcdef0123456789abcdef ;;
 show*) running && state=active || state=inactive
   printf 'Id=etcd.service\\nActiveState=%s\\nEnvironmentFiles=/etc/etcd.env (ignore_errors=no)\\n' $state ;;
-daemon-reload | "restart kubelet") ;;
+daemon-reload | "reset-failed etcd" | "restart kubelet") ;;
 *) echo "systemctl: $*" >&2; exit 2 ;;
 esac`;
 
