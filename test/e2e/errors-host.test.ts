@@ -93,6 +93,18 @@ test("a spool without room: said before anything is sent, with the figures; and 
   expect(filling.left).toEqual([]);
 });
 
+test("a restore that has to read all of a backup beforehand, without room for a copy: where that was to be", async () => {
+  const repository = join(directory.path, "stored");
+  await expectExit(0, [...save, "--repository", repository]);
+  const temporary = await emptyDirectory("temporary");
+  const plan = ["restore", "latest", "--repository", repository, "--data-dir", join(directory.path, "data"), "--plan", "--copy", "--expire-leases"];
+  const env = { TMPDIR: temporary };
+  const full = await runCliMounted({ directory: temporary, sizeBytes: 2 * MEBIBYTE }, plan, { env });
+  expectFailure("SPOOL_NO_SPACE", full, { message: /only 2097152 are free$/, hint: /free space in \/.*\/temporary, .* in TMPDIR/ });
+  const fitting = await runCliMounted({ directory: temporary, sizeBytes: 128 * MEBIBYTE }, plan, { env });
+  expect([fitting.exitCode, fitting.left], fitting.stderr).toEqual([0, []]);
+});
+
 test("a repository without room: nothing is listed, and the clean-up needs none", async () => {
   const repository = await emptyDirectory("full");
   const result = await runCliMounted({ directory: repository, sizeBytes: MEBIBYTE }, [...save, "--repository", repository]);
