@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { stringify } from "yaml";
 import { ETCD_MINORS, type EtcdMinor } from "../../scripts/provision.ts";
 import { runCli } from "../support/cli.ts";
 import { runs } from "../support/counts.ts";
@@ -27,37 +28,40 @@ const HARD: readonly Step[] = [
 const STEPS = [...HARD, ...ALL.filter(({ from, to }) => !HARD.some((each) => each.from === from && each.to === to))];
 
 test.each(STEPS.slice(0, runs(HARD.length, STEPS.length)))(
-  "from etcd $from to $to: a member restored with --target-version starts, agrees, works on and starts again",
+  "from etcd $from to $to: members restored with --target-version start, agree, work on and start again",
   async ({ from, to }) => {
     await using directory = await temporaryDirectory("target-version");
-    const [planned] = await planMembers(1, directory.path);
-    const { hash, revision } = await restored(directory.path, planned!, from, ["--target-version", to]);
-    await using cluster = await startCluster({ minor: to, members: [planned!], directory: directory.path, initialClusterState: "existing" });
-    expect((await cluster.hashKv(Number(revision)))[0]!.hash).toBe(hash);
+    const members = await planMembers(runs(1, 3), directory.path);
+    const { hash, revision } = await restored(directory.path, members, from, ["--target-version", to]);
+    await using cluster = await startCluster({ minor: to, members, directory: directory.path, initialClusterState: "existing" });
+    expect((await cluster.hashKv(Number(revision))).map((each) => each.hash)).toEqual(members.map(() => hash));
     await cluster.etcdctl(["put", "after", "restore"]);
-    await cluster.members[0]!.stop();
-    await cluster.members[0]!.start();
+    for (const member of cluster.members) {
+      await member.stop();
+      await member.start();
+    }
     expect(await cluster.etcdctl(["get", "after", "--print-value-only"])).toBe("restore\n");
   },
 );
 
 test("from etcd 3.7 to 3.6 without --target-version: 3.6 does not start, which the plan says", async () => {
   await using directory = await temporaryDirectory("target-version");
-  const [planned] = await planMembers(1, directory.path);
-  const { oldestEtcd } = await restored(directory.path, planned!, "3.7", []);
+  const members = await planMembers(1, directory.path);
+  const { oldestEtcd } = await restored(directory.path, members, "3.7", []);
   expect(oldestEtcd).toBe("3.7");
-  const start = { minor: "3.6", members: [planned!], directory: directory.path, initialClusterState: "existing", waitFor: "nothing" } as const;
+  const start = { minor: "3.6", members, directory: directory.path, initialClusterState: "existing", waitFor: "nothing" } as const;
   await using cluster = await startCluster(start);
   await cluster.members[0]!.waitUntilEnded();
   expect(await cluster.members[0]!.logTail(40)).toMatch(/3\.7\.0\\?" is not supported|invalid downgrade/);
 });
 
 /** Without a bump, so that HashKV is the source's. */
-async function restored(directory: string, planned: PlannedMember, from: EtcdMinor, flags: readonly string[]) {
+async function restored(directory: string, members: readonly PlannedMember[], from: EtcdMinor, flags: readonly string[]) {
   const file = join(directory, "snapshot.db");
   await writeFile(file, zstdDecompressSync(await readFile(new URL(`../golden/snapshots/${from}/uncompacted.db.zst`, import.meta.url))));
-  const urls = ["--name", "m0", "--initial-cluster", `m0=${planned.peerUrl}`, "--initial-advertise-peer-urls", planned.peerUrl];
-  const result = await runCli(["restore", file, ...urls, "--data-dir", planned.dataDir, "--bump-revision", "none", ...flags, "-o", "json"]);
+  const membersFile = join(directory, "members.yaml");
+  await writeFile(membersFile, stringify({ members: members.map(({ name, peerUrl, dataDir }) => ({ name, peerUrls: [peerUrl], dataDir })) }));
+  const result = await runCli(["restore", file, "--members", membersFile, "--all-members", "--bump-revision", "none", ...flags, "-o", "json"]);
   expect(result.exitCode, result.stderr).toBe(0);
   const { hashKv, plan } = JSON.parse(result.stdout);
   return { hash: hashKv.hash as number, revision: hashKv.revision as string, oldestEtcd: plan.versions.oldestEtcd as string };
