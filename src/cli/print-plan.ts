@@ -13,8 +13,14 @@ import { planText } from "./plan-text.ts";
 /** What the commands call the file that a plan is to be saved in. */
 const UNSAVED = "plan.json";
 
-/** `savedAs`: the file that the plan came from. Resolves to the exit code. */
-export async function printPlan(invocation: Invocation, plan: RestorePlan, savedAs?: string): Promise<number> {
+/** Where a plan was read from, and for which of its hosts it is looked at. */
+interface Saved {
+  readonly file: string;
+  readonly member?: string | undefined;
+}
+
+/** Resolves to the exit code. */
+export async function printPlan(invocation: Invocation, plan: RestorePlan, saved?: Saved): Promise<number> {
   const instructions = memberInstructions(plan.distro, {
     members: plan.members,
     quotaBackendBytes: plan.quotaBackendBytes,
@@ -22,16 +28,16 @@ export async function printPlan(invocation: Invocation, plan: RestorePlan, saved
     compareRevision: plan.walDialect === "3.4" && plan.revision.markCompacted ? null : plan.revision.after,
     authEnabled: plan.keyspace.auth.after === "on",
     perHost: plan.perHost,
-    restoreCommand: (member) => fromPlanCommand(invocation, plan.source, savedAs ?? UNSAVED, member),
+    restoreCommand: (member) => fromPlanCommand(invocation, plan.source, saved?.file ?? UNSAVED, member),
   });
   // Of targets on other hosts, this one knows nothing.
-  const isOtherHosts = plan.perHost && invocation.config.get("member") === undefined;
+  const isOtherHosts = plan.perHost && saved?.member === undefined;
   const liveness = await lookForEtcd(plan, { ...invocation, liveness: livenessOptions(invocation.config) });
   const refusals = [...(isOtherHosts ? [] : await targetRefusals(plan)), ...livenessRefusals(liveness)];
   const text = () => [
     planText({ ...plan, warnings: [...refusals, ...plan.warnings] }, invocation.runtime.now()),
     livenessText(liveness),
-    savedAs === undefined ? saveText(invocation, plan) : "",
+    saved === undefined ? saveText(invocation, plan) : "",
     instructionsText(instructions),
   ];
   invocation.output.print({ plan, sha256: planSha256(plan), liveness, refusals, instructions }, () =>

@@ -20,12 +20,14 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const { config } = invocation;
   const { planForMember, readSavedPlan, requireAsPlanned } = await import("../restore/saved-plan.ts");
   const saved = readSavedPlan(file, await readText(file));
-  if (config.get("plan") && config.get("member") === undefined) return printPlan(invocation, saved, file);
-  const plan = planForMember(saved, config.get("member"));
+  // Elsewhere than on the command line it may be the default of saves.
+  const member = config.origin("member").kind === "flag" ? config.get("member") : undefined;
+  if (config.get("plan") && member === undefined) return printPlan(invocation, saved, { file });
+  const plan = planForMember(saved, member);
   const source = await openSource(invocation, invocation.operands[0] ?? saved.source.backupId ?? saved.source.location);
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
   requireAsPlanned(plan, { tool: version(), source: source.facts, unsignedSha256, evidence: await evidenceHere(plan, invocation) });
-  return config.get("plan") ? printPlan(invocation, plan, file) : { plan, source: { ...source, facts: plan.source } };
+  return config.get("plan") ? printPlan(invocation, plan, { file, member }) : { plan, source: { ...source, facts: plan.source } };
 }
 
 async function evidenceHere({ members }: RestorePlan, options: CallOptions): Promise<readonly Evidence[]> {

@@ -4,6 +4,7 @@ import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { canonicalJson } from "./canonical-json.ts";
+import { databaseSizeBytes } from "./database-plan.ts";
 import { type Evidence, highest } from "./evidence.ts";
 import { byName } from "./instructions/steps.ts";
 import type { RestorePlan } from "./plan.ts";
@@ -95,9 +96,8 @@ function clusterDifferences(plan: RestorePlan): string[] {
   if (plan.revision.before !== plan.source.revision) differences.push(`the source's revision is ${plan.source.revision} instead of ${plan.revision.before}`);
   const after = BigInt(plan.revision.before) + BigInt(plan.revision.bumpedBy ?? 0);
   if (after.toString() !== plan.revision.after) differences.push(`the revision after is ${after} instead of ${plan.revision.after}`);
-  if (plan.bytes.databasePerMember < plan.source.databaseSizeBytes) {
-    differences.push(`the database has ${plan.source.databaseSizeBytes} bytes instead of ${plan.bytes.databasePerMember}`);
-  }
+  const sizeBytes = databaseSizeBytes(plan);
+  if (sizeBytes !== plan.bytes.databasePerMember) differences.push(`the database has ${sizeBytes} bytes instead of ${plan.bytes.databasePerMember}`);
   return differences;
 }
 

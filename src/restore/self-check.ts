@@ -28,8 +28,8 @@ export interface WrittenDatabase {
 }
 
 /**
- * Checks the file at `path`. Throws SNAPSHOT_HASH_MISMATCH or SNAPSHOT_DAMAGED for a bad source, SELF_CHECK_FAILED when what was written
- * is not what the source's manifest said or the plan computed.
+ * Checks the file at `path`. Throws SNAPSHOT_HASH_MISMATCH or SNAPSHOT_DAMAGED for a bad source, PLAN_MISMATCH for another one than was planned, and
+ * SELF_CHECK_FAILED when what was written is not what the source's manifest said or the plan computed.
  */
 export async function checkWrittenDatabase(path: string, written: WrittenDatabase, options: CallOptions & { readonly runtime: Runtime }): Promise<HashKvValue> {
   const { source } = written.plan;
@@ -48,6 +48,12 @@ export async function checkWrittenDatabase(path: string, written: WrittenDatabas
   // A wrong hash explains whatever else is wrong, so it is told first.
   if (sha256 !== written.trailer) {
     throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `${source.location}: the SHA-256 at its end is ${written.trailer}, but its bytes give ${sha256}`);
+  }
+  if (source.databaseSha256 !== null && written.trailer !== source.databaseSha256) {
+    throw new EtcdsafeError(
+      "PLAN_MISMATCH",
+      `${source.location} has changed since it was planned: its SHA-256 is ${written.trailer} instead of ${source.databaseSha256}`,
+    );
   }
   options.runtime.progress({ step: "check", doneBytes: totalBytes, totalBytes, done: true });
   return judge(report, written);

@@ -88,6 +88,15 @@ test("restore: a source with any byte changed is refused, and nothing is left in
   }
 });
 
+test("restore: a source that was exchanged for another good one after it was planned is refused", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  await writeFile(join(directory.path, "source.db"), buildSnapshot({ ...HISTORY, term: 7 }));
+  const restoring = applyRestore(plan, source, { signal, runtime: testRuntime() });
+  await expect(restoring).rejects.toMatchObject({ code: "PLAN_MISMATCH", message: expect.stringContaining("has changed since it was planned") });
+  for (const { name } of CLUSTER) expect(existsSync(join(directory.path, name, "member"))).toBe(false);
+});
+
 test("restore: a hash that cannot be computed fails it with its cause, whatever the structure says", async () => {
   await using directory = await temporaryDirectory("restore");
   const { source, plan } = await planned(directory.path, { policies: { ...DEFAULT_POLICIES, keepAlarms: true } });

@@ -66,7 +66,7 @@ export function endpointsOf(members: readonly InstructedMember[]): string {
   return members.flatMap(({ clientUrls }) => clientUrls.slice(0, 1)).join(",");
 }
 
-/** Waits until `command` succeeds, and fails after a few minutes; for what a kubelet or an election takes its time for. */
-export function waitFor(command: string): string {
-  return `timeout 300 sh -c 'until ${command.replaceAll("'", "'\\''")}; do sleep 1; done'`;
+/** Waits until `command` succeeds, and fails after `limitSeconds`; for what a kubelet or an election takes its time for. */
+export function waitFor(command: string, limitSeconds = 300): string {
+  return `timeout ${limitSeconds} sh -c 'until ${command.replaceAll("'", "'\\''")}; do sleep 1; done'`;
 }

@@ -3,6 +3,9 @@ import { shellCommand } from "./shell-command.ts";
 import { quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
 
+/** A reboot that wipes a partition takes minutes. */
+const BOOT_LIMIT_SECONDS = 900;
+
 export function talosInstructions(restore: SnapshotRestore): HostInstructions[] {
   return [
     {
@@ -12,7 +15,7 @@ export function talosInstructions(restore: SnapshotRestore): HostInstructions[] 
         {
           number: 1,
           title: "Name the control-plane nodes",
-          commands: ['FIRST="<address of the node to restore on>"', 'ALL="$FIRST <addresses of the other control-plane nodes>"'],
+          commands: ['export FIRST="<address of the node to restore on>"', 'ALL="$FIRST <addresses of the other control-plane nodes>"'],
         },
         {
           number: 2,
@@ -27,13 +30,13 @@ export function talosInstructions(restore: SnapshotRestore): HostInstructions[] 
           why: `All of them, so that no old member is left. A node with new disks, or one that waits for its bootstrap, needs none of it.${quotaNote(restore, 2, `\`cluster.etcd.extraArgs.quota-backend-bytes: "${restore.quotaBackendBytes}"\` in the nodes' machine configuration`)}`,
           commands: [
             "for node in $ALL; do talosctl -n $node reset --graceful=false --reboot --system-labels-to-wipe=EPHEMERAL; done",
-            waitFor("talosctl -n $FIRST service etcd | grep -q Preparing").replace("timeout 300 sh", 'timeout 900 env FIRST="$FIRST" sh'),
+            waitFor("talosctl -n $FIRST service etcd | grep -q Preparing", BOOT_LIMIT_SECONDS),
           ],
         },
         {
           number: 5,
           title: "Restore on the first; the others join by themselves",
-          commands: [shellCommand(["talosctl", "-n", "$FIRST", "bootstrap", `--recover-from=${restore.file}`]).replace("'$FIRST'", '"$FIRST"')],
+          commands: [`talosctl -n $FIRST bootstrap ${shellCommand([`--recover-from=${restore.file}`])}`],
         },
         {
           number: 6,

@@ -89,7 +89,7 @@ test.each(["k3s", "rke2"] as const)("instructions for %s: only the others' etcd 
 
 test("instructions for Talos and OpenShift: their own commands take the file", () => {
   const of = (distro: "talos" | "openshift") => commandsOf(snapshotInstructions(distro, { ...SNAPSHOT, quotaBackendBytes: QUOTA }));
-  expect(of("talos")).toContain(`talosctl -n "$FIRST" bootstrap --recover-from=/backup/snapshot.db`);
+  expect(of("talos")).toContain(`talosctl -n $FIRST bootstrap --recover-from=/backup/snapshot.db`);
   expect(of("openshift").slice(0, 3)).toEqual([
     SNAPSHOT.restoreCommand,
     "mv /backup/snapshot.db /backup/snapshot_20261121T120000Z.db",
