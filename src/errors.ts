@@ -61,7 +61,7 @@ export const ERRORS = {
   REPOSITORY_NOT_EMPTY: {
     exit: 9,
     retryable: false,
-    hint: "Name an empty or new directory, or prefix. If a repository was there, it lacks its etcdsafe-repository.json: put that back.",
+    hint: "Name an empty or new directory, or prefix. If a repository was there, it lacks its etcdsafe-repository.json: put that back, or copy one there that `etcdsafe repo init` makes in an empty directory.",
   },
   REPOSITORY_INVALID: { exit: 6, retryable: false, hint: "docs/repository-format.md says what belongs there." },
   REPOSITORY_UNSUPPORTED: { exit: 2, retryable: false, hint: "A newer etcdsafe wrote it; update this one." },

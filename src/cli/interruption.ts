@@ -1,6 +1,7 @@
 // SIGINT, SIGTERM and SIGHUP: the first one asks the command to stop and clean up, another one a second later ends the process at once.
 import type { CommandName } from "../config/option.ts";
 import { EtcdsafeError } from "../errors.ts";
+import { readOperand } from "./operand.ts";
 
 /** What an interrupted command has left, where the table's "Nothing half done is listed" does not fit. */
 const HINTS: Partial<Record<CommandName, string>> = {
@@ -53,8 +54,13 @@ export function watchInterruption(onFirst: (signal: Signal) => void): Interrupti
 }
 
 /** Why the command ended, with what that means for it. */
-export function interruptedError({ signal }: Interruption, command: CommandName | undefined): unknown {
+export function interruptedError({ signal }: Interruption, command: CommandName | undefined, operands: readonly string[]): unknown {
   const { reason } = signal;
-  const hint = command === undefined ? undefined : HINTS[command];
+  const hint = command === "verify" && isFile(operands) ? "Nothing was stored; run it again." : command === undefined ? undefined : HINTS[command];
   return hint === undefined ? reason : new EtcdsafeError("INTERRUPTED", (reason as EtcdsafeError).message, { hint });
+}
+
+/** Of a file no result is stored anywhere. */
+function isFile([operand]: readonly string[]): boolean {
+  return operand !== undefined && operand !== "" && readOperand(operand).kind !== "backup";
 }

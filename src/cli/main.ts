@@ -1,7 +1,9 @@
 // The command line: arguments → configuration → one command → exit code. Everything a command needs is loaded when it runs.
-import { type Environment, readConfig } from "../config/config.ts";
+import { type Config, type Environment, readConfig } from "../config/config.ts";
 import { throwFaults } from "../config/config-error.ts";
 import type { CommandName } from "../config/option.ts";
+import { optionsOf } from "../config/options.ts";
+import type { Fault } from "../config/origin.ts";
 import { ERRORS } from "../errors.ts";
 import type { LogEvent } from "../runtime.ts";
 import { COMMANDS } from "./catalogue.ts";
@@ -18,7 +20,7 @@ import { version } from "./version.ts";
 /** Runs one command; `argv` is what follows the program's name. Resolves to the exit code and never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment: Environment = process.env;
-  const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined };
+  const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined, operands: [] };
   process.on("uncaughtException", (error) => process.exit(reportError(error, session)));
   const streams = guardStandardStreams();
   using interruption = watchInterruption((signal) =>
@@ -34,7 +36,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const exitCode =
       interruption.exitCode === undefined
         ? reportError(error, session)
-        : reportError(interruptedError(interruption, session.command), session, interruption.exitCode);
+        : reportError(interruptedError(interruption, session.command, session.operands), session, interruption.exitCode);
     // A reader who takes nothing any more would keep the process alive.
     if (process.stdout.writableLength > 0) process.exit(exitCode);
     return exitCode;
@@ -48,14 +50,16 @@ interface Session {
   json: boolean;
   reporter: Reporter | undefined;
   command: CommandName | undefined;
+  operands: readonly string[];
 }
 
 async function runCommand(parsed: ParsedArguments, environment: Environment, signal: AbortSignal, session: Session): Promise<number> {
   session.command = parsed.command;
+  session.operands = parsed.operands;
   const { config: given, faults } = await readConfig({ ...parsed, environment });
   session.json = given.get("format") === "json" || given.get("log-format") === "json";
   const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
-  if (!isAboutConfig) throwFaults(faults);
+  if (!isAboutConfig && faults.length > 0) throwFaults([...faults, ...(await connectionFaults(parsed.command, given, environment))]);
   const notes: LogEvent[] = [];
   const config = settleConflicts(given, parsed.command, parsed.operands, (note) => void notes.push(note));
   const format = config.get("format") ?? "text";
@@ -72,6 +76,12 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
   for (const note of notes) reporter.log(note);
   const { run } = await COMMANDS[parsed.command].load();
   return run({ ...parsed, config, faults, environment, output: makeOutput(format, process.stdout), runtime: makeRuntime(reporter), signal });
+}
+
+/** So that whoever mends the configuration sees all that is wrong at once; of a command that asks no etcd there are none. */
+async function connectionFaults(command: CommandName, config: Config, environment: Environment): Promise<readonly Fault[]> {
+  if (!optionsOf(command).includes("endpoints")) return [];
+  return (await (await import("../config/connection.ts")).readConnection(config, environment)).faults;
 }
 
 /** Prints the error; resolves to the exit code, the error's own where none is given. */

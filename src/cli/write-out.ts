@@ -26,15 +26,15 @@ export function writeOutTo(stream: NodeJS.WritableStream, { signal, stallLimitMs
       for (const chunk of chunks) {
         stream.write(chunk, (error) => {
           timer.refresh();
-          if (error)
-            end(
-              new EtcdsafeError("FILE_FAILED", `standard output cannot be written: ${error.message}`, {
-                hint: "Its reader has to take all of the snapshot.",
-                cause: error,
-              }),
-            );
+          if (error) end(new EtcdsafeError("FILE_FAILED", `standard output cannot be written: ${error.message}`, { hint: hintFor(error), cause: error }));
           else if (--left === 0) end();
         });
       }
     });
+}
+
+function hintFor({ code }: NodeJS.ErrnoException): string {
+  if (code === "EPIPE") return "Its reader has to take all of the snapshot.";
+  if (code === "ENOSPC" || code === "EDQUOT") return "Free space where it is redirected to; what is there now is no snapshot.";
+  return "Look at what it is redirected to; what is there now is no snapshot.";
 }

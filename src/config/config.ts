@@ -108,6 +108,6 @@ function misnamedVariables(environment: Environment): Fault[] {
       known.map((name) => name.slice("ETCDSAFE_".length)),
     );
     if (meant === undefined) return [];
-    return [{ origin: { kind: "environment", variable }, text: `is not an option; did you mean ETCDSAFE_${meant}?` }];
+    return [{ origin: { kind: "environment", variable }, text: `there is no such option; did you mean ETCDSAFE_${meant}?` }];
   });
 }

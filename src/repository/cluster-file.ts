@@ -22,7 +22,13 @@ export interface ObservedCluster {
   readonly kubeSystemUid: string | null;
 }
 
-const CLUSTER_FILE: DocumentKind<typeof clusterFileSchema> = { schema: clusterFileSchema, label: "cluster file", invalid: "REPOSITORY_INVALID" };
+const CLUSTER_FILE: DocumentKind<typeof clusterFileSchema> = {
+  schema: clusterFileSchema,
+  label: "cluster file",
+  invalid: "REPOSITORY_INVALID",
+  wayOut:
+    "Backups are listed, verified and restored without it. To save again, put it back from a copy, or move it away and bind the name with `etcdsafe repo adopt`.",
+};
 
 const FILE_HEAD: Pick<ClusterFile, "format" | "requires"> = { format: FORMAT_VERSION, requires: [] };
 

@@ -18,6 +18,8 @@ export interface DocumentKind<Schema extends z.ZodType> {
   /** For messages: "manifest", "restore record". */
   readonly label: string;
   readonly invalid: Extract<ErrorCode, "MANIFEST_INVALID" | "REPOSITORY_INVALID">;
+  /** What to do about a bad one, where more can be said than for its code. */
+  readonly wayOut?: string;
 }
 
 /** Bytes as a writer stores them: for people as much as for programs. Throws when the value does not fit its own schema. */
@@ -79,7 +81,8 @@ function parseValue<Schema extends z.ZodType>(kind: DocumentKind<Schema>, key: s
   const result = kind.schema.safeParse(value);
   if (result.success) return result.data;
   const { path, message } = result.error.issues[0]!;
-  throw invalid(kind, key, `${path.length === 0 ? "it" : path.join(".")}: ${message}`);
+  const fault = message.replace(/^Invalid input: /, "");
+  throw invalid(kind, key, path.length === 0 ? fault : `${path.join(".")}: ${fault}`);
 }
 
 /** Before the schema: a newer format may differ in every field but these two. */
@@ -95,5 +98,5 @@ function refuseNewer(kind: DocumentKind<z.ZodType>, key: string, value: unknown)
 }
 
 function invalid(kind: DocumentKind<z.ZodType>, key: string, why: string): EtcdsafeError {
-  return new EtcdsafeError(kind.invalid, `${key} is not a valid ${kind.label}: ${why}`);
+  return new EtcdsafeError(kind.invalid, `${key} is not a valid ${kind.label}: ${why}`, kind.wayOut === undefined ? {} : { hint: kind.wayOut });
 }

@@ -4,7 +4,7 @@ import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { createDocument, type DocumentKind, readDocument } from "./document.ts";
-import { REPOSITORY_KEY, randomId } from "./names.ts";
+import { parseBackupId, REPOSITORY_KEY, randomId } from "./names.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { repositoryFileSchema } from "./schemas/repository-file.ts";
 
@@ -21,7 +21,16 @@ export interface Repository {
   readonly file: RepositoryFile;
 }
 
-const REPOSITORY_FILE: DocumentKind<typeof repositoryFileSchema> = { schema: repositoryFileSchema, label: "repository file", invalid: "REPOSITORY_INVALID" };
+const PUT_IT_BACK = "put that back from a copy, or copy one there that `etcdsafe repo init` makes in an empty directory";
+/** Keys by which a directory without the file is known for a repository; with more before a backup it is taken for somebody else's. */
+const KEYS_LOOKED_AT_MAX = 1000;
+
+const REPOSITORY_FILE: DocumentKind<typeof repositoryFileSchema> = {
+  schema: repositoryFileSchema,
+  label: "repository file",
+  invalid: "REPOSITORY_INVALID",
+  wayOut: `If backups are there, this file was damaged: ${PUT_IT_BACK}.`,
+};
 
 /** Opens a repository. Throws REPOSITORY_NOT_FOUND where there is none, REPOSITORY_UNSUPPORTED when it is too new. */
 export async function openRepository(storage: Storage, options: CallOptions): Promise<Repository> {
@@ -29,8 +38,22 @@ export async function openRepository(storage: Storage, options: CallOptions): Pr
     return { storage, file: await readDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, options) };
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_NOT_FOUND") throw error;
-    throw new EtcdsafeError("REPOSITORY_NOT_FOUND", `there is no repository in ${storage.location}: ${REPOSITORY_KEY} is missing`, { cause: error });
+    const cluster = await clusterWithBackups(storage, options);
+    throw new EtcdsafeError("REPOSITORY_NOT_FOUND", `there is no repository in ${storage.location}: ${REPOSITORY_KEY} is missing`, {
+      cause: error,
+      ...(cluster === undefined ? {} : { hint: `Backups of ${cluster} are there, so the repository has lost its ${REPOSITORY_KEY}: ${PUT_IT_BACK}.` }),
+    });
   }
+}
+
+async function clusterWithBackups(storage: Storage, { signal }: CallOptions): Promise<string | undefined> {
+  let looked = 0;
+  for await (const { key } of storage.list("", { signal })) {
+    const [, cluster, id] = /^([^/]+)\/backups\/([^/]+)\/manifest\.json$/.exec(key) ?? [];
+    if (id !== undefined && parseBackupId(id) !== undefined) return cluster;
+    if (++looked === KEYS_LOOKED_AT_MAX) break;
+  }
+  return undefined;
 }
 
 /** Opens a repository, creating it where there is none: the first save does. Throws REPOSITORY_NOT_EMPTY where something else is stored. */

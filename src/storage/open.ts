@@ -21,6 +21,9 @@ function localPath(location: string): string {
   const scheme = URL_START.exec(location)?.[1]?.toLowerCase();
   if (scheme === undefined) return resolve(location);
   if (NOT_YET.has(scheme)) throw invalid(`${withoutSecrets(location)}: this version of etcdsafe supports local repositories only`);
+  if (scheme === "file" && /[?#]/.test(location)) {
+    throw invalid(`${withoutSecrets(location)} has a query or fragment, which the URL of a directory cannot have (%3F is a question mark, %23 a #)`);
+  }
   if (scheme !== "file") throw invalid(`${withoutSecrets(location)}: ${scheme}:// is no kind of repository`);
   try {
     return fileURLToPath(location);

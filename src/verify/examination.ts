@@ -12,6 +12,9 @@ export interface ObjectFinding {
   readonly text: string;
 }
 
+/** The code's own says how to find what was found already. */
+const MISSING_HINT = "Somebody removed it from the repository: put it back from a copy, or use another backup; `etcdsafe list` shows which are good.";
+
 export type Failure = NonNullable<Verification["failure"]>;
 export type HashKvValue = NonNullable<Verification["hashKv"]>;
 
@@ -41,7 +44,7 @@ export class Examination {
     if (!isDamage(error)) throw error;
     const [offset, what] = error instanceof FormatError ? [error.offset, error.what] : [null, error.message];
     this.findings.push({ severity: "error", object, offset, text: withoutName(what, object) });
-    this.blame(error.code, error.message, error.hint);
+    this.blame(error.code, error.message, error.code === "STORAGE_NOT_FOUND" ? MISSING_HINT : error.hint);
   }
 }
 

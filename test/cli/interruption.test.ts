@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { interruptedError } from "../../src/cli/interruption.ts";
+import type { CommandName } from "../../src/config/option.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { NODE } from "../support/cli.ts";
 import { startCommand } from "../support/command.ts";
@@ -41,8 +42,10 @@ test.each([
 
 test("interruption: what is left is said as it fits the command", () => {
   const interruption = { signal: AbortSignal.abort(new EtcdsafeError("INTERRUPTED", "stopped by SIGINT")), exitCode: 130, [Symbol.dispose]: () => undefined };
-  const hintOf = (command: "save" | "restore" | undefined) => (interruptedError(interruption, command) as EtcdsafeError).hint;
+  const hintOf = (command: CommandName | undefined, ...operands: string[]) => (interruptedError(interruption, command, operands) as EtcdsafeError).hint;
   expect(hintOf("restore")).toBe("Nothing was put in place; run it again.");
+  for (const operands of [[], ["latest"]]) expect(hintOf("verify", ...operands)).toMatch(/^Results are stored /);
+  for (const operand of ["./x.db", "-"]) expect(hintOf("verify", operand)).toBe("Nothing was stored; run it again.");
   for (const command of ["save", undefined] as const) expect(hintOf(command)).toBe("Nothing half done is listed; run it again.");
 });
 

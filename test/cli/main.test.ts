@@ -95,13 +95,21 @@ test("config validate: faults are an array in JSON, each with its option and sou
   const { valid, faults } = JSON.parse(stdout);
   expect(valid).toBe(false);
   expect(faults).toEqual([
-    { option: null, source: "ETCDSAFE_ENDPONTS", message: "ETCDSAFE_ENDPONTS: is not an option; did you mean ETCDSAFE_ENDPOINTS?" },
+    { option: null, source: "ETCDSAFE_ENDPONTS", message: "ETCDSAFE_ENDPONTS: there is no such option; did you mean ETCDSAFE_ENDPOINTS?" },
     { option: "level", source: "ETCDSAFE_LEVEL", message: 'ETCDSAFE_LEVEL: "deep" is none of stored-bytes, hash, structure' },
     { option: "endpoints", source: "--endpoints", message: expect.stringContaining("plain text although --cacert") },
     { option: "cacert", source: "--cacert", message: "--cacert: /absent cannot be read: there is no such file" },
   ]);
   expect(JSON.parse(stderr)).toMatchObject({ code: "CONFIG_INVALID", exitCode: 2 });
   expect(JSON.parse((await runCli(["config", "validate", "-o", "json"])).stdout)).toEqual({ valid: true, faults: [] });
+});
+
+test("save: tells of a faulty configuration all that config validate finds, and list what concerns it", async () => {
+  const env = { ETCDSAFE_STALL_LIMIT: "soon", ETCDSAFE_LOG_FORMAT: "xml", ETCDSAFE_CACERT: "/absent", ETCDSAFE_CERT: "/absent" };
+  const [validated, saved, listed] = await Promise.all([["config", "validate"], ["save"], ["list"]].map((args) => runCli(args, { env })));
+  expect(validated!.stderr).toContain("the configuration has 5 faults:");
+  expect(saved!.stderr).toBe(validated!.stderr);
+  expect(listed!.stderr).toMatch(/^error: ETCDSAFE_LOG_FORMAT: /);
 });
 
 test("config validate: finds what only a connection would run into", async () => {

@@ -19,6 +19,16 @@ test("write-out: a reader that goes away fails the save", async () => {
   await expect(writeOutTo(stream, { signal: never, stallLimitMs: 10_000 })(chunks)).rejects.toMatchObject({ code: "FILE_FAILED" });
 });
 
+test.each([
+  ["EPIPE", /^Its reader has to take all/],
+  ["ENOSPC", /^Free space where it is redirected to/],
+  ["EIO", /^Look at what it is redirected to/],
+])("write-out: the hint after %s fits it", async (code, hint) => {
+  const stream = new Writable({ write: (_chunk, _encoding, done) => done(Object.assign(new Error(code), { code })) }).on("error", () => undefined);
+  const failing = writeOutTo(stream, { signal: never, stallLimitMs: 10_000 })(chunks);
+  await expect(failing).rejects.toMatchObject({ code: "FILE_FAILED", hint: expect.stringMatching(hint) });
+});
+
 test("write-out: a reader that takes nothing is given up after the stall limit, and at once when aborted", async () => {
   const stuck = () => new Writable({ write: () => undefined });
   await expect(writeOutTo(stuck(), { signal: never, stallLimitMs: 20 })(chunks)).rejects.toMatchObject({ code: "ETCD_STREAM_STALLED" });

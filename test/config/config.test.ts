@@ -94,7 +94,7 @@ test("config: all faults are found at once, each with its origin", async () => {
   expect(faults.toSorted()).toEqual([
     '--stall-limit: "1" is not a duration such as 30s, 5m or 1h30m',
     'ETCDCTL_DIAL_TIMEOUT: "x" is not a duration such as 30s, 5m or 1h30m',
-    "ETCDSAFE_CACRT: is not an option; did you mean ETCDSAFE_CACERT?",
+    "ETCDSAFE_CACRT: there is no such option; did you mean ETCDSAFE_CACERT?",
     'ETCDSAFE_LEVEL: "all" is none of stored-bytes, hash, structure',
   ]);
 });

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { collect, streamOf } from "../../src/bytes/stream.ts";
-import { REPOSITORY_KEY } from "../../src/repository/names.ts";
+import type { EtcdsafeError } from "../../src/errors.ts";
+import { readClusterFile } from "../../src/repository/cluster-file.ts";
+import { manifestKey, REPOSITORY_KEY } from "../../src/repository/names.ts";
 import { openOrCreateRepository, openRepository } from "../../src/repository/repository.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 
@@ -22,6 +24,29 @@ test("repository: says where there is none", async () => {
     code: "REPOSITORY_NOT_FOUND",
     message: expect.stringContaining("memory:"),
   });
+});
+
+test("repository: where backups are but not the repository's file, nobody is sent to create one in their place", async () => {
+  const storage = new MemoryStorage();
+  await storage.put("notes/backups/mine/manifest.json", streamOf(Buffer.from("{}")), { signal });
+  const hint = async () => ((await openRepository(storage, { signal }).catch((error: EtcdsafeError) => error)) as EtcdsafeError).hint;
+  expect(await hint()).toMatch(/the first `etcdsafe save` .* creates one/);
+  await storage.put(manifestKey("prod", "20261122T093000Z-0000000000000012345-aaaaaa"), streamOf(Buffer.from("{}")), { signal });
+  expect(await hint()).toMatch(/^Backups of prod are there, .* put that back from a copy, or copy one there that `etcdsafe repo init` makes/);
+});
+
+test.each([
+  ["[]", "expected object, received array"],
+  ['{"format":1,"requires":[],"id":7}', "id: expected string, received number"],
+])("repository: what is wrong with its file is said, and what to do: %s", async (text, why) => {
+  const storage = new MemoryStorage();
+  await storage.put(REPOSITORY_KEY, streamOf(Buffer.from(text)), { signal });
+  await expect(openRepository(storage, { signal })).rejects.toMatchObject({
+    message: `${REPOSITORY_KEY} is not a valid repository file: ${why}`,
+    hint: expect.stringContaining("`etcdsafe repo init`"),
+  });
+  await storage.put("prod/cluster.json", streamOf(Buffer.from("{")), { signal });
+  await expect(readClusterFile(storage, "prod", { signal })).rejects.toMatchObject({ hint: expect.stringContaining("`etcdsafe repo adopt`") });
 });
 
 test("repository: is not created where something else is stored, except what a faster one stores in the one it created", async () => {

@@ -19,7 +19,7 @@ test.each(["s3://bucket/prefix", "gs://bucket/prefix", "azblob://account/contain
   },
 );
 
-test.each(["", "ftp://host/x", "file://host/x"])("open: refuses %j", async (location) => {
+test.each(["", "ftp://host/x", "file://host/x", "file:///x?x=1", "file:///x#y"])("open: refuses %j", async (location) => {
   await expect(openStorage(location, runtime)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
 });
 

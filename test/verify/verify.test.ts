@@ -323,3 +323,17 @@ function rowByte(image: Uint8Array): number {
   const key = Buffer.from("/registry/things/");
   return Buffer.from(image.buffer, image.byteOffset, image.length).lastIndexOf(key) + key.length;
 }
+
+test("verification: of an object that is missing, the hint says what to do, not how to find it", async () => {
+  const repository = await newRepository();
+  const id = await storeBackup(repository, someSnapshot());
+  await repository.storage.remove(snapshotKey(id), { signal });
+  const { failure } = await verifyBackup(repository, { cluster: CLUSTER, id }, AUTHOR, {
+    signal,
+    runtime: recordingRuntime(),
+    level: "hash",
+    spoolDirectory: tmpdir(),
+    stepPrefix: "",
+  });
+  expect(failure?.hint).toMatch(/put it back from a copy, or use another backup/);
+});
