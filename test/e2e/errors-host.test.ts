@@ -52,6 +52,7 @@ test("arguments that mean nothing", async () => {
   expectFailure("USAGE", await runCli(["save", "--stall-limit", "soon"]), { message: /--stall-limit.*"soon"/ });
   expectFailure("USAGE", await runCli(["save", "--output", "x", "--repository", "y"]), {
     message: /^--output and --repository: a plain snapshot goes to no rep/,
+    hint: /one of the two/,
   });
   expectFailure("USAGE", await runCli(["verify", snapshot, "--level", "stored-bytes"]), { message: /etcd\.db has no manifest/, hint: /--level is hash/ });
 });

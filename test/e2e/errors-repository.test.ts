@@ -126,9 +126,15 @@ test("no repository is created where something else is: not by save, and not by 
 test("a repository file and a cluster file that were damaged", async () => {
   const { run, path, change } = await copied();
   await change("default/cluster.json", '"clusterId"', '"clusterID"');
-  expectFailure("REPOSITORY_INVALID", await run(...saving(cluster)), { message: /^default\/cluster\.json is not a valid cluster file: clusterId: / });
+  expectFailure("REPOSITORY_INVALID", await run(...saving(cluster)), {
+    message: /^default\/cluster\.json is not a valid cluster file: clusterId: expected string, /,
+    hint: /`etcdsafe repo adopt`/,
+  });
   await truncate(path("etcdsafe-repository.json"), 30);
-  expectFailure("REPOSITORY_INVALID", await run("list"), { message: /^etcdsafe-repository\.json is not a valid repository file: it is not JSON/ });
+  expectFailure("REPOSITORY_INVALID", await run("list"), {
+    message: /^etcdsafe-repository\.json is not a valid repository file: it is not JSON/,
+    hint: /`etcdsafe repo init` makes/,
+  });
 });
 
 test("a repository, and a backup, that a newer etcdsafe wrote", async () => {
@@ -188,7 +194,10 @@ test("an object that is gone, or cut short", async () => {
   });
   await rm(path(object));
   await rm(path("default/verifications"), { recursive: true, force: true });
-  expectVerdict("STORAGE_NOT_FOUND", await run("verify", latest(), "-o", "json"), { message: new RegExp(`^${object} is missing in /.*, though its manifest`) });
+  expectVerdict("STORAGE_NOT_FOUND", await run("verify", latest(), "-o", "json"), {
+    message: new RegExp(`^${object} is missing in /.*, though its manifest`),
+    hint: /put it back from a copy, or use another backup/,
+  });
 });
 
 test("an object that was changed", async () => {
