@@ -6,7 +6,7 @@ import { readConfig } from "../../src/config/config.ts";
 import type { OptionName } from "../../src/config/options.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController(); // Each test has its time-out.
 
 async function membersOf(options: Partial<Record<OptionName, string>>) {
   const flags = new Map(Object.entries(options).map(([name, text]) => [name as OptionName, [text]]));

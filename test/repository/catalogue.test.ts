@@ -13,7 +13,7 @@ import { failingStorage } from "../faults/kit/storages.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { sampleManifest } from "./sample-manifest.ts";
 
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController(); // Each test has its time-out.
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
 let storage: MemoryStorage;
 let repository: Repository;

@@ -5,7 +5,7 @@ import { manifestKey } from "../../src/repository/names.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { sampleManifest } from "./sample-manifest.ts";
 
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController(); // Each test has its time-out.
 const manifest = sampleManifest();
 
 async function reading(bytes: Uint8Array, id = manifest.id): Promise<Manifest> {

@@ -14,7 +14,7 @@ import { failingStorage } from "../faults/kit/storages.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { sampleManifest, sampleOf } from "./sample-manifest.ts";
 
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController(); // Each test has its time-out.
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
 const member = (id: string, url: string) => ({ id: id.padStart(16, "0"), name: `m${id}`, peerUrls: [url], clientUrls: [], isLearner: false });
 const production: ObservedCluster = { clusterId: "cdf818194e3a8c32", members: [member("1", "http://a:2380")], kubeSystemUid: null };

@@ -7,7 +7,7 @@ import { manifestKey, REPOSITORY_KEY } from "../../src/repository/names.ts";
 import { openOrCreateRepository, openRepository } from "../../src/repository/repository.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController(); // Each test has its time-out.
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
 const options = { signal, runtime: { now: () => new Date("2026-11-21T09:00:00.000Z"), randomBytes } };
 

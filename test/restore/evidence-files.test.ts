@@ -7,7 +7,7 @@ import { plainRows } from "../support/random-history.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const options = { signal: AbortSignal.timeout(60_000) };
+const options = { signal: new AbortController().signal };
 /** Raft indexes of the last entries of the logs in test/golden/wal. */
 const [KILLED_END, TWO_SEGMENTS_END] = [51, 53];
 

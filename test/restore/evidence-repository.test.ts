@@ -7,7 +7,7 @@ import { repositoryEvidence } from "../../src/restore/evidence-repository.ts";
 import { sampleManifest } from "../repository/sample-manifest.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController(); // Each test has its time-out.
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
 const ID = "cdf818194e3a8c32";
 

@@ -11,7 +11,7 @@ import { sampleManifest } from "../repository/sample-manifest.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 
-const options = { signal: AbortSignal.timeout(60_000), runtime: testRuntime() };
+const options = { signal: new AbortController().signal, runtime: testRuntime() };
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
 const CLUSTER_ID = "93b2df0f46cd604b";
 const MEMBERS = [{ id: "0ce9dd4bce73f8c4", name: "n1", peerUrls: ["http://127.0.0.1:42001"] }];

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { replaceLocked } from "../../src/storage/file-lock.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController(); // Each test has its time-out.
 
 /** A file ready to replace `target`, and how long the lock was waited for. */
 async function replacement(directory: TemporaryDirectory, name: string) {

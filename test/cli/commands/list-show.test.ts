@@ -26,7 +26,7 @@ const OTHER = sampleManifest({ cluster: "staging", createdAt: "2026-11-18T09:30:
 const OLDER = sampleManifest({ cluster: "staging", createdAt: "2026-11-17T09:30:00.000Z", revision: "6" });
 
 let directory: TemporaryDirectory;
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController(); // Each test has its time-out.
 
 beforeAll(async () => {
   directory = await temporaryDirectory("list");
