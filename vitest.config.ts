@@ -8,8 +8,9 @@ export default defineConfig({
     globalSetup: ["test/support/print-seed.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // What ends a test that hangs, and no measure of speed: on a busy machine whole processes take many times as long.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     teardownTimeout: 20_000,
   },
 });
