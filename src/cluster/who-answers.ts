@@ -26,6 +26,8 @@ export interface EtcdAnswer {
   readonly clusterId: string | null;
   /** Of the members it knows, or its own only. */
   readonly memberIds: readonly string[];
+  /** Those of them that have ever run: a member publishes its client URLs when it first has a leader (`server.go` publishV3). Only a peer URL tells. */
+  readonly startedMemberIds: readonly string[];
 }
 
 export interface WhoAnswersOptions extends CallOptions {
@@ -66,7 +68,7 @@ interface Asking {
 
 async function identify(asking: Asking): Promise<Answer> {
   const members = await ask(asking, "GET", "/members");
-  if (members.clusterId !== undefined) return { kind: "etcd", version: null, clusterId: members.clusterId, memberIds: idsOfMembers(members.body) };
+  if (members.clusterId !== undefined) return { kind: "etcd", version: null, clusterId: members.clusterId, ...membersIn(members.body) };
   const version = await ask(asking, "GET", "/version");
   const etcdVersion = jsonObject(parseGoJson(version.body, ANSWER_SIZE_BYTES_MAX))?.get("etcdserver");
   if (typeof etcdVersion !== "string") {
@@ -76,7 +78,7 @@ async function identify(asking: Asking): Promise<Answer> {
   const status = await ask(asking, "POST", "/v3/maintenance/status");
   const header = jsonObject(jsonObject(parseGoJson(status.body, ANSWER_SIZE_BYTES_MAX))?.get("header"));
   const [clusterId, memberId] = [decimalId(header?.get("cluster_id")), decimalId(header?.get("member_id"))];
-  return { kind: "etcd", version: etcdVersion, clusterId: clusterId ?? null, memberIds: memberId === undefined ? [] : [memberId] };
+  return { kind: "etcd", version: etcdVersion, clusterId: clusterId ?? null, memberIds: memberId === undefined ? [] : [memberId], startedMemberIds: [] };
 }
 
 interface HttpAnswer {
@@ -115,13 +117,16 @@ async function ask(asking: Asking, method: "GET" | "POST", path: string): Promis
   };
 }
 
-function idsOfMembers(body: Uint8Array): string[] {
-  const members = parseGoJson(body, ANSWER_SIZE_BYTES_MAX);
-  if (!Array.isArray(members)) return [];
-  return members
-    .map((member) => jsonObject(member)?.get("id"))
-    .filter(isUint64)
-    .map(formatId);
+function membersIn(body: Uint8Array): Pick<EtcdAnswer, "memberIds" | "startedMemberIds"> {
+  const parsed = parseGoJson(body, ANSWER_SIZE_BYTES_MAX);
+  const members = Array.isArray(parsed) ? parsed.map(jsonObject).filter((member) => member !== undefined) : [];
+  const idsOf = (some: typeof members) =>
+    some
+      .map((member) => member.get("id"))
+      .filter(isUint64)
+      .map(formatId);
+  const hasClientUrls = (urls: unknown) => Array.isArray(urls) && urls.length > 0;
+  return { memberIds: idsOf(members), startedMemberIds: idsOf(members.filter((member) => hasClientUrls(member.get("clientURLs")))) };
 }
 
 /** The gateway writes 64-bit numbers as texts. */

@@ -20,8 +20,11 @@ export interface LivenessRefusal {
 export function livenessRefusal({ checks, verdict }: Liveness): LivenessRefusal | undefined {
   if (verdict === "stopped") return undefined;
   const signs = checks.filter(({ outcome, allowedBy }) => outcome === verdict && allowedBy === null);
-  const message =
-    verdict === "alive" ? "etcd may be alive, and a restore beside it would leave two clusters, or none" : "whether etcd is stopped cannot be found out";
+  const message = signs.some(({ kind }) => kind === "started")
+    ? "a member of the plan has run since it was restored, and restoring it again would take back writes that the new cluster has acknowledged"
+    : verdict === "alive"
+      ? "etcd may be alive, and a restore beside it would leave two clusters, or none"
+      : "whether etcd is stopped cannot be found out";
   return { message, signs, hint: wayOut(signs, verdict) };
 }
 
@@ -36,12 +39,18 @@ function wayOut(open: readonly LivenessCheck[], verdict: Liveness["verdict"]): s
   const has = (kind: LivenessCheck["kind"]) => open.some((check) => check.kind === kind);
   const hints: string[] = [];
   if (has("lock")) hints.push("Stop the etcd that has these files open: no option goes past a lock.");
+  if (has("started"))
+    hints.push(
+      "While the others have their quorum, a member that is broken is replaced, not restored: `etcdctl member remove` and `etcdctl member add` as above, then start it with an empty data directory and --initial-cluster-state existing. If the quorum is lost, stop all members and make a new plan.",
+    );
   if (has("manifest")) hints.push(`Move the manifest out of the directory (mv ${whats("manifest")} /etc/kubernetes/), and wait until the container is gone.`);
   if (has("unit")) hints.push(`Stop the unit (systemctl stop ${whats("unit")}).`);
   if (has("url"))
     hints.push(
       "Stop the members of the former cluster, on every host. Where it shall live on and this one is a copy: --copy, with URLs and directories of its own. Members that were restored and started already say so behind TLS as well, with --cert and --key of a client certificate (kubeadm: /etc/kubernetes/pki/etcd/peer.crt and peer.key).",
     );
-  if (open.some(({ kind }) => kind !== "lock")) hints.push(`Where you know better than ${has("lock") ? "the other signs" : "these signs"}: --etcd-is-stopped.`);
+  const hasFact = has("lock") || has("started");
+  if (open.some(({ kind }) => kind !== "lock" && kind !== "started"))
+    hints.push(`Where you know better than ${hasFact ? "the other signs" : "these signs"}: --etcd-is-stopped.`);
   return hints.join(" ");
 }

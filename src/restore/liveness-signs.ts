@@ -24,8 +24,8 @@ export function answerSign({ url, answer }: Seen["answers"][number], subject: Li
   if (answer.kind === "nobody") return found("stopped", "nothing listens there");
   if (answer.kind === "other") return found("stopped", `what answers is no etcd (${answer.what})`);
   if (answer.kind === "unreachable") return found("unknown", answer.why);
-  const hasNewIds = !subject.members.some(({ id }) => seen.former.some((member) => member.id === id));
-  if (hasNewIds && isOfNewCluster(url, answer, subject, seen)) return found("stopped", "a member of the new cluster, restored and started already");
+  if (hasNewIds(subject, seen) && isOfNewCluster(url, answer, subject, seen))
+    return found("stopped", "a member of the new cluster, restored and started already");
   if (answer.kind === "unnamed") return found("alive", `somebody takes the connection and does not say who it is (${answer.why})`);
   const { clusterId } = answer;
   if (clusterId === null) return found("alive", `an etcd answers${answer.version === null ? "" : ` (${answer.version})`}, and does not say of which cluster`);
@@ -38,6 +38,40 @@ export function answerSign({ url, answer }: Seen["answers"][number], subject: Li
     return found("alive", `a member of the former cluster, ${clusterId}, answers`);
   if (!isPlanned && isLoopback(url)) return found("stopped", `what answers on this host is an etcd of another cluster, ${clusterId}`);
   return found("alive", `an etcd of another cluster, ${clusterId}, answers`);
+}
+
+/**
+ * Members to be written that have run already, or were removed since, as a running member of the new cluster says: a restored one that never ran has no
+ * client URLs there. Restored once more, such a member would have forgotten entries that it acknowledged, and could make a majority without them.
+ */
+export function startedSigns(subject: LivenessSubject, seen: Seen): Sign[] {
+  if (!hasNewIds(subject, seen)) return [];
+  return subject.members.flatMap(({ name, id, dataDir, peerUrls }): Sign[] => {
+    if (dataDir === null) return [];
+    const says = (what: string, url: string): Sign[] => [
+      {
+        kind: "started",
+        what: name,
+        outcome: "alive",
+        detail: `${what} (${url} says so); etcdctl member remove ${id}, etcdctl member add ${name} --peer-urls=${peerUrls.join(",")}`,
+      },
+    ];
+    for (const { url, answer } of seen.answers) {
+      if (answer.kind !== "etcd" || answer.clusterId !== subject.clusterId || answer.memberIds.length === 0) continue;
+      if (answer.startedMemberIds.includes(id)) return says("it has run already in the new cluster", url);
+      if (plannedPeerUrls(subject).includes(url) && !answer.memberIds.includes(id)) return says("the new cluster has removed it", url);
+    }
+    return [];
+  });
+}
+
+function plannedPeerUrls({ members }: LivenessSubject): string[] {
+  return members.flatMap(({ peerUrls }) => peerUrls);
+}
+
+/** Else old members cannot be told from new ones. */
+function hasNewIds({ members }: LivenessSubject, { former }: Seen): boolean {
+  return !members.some(({ id }) => former.some((member) => member.id === id));
 }
 
 /** A client URL does not tell its cluster where authentication is on; its member's peer URL does. */

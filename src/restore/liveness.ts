@@ -1,10 +1,11 @@
 // Whether etcd may be alive where a restore is to write, or the cluster that it replaces somewhere else: the verdict over all that was seen. Pure.
-// A lock that is held is a fact. All else are signs, which the operator may know better: a URL may have become somebody else's.
+// A lock that is held is a fact, and so is what the new cluster says of its own members. All else are signs, which the operator may know better: a URL may
+// have become somebody else's.
 import type { Answer } from "../cluster/who-answers.ts";
 import type { FormerMember } from "./former-members.ts";
 import type { SeenLocks } from "./liveness-locks.ts";
 import type { SeenManifests } from "./liveness-manifests.ts";
-import { answerSign, manifestSigns, unitSigns } from "./liveness-signs.ts";
+import { answerSign, manifestSigns, startedSigns, unitSigns } from "./liveness-signs.ts";
 import type { SeenUnits } from "./liveness-units.ts";
 
 /** Plain JSON, printed with the plan: what holds at the moment, on this host, is no part of it. */
@@ -16,8 +17,9 @@ export interface Liveness {
 
 /** What was seen, and what it means. */
 export interface Sign {
-  readonly kind: "lock" | "url" | "manifest" | "unit";
-  /** What was looked at: a directory, a URL, a file, a unit. */
+  /** started: a member that is to be written has run already since this very plan restored it. */
+  readonly kind: "lock" | "started" | "url" | "manifest" | "unit";
+  /** What was looked at: a directory, a URL, a file, a unit; of one that has run, the member. */
   readonly what: string;
   /** stopped: no sign of a running etcd that matters here. */
   readonly outcome: "stopped" | "alive" | "unknown";
@@ -44,6 +46,7 @@ export interface Seen {
 export interface LivenessSubject {
   readonly clusterId: string;
   readonly members: readonly {
+    readonly name: string;
     readonly id: string;
     readonly peerUrls: readonly string[];
     readonly clientUrls: readonly string[];
@@ -54,15 +57,17 @@ export interface LivenessSubject {
   }[];
 }
 
-/** `etcdIsStopped`: the operator's word, which stands against everything but a lock. */
+/** `etcdIsStopped`: the operator's word, which stands against everything but facts. */
 export function judgeLiveness(subject: LivenessSubject, seen: Seen, words: { readonly etcdIsStopped: boolean }): Liveness {
   const signs: Sign[] = [
     ...seen.locks.flatMap(lockSigns),
+    ...startedSigns(subject, seen),
     ...seen.answers.map((each) => answerSign(each, subject, seen)),
     ...(seen.manifests === undefined ? [] : manifestSigns(seen.manifests, subject, seen)),
     ...(seen.units === undefined ? [] : unitSigns(seen.units, subject)),
   ];
-  const isAllowed = (sign: Sign) => words.etcdIsStopped && sign.outcome !== "stopped" && !(sign.kind === "lock" && sign.outcome === "alive");
+  const isFact = ({ kind, outcome }: Sign) => (kind === "lock" || kind === "started") && outcome === "alive";
+  const isAllowed = (sign: Sign) => words.etcdIsStopped && sign.outcome !== "stopped" && !isFact(sign);
   const checks = signs.map((sign): LivenessCheck => ({ ...sign, allowedBy: isAllowed(sign) ? "--etcd-is-stopped" : null }));
   const open = checks.filter(({ allowedBy }) => allowedBy === null);
   // That a host is down, or systemd is not there, is no reason to stop; that nobody can tell whether the files are in use is.

@@ -20,12 +20,18 @@ test.each(MINORS_AT_HAND)("etcd %s: its URLs tell the cluster and the member; wi
   const member = cluster.members[0]!;
   const memberId = (await cluster.memberId(member)).padStart(16, "0");
   const peer = await ask(member.peerUrl);
-  expect(peer).toEqual({ kind: "etcd", version: null, clusterId: expect.stringMatching(/^[0-9a-f]{16}$/), memberIds: [memberId] });
+  expect(peer).toEqual({
+    kind: "etcd",
+    version: null,
+    clusterId: expect.stringMatching(/^[0-9a-f]{16}$/),
+    memberIds: [memberId],
+    startedMemberIds: [memberId],
+  });
   const version = expect.stringContaining(minor);
-  expect(await ask(member.clientUrl)).toEqual({ ...peer, version });
+  expect(await ask(member.clientUrl)).toEqual({ ...peer, version, startedMemberIds: [] });
   await cluster.enableAuth("secret");
   expect(await ask(member.peerUrl)).toEqual(peer);
-  expect(await ask(member.clientUrl)).toEqual({ kind: "etcd", version, clusterId: null, memberIds: [] });
+  expect(await ask(member.clientUrl)).toEqual({ kind: "etcd", version, clusterId: null, memberIds: [], startedMemberIds: [] });
 });
 
 test("an etcd that has lost its quorum tells as well", async () => {

@@ -22,7 +22,7 @@ import { testRuntime } from "../support/test-runtime.ts";
 const signal = new AbortController().signal;
 
 function planFor(dataDir: string, changes: Partial<LivenessPlan> = {}): LivenessPlan {
-  const member = { id: "0000000000000001", peerUrls: [], clientUrls: ["http://127.0.0.1:1"], clientUrlsAssumed: true, dataDir, walDir: null };
+  const member = { name: "m", id: "0000000000000001", peerUrls: [], clientUrls: ["http://127.0.0.1:1"], clientUrlsAssumed: true, dataDir, walDir: null };
   return { clusterId: "00000000000000bb", copy: false, formerMembers: [], members: [member, member], ...changes };
 }
 
@@ -54,7 +54,7 @@ test("every URL is asked at the same time: hosts that say nothing cost three sec
   const mute = createHttpServer(() => undefined).listen(0, "127.0.0.1");
   await once(mute, "listening");
   const { port } = mute.address() as AddressInfo;
-  const member = { id: "0000000000000001", clientUrls: [], clientUrlsAssumed: true, dataDir: join(directory.path, "d"), walDir: null };
+  const member = { name: "m", id: "0000000000000001", clientUrls: [], clientUrlsAssumed: true, dataDir: join(directory.path, "d"), walDir: null };
   const peerUrls = [`http://127.0.0.1:${port}`, `http://localhost:${port}`, `http://127.0.0.2:1`];
   const started = performance.now();
   const { verdict } = await lookForEtcd(planFor("", { members: [{ ...member, peerUrls }] }), { signal });

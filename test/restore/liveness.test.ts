@@ -13,14 +13,16 @@ const FORMER_URL = "http://10.0.0.9:2380";
 const FORMER: FormerMember = { id: "0000000000000009", name: "old", peerUrls: [FORMER_URL], clientUrls: ["http://127.0.0.1:2379"] };
 const SUBJECT: LivenessSubject = {
   clusterId: NEW,
-  members: [{ id: "0000000000000001", peerUrls: [PLANNED], clientUrls: [CLIENT], clientUrlsAssumed: false, dataDir: "/var/lib/etcd", walDir: "/wal" }],
+  members: [
+    { name: "m1", id: "0000000000000001", peerUrls: [PLANNED], clientUrls: [CLIENT], clientUrlsAssumed: false, dataDir: "/var/lib/etcd", walDir: "/wal" },
+  ],
 };
 const NOTHING: Seen = { locks: [], answers: [], manifests: undefined, units: undefined, former: [FORMER] };
 const SILENT = { etcdIsStopped: false };
 const SAID = { etcdIsStopped: true };
 
 function etcd(clusterId: string | null, ...memberIds: string[]): Answer {
-  return { kind: "etcd", version: "3.7.3", clusterId, memberIds };
+  return { kind: "etcd", version: "3.7.3", clusterId, memberIds, startedMemberIds: [] };
 }
 
 function answering(url: string, answer: Answer, ...others: Seen["answers"]): Seen {
@@ -45,6 +47,36 @@ test("a lock that is held is a fact: it is told who holds it, and no word goes p
     expect({ verdict, ...check }).toMatchObject({ verdict: "alive", allowedBy: null, detail: expect.stringContaining("db is locked; by process 812 (etcd)") });
   }
   expect(judge({ ...NOTHING, locks: [{ dataDir: "/d", files: [lock(true)] }] }).check.detail).toContain("another container");
+});
+
+test("a member that has run since it was restored, or that was removed, is a fact: it is not restored again, and no word goes past it", () => {
+  const url = "http://10.0.0.2:2380";
+  const others = SUBJECT.members.concat({
+    name: "m2",
+    id: "0000000000000002",
+    peerUrls: [url],
+    clientUrls: [],
+    clientUrlsAssumed: true,
+    dataDir: null,
+    walDir: null,
+  });
+  const subject = { ...SUBJECT, members: others };
+  const says = (memberIds: string[], startedMemberIds: string[]) =>
+    answering(url, { kind: "etcd", version: null, clusterId: NEW, memberIds, startedMemberIds });
+  const [m1, m2] = ["0000000000000001", "0000000000000002"] as const;
+  for (const words of [SILENT, SAID]) {
+    expect(judge(says([m1, m2], [m2]), words, subject).verdict).toBe("stopped");
+    for (const seen of [says([m1, m2], [m1, m2]), says([m2, "0000000000000007"], [m2])]) {
+      const liveness = judgeLiveness(subject, seen, words);
+      expect(liveness).toMatchObject({ verdict: "alive", checks: [{ kind: "started", what: "m1", allowedBy: null }, {}] });
+      const refused = { message: expect.stringContaining("would take back"), hint: expect.stringContaining("member remove") };
+      expect(() => refuseLiveness(liveness)).toThrow(expect.objectContaining({ code: "ETCD_MAY_BE_ALIVE", ...refused }));
+    }
+  }
+  // What the former cluster, or another one, says of its members means nothing here.
+  expect(
+    judgeLiveness(subject, answering(url, { kind: "etcd", version: null, clusterId: OLD, memberIds: [m1], startedMemberIds: [m1] }), SILENT).checks,
+  ).toMatchObject([{ kind: "url" }]);
 });
 
 test("locks that cannot be looked for stop a restore until somebody says that etcd is stopped; one file that can is enough", () => {
