@@ -15,7 +15,7 @@ export function sameCommand({ config }: Invocation, source: SourceFacts, changes
   const words = ["etcdsafe", "restore", sourceWord(source)];
   for (const name of OPTION_NAMES) {
     if (!optionSpec(name).commands.includes("restore") || OF_ONE_RUN.includes(name) || name in changes) continue;
-    const value = config.get(name);
+    const value = name === "evidence" ? config.get("evidence")?.map(placeOrRevision) : config.get(name);
     if (config.origin(name).kind === "flag") words.push(...flag(name, value));
   }
   for (const [name, value] of Object.entries(changes)) words.push(...flag(name as OptionName, value));
@@ -35,6 +35,10 @@ export function fromPlanCommand({ config }: Invocation, source: SourceFacts, fil
 /** The id, not `latest`, which may be another one later; an absolute path, since the next shell may be elsewhere. */
 function sourceWord({ backupId, location }: SourceFacts): string {
   return backupId ?? resolve(location);
+}
+
+function placeOrRevision(evidence: string): string {
+  return /^\d+$/.test(evidence) ? evidence : resolve(evidence);
 }
 
 function flag(name: OptionName, value: unknown): string[] {

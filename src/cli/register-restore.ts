@@ -1,27 +1,57 @@
 // Tells the repository of a restore.
 import { EtcdsafeError } from "../errors.ts";
 import type { RestoreResult } from "../restore/apply.ts";
+import type { DatabasePlan } from "../restore/database-plan.ts";
+import type { SourceFacts } from "../restore/source.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Invocation } from "./command.ts";
 import { author, openNamedStorage } from "./repository.ts";
 
 /** Lets the restored cluster save under the same name, where a repository is named. One that cannot be registered is restored all the same; false then. */
 export async function registerRestore(invocation: Invocation, { plan }: RestoreResult): Promise<boolean> {
+  if (plan.copy) return true;
+  const cluster = clusterOf(invocation, plan.source);
+  return register(invocation, plan.source, {
+    record: async (storage) => (await import("../restore/record.ts")).recordRestore(storage, cluster, await author(), plan, invocation),
+    done: `registered as the successor of ${cluster} in the repository: once it has saved there, the former cluster is refused`,
+    otherwise: "before the new cluster saves there, run `etcdsafe repo adopt`",
+  });
+}
+
+/** Lets the next restore go beyond what the snapshot file that was written may serve, where a repository is named. False where it could not. */
+export async function registerSnapshotFile(invocation: Invocation, plan: DatabasePlan): Promise<boolean> {
+  if (invocation.config.get("copy")) return true;
+  const cluster = clusterOf(invocation, plan.source);
+  return register(invocation, plan.source, {
+    record: async (storage) => (await import("../restore/record.ts")).recordSnapshotFile(storage, cluster, await author(), plan, invocation),
+    done: `noted in the repository: a later restore of ${cluster} goes beyond revision ${plan.revision.after}`,
+    otherwise: `the next restore has to be told of this one: --evidence ${plan.revision.after}`,
+  });
+}
+
+interface Registration {
+  record(storage: Storage): Promise<void>;
+  /** What to say once it is on record. */
+  readonly done: string;
+  /** What to do where it could not be put there. */
+  readonly otherwise: string;
+}
+
+async function register(invocation: Invocation, source: SourceFacts, { record, done, otherwise }: Registration): Promise<boolean> {
   const { config, runtime } = invocation;
-  if (plan.copy || config.get("repository") === undefined) return true;
-  const cluster = plan.source.cluster ?? config.get("cluster");
-  const { recordRestore } = await import("../restore/record.ts");
+  if (config.get("repository") === undefined) return true;
   try {
-    await recordRestore(await openNamedStorage(invocation), cluster, await author(), plan, invocation);
-    const message = `registered as the successor of ${cluster} in the repository: once it has saved there, the former cluster is refused`;
-    runtime.log({ level: "info", message });
+    await record(await openNamedStorage(invocation));
+    runtime.log({ level: "info", message: done });
     return true;
   } catch (error) {
     // A file may be restored before there is a repository: then there is no former cluster in it either, and the first save makes it.
-    if (plan.source.kind === "snapshot-file" && error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND") return true;
-    runtime.log({
-      level: "warn",
-      message: `the restore could not be recorded in the repository (${(error as Error).message}); before the new cluster saves there, run \`etcdsafe repo adopt\``,
-    });
+    if (source.kind === "snapshot-file" && error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND") return true;
+    runtime.log({ level: "warn", message: `the restore could not be recorded in the repository (${(error as Error).message}); ${otherwise}` });
     return false;
   }
+}
+
+function clusterOf({ config }: Invocation, source: SourceFacts): string {
+  return source.cluster ?? config.get("cluster");
 }

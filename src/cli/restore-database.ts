@@ -3,22 +3,22 @@ import type { Config } from "../config/config.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { DatabaseRequest } from "../restore/database-plan.ts";
 import type { LeasePolicy } from "../restore/leases.ts";
-import type { MemberTarget } from "../restore/plan.ts";
 import type { SnapshotSource } from "../restore/source.ts";
 import type { WalBeside } from "../restore/wal-beside.ts";
 import type { Invocation } from "./command.ts";
-import { gatherEvidence } from "./restore-evidence.ts";
+import { type FormerData, gatherEvidence } from "./restore-evidence.ts";
 import { withWayOn } from "./restore-source.ts";
 
 /**
- * `targets` are the directories that are written: none for a snapshot file. Throws SNAPSHOT_HASH_MISSING and what looking at source and evidence throws.
+ * `former` are directories that are evidence without being named: those that are written, or where a distribution keeps its own. Throws SNAPSHOT_HASH_MISSING
+ * and what looking at source and evidence throws.
  */
-export async function databaseRequest(invocation: Invocation, source: SnapshotSource, targets: readonly MemberTarget[]): Promise<DatabaseRequest> {
+export async function databaseRequest(invocation: Invocation, source: SnapshotSource, former: readonly FormerData[]): Promise<DatabaseRequest> {
   const { config } = invocation;
   const leases = leasePolicy(config);
   const walBeside = await logBeside(invocation, source);
   const { leaseChangesOf } = await import("../restore/lease-count.ts");
-  const evidence = await gatherEvidence(invocation, source.facts, targets);
+  const evidence = await gatherEvidence(invocation, source.facts, former);
   return {
     source: source.facts,
     bumpRevision: config.get("bump-revision"),

@@ -1,20 +1,25 @@
 // Gathers, for `restore`, all that shows how far the cluster's revisions went.
 import { EtcdsafeError } from "../errors.ts";
 import { type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "../restore/evidence.ts";
-import type { MemberTarget } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
 import { requirePath } from "./operand.ts";
 import { openForReading } from "./repository.ts";
 
-/** `targets` are the directories that are written: none for a snapshot file. Throws FILE_NOT_FOUND for what --evidence names and is not there. */
-export async function gatherEvidence(invocation: Invocation, source: SourceFacts, targets: readonly MemberTarget[]): Promise<GatheredEvidence> {
+/** What is put aside when the restored cluster starts. */
+export interface FormerData {
+  readonly dataDir: string;
+  readonly walDir?: string;
+}
+
+/** Throws FILE_NOT_FOUND for what --evidence names and is not there. A directory of `former` need not be there. */
+export async function gatherEvidence(invocation: Invocation, source: SourceFacts, former: readonly FormerData[]): Promise<GatheredEvidence> {
   const texts = invocation.config.get("evidence") ?? [];
   for (const text of texts) if (!/^\d+$/.test(text)) await requirePath(text);
   const { dataDirectoryEvidence, givenEvidence } = await import("../restore/evidence-files.ts");
   const gathered = joinEvidence([
     await fromRepository(invocation, source),
-    ...(await Promise.all(targets.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
+    ...(await Promise.all(former.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
     ...(await Promise.all(texts.map((text) => givenEvidence(text, invocation)))),
   ]);
   return isAlone(invocation, source, gathered) ? { ...gathered, warnings: [ALONE] } : gathered;

@@ -1,5 +1,6 @@
 // `etcdsafe restore --to-snapshot`, and with --distro what to do with the file.
 import { resolve } from "node:path";
+import type { Config } from "../config/config.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { type DatabasePlan, type DatabaseRequest, databaseSizeBytes, databaseWarnings, planDatabase } from "../restore/database-plan.ts";
 import { isSnapshotDistro, snapshotInstructions } from "../restore/instructions/instructions.ts";
@@ -9,8 +10,21 @@ import type { SnapshotSource } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
 import { instructionsText } from "./instructions-text.ts";
 import { sameCommand } from "./plan-commands.ts";
+import { registerSnapshotFile } from "./register-restore.ts";
+import type { FormerData } from "./restore-evidence.ts";
 import { withWayOn } from "./restore-source.ts";
 import { snapshotPlanText, snapshotText } from "./restore-text.ts";
+
+/** docs/cli.md, "Exit codes". */
+const PARTLY_DONE = 3;
+
+/** What the distribution that is to restore the file has on this host. */
+export async function formerData(config: Config): Promise<FormerData[]> {
+  const distro = config.get("distro");
+  if (distro === undefined || !isSnapshotDistro(distro)) return [];
+  const { distroDirectories } = await import("../restore/distro-directories.ts");
+  return (await distroDirectories(distro, config.get("host-root"))).map((dataDir) => ({ dataDir }));
+}
 
 /** Resolves to the exit code. */
 export async function restoreToSnapshot(invocation: Invocation, source: SnapshotSource, file: string, request: DatabaseRequest): Promise<number> {
@@ -32,8 +46,9 @@ export async function restoreToSnapshot(invocation: Invocation, source: Snapshot
   const { writeSnapshotFile } = await import("../restore/to-snapshot.ts");
   const written = await withWayOn(invocation, source.facts.backupId, () => writeSnapshotFile(source, file, database, invocation));
   for (const message of warnings) runtime.log({ level: "warn", message });
+  const registered = await registerSnapshotFile(invocation, database);
   output.print({ file: written }, () => snapshotText(written));
-  return 0;
+  return registered ? 0 : PARTLY_DONE;
 }
 
 function instructionsFor(invocation: Invocation, plan: DatabasePlan, file: string) {
@@ -41,7 +56,8 @@ function instructionsFor(invocation: Invocation, plan: DatabasePlan, file: strin
   if (distro === undefined || !isSnapshotDistro(distro)) return [];
   return snapshotInstructions(distro, {
     file: resolve(file),
-    restoreCommand: sameCommand(invocation, plan.source, { "to-snapshot": resolve(file) }),
+    // The amount as the plan shows it, whatever there is to be found by then.
+    restoreCommand: sameCommand(invocation, plan.source, { "to-snapshot": resolve(file), "bump-revision": plan.revision.bumpedBy ?? "none" }),
     quotaBackendBytes: quotaFor(databaseSizeBytes(plan)),
     time: invocation.runtime
       .now()

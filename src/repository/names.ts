@@ -11,6 +11,8 @@ const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 const BACKUP_SUFFIX_LENGTH = 6;
 const RANDOM_ID_LENGTH = 12;
 const REVISION_DIGITS = 19;
+/** In place of the id of a cluster, which is 16 hexadecimal digits. */
+const SNAPSHOT_FILE = "snapshot";
 
 /** Throws CONFIG_INVALID for what may not be a cluster name. */
 export function checkClusterName(name: string): void {
@@ -77,9 +79,9 @@ export function restoresPrefix(cluster: string, clusterId: string): string {
   return `${cluster}/restores/${clusterId}`;
 }
 
-/** `restoredAt` is for an id that was restored before. */
-export function restoreKey(cluster: string, clusterId: string, restoredAt?: Date): string {
-  return `${restoresPrefix(cluster, clusterId)}${restoredAt === undefined ? "" : `-${compactTime(restoredAt)}`}.json`;
+/** `restoredAt` is for an id that was restored before, and for a snapshot file, which has none. */
+export function restoreKey(cluster: string, clusterId: string | null, restoredAt?: Date): string {
+  return `${restoresPrefix(cluster, clusterId ?? SNAPSHOT_FILE)}${restoredAt === undefined ? "" : `-${compactTime(restoredAt)}`}.json`;
 }
 
 export function deletionsPrefix(cluster: string): string {

@@ -62,7 +62,7 @@ export async function writeAttempt(
   });
 }
 
-/** Registers a restored cluster and returns the record's key: `restores/<id>.json`, or with the time where that id was restored before. */
+/** Registers a restore and returns the record's key: `restores/<id>.json`, with the time where that id was restored before, or for a snapshot file. */
 export async function writeRestoreRecord(
   storage: Storage,
   cluster: string,
@@ -71,8 +71,8 @@ export async function writeRestoreRecord(
   options: CallOptions,
 ): Promise<string> {
   const document = { ...head(cluster, author), ...facts };
-  const first = restoreKey(cluster, facts.clusterId);
-  if (await createDocument(storage, RESTORE_RECORD, first, document, options)) return first;
+  const first = facts.clusterId === null ? undefined : restoreKey(cluster, facts.clusterId);
+  if (first !== undefined && (await createDocument(storage, RESTORE_RECORD, first, document, options))) return first;
   return createInTime(facts.restoredAt, async (time) => {
     const key = restoreKey(cluster, facts.clusterId, time);
     return (await createDocument(storage, RESTORE_RECORD, key, document, options)) ? key : undefined;

@@ -62,8 +62,8 @@ async function restoreEvidence(storage: Storage, cluster: string, options: CallO
   await inTurns(keys, async (key) => {
     const record = await readOr(() => readRestoreRecord(storage, key, options), options);
     if (record instanceof EtcdsafeError) warnings.push(`${record.message}: the revision that this restore began at is not counted.`);
-    // A drill's revisions are seen by none of the cluster's clients.
-    else if (record?.purpose === "cluster") {
+    // A drill's revisions are seen by none of the cluster's clients; those of a snapshot file are, once a distribution has restored it.
+    else if (record !== undefined && record.purpose !== "drill") {
       found.push({ kind: "restore-record", where: `${storage.location}: ${key}`, revision: record.revisionAfter, isUpperBound: false, at: record.restoredAt });
       jumps.push({ from: BigInt(record.parent.revision), to: BigInt(record.revisionAfter) });
     }

@@ -153,3 +153,14 @@ test.each<[string, Partial<BindingFacts>, string]>([
   expect(decision).toMatchObject({ allowed: false, reason });
   expect(() => assertAllowed(decision)).toThrow(expect.objectContaining({ code: "CLUSTER_MISMATCH", hint: expect.stringContaining("repo adopt") }));
 });
+
+test("binding: the record of a snapshot file makes no cluster the successor", () => {
+  const snapshotFile = {
+    key: "default/restores/snapshot-20261121T100000.000Z.json",
+    record: { ...record("snapshot-file", OTHER), clusterId: null, members: [] },
+  };
+  expect(checkBinding({ ...facts, ...observed({ clusterId: OTHER }), restores: [snapshotFile] })).toMatchObject({
+    allowed: false,
+    reason: "cluster-id-differs",
+  });
+});

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readRestoreRecords, readVerification, writeAttempt, writeRestoreRecord, writeVerification } from "../../src/repository/sidecars.ts";
+import { readRestoreRecord, readRestoreRecords, readVerification, writeAttempt, writeRestoreRecord, writeVerification } from "../../src/repository/sidecars.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { sampleManifest } from "./sample-manifest.ts";
 
@@ -80,4 +80,28 @@ test("restore records: an id restored again gets a record of its own", async () 
   const records = await readRestoreRecords(storage, "default", "1f0a9c3b5d7e2468", { signal });
   expect(records.map(({ record }) => record.purpose)).toEqual(["cluster", "cluster", "cluster"]);
   expect(await readRestoreRecords(storage, "default", "0000000000000000", { signal })).toEqual([]);
+});
+
+test("restore records: one of a snapshot file is named by its time, and says nothing of a cluster", async () => {
+  const storage = new MemoryStorage();
+  const facts = {
+    clusterId: null,
+    purpose: "snapshot-file" as const,
+    restoredAt: AT,
+    source: { backup: id, rawSha256: null, location: "/r" },
+    parent: { clusterId: null, timeline: null, revision: "12345" },
+    revisionAfter: "1000012345",
+    markCompacted: true,
+    members: [],
+  };
+  const key = await writeRestoreRecord(storage, "default", author, facts, { signal });
+  expect(key).toBe("default/restores/snapshot-20261121T100000.999Z.json");
+  expect(await readRestoreRecord(storage, key, { signal })).toMatchObject(facts);
+  for (const mixed of [
+    { clusterId: "1f0a9c3b5d7e2468" },
+    { purpose: "cluster" as const },
+    { members: [{ id: "0000000000000001", name: "m", peerUrls: [] }] },
+  ]) {
+    await expect(writeRestoreRecord(storage, "default", author, { ...facts, ...mixed }, { signal })).rejects.toThrow(/snapshot file/);
+  }
 });

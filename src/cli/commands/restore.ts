@@ -14,7 +14,7 @@ import { restoreMembers } from "../restore-members.ts";
 import { openSource, withWayOn } from "../restore-source.ts";
 import { withTargets } from "../restore-targets.ts";
 import { restoredText } from "../restore-text.ts";
-import { restoreToSnapshot } from "../restore-to-snapshot.ts";
+import { formerData, restoreToSnapshot } from "../restore-to-snapshot.ts";
 import { version } from "../version.ts";
 
 /** docs/cli.md, "Exit codes". */
@@ -35,7 +35,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const distro = distroFor(invocation, file !== undefined);
   const source = await openSource(invocation, invocation.operands[0] ?? "latest");
   if (file !== undefined) {
-    return restoreToSnapshot(invocation, source, file, await databaseRequest(invocation, source, []));
+    return restoreToSnapshot(invocation, source, file, await databaseRequest(invocation, source, await formerData(config)));
   }
   const plan = await planMembers(invocation, source, distro);
   if (config.get("plan")) return (await import("../print-plan.ts")).printPlan(invocation, plan);

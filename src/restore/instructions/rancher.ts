@@ -34,6 +34,11 @@ export const RKE2: Distribution = {
   killAll: ["rke2-killall.sh"],
 };
 
+/** Where etcd has its data. */
+export function serverDataDir({ dataDir }: Distribution): string {
+  return `${dataDir}/server/db/etcd`;
+}
+
 /** The others' `server/db/etcd` goes, never `server/db`: their own snapshots lie there too. */
 export function rancherInstructions(distribution: Distribution, restore: SnapshotRestore): HostInstructions[] {
   const { command, dataDir, unit, agentUnit, configFile, kubectl, killAll } = distribution;
