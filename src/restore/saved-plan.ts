@@ -7,6 +7,7 @@ import { canonicalJson } from "./canonical-json.ts";
 import { databaseSizeBytes } from "./database-plan.ts";
 import { type Evidence, highest } from "./evidence.ts";
 import { byName } from "./instructions/steps.ts";
+import { addedRevisions } from "./keyspace.ts";
 import type { RestorePlan } from "./plan.ts";
 import type { SourceFacts } from "./source.ts";
 
@@ -94,7 +95,7 @@ function clusterDifferences(plan: RestorePlan): string[] {
   });
   if (formatId(clusterId) !== plan.clusterId) differences.push(`the cluster has the id ${formatId(clusterId)} instead of ${plan.clusterId}`);
   if (plan.revision.before !== plan.source.revision) differences.push(`the source's revision is ${plan.source.revision} instead of ${plan.revision.before}`);
-  const after = BigInt(plan.revision.before) + BigInt(plan.revision.bumpedBy ?? 0);
+  const after = BigInt(plan.revision.before) + BigInt(plan.revision.bumpedBy ?? addedRevisions(plan.keyspace));
   if (after.toString() !== plan.revision.after) differences.push(`the revision after is ${after} instead of ${plan.revision.after}`);
   const sizeBytes = databaseSizeBytes(plan);
   if (sizeBytes !== plan.bytes.databasePerMember) differences.push(`the database has ${sizeBytes} bytes instead of ${plan.bytes.databasePerMember}`);

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
-import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
+import { DEFAULT_POLICIES } from "../../src/restore/keyspace.ts";
+import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
 import { type FoundForPlan, planForMember, planSha256, readSavedPlan, requireAsPlanned } from "../../src/restore/saved-plan.ts";
 import type { SourceFacts } from "../../src/restore/source.ts";
 
@@ -23,7 +24,7 @@ const SOURCE: SourceFacts = {
   hashKv: null,
 };
 const FOUND: FoundForPlan = { tool: "0.1.0", source: SOURCE, unsignedSha256: null, evidence: [] };
-const PLAN: RestorePlan = planRestore({
+const REQUEST: RestoreRequest = {
   source: SOURCE,
   cluster: [1, 2, 3].map((n) => ({ name: `m${n}`, peerUrls: [`http://10.0.0.${n}:2380`] })),
   targets: [1, 2, 3].map((n) => ({ name: `m${n}`, dataDir: "/var/lib/etcd" })),
@@ -36,7 +37,8 @@ const PLAN: RestorePlan = planRestore({
   skipHashCheck: false,
   tool: "0.1.0",
   plannedAt: "2026-11-21T12:00:00.000Z",
-});
+};
+const PLAN: RestorePlan = planRestore(REQUEST);
 
 function saved(plan: unknown, sha256: string = planSha256(PLAN)): string {
   return JSON.stringify({ plan, sha256 });
@@ -46,6 +48,33 @@ test("saved plan: it is read as it was printed, whatever became of blanks and th
   expect(readSavedPlan("plan.json", saved(PLAN))).toEqual(PLAN);
   const reversed = Object.fromEntries(Object.entries(PLAN).toReversed());
   expect(readSavedPlan("plan.json", JSON.stringify({ sha256: planSha256(PLAN), plan: reversed }, undefined, 4))).toEqual(PLAN);
+});
+
+test("saved plan: one without a bump counts the revision in which keys lose their leases", () => {
+  const source = { ...SOURCE, leases: 2 };
+  const changes = { boundKeys: 3, addedBytes: 300 };
+  const plan = planRestore({ ...REQUEST, source, bumpRevision: "none", policies: { ...DEFAULT_POLICIES, leases: "expire" }, leaseChanges: changes });
+  expect(plan.revision.after).toBe("763");
+  expect(() => requireAsPlanned(plan, { ...FOUND, source })).not.toThrow();
+  const altered = { ...plan, revision: { ...plan.revision, after: "762" } };
+  expect(() => requireAsPlanned(altered, { ...FOUND, source })).toThrow("the revision after is 763 instead of 762");
+});
+
+const OTHERWISE: Partial<SourceFacts> = {
+  databaseSha256: "cd".repeat(32),
+  databaseSizeBytes: 12288,
+  revision: "763",
+  compactRevision: "5",
+  storageVersion: "3.7.0",
+  clusterVersion: null,
+  leases: 1,
+  alarms: 1,
+  authEnabled: true,
+};
+
+test.each(Object.entries(OTHERWISE))("saved plan: a source whose %s differs is refused, and that is told", (fact, value) => {
+  const found = { ...FOUND, source: { ...SOURCE, [fact]: value } };
+  expect(() => requireAsPlanned(PLAN, found)).toThrow(`the source's ${fact} is ${value} instead of`);
 });
 
 /** Every value in `tree` as the path to it. */
