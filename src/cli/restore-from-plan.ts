@@ -1,13 +1,16 @@
 // `etcdsafe restore --from-plan FILE`: one host's part of a plan that was printed before. Options that plan are refused here.
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
 import type { Evidence } from "../restore/evidence.ts";
+import type { OwnMember } from "../restore/found-member.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SnapshotSource } from "../restore/source.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
 import { printPlan } from "./print-plan.ts";
 import { openSource } from "./restore-source.ts";
+import { inPlaceText } from "./restore-text.ts";
 import { version } from "./version.ts";
 
 export interface PlannedRun {
@@ -15,7 +18,10 @@ export interface PlannedRun {
   readonly source: SnapshotSource;
 }
 
-/** The plan for this host and the source it is about, or the exit code where `--plan` only shows it. Throws PLAN_MISMATCH where something is not as planned. */
+/**
+ * The plan for this host and the source it is about, or the exit code where `--plan` only shows it, or where all of it is done already. Throws PLAN_MISMATCH
+ * where something is not as planned, and TARGET_NOT_EMPTY for what it may not replace.
+ */
 export async function openPlannedRun(invocation: Invocation, file: string): Promise<PlannedRun | number> {
   const { config } = invocation;
   const { planForMember, readSavedPlan, requireAsPlanned } = await import("../restore/saved-plan.ts");
@@ -24,10 +30,60 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const member = config.origin("member").kind === "flag" ? config.get("member") : undefined;
   if (config.get("plan") && member === undefined) return printPlan(invocation, saved, { file });
   const plan = planForMember(saved, member);
+  const done = await doneAlready(plan, invocation);
+  if (done !== undefined) return printInPlace(invocation, plan, done);
   const source = await openSource(invocation, invocation.operands[0] ?? saved.source.backupId ?? saved.source.location);
+  const isBegun = await isInterrupted(plan);
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
-  requireAsPlanned(plan, { tool: version(), source: source.facts, unsignedSha256, evidence: await evidenceHere(plan, invocation) });
+  requireAsPlanned(plan, { tool: version(), source: source.facts, unsignedSha256, evidence: isBegun ? [] : await evidenceHere(plan, invocation) });
+  if (!isBegun && !config.get("plan")) await requirePlannedTargets(plan);
   return config.get("plan") ? printPlan(invocation, plan, { file, member }) : { plan, source: { ...source, facts: plan.source } };
+}
+
+/** Whether an earlier run of this was interrupted when it put its files in place: what lies there may be its own, and all was compared before. */
+async function isInterrupted(plan: RestorePlan): Promise<boolean> {
+  const [{ findUnfinished }, { requestIdentity }] = await Promise.all([import("../restore/unfinished.ts"), import("../restore/request-identity.ts")]);
+  const unfinished = await findUnfinished(plan.members.flatMap(({ dataDir }) => dataDir ?? []));
+  return unfinished.some(({ journal }) => journal.request === requestIdentity(plan));
+}
+
+/** The members of this run, where this very plan has put all of them in place before. Throws PLAN_MISMATCH for one that has served since, or another host's. */
+async function doneAlready(plan: RestorePlan, options: CallOptions): Promise<readonly OwnMember[] | undefined> {
+  const { foundMembers, goneOn, otherMembersDirectory, ownMember } = await import("../restore/found-member.ts");
+  const found = await foundMembers(plan, options);
+  for (const each of found) {
+    const other = otherMembersDirectory(plan, each);
+    if (other === undefined) continue;
+    throw new EtcdsafeError("PLAN_MISMATCH", `${other.text}: this looks like the host of ${other.name}`, {
+      hint: `Say --member ${other.name} on this host. If it is the right one all the same, move that directory away first. Nothing was written.`,
+    });
+  }
+  const own = found.flatMap((each) => ownMember(plan, each) ?? []);
+  for (const each of own) if (each.state === "gone on") throw goneOn(each, plan);
+  const written = plan.members.filter(({ dataDir }) => dataDir !== null);
+  return own.length > 0 && own.length === written.length ? own : undefined;
+}
+
+async function printInPlace({ output, signal }: Invocation, plan: RestorePlan, [first, ...others]: readonly OwnMember[]): Promise<number> {
+  const { restoredHashKv } = await import("../restore/self-check.ts");
+  const hashKv = await restoredHashKv(join(first!.memberDir, "snap", "db"), plan, { signal });
+  const names = [first!, ...others].map(({ name }) => name);
+  output.print({ plan, hashKv, leftovers: [], finishes: null, inPlace: names }, () => inPlaceText(plan, names, hashKv));
+  return 0;
+}
+
+/** What a plan replaces it has to say: nothing can be added to it. */
+async function requirePlannedTargets(plan: RestorePlan): Promise<void> {
+  const [{ REPLACE_WAY, requireTarget }, { readTargets }] = await Promise.all([import("../restore/replace.ts"), import("../restore/targets.ts")]);
+  const facts = await readTargets(plan);
+  try {
+    for (const each of facts) requireTarget(each, plan.replace);
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError) || error.hint !== REPLACE_WAY) throw error;
+    throw new EtcdsafeError(error.code, error.message, {
+      hint: "The plan was made without --replace. Where etcd is stopped and this is to be replaced, plan again with --replace and use the new plan on every host, those that are restored already among them; what is there is kept beside, under another name. Nothing was written.",
+    });
+  }
 }
 
 async function evidenceHere({ members }: RestorePlan, options: CallOptions): Promise<readonly Evidence[]> {

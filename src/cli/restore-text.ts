@@ -33,6 +33,13 @@ export function restoredText({ plan, hashKv, leftovers, finishes }: RestoreResul
   return `${lines.join("\n")}\n`;
 }
 
+/** What a saved plan prints where it is done already, and nothing has started since. `hashKv`: null where that cannot be computed any more. */
+export function inPlaceText(plan: RestorePlan, names: readonly string[], hashKv: RestoreResult["hashKv"] | null): string {
+  const lines = [`${names.join(", ")} of this plan ${names.length === 1 ? "is" : "are"} in place already; go on with the next step. Nothing was written.`];
+  if (hashKv !== null) lines.push("", proof(plan, hashKv));
+  return `${lines.join("\n")}\n`;
+}
+
 /** What comes next: of a plan with instructions, its next step. */
 function startLines(plan: RestorePlan, written: RestorePlan["members"]): string[] {
   if (plan.distro !== null) return [`Go on with step ${STAGE.start} of the plan ("Start etcd") when all its hosts have come this far.`];

@@ -41,11 +41,12 @@ function readLog(walDirs: readonly string[], context: WorkerContext): MemberFile
 }
 
 function endOfLog(path: string, last: FileSegment): MemberFiles["log"] {
-  const { entries, snapshot, fault } = walFacts([last]);
+  const { metadata, entries, snapshot, fault } = walFacts([last]);
   // A member that has just received its whole database from the leader has no entries yet.
   const ends = [last.firstIndex - 1n, entries?.lastIndex ?? 0n, snapshot?.index ?? 0n];
   const lastIndex = ends.reduce((most, each) => (each > most ? each : most));
-  return { path, lastIndex, corruption: fault?.kind === "corrupt" ? fault.text : null, at: statSync(join(path, last.name)).mtime.toISOString() };
+  const corruption = fault?.kind === "corrupt" ? fault.text : null;
+  return { path, lastIndex, metadata: metadata ?? null, corruption, at: statSync(join(path, last.name)).mtime.toISOString() };
 }
 
 /** Null for what is not there; that it may not be looked at is something else. */

@@ -1,4 +1,5 @@
 // How far a member's files show that its cluster went. Pure; member-revision-worker.ts reads them.
+import type { WalMetadata } from "../proto/walpb.ts";
 import { type Evidence, type GatheredEvidence, NO_EVIDENCE } from "./evidence.ts";
 
 /** What lies in one member's directory. */
@@ -22,6 +23,8 @@ export interface MemberLog {
   readonly path: string;
   /** Raft index of the last entry in it, or of one after which none can be read. */
   readonly lastIndex: bigint;
+  /** Whose it is; null where it does not say. */
+  readonly metadata: WalMetadata | null;
   /** Why there may be more entries than could be read; null where there are not. */
   readonly corruption: string | null;
   /** When it was last written to, RFC 3339. */

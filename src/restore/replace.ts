@@ -61,6 +61,10 @@ export function requireTarget({ dataDir, walDir, member }: TargetFacts, replace:
   });
 }
 
+/** The way on where what is in the way can be replaced. */
+export const REPLACE_WAY =
+  "Where etcd is stopped and this is to be replaced, add --replace: it is kept beside, under another name. Else name another directory; nothing was written.";
+
 function requireEntries(kind: string, directory: string, names: readonly string[], kindOf: (name: string) => EntryKind, replace: boolean): void {
   for (const name of names) {
     const found = kindOf(name);
@@ -70,9 +74,11 @@ function requireEntries(kind: string, directory: string, names: readonly string[
       });
     }
     if (found === "unknown" || (found === "replaced" && !replace)) {
-      const hint =
-        "Where etcd is stopped and this is to be replaced, add --replace: it is kept beside, under another name. Else name another directory; nothing was written.";
-      throw new EtcdsafeError("TARGET_NOT_EMPTY", `the ${kind} directory ${directory} is not empty: it holds "${name}"`, found === "replaced" ? { hint } : {});
+      throw new EtcdsafeError(
+        "TARGET_NOT_EMPTY",
+        `the ${kind} directory ${directory} is not empty: it holds "${name}"`,
+        found === "replaced" ? { hint: REPLACE_WAY } : {},
+      );
     }
   }
 }

@@ -59,6 +59,20 @@ export async function checkWrittenDatabase(path: string, written: WrittenDatabas
   return judge(report, written);
 }
 
+/**
+ * What a member answers whose restored database is at `path`, as long as none has started with it; null where one has. Throws SNAPSHOT_DAMAGED for one that
+ * changed on the disk.
+ */
+export async function restoredHashKv(path: string, plan: DatabasePlan, { signal }: CallOptions): Promise<HashKvValue | null> {
+  const [request] = hashesOf(plan);
+  const input: CheckWorkerInput = { path, hashes: [request!], compactionNotStarted: plan.revision.markCompacted };
+  const report = await runInWorker<CheckWorkerInput, SnapshotReport>(new URL("../etcd-files/check/check-worker", import.meta.url), input, { signal });
+  const errors = report.findings.filter(({ severity }) => severity === "error");
+  if (errors.length > 0 || report.facts === undefined) throw damaged(path, errors);
+  const [answer] = report.facts.hashes;
+  return answer !== undefined && "hash" in answer ? hashKvValue(answer) : null;
+}
+
 /** What a member will answer at its first revision, once it has compacted all before where that is marked; then what the source's manifest says. */
 function hashesOf({ source, revision }: DatabasePlan): HashKvRequest[] {
   const first = { revision: BigInt(revision.after), compactRevision: BigInt(revision.markCompacted ? revision.after : source.compactRevision) };
@@ -81,7 +95,11 @@ function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {
 
 function comparable(plan: DatabasePlan, result: HashKvResult): HashKvValue {
   if (!("hash" in result)) throw differs(plan, `HashKV at revision ${result.revision}`, result.notComparable, "a value");
-  return { revision: result.revision.toString(), compactRevision: result.compactRevision.toString(), hash: result.hash };
+  return hashKvValue(result);
+}
+
+function hashKvValue({ revision, compactRevision, hash }: HashKvResult & { readonly hash: number }): HashKvValue {
+  return { revision: revision.toString(), compactRevision: compactRevision.toString(), hash };
 }
 
 /** How many keys the lease policy changed was compared when they were written. */

@@ -123,7 +123,7 @@ test("from plan: whatever is not as planned is refused, nothing is written, and 
   expect((await runCli(["restore", "--from-plan", file])).stderr).toContain("--member: m0, m1, m2");
 
   await mkdir(join(member.dataDir, "member"), { recursive: true });
-  expectFailure("TARGET_NOT_EMPTY", await run(file), { message: /holds "member"/, hint: /./ });
+  expectFailure("TARGET_NOT_EMPTY", await run(file), { message: /holds "member"/, hint: /made without --replace/ });
   await rm(member.dataDir, { recursive: true });
 
   await mkdir(member.dataDir);
@@ -133,6 +133,11 @@ test("from plan: whatever is not as planned is refused, nothing is written, and 
 
   const restored = JSON.parse((await expectExit(0, ["restore", "--from-plan", file, "--member", member.name, "-o", "json"])).stdout);
   expect(restored.plan).toMatchObject({ token: printed.plan.token, clusterId: printed.plan.clusterId, revision: { after: printed.plan.revision.after } });
+  const again = JSON.parse((await expectExit(0, ["restore", "--from-plan", file, "--member", member.name, "-o", "json"])).stdout);
+  expect(again).toMatchObject({ inPlace: [member.name], hashKv: restored.hashKv });
+  const onItsHost = { ...printed.plan, members: printed.plan.members.map((each) => ({ ...each, dataDir: member.dataDir })) };
+  const elsewhere = ["restore", "--from-plan", await edited(onItsHost, planSha256(onItsHost)), "--member", members[1]!.name];
+  expectFailure("PLAN_MISMATCH", await runCli(elsewhere), { message: /looks like the host of m0/, hint: /--member m0/ });
   expect(await readFile(file, "utf8")).toBe(`${JSON.stringify(printed, undefined, 2)}\n`);
   await release(members);
 });
