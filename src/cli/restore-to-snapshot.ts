@@ -5,6 +5,7 @@ import { EtcdsafeError } from "../errors.ts";
 import { type DatabasePlan, type DatabaseRequest, databaseSizeBytes, databaseWarnings, planDatabase } from "../restore/database-plan.ts";
 import { isSnapshotDistro, snapshotInstructions } from "../restore/instructions/instructions.ts";
 import { quotaFor } from "../restore/instructions/quota.ts";
+import { shellCommand } from "../restore/instructions/shell-command.ts";
 import { planLoss } from "../restore/loss.ts";
 import type { SnapshotSource } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
@@ -58,10 +59,18 @@ function instructionsFor(invocation: Invocation, plan: DatabasePlan, file: strin
     file: resolve(file),
     // The amount as the plan shows it, whatever there is to be found by then.
     restoreCommand: sameCommand(invocation, plan.source, { "to-snapshot": resolve(file), "bump-revision": plan.revision.bumpedBy ?? "none" }),
+    adoptCommand: adoptCommand(invocation.config, plan),
     quotaBackendBytes: quotaFor(databaseSizeBytes(plan)),
     time: invocation.runtime
       .now()
       .toISOString()
       .replaceAll(/[-:]|\.\d+/g, ""),
   });
+}
+
+/** A file may be restored before it is settled where the cluster's backups go. */
+function adoptCommand(config: Config, { source }: DatabasePlan): string | null {
+  if (config.get("copy")) return null;
+  const [repository, cluster] = [config.get("repository") ?? "<where its backups go>", source.cluster ?? config.get("cluster")];
+  return shellCommand(["etcdsafe", "repo", "adopt", "--repository", repository, "--cluster", cluster]);
 }

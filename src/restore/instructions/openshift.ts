@@ -1,7 +1,7 @@
 // OpenShift 4: its own cluster-restore.sh brings one control-plane host back from a snapshot and the static pods' resources; its operators make the others new.
 import { basename, dirname } from "node:path";
 import { shellCommand } from "./shell-command.ts";
-import { quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
+import { adoptStep, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
 
 /** cluster-restore.sh looks for one such file in the directory it is given. */
@@ -50,6 +50,7 @@ export function openshiftInstructions(restore: SnapshotRestore): HostInstruction
           why: "All control-plane hosts have a member, and every line shows the same hash; OpenShift has written since, so it is not the one that step 2 printed.",
           commands: ["oc rsh -n openshift-etcd -c etcdctl $(oc get pods -n openshift-etcd -l etcd=true -o name | head -n 1) etcdctl endpoint hashkv --cluster"],
         },
+        ...adoptStep(restore, 7, "OpenShift"),
       ],
     },
     {

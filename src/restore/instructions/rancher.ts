@@ -1,6 +1,6 @@
 // k3s and RKE2 with embedded etcd: one server restores a snapshot file, the others join it again with an empty etcd directory.
 import { shellCommand } from "./shell-command.ts";
-import { quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
+import { adoptStep, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
 
 interface Distribution {
@@ -45,7 +45,8 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
   const stop = { number: 1, title: `Stop ${command}`, commands: [`systemctl stop ${unit}`, ...killAll] };
   const start = [`systemctl start ${unit}`, waitFor(`${kubectl} get --raw=/readyz`)];
   const tls = `${dataDir}/server/tls/etcd`;
-  const etcdctl = `etcdctl --endpoints https://127.0.0.1:2379 --cacert ${tls}/server-ca.crt --cert ${tls}/client.crt --key ${tls}/client.key`;
+  const connection = ["--endpoints", "https://127.0.0.1:2379", "--cacert", `${tls}/server-ca.crt`, "--cert", `${tls}/client.crt`, "--key", `${tls}/client.key`];
+  const etcdctl = shellCommand(["etcdctl", ...connection]);
   const kept = `${dataDir}/server/db/etcd.before-restore-${restore.time}`;
   const restart = { number: 7, title: "Restart the agents", commands: [`systemctl restart ${agentUnit}`] };
   return [
@@ -70,6 +71,7 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
           why: `Every line must show the same hash; ${command} has written since, so it is not the one that step 2 printed. etcdctl does not come with it: any host will do that has one and these files. The endpoints must be servers that run.`,
           commands: [`${etcdctl} endpoint hashkv --cluster`, `${kubectl} get endpoints kubernetes`],
         },
+        ...adoptStep(restore, 8, command, connection),
       ],
     },
     {

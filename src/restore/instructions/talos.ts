@@ -1,6 +1,6 @@
 // Talos: nothing runs on the nodes but its API, so all is done from where talosctl is.
 import { shellCommand } from "./shell-command.ts";
-import { quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
+import { adoptStep, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
 
 /** A reboot that wipes a partition takes minutes. */
@@ -48,6 +48,7 @@ export function talosInstructions(restore: SnapshotRestore): HostInstructions[] 
             'talosctl -n "<addresses of the workers, with commas>" service kubelet restart',
           ],
         },
+        ...adoptStep(restore, 7, "Talos"),
       ],
     },
   ];

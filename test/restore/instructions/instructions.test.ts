@@ -18,7 +18,12 @@ const RESTORE: InstructedRestore = {
   perHost: true,
   restoreCommand: (member) => `etcdsafe restore --from-plan plan.json --member ${member}`,
 };
-const SNAPSHOT = { file: "/backup/snapshot.db", restoreCommand: "etcdsafe restore latest --to-snapshot /backup/snapshot.db", time: "20261121T120000Z" };
+const SNAPSHOT = {
+  file: "/backup/snapshot.db",
+  restoreCommand: "etcdsafe restore latest --to-snapshot /backup/snapshot.db",
+  adoptCommand: "etcdsafe repo adopt --repository /backup --cluster default",
+  time: "20261121T120000Z",
+};
 
 function commandsOf(hosts: readonly HostInstructions[]): string[] {
   return hosts.flatMap(({ steps }) => steps.flatMap(({ commands }) => commands));
@@ -96,6 +101,20 @@ test("instructions for Talos and OpenShift: their own commands take the file", (
     "/usr/local/bin/cluster-restore.sh /backup",
   ]);
 });
+
+test.each(["k3s", "rke2", "talos", "openshift"] as const)(
+  "instructions for %s: last of all, the new cluster, whose id nobody has on record, is adopted",
+  (distro) => {
+    const steps = (restore: typeof SNAPSHOT | (Omit<typeof SNAPSHOT, "adoptCommand"> & { adoptCommand: null })) =>
+      snapshotInstructions(distro, { ...restore, quotaBackendBytes: QUOTA })
+        .flatMap((host) => host.steps)
+        .toSorted((a, b) => a.number - b.number);
+    const last = steps(SNAPSHOT).at(-1)!;
+    expect(last.commands).toEqual([expect.stringMatching(/^etcdsafe repo adopt --repository \/backup --cluster default( --endpoints https.*client\.key)?$/)]);
+    expect(last.why).toContain("exit code 9");
+    expect(JSON.stringify(steps({ ...SNAPSHOT, adoptCommand: null }))).not.toContain("repo adopt");
+  },
+);
 
 test.each(["kubeadm", "systemd", null, "k3s", "rke2", "talos", "openshift"] as const)("instructions for %s: a shell can read every command", (distro) => {
   const hosts =
