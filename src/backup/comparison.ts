@@ -100,7 +100,7 @@ export function compareWithMembers(
     fileHash: (at, compactRevision) => {
       const same = normal(compactRevision);
       const found = computed.find((result) => result.revision === at && normal(result.compactRevision) === same);
-      return found ?? { notComparable: `the file's HashKV for compaction revision ${compactRevision} was not computed` };
+      return found ?? { notComparable: "the file's HashKV for this member's last compaction was not computed" };
     },
   });
   return {

@@ -53,12 +53,7 @@ export function judgeAgreement(input: AgreementInput): Agreement {
   const servingAgrees = voters.some(({ id }) => id === input.serving) && (input.servingIsSure ? own !== "disagreed" : own === "agreed");
   const others = members.filter(({ outcome, serving }) => outcome === "agreed" && !serving);
   const agreed = others.length + Number(servingAgrees);
-  const silent = members.filter(({ outcome, memberId }) => outcome === "unreachable" && voters.some(({ id }) => id === memberId)).length;
-  const counts = [
-    `${agreed} of ${voters.length} voting members ${agreed === 1 ? "holds" : "hold"} this data`,
-    ...(disagreed.length === 0 ? [] : [`${disagreed.length} ${disagreed.length === 1 ? "holds" : "hold"} other data`]),
-    ...(silent === 0 ? [] : [`${silent} did not answer`]),
-  ].join(", ");
+  const counts = inWords(members, { voters, agreed, others: others.length });
   const shortOf = `${counts}; a majority is ${majority}`;
   if (possibleMajority(disagreed, voters.length).length > 0) return { verdict: "minority", why: counts, members };
   if (agreed >= majority && voters.length > 1) return { verdict: "proven", why: counts, members };
@@ -66,6 +61,35 @@ export function judgeAgreement(input: AgreementInput): Agreement {
   if (contradicting.length > 0) return { verdict: "split", why: `${whoHold(contradicting, input)}, and no majority decides: ${shortOf}`, members };
   if (voters.length === 1) return { verdict: "unconfirmed", why: "the cluster has only one member to compare with", members };
   return { verdict: "unconfirmed", why: shortOf, members };
+}
+
+interface Counts {
+  readonly voters: readonly ClusterMember[];
+  /** Voting members that count for the file's data, and how many of them are others than the serving one. */
+  readonly agreed: number;
+  readonly others: number;
+}
+
+/** How many hold what. A serving member that cannot be compared has sent this data, and is not said to hold it. */
+function inWords(members: readonly MemberAgreement[], { voters, agreed, others }: Counts): string {
+  const voting = members.filter(({ memberId }) => voters.some(({ id }) => id === memberId));
+  const ofOutcome = (outcome: MemberAgreement["outcome"]) => voting.filter((member) => member.outcome === outcome);
+  const sender = agreed > others ? ofOutcome("not-comparable").find(({ serving }) => serving) : undefined;
+  const holding = sender === undefined ? agreed : others;
+  const [disagreed, silent] = [members.filter(({ outcome }) => outcome === "disagreed").length, ofOutcome("unreachable").length];
+  const notComparable = Map.groupBy(ofOutcome("not-comparable"), ({ why }) => why);
+  return [
+    holding === 0
+      ? `none of ${voters.length} voting members is known to hold this data`
+      : `${holding} of ${voters.length} voting members ${holding === 1 ? "holds" : "hold"} this data${sender === undefined ? "" : `, which ${nameOf(sender)} has sent`}`,
+    ...(disagreed === 0 ? [] : [`${disagreed} ${disagreed === 1 ? "holds" : "hold"} other data`]),
+    ...(silent === 0 ? [] : [`${silent} did not answer`]),
+    ...[...notComparable].map(([why, those]) => `${those.map(nameOf).join(", ")} cannot be compared (${why})`),
+  ].join(", ");
+}
+
+function nameOf({ name, memberId }: MemberAgreement): string {
+  return name || formatId(memberId);
 }
 
 /** More than half of all that vote, whether they answer or not. */

@@ -133,7 +133,7 @@ test.each([
 test("agreement: tells of each member what a manifest records, and the counts in words", () => {
   const { members, why } = judge("gbcu");
   expect(why).toBe(
-    "m2 holds other data, and no majority decides: 1 of 4 voting members holds this data, 1 holds other data, 1 did not answer; a majority is 3",
+    "m2 holds other data, and no majority decides: 1 of 4 voting members holds this data, 1 holds other data, 1 did not answer, m3 cannot be compared (too far compacted); a majority is 3",
   );
   expect(members).toMatchObject([
     { memberId: 1n, serving: true, outcome: "agreed", hash: GOOD, fileHash: GOOD, compactRevision: 3n },
@@ -142,5 +142,15 @@ test("agreement: tells of each member what a manifest records, and the counts in
     { memberId: 4n, serving: false, outcome: "unreachable", why: "it is down" },
   ]);
   expect(judge("gs").members[1]).toMatchObject({ outcome: "not-comparable", why: "it is behind" });
-  expect(judge("gcuu").why).toBe("1 of 4 voting members holds this data, 2 did not answer; a majority is 3");
+  expect(judge("gcuu").why).toBe("1 of 4 voting members holds this data, 2 did not answer, m2 cannot be compared (too far compacted); a majority is 3");
+});
+
+test("agreement: who cannot be compared is said to hold nothing, and why", () => {
+  expect(judge("ccc").why).toBe("none of 3 voting members is known to hold this data, m1, m2, m3 cannot be compared (too far compacted); a majority is 2");
+  expect(judge("cgs")).toMatchObject({
+    verdict: "proven",
+    why: "1 of 3 voting members holds this data, which m1 has sent, m1 cannot be compared (too far compacted), m3 cannot be compared (it is behind)",
+  });
+  expect(judge("-cu").why).toBe("1 of 3 voting members holds this data, 1 did not answer, m2 cannot be compared (too far compacted); a majority is 2");
+  expect(judge("sg", 0, [], false).why).toBe("1 of 2 voting members holds this data, m1 cannot be compared (it is behind); a majority is 2");
 });
