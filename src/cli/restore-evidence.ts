@@ -2,6 +2,7 @@
 import { EtcdsafeError } from "../errors.ts";
 import { type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "../restore/evidence.ts";
 import type { SourceFacts } from "../restore/source.ts";
+import { type WalBeside, walEvidence } from "../restore/wal-beside.ts";
 import type { Invocation } from "./command.ts";
 import { requirePath } from "./operand.ts";
 import { openForReading } from "./repository.ts";
@@ -12,13 +13,19 @@ export interface FormerData {
   readonly walDir?: string;
 }
 
-/** Throws FILE_NOT_FOUND for what --evidence names and is not there. A directory of `former` need not be there. */
-export async function gatherEvidence(invocation: Invocation, source: SourceFacts, former: readonly FormerData[]): Promise<GatheredEvidence> {
+/** `log` lies beside the source. Throws FILE_NOT_FOUND for what --evidence names and is not there. A directory of `former` need not be there. */
+export async function gatherEvidence(
+  invocation: Invocation,
+  source: SourceFacts,
+  former: readonly FormerData[],
+  log: WalBeside | null,
+): Promise<GatheredEvidence> {
   const texts = invocation.config.get("evidence") ?? [];
   for (const text of texts) if (!/^\d+$/.test(text)) await requirePath(text);
   const { dataDirectoryEvidence, givenEvidence } = await import("../restore/evidence-files.ts");
   const gathered = joinEvidence([
     await fromRepository(invocation, source),
+    walEvidence(source, log),
     ...(await Promise.all(former.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
     ...(await Promise.all(texts.map((text) => givenEvidence(text, invocation)))),
   ]);

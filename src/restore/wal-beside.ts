@@ -1,5 +1,7 @@
 // A member's database without its log: what was written last is in the log alone, where etcd would take it from (etcd-formats §9.2). Pure.
 import { EtcdsafeError } from "../errors.ts";
+import { type GatheredEvidence, NO_EVIDENCE } from "./evidence.ts";
+import type { SourceFacts } from "./source.ts";
 
 /** A log that lies beside the source as in a data directory. Plain JSON, part of the plan; raft indexes are decimal strings. */
 export interface WalBeside {
@@ -29,6 +31,13 @@ export function requireWalApplied(location: string, wal: WalBeside): void {
     "WAL_NOT_APPLIED",
     `${location} ends with raft entry ${consistentIndex}, but the log beside it, ${directory}, goes on to entry ${lastIndex}: ${missing} entr${missing === 1 ? "y" : "ies"} would be lost`,
   );
+}
+
+/** How far the member went, by the entries of its log that `source` lacks: each makes one revision at most. */
+export function walEvidence({ revision }: Pick<SourceFacts, "revision">, wal: WalBeside | null): GatheredEvidence {
+  if (wal === null || wal.missingEntries === 0) return NO_EVIDENCE;
+  const upTo = (BigInt(revision) + BigInt(wal.missingEntries)).toString();
+  return { ...NO_EVIDENCE, found: [{ kind: "data-directory", where: wal.directory, revision: upTo, isUpperBound: true, at: null }] };
 }
 
 /** What to know of a source without a hash, which is no snapshot but a copy of a member's database. */

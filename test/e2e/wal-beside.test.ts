@@ -29,10 +29,12 @@ test.each([MINORS_AT_HAND[0]!, MINORS_AT_HAND.at(-1)!])(
     expect(unapplied).toBeGreaterThanOrEqual(PUTS);
     const ignored = await restore("--ignore-wal", "--plan", "-o", "json");
     expect(ignored.exitCode, ignored.stderr).toBe(0);
-    const { walBeside: behind, warnings } = JSON.parse(ignored.stdout).plan;
+    const { walBeside: behind, warnings, loss, revision } = JSON.parse(ignored.stdout).plan;
     const missing: number = behind.missingEntries;
     expect(missing).toBeGreaterThanOrEqual(PUTS);
     expect(missing).toBeLessThanOrEqual(unapplied);
+    expect(loss).toMatchObject({ newest: { where: behind.directory }, revisions: String(missing), upperBound: true });
+    expect(BigInt(revision.after)).toBe(BigInt(revision.before) + BigInt(missing) + 1_000_000_000n);
     expect(warnings.join("\n")).toContain(`holds ${missing} more entries, which are lost (--ignore-wal)`);
     for (const flags of [[], ["--plan"]]) {
       expectFailure("WAL_NOT_APPLIED", await restore(...flags), {

@@ -6,7 +6,8 @@ import { databaseWarnings, planDatabase } from "../../src/restore/database-plan.
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
 import { findWalBeside } from "../../src/restore/find-wal.ts";
-import { requireWalApplied, type WalBeside } from "../../src/restore/wal-beside.ts";
+import { planLoss } from "../../src/restore/loss.ts";
+import { requireWalApplied, type WalBeside, walEvidence } from "../../src/restore/wal-beside.ts";
 import { KILLED_LOG, liveSegment } from "../etcd-files/wal/live-log.ts";
 import { expectThrown } from "../support/failures.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
@@ -93,5 +94,10 @@ test("log beside a database: --ignore-wal restores without it, and the plan says
   const plan = planDatabase({ ...request, ignoreWal: true });
   expect(plan.walBeside).toEqual(walBeside);
   expect(databaseWarnings(plan, NO_EVIDENCE).join("\n")).toMatch(/holds 11 more entries, which are lost/);
+  const evidence = walEvidence(request.source, walBeside);
+  const revision = String(BigInt(request.source.revision) + 11n);
+  expect(evidence.found).toEqual([{ kind: "data-directory", where: walBeside.directory, revision, isUpperBound: true, at: null }]);
+  expect(planLoss(request.source, evidence.found, [])).toMatchObject({ revisions: "11", upperBound: true });
+  for (const nothingMissing of [null, { ...walBeside, missingEntries: 0 }]) expect(walEvidence(request.source, nothingMissing)).toEqual(NO_EVIDENCE);
   expect(databaseWarnings(planDatabase({ ...request, walBeside: null }), NO_EVIDENCE).join("\n")).toMatch(/No log \(wal\) lies beside the source/);
 });
