@@ -1,9 +1,9 @@
 // Options that contradict each other. Of two, the one from the stronger origin counts, as it does of two values of one option: what was typed beats the
-// environment, and that the file. The other is then as if not given. Of the same origin nobody knows which was meant.
+// environment, and that the file. The other is then as if not given, and beats nothing. Of the same origin nobody knows which was meant.
 import type { Config } from "../config/config.ts";
 import type { CommandName } from "../config/option.ts";
 import { OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
-import { optionText, rankOf } from "../config/origin.ts";
+import { type Fault, optionText, rankOf } from "../config/origin.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { LogEvent } from "../runtime.ts";
 
@@ -29,6 +29,14 @@ const CONFLICTS: readonly Conflict[] = [
     others: ["repository", "cluster", "check-members-every"],
     why: "a plain snapshot goes to no repository",
   },
+  { commands: ["save"], option: "output", others: ["spool-dir"], why: "there is no local copy but the output itself" },
+  {
+    commands: ["save"],
+    option: "output",
+    others: ["check-members"],
+    why: "what is passed on as it comes is not compared with the members",
+    applies: (config) => config.get("output") === "-" && config.get("check-members") !== "none",
+  },
   {
     commands: ["save"],
     option: "output",
@@ -37,6 +45,14 @@ const CONFLICTS: readonly Conflict[] = [
     applies: (config) => config.get("output") === "-" && config.get("format") === "json",
   },
   { commands: ["save"], option: "no-spool", others: ["spool-dir"], why: "there is no local copy to put there" },
+  { commands: ["save"], option: "no-spool", others: ["check-members-every"], why: "without a local copy, no members are compared" },
+  {
+    commands: ["save"],
+    option: "no-spool",
+    others: ["check-members"],
+    why: "without a local copy, no members are compared",
+    applies: (config) => config.get("check-members") !== "none",
+  },
   { commands: ["list", "show", "verify"], option: "all-clusters", others: ["cluster"], why: "all or one" },
   { commands: ["restore"], option: "from-plan", others: plannedOptions(), why: "the plan says that, and nothing is planned again" },
   { commands: ["restore"], option: "to-snapshot", others: optionsAboutMembers(), why: "a snapshot file has no members" },
@@ -59,27 +75,76 @@ const CONFLICTS: readonly Conflict[] = [
   },
 ];
 
+/** One option that contradicts another, both of them given. */
+interface Contradiction {
+  readonly option: OptionName;
+  readonly other: OptionName;
+  readonly why: string;
+}
+
+interface Settled {
+  /** Each that does not count, with the option that counts in its place. */
+  readonly beaten: ReadonlyMap<OptionName, { readonly by: OptionName; readonly why: string }>;
+  /** Of one origin, and beaten by none. */
+  readonly undecided: readonly Contradiction[];
+}
+
 /**
  * The configuration without the options that others beat, each of which is logged. Throws USAGE for two of one origin that contradict each other, and
  * for an operand of `verify` beside what stands for all backups.
  */
 export function settleConflicts(given: Config, command: CommandName, operands: readonly string[], log: (event: LogEvent) => void): Config {
-  let config = given;
-  for (const conflict of CONFLICTS.filter(({ commands }) => commands.includes(command))) config = settle(config, conflict, log);
-  return command === "verify" && operands.length > 0 ? preferOperand(config, operands[0]!, log) : config;
+  const config = command === "verify" && operands.length > 0 ? preferOperand(given, operands[0]!, log) : given;
+  const { beaten, undecided } = settle(config, command);
+  const [first] = undecided;
+  if (first !== undefined)
+    throw new EtcdsafeError("USAGE", `${said(config, first.option)} and ${said(config, first.other)}: ${first.why}`, { hint: "Give one of the two." });
+  const together = Map.groupBy(beaten, ([, { by, why }]) => `${said(config, by)} is given: ${why}`);
+  let left = config;
+  for (const [why, those] of together)
+    left = without(
+      left,
+      those.map(([name]) => name),
+      why,
+      log,
+    );
+  return left;
 }
 
-function settle(config: Config, { option, others, why, applies }: Conflict, log: (event: LogEvent) => void): Config {
-  const against = others.filter((other) => isGiven(config, other));
-  if (!isGiven(config, option) || against.length === 0 || applies?.(config) === false) return config;
-  const rank = rankOf(config.origin(option));
-  const rankAgainst = (other: OptionName) => rankOf(config.origin(other));
-  const equal = against.find((other) => rankAgainst(other) === rank);
-  const stronger = against.find((other) => rankAgainst(other) > rank);
-  if (stronger === undefined && equal !== undefined)
-    throw new EtcdsafeError("USAGE", `${said(config, option)} and ${said(config, equal)}: ${why}`, { hint: "Give one of the two." });
-  const [beaten, by] = stronger === undefined ? [against, option] : [[option], stronger];
-  return without(config, beaten, `${said(config, by)} is given: ${why}`, log);
+/** What settleConflicts would refuse, for whichever commands, as faults of the configuration. */
+export function conflictFaults(config: Config): Fault[] {
+  const commands = [...new Set(CONFLICTS.flatMap((conflict) => conflict.commands))];
+  const found = commands.flatMap((command) => settle(config, command).undecided.map((contradiction) => ({ ...contradiction, command })));
+  return [...Map.groupBy(found, ({ option, other, why }) => `${option} ${other} ${why}`).values()].map((same) => {
+    const { option, other, why } = same[0]!;
+    const verbs = same.map(({ command }) => `\`${command}\``).join(", ");
+    return { origin: config.origin(option), key: option, text: `contradicts ${said(config, other)} in ${verbs}: ${why}` };
+  });
+}
+
+/** The strongest origin first, since what does not count itself must not beat another. */
+function settle(config: Config, command: CommandName): Settled {
+  const contradictions = contradictionsIn(config, command);
+  const rank = (name: OptionName) => rankOf(config.origin(name));
+  const ranks = [...new Set(contradictions.flatMap(({ option, other }) => [rank(option), rank(other)]))].sort((a, b) => b - a);
+  const beaten = new Map<OptionName, { by: OptionName; why: string }>();
+  const undecided: Contradiction[] = [];
+  for (const strongest of ranks) {
+    for (const contradiction of contradictions.filter(({ option, other }) => !beaten.has(option) && !beaten.has(other))) {
+      const { option, other, why } = contradiction;
+      const [by, weaker] = rank(option) >= rank(other) ? [option, other] : [other, option];
+      if (rank(by) !== strongest) continue;
+      if (rank(weaker) === strongest) undecided.push(contradiction);
+      else if (!beaten.has(weaker)) beaten.set(weaker, { by, why });
+    }
+  }
+  return { beaten, undecided };
+}
+
+function contradictionsIn(config: Config, command: CommandName): Contradiction[] {
+  return CONFLICTS.filter(({ commands, option, applies }) => commands.includes(command) && isGiven(config, option) && applies?.(config) !== false).flatMap(
+    ({ option, others, why }) => others.filter((other) => isGiven(config, other)).map((other) => ({ option, other, why })),
+  );
 }
 
 function preferOperand(config: Config, operand: string, log: (event: LogEvent) => void): Config {

@@ -71,7 +71,7 @@ export const OPTIONS = {
     default: "false",
     group: "What to do",
     commands: ["save"],
-    description: "Pass the snapshot on without a local copy. Its structure is not checked then: the backup's state is partial.",
+    description: "Pass the snapshot on without a local copy. Its structure is not checked then, nor are members compared: the backup's state is partial.",
   },
   "spool-dir": {
     kind: "path",
@@ -79,7 +79,7 @@ export const OPTIONS = {
     group: "What to do",
     commands: ["save", "verify"],
     defaultText: "the system's temporary directory",
-    description: "Where the local copy goes of a snapshot that is to be looked into; best not on etcd's own disk.",
+    description: "Where the local copy goes of a snapshot that is to be looked into; best not on etcd's own disk. `save --output` makes none.",
   },
   "stall-limit": {
     kind: "duration",
