@@ -121,11 +121,11 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     examples: [
       { line: "etcdsafe restore snapshot.db --data-dir /var/lib/etcd", does: "a cluster of one member" },
       {
-        line: "etcdsafe restore latest --repository /backup --members members.yaml --distro kubeadm --plan",
+        line: "etcdsafe restore latest --repository /backup --members members.yaml --distro kubeadm --replace --plan",
         does: "what would be done, and what to run on each host",
       },
       {
-        line: "etcdsafe restore latest --repository /backup --members members.yaml --plan -o json",
+        line: "etcdsafe restore latest --repository /backup --members members.yaml --replace --plan -o json",
         does: "the same, to be saved as plan.json and copied to each host",
       },
       { line: "etcdsafe restore --from-plan plan.json --member m1 --repository /backup", does: "one host's part of it" },
@@ -153,6 +153,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.bytes": "`databasePerMember`, `walPerMember`, `total`",
       "plan.tool, plan.plannedAt": "which etcdsafe planned, and when",
       "plan.perHost, plan.distro": "whether each member is restored by a run on its own host (`--from-plan`), and what `--distro` said",
+      "plan.repository": "`location` and `cluster`, which the runs that go by the plan need as well; null where none was named",
       "plan.unsignedSha256": "of a database that etcd left no SHA-256 for, with `--plan`",
       "plan.quotaBackendBytes": "what etcd's quota, `quota-backend-bytes`, has to be at least",
       "plan.warnings[]": "what to know before starting the cluster",
@@ -169,6 +170,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.members[].access": "`uid`, `gid` and `mode` of what is written, and `from` where they come; null where the target is on another host",
       "plan.bytes.fileSystems[]": "`directories`, `neededBytes` and `freeBytes` (null: unknown) of each file system",
       "leftovers[]": "without `--plan`: what an interrupted restore left beside the target",
+      "inPlace[]": "with `--from-plan`: the members that it has put in place before, and that were not started since: nothing is done then",
       finishes: "without `--plan`: when the interrupted restore began that this run has only finished; else null",
       file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `file`, and of the above `source`, `revision`, `loss`, `keyspace`, `versions`, `walBeside` and `warnings`",
     },

@@ -25,7 +25,7 @@ export interface PlannedRun {
 export async function openPlannedRun(invocation: Invocation, file: string): Promise<PlannedRun | number> {
   const { config } = invocation;
   const { planForMember, readSavedPlan, requireAsPlanned } = await import("../restore/saved-plan.ts");
-  const saved = readSavedPlan(file, await readText(file));
+  const saved = readSavedPlan(file, await readText(file), version());
   // Elsewhere than on the command line it may be the default of saves.
   const member = config.origin("member").kind === "flag" ? config.get("member") : undefined;
   if (config.get("plan") && member === undefined) return printPlan(invocation, saved, { file });
@@ -35,7 +35,7 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const source = await openSource(invocation, invocation.operands[0] ?? saved.source.backupId ?? saved.source.location);
   const isBegun = await isInterrupted(plan);
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
-  requireAsPlanned(plan, { tool: version(), source: source.facts, unsignedSha256, evidence: isBegun ? [] : await evidenceHere(plan, invocation) });
+  requireAsPlanned(plan, { source: source.facts, unsignedSha256, evidence: isBegun ? [] : await evidenceHere(plan, invocation) });
   if (!isBegun && !config.get("plan")) await requirePlannedTargets(plan);
   return config.get("plan") ? printPlan(invocation, plan, { file, member }) : { plan, source: { ...source, facts: plan.source } };
 }

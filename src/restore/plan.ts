@@ -37,6 +37,7 @@ export interface RestoreRequest extends DatabaseRequest {
   /** Who made up the cluster that the source comes from. */
   readonly formerMembers?: readonly FormerMember[];
   readonly distro?: MemberDistro | undefined;
+  readonly repository?: RestorePlan["repository"];
   /** Version of etcdsafe, and when it plans: RFC 3339. */
   readonly tool: string;
   readonly plannedAt: string;
@@ -64,6 +65,8 @@ export interface RestorePlan extends DatabasePlan {
   readonly perHost: boolean;
   /** The cluster that the source comes from may live on beside this one, which does not take its place in the repository. */
   readonly copy: boolean;
+  /** Where the source, or what is known of its cluster, was read, for the runs that go by the plan; null where no repository was named. */
+  readonly repository: { readonly location: string; readonly cluster: string } | null;
   /** Members of the cluster that the source comes from: none of them may be alive, unless this is a copy. */
   readonly formerMembers: readonly FormerMember[];
   /** SHA-256 of a database that etcd left none for; null where it did, or nobody asked. Hexadecimal. */
@@ -129,6 +132,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     distro: request.distro ?? null,
     perHost: request.perHost ?? false,
     copy: request.copy ?? false,
+    repository: request.repository ?? null,
     formerMembers: request.formerMembers ?? [],
     unsignedSha256: request.unsignedSha256 ?? null,
     ...database,

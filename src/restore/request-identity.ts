@@ -13,6 +13,7 @@ const ASKED: { readonly [Part in keyof RestorePlan]: null | ((part: RestorePlan[
   distro: null,
   perHost: null,
   copy: String,
+  repository: null,
   formerMembers: null,
   unsignedSha256: null,
   // The same bytes, wherever they come from; without a hash nothing tells but where, how many, and how new.

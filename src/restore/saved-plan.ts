@@ -1,28 +1,38 @@
 // A plan that was printed as JSON, and the run on one host that goes by it: nothing is planned again, so whatever is not as it was planned is refused.
-import { createHash } from "node:crypto";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { planCluster } from "../etcd-files/membership/plan-cluster.ts";
-import { canonicalJson } from "./canonical-json.ts";
 import { databaseSizeBytes } from "./database-plan.ts";
 import { type Evidence, highest } from "./evidence.ts";
 import { byName } from "./instructions/steps.ts";
 import { addedRevisions } from "./keyspace.ts";
 import type { RestorePlan } from "./plan.ts";
+import { planFaults } from "./plan-schema.ts";
+import { planSha256 } from "./plan-sha256.ts";
 import type { SourceFacts } from "./source.ts";
 
-/** What vouches for a plan that was saved: hexadecimal SHA-256 of its canonical JSON. */
-export function planSha256(plan: RestorePlan): string {
-  return createHash("sha256").update(canonicalJson(plan)).digest("hex");
-}
+const NOT_EDITED = "A plan is not edited: plan again, with other options, and use the new plan on every host.";
 
-/** The plan in `text`, as `restore --plan -o json` printed it. Throws USAGE for anything else, and PLAN_MISMATCH for a plan that was changed since. */
-export function readSavedPlan(path: string, text: string): RestorePlan {
+/**
+ * The plan in `text`, as `restore --plan -o json` printed it. `tool`: the version of this
+ * etcdsafe. Throws USAGE for anything else, and PLAN_MISMATCH for a plan that was changed since, or made by another version.
+ */
+export function readSavedPlan(path: string, text: string, tool: string): RestorePlan {
   const { plan, sha256 } = parseDocument(path, text);
   if (planSha256(plan) !== sha256) {
     throw new EtcdsafeError("PLAN_MISMATCH", `the plan in ${path} is not as it was printed: its SHA-256 is not the one that stands beside it`, {
-      hint: "A plan is not edited: plan again, with other options, and use the new plan on every host.",
+      hint: NOT_EDITED,
     });
+  }
+  // What another version has planned may not even have the same parts.
+  if (typeof plan.tool === "string" && plan.tool !== tool) {
+    throw new EtcdsafeError("PLAN_MISMATCH", `this is etcdsafe ${tool}, and the plan was made by etcdsafe ${plan.tool}, which may write something else`, {
+      hint: `Run etcdsafe ${plan.tool} on this host too; or plan again with one version, and use that and the new plan on every host. Nothing was written.`,
+    });
+  }
+  const faults = planFaults(plan);
+  if (faults.length > 0) {
+    throw new EtcdsafeError("PLAN_MISMATCH", `the plan in ${path} is not as etcdsafe prints it:\n  ${faults.join("\n  ")}`, { hint: NOT_EDITED });
   }
   return plan;
 }
@@ -30,13 +40,16 @@ export function readSavedPlan(path: string, text: string): RestorePlan {
 /** The part of `plan` that this host's run does. `name`: --member. Throws USAGE where it is missing, MEMBERS_INVALID for one that the plan does not write. */
 export function planForMember(plan: RestorePlan, name: string | undefined): RestorePlan {
   const written = plan.members.filter(({ dataDir }) => dataDir !== null).toSorted(byName);
+  if (written.length === 0) throw new EtcdsafeError("PLAN_MISMATCH", "the plan writes no member", { hint: NOT_EDITED });
   if (name === undefined && plan.perHost && written.length > 1) {
     const names = written.map((member) => member.name).join(", ");
     throw new EtcdsafeError("USAGE", "the plan is for one run on each host", { hint: `Say which member this host gets with --member: ${names}.` });
   }
   if (name !== undefined && !written.some((member) => member.name === name)) {
     const names = written.map((member) => JSON.stringify(member.name)).join(", ");
-    throw new EtcdsafeError("MEMBERS_INVALID", `the plan does not write the member ${JSON.stringify(name)}, but ${names}`);
+    throw new EtcdsafeError("MEMBERS_INVALID", `the plan does not write the member ${JSON.stringify(name)}, but ${names}`, {
+      hint: "Say with --member which of them this host gets; another one needs a plan that writes it.",
+    });
   }
   if (name === undefined) return plan;
   const members = plan.members.map((member) => (member.name === name ? member : { ...member, dataDir: null, walDir: null, replaces: null, access: null }));
@@ -46,7 +59,6 @@ export function planForMember(plan: RestorePlan, name: string | undefined): Rest
 
 /** What is found where and when the plan is to be carried out. */
 export interface FoundForPlan {
-  readonly tool: string;
   readonly source: SourceFacts;
   /** Of a source without one from etcd; null where etcd's is there, or where nobody asked. */
   readonly unsignedSha256: string | null;
@@ -69,10 +81,6 @@ const SOURCE_FACTS = [
 
 /** Throws PLAN_MISMATCH with everything that is not as the plan says. */
 export function requireAsPlanned(plan: RestorePlan, found: FoundForPlan): void {
-  // What another version has planned may not even have the same parts.
-  if (plan.tool !== found.tool) {
-    throw new EtcdsafeError("PLAN_MISMATCH", `this is etcdsafe ${found.tool}, and the plan was made by etcdsafe ${plan.tool}, which may write something else`);
-  }
   const differences = [...sourceDifferences(plan, found), ...clusterDifferences(plan), ...revisionDifferences(plan, found)];
   if (differences.length === 0) return;
   throw new EtcdsafeError("PLAN_MISMATCH", `this is not what the plan says:\n  ${differences.join("\n  ")}`);
@@ -102,10 +110,14 @@ function clusterDifferences(plan: RestorePlan): string[] {
   return differences;
 }
 
-/** The plan went beyond all that its host could see; what another host's directory shows may be further yet. */
+/**
+ * The plan went beyond all that its host could see, unless somebody chose otherwise with that before his eyes; what another host's directory shows may be
+ * further yet.
+ */
 function revisionDifferences({ revision }: RestorePlan, { evidence }: FoundForPlan): string[] {
   const most = highest(evidence);
-  if (revision.bump !== "auto" || most === undefined || BigInt(most.revision) < BigInt(revision.after)) return [];
+  if (revision.bump === "none" || most === undefined || BigInt(most.revision) < BigInt(revision.after)) return [];
+  if (BigInt(most.revision) <= BigInt(highest(revision.evidence)!.revision)) return [];
   return [
     `${most.where} shows revision ${most.revision}, and the cluster is to start at ${revision.after}, which is not beyond it: plan again with --evidence ${most.revision}`,
   ];
@@ -123,6 +135,10 @@ function parseDocument(path: string, text: string): { plan: RestorePlan; sha256:
   }
   const plan = document?.plan;
   if (typeof document?.sha256 !== "string" || typeof plan !== "object" || plan === null || !Array.isArray(plan.members)) throw refused("is no plan of members");
-  if (plan.format !== 1) throw new EtcdsafeError("PLAN_MISMATCH", `the plan in ${path} has the format ${plan.format}, and this etcdsafe knows 1`);
+  if (plan.format !== 1) {
+    throw new EtcdsafeError("PLAN_MISMATCH", `the plan in ${path} has the format ${plan.format}, and this etcdsafe knows 1`, {
+      hint: `Run the etcdsafe that printed it${typeof plan.tool === "string" ? ` (${plan.tool})` : ""} on this host too; or plan again with one version, and use that and the new plan on every host. Nothing was written.`,
+    });
+  }
   return { plan: plan as RestorePlan, sha256: document.sha256 };
 }

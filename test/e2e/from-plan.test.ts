@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { provisionEtcd } from "../../scripts/provision.ts";
 import type { RestorePlan } from "../../src/restore/plan.ts";
-import { planSha256 } from "../../src/restore/saved-plan.ts";
+import { planSha256 } from "../../src/restore/plan-sha256.ts";
 import { runCli } from "../support/cli.ts";
 import { runCommand, startCommand } from "../support/command.ts";
 import { planMembers } from "../support/etcd.ts";
@@ -158,5 +158,30 @@ test("from plan: a source without a hash must be the very bytes that were planne
   expect(refused.stderr).toContain("the source's SHA-256 is");
   await writeFile(source, bytes.subarray(0, -32));
   await expectExit(0, ["restore", "--from-plan", file, "--member", members[0]!.name]);
+  await release(members);
+});
+
+test("from plan: the text pins what it shows, its commands name what other hosts need, and this host's targets are looked at", async () => {
+  await using directory = await temporaryDirectory("from-plan");
+  const { members } = await planned(directory.path);
+  const [first, second] = members as [PlannedMember, PlannedMember];
+  const run = (...args: string[]) => runCli(["restore", ...args], { cwd: directory.path });
+  const flags = ["--members", "members.yaml", "--repository", "backups", "--cluster", "prod"];
+  // A member that belongs to another of the hosts, and nothing says that it may be replaced.
+  await mkdir(join(second.dataDir, "member"), { recursive: true });
+  const { stdout: text } = await run("snapshot.db", ...flags, "--plan");
+  expect(text).toContain(`! On this host: the data directory ${second.dataDir} is not empty: it holds "member"; restore refuses that.`);
+  expect(text).not.toContain(`the data directory ${first.dataDir} is not empty`);
+  const repository = join(directory.path, "backups");
+  expect(text).toContain(`--from-plan plan.json --member ${first.name} --repository ${repository} --cluster prod\n`);
+  const save = /^First save this plan[^\n]*\n +etcdsafe restore (.*) >plan\.json$/m.exec(text)![1]!.split(" ");
+  expect(save).toEqual(expect.arrayContaining(["--bump-revision", "1000000000", join(directory.path, "members.yaml"), repository]));
+  // Evidence that has grown meanwhile changes neither the ids nor the revision at which the text compares.
+  const saved = JSON.parse((await run(...save, "--evidence", "70")).stdout);
+  const revision = / endpoint hashkv --rev (\d+)$/m.exec(text)![1];
+  expect(saved.plan).toMatchObject({ revision: { after: revision }, repository: { location: repository, cluster: "prod" } });
+  expect(text).toContain(saved.plan.clusterId);
+  await writeFile(join(directory.path, "plan.json"), JSON.stringify(saved));
+  expect((await run("--from-plan", "plan.json", "--plan")).stdout).toContain(`--member ${first.name} --repository ${repository} --cluster prod\n`);
   await release(members);
 });

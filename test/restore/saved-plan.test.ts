@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { DEFAULT_POLICIES } from "../../src/restore/keyspace.ts";
 import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
-import { type FoundForPlan, planForMember, planSha256, readSavedPlan, requireAsPlanned } from "../../src/restore/saved-plan.ts";
+import { planSha256 } from "../../src/restore/plan-sha256.ts";
+import { type FoundForPlan, planForMember, readSavedPlan, requireAsPlanned } from "../../src/restore/saved-plan.ts";
 import type { SourceFacts } from "../../src/restore/source.ts";
 
 const SOURCE: SourceFacts = {
@@ -23,7 +24,7 @@ const SOURCE: SourceFacts = {
   authEnabled: false,
   hashKv: null,
 };
-const FOUND: FoundForPlan = { tool: "0.1.0", source: SOURCE, unsignedSha256: null, evidence: [] };
+const FOUND: FoundForPlan = { source: SOURCE, unsignedSha256: null, evidence: [] };
 const REQUEST: RestoreRequest = {
   source: SOURCE,
   cluster: [1, 2, 3].map((n) => ({ name: `m${n}`, peerUrls: [`http://10.0.0.${n}:2380`] })),
@@ -40,14 +41,18 @@ const REQUEST: RestoreRequest = {
 };
 const PLAN: RestorePlan = planRestore(REQUEST);
 
+function read(text: string): RestorePlan {
+  return readSavedPlan("plan.json", text, "0.1.0");
+}
+
 function saved(plan: unknown, sha256: string = planSha256(PLAN)): string {
   return JSON.stringify({ plan, sha256 });
 }
 
 test("saved plan: it is read as it was printed, whatever became of blanks and the order of keys", () => {
-  expect(readSavedPlan("plan.json", saved(PLAN))).toEqual(PLAN);
+  expect(read(saved(PLAN))).toEqual(PLAN);
   const reversed = Object.fromEntries(Object.entries(PLAN).toReversed());
-  expect(readSavedPlan("plan.json", JSON.stringify({ sha256: planSha256(PLAN), plan: reversed }, undefined, 4))).toEqual(PLAN);
+  expect(read(JSON.stringify({ sha256: planSha256(PLAN), plan: reversed }, undefined, 4))).toEqual(PLAN);
 });
 
 test("saved plan: one without a bump counts the revision in which keys lose their leases", () => {
@@ -97,7 +102,7 @@ test("saved plan: with any one of its values altered it is refused", () => {
   expect(paths.length).toBeGreaterThan(60);
   for (const path of paths) {
     const changed = altered(PLAN, path, "altered");
-    expect(() => readSavedPlan("plan.json", saved(changed)), path.join(".")).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH" }));
+    expect(() => read(saved(changed)), path.join(".")).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH" }));
   }
 });
 
@@ -107,7 +112,7 @@ test.each([
   ["the plan of a snapshot file", JSON.stringify({ plan: { source: SOURCE, file: "x" } }), "USAGE"],
   ["another format", saved({ ...PLAN, format: 2 }), "PLAN_MISMATCH"],
 ])("saved plan: %s is refused", (_what, text, code) => {
-  expect(() => readSavedPlan("plan.json", text)).toThrow(expect.objectContaining({ code }));
+  expect(() => read(text)).toThrow(expect.objectContaining({ code }));
 });
 
 test("saved plan: a host writes its own member, under the ids that all have", () => {
@@ -145,7 +150,6 @@ test.each<[string, Partial<FoundForPlan>]>([
   ["another revision", { source: { ...SOURCE, revision: "763" } }],
   ["another compaction", { source: { ...SOURCE, compactRevision: "5" } }],
   ["another version of the source", { source: { ...SOURCE, storageVersion: "3.7.0" } }],
-  ["another etcdsafe", { tool: "0.2.0" }],
   ["other bytes of a source without a hash", { unsignedSha256: "ef".repeat(32) }],
 ])("saved plan: %s is refused, and the refusal says what differs", (_what, change) => {
   expect(() => requireAsPlanned(PLAN, { ...FOUND, ...change })).toThrow(
@@ -169,6 +173,51 @@ test.each<[string, readonly string[], unknown]>([
   ["the size", ["bytes", "databasePerMember"], 1],
 ])("saved plan: %s altered together with its SHA-256 contradicts the rest", (_what, path, value) => {
   const changed = altered(PLAN, path, value);
-  const plan = readSavedPlan("plan.json", saved(changed, planSha256(changed)));
+  const plan = read(saved(changed, planSha256(changed)));
   expect(() => requireAsPlanned(plan, FOUND)).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH" }));
+});
+
+test("saved plan: what is missing or of another type is refused, whatever its SHA-256 says", () => {
+  // Texts that nothing goes by but people may be any.
+  const texts = /^(source\.location|loss\..*|revision\.evidence\..*\.where|warnings\..*)$/;
+  for (const path of pathsOf(PLAN)) {
+    if (texts.test(path.join("."))) continue;
+    for (const value of [undefined, {}]) {
+      const changed = altered(PLAN, path, value);
+      expect(() => requireAsPlanned(read(saved(changed, planSha256(changed))), FOUND), `${path.join(".")} ${value}`).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^(PLAN_MISMATCH|USAGE)$/) }),
+      );
+    }
+  }
+  for (const members of [[null], []]) {
+    const changed = { ...PLAN, members } as unknown as RestorePlan;
+    expect(() => read(saved(changed, planSha256(changed)))).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH" }));
+  }
+});
+
+test("saved plan: another version's, and another format, say which etcdsafe to run", () => {
+  for (const other of [
+    { ...PLAN, tool: "0.2.0" },
+    { format: 2, tool: "0.2.0", members: [] },
+  ]) {
+    const text = saved(other, planSha256(other as RestorePlan));
+    expect(() => read(text)).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH", hint: expect.stringMatching(/0\.2\.0\)? on this host too/) }));
+  }
+});
+
+test("saved plan: a member that it does not write is refused with the option that names one", () => {
+  expect(() => planForMember(PLAN, "m9")).toThrow(
+    expect.objectContaining({ message: expect.stringMatching(/"m9", but "m1", "m2", "m3"$/), hint: expect.stringContaining("--member") }),
+  );
+  const none = { ...PLAN, members: PLAN.members.map((member) => ({ ...member, dataDir: null })) };
+  expect(() => planForMember(none, "m1")).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH", message: "the plan writes no member" }));
+});
+
+test("saved plan: an amount that was given is enough for what was known of then, and no more", () => {
+  const evidence = (revision: string) => ({ kind: "data-directory", where: "/d", revision, isUpperBound: false, at: null }) as const;
+  const bumpedBy = (bumpRevision: string, known: string) => planRestore({ ...REQUEST, bumpRevision, evidence: { ...NO_EVIDENCE, found: [evidence(known)] } });
+  const refused = expect.objectContaining({ code: "PLAN_MISMATCH" });
+  expect(() => requireAsPlanned(bumpedBy("1000", "800"), { ...FOUND, evidence: [evidence("1762")] })).toThrow(refused);
+  requireAsPlanned(bumpedBy("10", "800"), { ...FOUND, evidence: [evidence("800")] });
+  expect(() => requireAsPlanned(bumpedBy("10", "800"), { ...FOUND, evidence: [evidence("801")] })).toThrow(refused);
 });

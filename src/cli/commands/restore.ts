@@ -6,6 +6,7 @@ import type { RestorePlan } from "../../restore/plan.ts";
 import type { SnapshotSource } from "../../restore/source.ts";
 import type { Invocation } from "../command.ts";
 import { livenessOptions } from "../liveness.ts";
+import { repositoryOf } from "../plan-commands.ts";
 import { registerRestore } from "../register-restore.ts";
 import { restoreCommand } from "../restore-command.ts";
 import { databaseRequest } from "../restore-database.ts";
@@ -58,6 +59,7 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     targets,
     distro,
     copy: config.get("copy"),
+    repository: repositoryOf(config),
     formerMembers: source.members,
     newToken: `etcdsafe-${random(invocation, 12)}`,
     command: (member, token, bump) => restoreCommand(invocation, source.facts, members.cluster, { member, token, bumpRevision: bump }),
