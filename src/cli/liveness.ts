@@ -1,7 +1,9 @@
 // Whether etcd is stopped: what the options of a restore say of it, and what a plan prints of what was seen.
 import type { Config } from "../config/config.ts";
+import { STAGE } from "../restore/instructions/steps.ts";
 import type { Liveness } from "../restore/liveness.ts";
 import type { LivenessOptions } from "../restore/liveness-look.ts";
+import { quorumText } from "../restore/liveness-quorum.ts";
 import { livenessRefusal } from "../restore/liveness-refusal.ts";
 import { table } from "./output.ts";
 
@@ -23,8 +25,14 @@ export function livenessText({ checks }: Liveness): string {
   ]);
 }
 
-/** What keeps a restore from being done as things are. */
+/** What keeps a restore from being done as things are: short, where the plan's first step and its table of what was seen say the rest. */
 export function livenessRefusals(liveness: Liveness): string[] {
   const refusal = livenessRefusal(liveness);
-  return refusal === undefined ? [] : [`${refusal.message} (${refusal.signs.map(({ what }) => what).join(", ")}); restore refuses that. ${refusal.hint}`];
+  if (refusal === undefined) return [];
+  const { message, signs, hint } = refusal;
+  const seen = signs.map(({ what }) => what).join(", ");
+  const isStoppedByStep = liveness.verdict === "alive" && !signs.some(({ kind }) => kind === "started");
+  if (!isStoppedByStep) return [`${message} (${seen}); restore refuses that. ${hint}`];
+  const quorum = liveness.formerQuorum === null ? [] : [quorumText(liveness.formerQuorum)];
+  return [...quorum, `etcd may be alive (${seen}); restore refuses that. Step ${STAGE.stop} stops it.`];
 }

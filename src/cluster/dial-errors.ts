@@ -5,6 +5,7 @@ import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { EtcdsafeError } from "../errors.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { isClientCertificateAlert } from "./tls-alerts.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
 export interface DialOptions {
@@ -20,9 +21,6 @@ const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\
 /** RFC 9113 §6.5: the type of the frame an HTTP/2 server says first; the fourth byte of what it sends. */
 const FRAME_TYPE_SETTINGS = 4;
 
-/** RFC 8446 §6.2, as OpenSSL names them: alerts by which a server refuses the client's certificate, or its lack. */
-const CLIENT_CERTIFICATE_ALERT =
-  /ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|NO_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)/;
 /** node:tls: results of certificate verification that are not called CERT or CERTIFICATE. */
 const VERIFICATION = /CERT|SIGNATURE|ISSUER|CRL|INVALID_CA|PATH_LENGTH|INVALID_PURPOSE|HOSTNAME_MISMATCH/;
 
@@ -37,7 +35,7 @@ export async function dialError(endpoint: Endpoint, tls: TlsIdentity, fault: unk
   const { code, text } = describe(fault);
   const because = (kind: ConstructorParameters<typeof EtcdsafeError>[0], why: string, hint?: string) =>
     new EtcdsafeError(kind, `${endpoint.text}: ${why}`, { cause: fault, ...(hint === undefined ? {} : { hint }) });
-  if (CLIENT_CERTIFICATE_ALERT.test(code)) {
+  if (isClientCertificateAlert(code)) {
     return tls.hasClientCertificate
       ? because("ETCD_CLIENT_CERT_REQUIRED", `etcd refuses the client certificate: ${text}`)
       : because("ETCD_CLIENT_CERT_REQUIRED", `etcd wants a client certificate, and none was given: ${text}`);

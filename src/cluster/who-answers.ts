@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { formatId } from "../bytes/u64.ts";
 import { isUint64, jsonObject, parseGoJson } from "../proto/go-json.ts";
 import type { CallOptions } from "../runtime.ts";
+import { isClientCertificateAlert } from "./tls-alerts.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
 export type Answer =
@@ -52,7 +53,7 @@ export async function whoAnswers(url: string, options: WhoAnswersOptions): Promi
     return await identify(asking);
   } catch (fault) {
     options.signal.throwIfAborted();
-    const why = limit.aborted ? `no answer within ${options.limitMs / 1000} s` : textOf(fault);
+    const why = limit.aborted ? `no answer within ${options.limitMs / 1000} s` : textOf(fault, options.tls);
     if (asking.connected) return { kind: "unnamed", why };
     return isRefusal(fault) ? { kind: "nobody" } : { kind: "unreachable", why };
   }
@@ -140,7 +141,10 @@ function isRefusal(fault: unknown): boolean {
   return errors === undefined ? code === "ECONNREFUSED" : errors.every((each) => each.code === "ECONNREFUSED");
 }
 
-function textOf(fault: unknown): string {
-  const { message, errors } = fault as Error & { readonly errors?: readonly Error[] };
-  return message || errors?.map((each) => each.message).join("; ") || String(fault);
+function textOf(fault: unknown, tls: TlsIdentity | undefined): string {
+  const { code = "", message, reason, errors } = fault as NodeJS.ErrnoException & { readonly reason?: string; readonly errors?: readonly Error[] };
+  if (isClientCertificateAlert(code))
+    return tls?.hasClientCertificate === true ? "it refuses the client certificate of --cert" : "it asks for a client certificate: give --cert and --key";
+  // OpenSSL's message is a row of numbers and source files around its reason.
+  return reason ?? (message || errors?.map((each) => each.message).join("; ") || String(fault));
 }

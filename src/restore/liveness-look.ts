@@ -54,7 +54,7 @@ export async function lookForEtcd(plan: LivenessPlan, options: LookOptions): Pro
     isBeside ? undefined : seeManifests(said.hostRoot),
     isBeside ? undefined : said.hostRoot === "/" ? seeUnits(options) : { unasked: "those of the host cannot be asked from a container (--host-root)" },
   ]);
-  const seen: Seen = { locks, answers, manifests, units, former: [...plan.formerMembers, ...replaced] };
+  const seen: Seen = { locks, answers, manifests, units, former: [...plan.formerMembers, ...replaced], source: plan.formerMembers };
   return judgeLiveness(await asTheHostSays(plan, said.hostRoot), seen, said);
 }
 
@@ -75,7 +75,7 @@ export async function requireEtcdStopped(plan: LivenessPlan, options: LookOption
 /** Whether an etcd was started while the files were written. Throws ETCD_MAY_BE_ALIVE for a lock. */
 export async function requireUnlocked(plan: LivenessPlan, options: CallOptions): Promise<void> {
   const locks = await Promise.all(targetsOf(plan).map((target) => seeLocks(target, options)));
-  refuseLiveness(judgeLiveness(plan, { locks, answers: [], manifests: undefined, units: undefined, former: [] }, { etcdIsStopped: true }));
+  refuseLiveness(judgeLiveness(plan, { locks, answers: [], manifests: undefined, units: undefined, former: [], source: [] }, { etcdIsStopped: true }));
 }
 
 /** Each once: in a plan for several hosts, directories may have the same names. */

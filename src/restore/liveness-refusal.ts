@@ -1,6 +1,9 @@
 // The refusal of a restore where etcd may be alive: all that was seen, and the way out for each kind of sign.
+import { dirname } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
+import { stoppedDirectory } from "./instructions/static-pods.ts";
 import type { Liveness, LivenessCheck } from "./liveness.ts";
+import { quorumText } from "./liveness-quorum.ts";
 
 /** Throws ETCD_MAY_BE_ALIVE unless the verdict is that it is stopped. */
 export function refuseLiveness(liveness: Liveness): void {
@@ -17,7 +20,7 @@ export interface LivenessRefusal {
 }
 
 /** Why a restore would be refused; undefined where it would not. Pure. */
-export function livenessRefusal({ checks, verdict }: Liveness): LivenessRefusal | undefined {
+export function livenessRefusal({ checks, verdict, formerQuorum }: Liveness): LivenessRefusal | undefined {
   if (verdict === "stopped") return undefined;
   const signs = checks.filter(({ outcome, allowedBy }) => outcome === verdict && allowedBy === null);
   const message = signs.some(({ kind }) => kind === "started")
@@ -25,7 +28,7 @@ export function livenessRefusal({ checks, verdict }: Liveness): LivenessRefusal 
     : verdict === "alive"
       ? "etcd may be alive, and a restore beside it would leave two clusters, or none"
       : "whether etcd is stopped cannot be found out";
-  return { message, signs, hint: wayOut(signs, verdict) };
+  return { message, signs, hint: [...(formerQuorum === null ? [] : [quorumText(formerQuorum)]), wayOut(signs, verdict)].join(" ") };
 }
 
 function wayOut(open: readonly LivenessCheck[], verdict: Liveness["verdict"]): string {
@@ -43,7 +46,11 @@ function wayOut(open: readonly LivenessCheck[], verdict: Liveness["verdict"]): s
     hints.push(
       "While the others have their quorum, a member that is broken is replaced, not restored: `etcdctl member remove` and `etcdctl member add` as above, then start it with an empty data directory and --initial-cluster-state existing. If the quorum is lost, stop all members and make a new plan.",
     );
-  if (has("manifest")) hints.push(`Move the manifest out of the directory (mv ${whats("manifest")} /etc/kubernetes/), and wait until the container is gone.`);
+  const manifest = open.find(({ kind }) => kind === "manifest");
+  if (manifest !== undefined) {
+    const aside = stoppedDirectory(dirname(manifest.what));
+    hints.push(`Move the manifest out of the directory (mkdir -p ${aside} && mv ${whats("manifest")} ${aside}/), and wait until the container is gone.`);
+  }
   if (has("unit")) hints.push(`Stop the unit (systemctl stop ${whats("unit")}).`);
   if (has("url"))
     hints.push(

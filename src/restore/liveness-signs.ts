@@ -29,11 +29,12 @@ export function answerSign({ url, answer }: Seen["answers"][number], subject: Li
   if (answer.kind === "unnamed") return found("alive", `somebody takes the connection and does not say who it is (${answer.why})`);
   const { clusterId } = answer;
   if (clusterId === null) return found("alive", `an etcd answers${answer.version === null ? "" : ` (${answer.version})`}, and does not say of which cluster`);
-  if (clusterId === subject.clusterId)
-    return found(
-      "alive",
-      `a member of cluster ${clusterId} answers, and the former cluster has that id too: its token was used before, so that old members cannot be told from new ones`,
-    );
+  if (clusterId === subject.clusterId) {
+    const why = hasIdsOf(seen.source, subject)
+      ? "the cluster of the source has that id too: its token was used before, so that old members cannot be told from new ones"
+      : "what is to be replaced here is of that cluster already: this restore was done here before, or another one with its token";
+    return found("alive", `a member of cluster ${clusterId} answers, and ${why}`);
+  }
   if (answer.memberIds.some((id) => seen.former.some((member) => member.id === id)))
     return found("alive", `a member of the former cluster, ${clusterId}, answers`);
   if (!isPlanned && isLoopback(url)) return found("stopped", `what answers on this host is an etcd of another cluster, ${clusterId}`);
@@ -70,8 +71,12 @@ function plannedPeerUrls({ members }: LivenessSubject): string[] {
 }
 
 /** Else old members cannot be told from new ones. */
-function hasNewIds({ members }: LivenessSubject, { former }: Seen): boolean {
-  return !members.some(({ id }) => former.some((member) => member.id === id));
+function hasNewIds(subject: LivenessSubject, { former }: Seen): boolean {
+  return !hasIdsOf(former, subject);
+}
+
+function hasIdsOf(others: Seen["former"], { members }: LivenessSubject): boolean {
+  return members.some(({ id }) => others.some((member) => member.id === id));
 }
 
 /** A client URL does not tell its cluster where authentication is on; its member's peer URL does. */

@@ -5,6 +5,7 @@ import type { Answer } from "../cluster/who-answers.ts";
 import type { FormerMember } from "./former-members.ts";
 import type { SeenLocks } from "./liveness-locks.ts";
 import type { SeenManifests } from "./liveness-manifests.ts";
+import { type FormerQuorum, formerQuorum } from "./liveness-quorum.ts";
 import { answerSign, manifestSigns, startedSigns, unitSigns } from "./liveness-signs.ts";
 import type { SeenUnits } from "./liveness-units.ts";
 
@@ -13,6 +14,8 @@ export interface Liveness {
   readonly checks: readonly LivenessCheck[];
   /** stopped: nothing keeps the restore from writing. unknown: it cannot be found out whether what is to be replaced is in use. */
   readonly verdict: "stopped" | "alive" | "unknown";
+  /** Set where a majority of the former cluster answers: perhaps nothing has to be restored. */
+  readonly formerQuorum: FormerQuorum | null;
 }
 
 /** What was seen, and what it means. */
@@ -40,6 +43,8 @@ export interface Seen {
   readonly units: SeenUnits | undefined;
   /** Members of the source's cluster, and of what is replaced. */
   readonly former: readonly FormerMember[];
+  /** Those of the source's cluster alone. */
+  readonly source: readonly FormerMember[];
 }
 
 /** What of a plan the verdict depends on. */
@@ -73,7 +78,8 @@ export function judgeLiveness(subject: LivenessSubject, seen: Seen, words: { rea
   // That a host is down, or systemd is not there, is no reason to stop; that nobody can tell whether the files are in use is.
   const nothingKnown = seen.manifests !== undefined && open.length > 0 && checks.every(({ outcome }) => outcome === "unknown");
   const isUnknown = nothingKnown || open.some(({ kind, outcome }) => kind === "lock" && outcome === "unknown");
-  return { checks, verdict: open.some(({ outcome }) => outcome === "alive") ? "alive" : isUnknown ? "unknown" : "stopped" };
+  const verdict = open.some(({ outcome }) => outcome === "alive") ? "alive" : isUnknown ? "unknown" : "stopped";
+  return { checks, verdict, formerQuorum: formerQuorum(subject, seen) };
 }
 
 function lockSigns({ dataDir, files }: SeenLocks): Sign[] {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readTlsIdentity } from "../../src/cluster/tls-identity.ts";
 import { type Answer, whoAnswers } from "../../src/cluster/who-answers.ts";
@@ -48,7 +49,10 @@ test("behind TLS, who is asked tells nothing without a client certificate, and a
   const [server, client] = [await authority.issue({ name: "server" }), await authority.issue({ name: "client" })];
   await using cluster = await startCluster({ tls: { caPath: authority.path, server, client, requireClientCertificate: true } });
   const { clientUrl } = cluster.members[0]!;
-  expect(await ask(clientUrl)).toMatchObject({ kind: "unnamed", why: expect.stringMatching(/certificate/i) });
+  expect(await ask(clientUrl)).toEqual({ kind: "unnamed", why: "it asks for a client certificate: give --cert and --key" });
+  const strangers = await (await createAuthority(join(directory.path, "strangers"))).issue({ name: "client" });
+  const stranger = readTlsIdentity({ certPath: strangers.cert, keyPath: strangers.key, insecureSkipVerify: true }, true);
+  expect(await ask(clientUrl, stranger)).toEqual({ kind: "unnamed", why: "it refuses the client certificate of --cert" });
   const identity = readTlsIdentity({ certPath: client.cert, keyPath: client.key, insecureSkipVerify: true }, true);
   expect(await ask(clientUrl, identity)).toMatchObject({ kind: "etcd", clusterId: expect.stringMatching(/^[0-9a-f]{16}$/) });
   expect(await ask(clientUrl.replace("https:", "http:"))).toMatchObject({ kind: "unnamed" });

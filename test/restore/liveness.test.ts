@@ -17,7 +17,7 @@ const SUBJECT: LivenessSubject = {
     { name: "m1", id: "0000000000000001", peerUrls: [PLANNED], clientUrls: [CLIENT], clientUrlsAssumed: false, dataDir: "/var/lib/etcd", walDir: "/wal" },
   ],
 };
-const NOTHING: Seen = { locks: [], answers: [], manifests: undefined, units: undefined, former: [FORMER] };
+const NOTHING: Seen = { locks: [], answers: [], manifests: undefined, units: undefined, former: [FORMER], source: [FORMER] };
 const SILENT = { etcdIsStopped: false };
 const SAID = { etcdIsStopped: true };
 
@@ -120,9 +120,37 @@ test("a client URL that does not tell its cluster is taken for what its member's
   expect(judge(answering(CLIENT, etcd(null), { url: PLANNED, answer: etcd(OLD) })).verdict).toBe("alive");
 });
 
-test("under a token that the former cluster has had, its members cannot be told from new ones", () => {
-  const reused: Seen = { ...answering(PLANNED, etcd(NEW, "0000000000000001")), former: [{ ...FORMER, id: "0000000000000001" }] };
-  expect(judge(reused)).toMatchObject({ verdict: "alive", check: { detail: expect.stringContaining("its token was used before") } });
+test("under a token that the source's cluster has had, its members cannot be told from new ones; what a restore has put in place is told apart", () => {
+  const own = [{ ...FORMER, id: "0000000000000001" }];
+  const answered = answering(PLANNED, etcd(NEW, "0000000000000001"));
+  expect(judge({ ...answered, former: own, source: own })).toMatchObject({
+    verdict: "alive",
+    check: { detail: expect.stringContaining("its token was used before") },
+  });
+  const again = judge({ ...answered, former: [FORMER, ...own], source: [FORMER] });
+  expect(again).toMatchObject({ verdict: "alive", check: { detail: expect.stringContaining("this restore was done here before") } });
+  expect(again.check.detail).not.toContain("cannot be told");
+});
+
+test("a majority of the former cluster that answers is told in the refusal, and what to do instead of a restore", () => {
+  const ids = [1, 2, 3].map((n) => `000000000000000${n + 3}`) as [string, string, string];
+  const former = ids.map((id, index) => ({ id, name: `m${index}`, peerUrls: [`http://10.1.0.${index}:2380`], clientUrls: [`http://10.1.0.${index}:2379`] }));
+  const seen = (peers: number, clients = 0): Seen => ({
+    ...NOTHING,
+    former,
+    source: former,
+    answers: [
+      ...former.slice(0, peers).map(({ peerUrls }) => ({ url: peerUrls[0]!, answer: etcd(OLD, ...ids) })),
+      ...former.slice(0, clients).map(({ id, clientUrls }) => ({ url: clientUrls[0]!, answer: etcd(OLD, id) })),
+    ],
+  });
+  const quorum = (each: Seen) => judgeLiveness(SUBJECT, each, SILENT).formerQuorum;
+  expect(quorum(seen(2))).toEqual({ answering: 2, members: 3 });
+  expect(quorum(seen(2, 3))).toEqual({ answering: 3, members: 3 });
+  expect(quorum(seen(0, 2))).toEqual({ answering: 2, members: 3 });
+  for (const none of [seen(1, 1), seen(0), { ...seen(0), former: [FORMER], answers: [{ url: FORMER_URL, answer: etcd(OLD, FORMER.id) }] }])
+    expect(quorum(none)).toBeNull();
+  expect(refusalOf(seen(2)).hint).toMatch(/^2 of the former cluster's 3 members answer, .* may not be lost.*docs\/disaster\.md/);
 });
 
 test("where every look ends without an answer, the operator has to say so", () => {
@@ -175,6 +203,7 @@ test("the refusal says all that was seen, where, and each way out", () => {
     manifests: { directory: "/m", pods: [{ path: "/m/etcd.yaml", directories: [], urls: [] }] },
     units: { running: [{ name: "etcd.service", state: "active", dataDir: null }] },
     former: [FORMER],
+    source: [FORMER],
   };
   const refusal = refusalOf(seen);
   expect(refusal.message.split("\n").slice(1)).toEqual([
@@ -183,7 +212,14 @@ test("the refusal says all that was seen, where, and each way out", () => {
     "  /m/etcd.yaml: a static pod of etcd: as long as its manifest is there, the kubelet starts it again",
     "  etcd.service: active; which data directory it has cannot be told",
   ]);
-  for (const way of ["no option goes past a lock", "mv /m/etcd.yaml", "systemctl stop etcd.service", "--copy", "--cert", "--etcd-is-stopped"])
+  for (const way of [
+    "no option goes past a lock",
+    "mkdir -p /m-stopped && mv /m/etcd.yaml /m-stopped/",
+    "systemctl stop etcd.service",
+    "--copy",
+    "--cert",
+    "--etcd-is-stopped",
+  ])
     expect(refusal.hint).toContain(way);
   const onlyLock = refusalOf({ ...NOTHING, locks: seen.locks });
   expect(onlyLock.hint).not.toContain("--etcd-is-stopped");

@@ -2,9 +2,13 @@
 import { type InstructionStep, STAGE, waitFor } from "./steps.ts";
 
 const MANIFESTS = "/etc/kubernetes/manifests";
-/** Outside the directory that the kubelet watches, and on the same file system. */
-const STOPPED = "/etc/kubernetes/manifests-stopped";
+const STOPPED = stoppedDirectory(MANIFESTS);
 const CLIENTS = ["kube-controller-manager", "kube-scheduler"];
+
+/** Outside the directory that the kubelet watches, and on the same file system. */
+export function stoppedDirectory(manifests: string): string {
+  return `${manifests}-stopped`;
+}
 
 /** The manifest while its pod is stopped. */
 export function stoppedManifest(pod: string): string {
