@@ -1,18 +1,30 @@
 // `npm run demo`: a real three-member etcd is written to, saved, verified, destroyed, rebuilt from the backup, and compared with what it was.
-// Everything etcdsafe does here is done by its command line, as an operator types it. The repository stays in .demo/ to be looked at.
+// Everything etcdsafe does here is done by its command line, as an operator types it. The repository stays in .demo/ to be looked at;
+// the members' data goes when the demo ends, also when a signal or a failure ends it.
+import { rmSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
-import { runCli } from "../test/support/cli.ts";
+import { startCli } from "../test/support/cli.ts";
+import type { RunningCommand } from "../test/support/command.ts";
 import { type EtcdCluster, planMembers, startCluster } from "../test/support/etcd.ts";
 import { deleteMany, grantLease, type KeyValueBytes, putMany, readAll } from "../test/support/etcd-data.ts";
 import { provisionEtcd } from "./provision.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const DEMO = join(ROOT, ".demo");
+const DEMO = join(process.cwd(), ".demo");
 const REPOSITORY = ".demo/repository";
 const DATA = join(DEMO, "etcd");
+
+// Exit listeners are called in order: that of the members, which ends them, is there already.
+process.on("exit", () => rmSync(DATA, { recursive: true, force: true, maxRetries: 5 }));
+let command: RunningCommand | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.once(signal, async () => {
+    command?.signal("SIGTERM");
+    await command?.finished.catch(() => undefined);
+    process.exit(128 + constants.signals[signal]);
+  });
 
 const steps: { name: string; durationMs: number }[] = [];
 
@@ -20,7 +32,7 @@ await provisionEtcd("3.7");
 await rm(DEMO, { recursive: true, force: true });
 await mkdir(DATA, { recursive: true });
 
-const original = await step("start three members of etcd 3.7", () => startCluster({ minor: "3.7", size: 3 }));
+const original = await step("start three members of etcd 3.7", () => startCluster({ minor: "3.7", size: 3, directory: join(DATA, "original") }));
 try {
   await step("write a keyspace like that of a Kubernetes cluster", () => writeKeyspace(original));
   await etcdsafe("save", ["save", "--endpoints", original.endpoints.join(","), "--repository", REPOSITORY]);
@@ -43,7 +55,6 @@ try {
 } finally {
   await original.stop();
 }
-await rm(DATA, { recursive: true, force: true });
 
 const totalMs = steps.reduce((sum, { durationMs }) => sum + durationMs, 0);
 console.log(`\n${"step".padEnd(56)} seconds`);
@@ -121,7 +132,8 @@ function body(sizeBytes: number, seed: number): string {
 async function etcdsafe(name: string, args: readonly string[]): Promise<void> {
   console.log(`\n$ etcdsafe ${args.join(" ")}`);
   await step(`etcdsafe ${name}`, async () => {
-    const { exitCode, stdout, stderr } = await runCli(args, { cwd: ROOT });
+    command = startCli(args);
+    const { exitCode, stdout, stderr } = await command.finished;
     console.log((stderr + stdout).trimEnd());
     if (exitCode !== 0) throw new Error(`etcdsafe ${name} ended with exit code ${exitCode}`);
   });

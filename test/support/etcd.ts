@@ -70,8 +70,8 @@ export function initialCluster(members: readonly PlannedMember[]): string {
 export async function startCluster(options: ClusterOptions = {}): Promise<EtcdCluster> {
   const minor = options.minor ?? "3.7";
   const binaries = await binariesOf(minor);
-  const temporary = await temporaryDirectory("etcd");
-  const directory = options.directory ?? temporary.path;
+  const temporary = options.directory === undefined ? await temporaryDirectory("etcd") : undefined;
+  const directory = options.directory ?? temporary!.path;
   await mkdir(directory, { recursive: true });
   const members = options.members ?? (await planMembers(options.size ?? 1, directory, options.tls === undefined ? "http" : "https"));
   const cluster = new EtcdCluster(options, minor, binaries, temporary, directory);
@@ -91,7 +91,7 @@ export class EtcdCluster implements AsyncDisposable {
   readonly #options: ClusterOptions;
   readonly #minor: TestedMinor;
   readonly #binaries: { readonly etcd: string; readonly etcdctl: string };
-  readonly #temporary: TemporaryDirectory;
+  readonly #temporary: TemporaryDirectory | undefined;
   readonly #clients: Etcd3[] = [];
   #rootPassword: string | undefined;
 
@@ -99,7 +99,7 @@ export class EtcdCluster implements AsyncDisposable {
     options: ClusterOptions,
     minor: TestedMinor,
     binaries: { readonly etcd: string; readonly etcdctl: string },
-    temporary: TemporaryDirectory,
+    temporary: TemporaryDirectory | undefined,
     directory: string,
   ) {
     this.#options = options;
@@ -221,7 +221,7 @@ export class EtcdCluster implements AsyncDisposable {
     for (const client of this.#clients) client.close();
     await Promise.all(this.members.map((member) => member.kill()));
     await releasePorts(this.members.flatMap((member) => [member.clientUrl, member.peerUrl, member.metricsUrl].map((url) => Number(new URL(url).port))));
-    await this.#temporary.remove();
+    await this.#temporary?.remove();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

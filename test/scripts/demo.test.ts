@@ -1,0 +1,36 @@
+// The demo that is stopped half way leaves no etcd, and nothing of their data.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { NODE } from "../support/cli.ts";
+import { startCommand } from "../support/command.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const DEMO = fileURLToPath(new URL("../../scripts/demo.ts", import.meta.url));
+
+/** Command lines of processes that name this directory. */
+async function processesIn(directory: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(join("/proc", pid, "cmdline"), "utf8").catch(() => "")));
+  return lines.filter((line) => line.includes(directory));
+}
+
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)(
+  "demo: %s ends its members, and removes their data",
+  async (signal, exitCode) => {
+    await using directory = await temporaryDirectory("demo");
+    const demo = startCommand(NODE, [DEMO], { cwd: directory.path, env: { ...process.env, TMPDIR: directory.path } });
+    await demo.printed(/· start three members/);
+    expect(await processesIn(directory.path)).toHaveLength(3);
+    demo.signal(signal);
+    expect(await demo.finished).toMatchObject({ exitCode });
+    expect(await processesIn(directory.path)).toEqual([]);
+    expect((await readdir(directory.path)).filter((name) => name !== "etcdsafe-test-ports")).toEqual([".demo"]);
+    expect(await readdir(join(directory.path, ".demo"))).toEqual([]);
+  },
+  60_000,
+);
