@@ -11,6 +11,7 @@ import type { FormerMember } from "./former-members.ts";
 import type { PlannedFileSystem } from "./free-space.ts";
 import type { MemberDistro } from "./instructions/instructions.ts";
 import { quotaFor } from "./instructions/quota.ts";
+import { byName } from "./instructions/steps.ts";
 import { type PlannedLoss, planLoss } from "./loss.ts";
 import { assumedClientUrls, type RestoreMemberSpec } from "./member-urls.ts";
 import type { ReplacedMember } from "./replace.ts";
@@ -75,6 +76,7 @@ export interface RestorePlan extends DatabasePlan {
   /** False: another run draws another token, and so gets other ids. */
   readonly tokenGiven: boolean;
   readonly clusterId: string;
+  /** By name. */
   readonly members: readonly PlannedRestoreMember[];
   readonly loss: PlannedLoss;
   /** Which etcd's encoding of the WAL and .snap is written; every version reads both (etcd-formats §4.4). */
@@ -139,7 +141,8 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     token,
     tokenGiven: request.token !== undefined,
     clusterId: formatId(cluster.clusterId),
-    members: cluster.members.map(({ name, id, peerUrls }) => {
+    // As people look for them; ids say nothing to anybody.
+    members: cluster.members.toSorted(byName).map(({ name, id, peerUrls }) => {
       const target = targets.find((each) => each.name === name);
       const clientUrls = request.cluster.find((each) => each.name === name)?.clientUrls;
       const client = { clientUrls: clientUrls ?? assumedClientUrls(peerUrls), clientUrlsAssumed: clientUrls === undefined };

@@ -22,7 +22,6 @@ const ASKED: { readonly [Part in keyof RestorePlan]: null | ((part: RestorePlan[
   token: null,
   tokenGiven: null,
   clusterId: null,
-  // By name: a plan has them in the order of their ids, which follow from the token.
   members: (members) => members.map(({ name, peerUrls, dataDir, walDir }) => [name, peerUrls, dataDir, walDir]).toSorted(([a], [b]) => (a! < b! ? -1 : 1)),
   revision: ({ bump }) => bump,
   loss: null,

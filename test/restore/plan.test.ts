@@ -56,6 +56,8 @@ test("restore plan: member and cluster ids are those etcd computes", () => {
     n2: "dbaba6e397d3a479",
     n3: "2f1bd00aa88e6bda",
   });
+  // And not in the order of their ids, which etcd has them in.
+  expect(plan.members.map(({ name }) => name)).toEqual(["n1", "n2", "n3"]);
 });
 
 test("restore plan: it is plain JSON", () => {

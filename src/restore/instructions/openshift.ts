@@ -64,7 +64,7 @@ export function openshiftInstructions(restore: SnapshotRestore): HostInstruction
             `mkdir -p /root/stopped-${restore.time}`,
             `for pod in ${PODS.join(" ")}; do [ ! -e /etc/kubernetes/manifests/$pod-pod.yaml ] || mv /etc/kubernetes/manifests/$pod-pod.yaml /root/stopped-${restore.time}/; done`,
             waitFor(`left=$(crictl ps -q --name "^(${PODS.join("|")})$") && [ -z "$left" ]`),
-            `mv /var/lib/etcd /root/stopped-${restore.time}/`,
+            `[ ! -e /var/lib/etcd ] || mv /var/lib/etcd /root/stopped-${restore.time}/`,
           ],
         },
         kubelets,

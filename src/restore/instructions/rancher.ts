@@ -83,7 +83,8 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
           number: 5,
           title: "Join again, empty",
           why: `Only \`server/db/etcd\` is moved away: the rest of \`server/db\`, snapshots among it, and \`server/token\` stay.`,
-          commands: [`mv ${dataDir}/server/db/etcd ${kept}`, ...start],
+          // A server whose disk is new has none.
+          commands: [`[ ! -e ${dataDir}/server/db/etcd ] || mv ${dataDir}/server/db/etcd ${kept}`, ...start],
         },
       ],
     },

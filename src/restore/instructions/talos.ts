@@ -10,7 +10,7 @@ export function talosInstructions(restore: SnapshotRestore): HostInstructions[] 
   return [
     {
       member: null,
-      host: "where talosctl is",
+      host: "the machine that has talosctl",
       steps: [
         {
           number: 1,
