@@ -10,7 +10,7 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 import { type FormerMember, formerMembersIn, urlsOf } from "./former-members.ts";
 import { judgeLiveness, type Liveness, type LivenessSubject, type Seen } from "./liveness.ts";
 import { seeLocks } from "./liveness-locks.ts";
-import { seeManifests } from "./liveness-manifests.ts";
+import { compareWithTargets, type SeenManifests, seeManifests } from "./liveness-manifests.ts";
 import { refuseLiveness } from "./liveness-refusal.ts";
 import { plannedUrls } from "./liveness-signs.ts";
 import { seeUnits } from "./liveness-units.ts";
@@ -36,6 +36,11 @@ export interface LivenessPlan extends LivenessSubject {
   readonly formerMembers: readonly FormerMember[];
 }
 
+interface Target {
+  readonly dataDir: string;
+  readonly walDir: string | null;
+}
+
 const NOTHING_SAID: LivenessOptions = { etcdIsStopped: false, hostRoot: "/" };
 /** Of all that a URL is asked; they are asked together. */
 const ASK_LIMIT_MS = 3_000;
@@ -51,11 +56,16 @@ export async function lookForEtcd(plan: LivenessPlan, options: LookOptions): Pro
   const tls = [...urls].some((url) => url.startsWith("https:")) ? await clientIdentity(said) : undefined;
   const [answers, manifests, units] = await Promise.all([
     Promise.all([...urls].map(async (url) => ({ url, answer: await whoAnswers(url, { ...options, tls, limitMs: ASK_LIMIT_MS }) }))),
-    isBeside ? undefined : seeManifests(said.hostRoot),
+    isBeside ? undefined : manifestsAround(targets, said.hostRoot),
     isBeside ? undefined : said.hostRoot === "/" ? seeUnits(options) : { unasked: "those of the host cannot be asked from a container (--host-root)" },
   ]);
   const seen: Seen = { locks, answers, manifests, units, former: [...plan.formerMembers, ...replaced], source: plan.formerMembers };
   return judgeLiveness(await asTheHostSays(plan, said.hostRoot), seen, said);
+}
+
+async function manifestsAround(targets: readonly Target[], hostRoot: string): Promise<SeenManifests> {
+  const directories = targets.flatMap(({ dataDir, walDir }) => (walDir === null ? [dataDir] : [dataDir, walDir]));
+  return compareWithTargets(await seeManifests(hostRoot), directories, hostRoot);
 }
 
 async function clientIdentity({ certificate }: LivenessOptions): Promise<TlsIdentity> {
@@ -79,7 +89,7 @@ export async function requireUnlocked(plan: LivenessPlan, options: CallOptions):
 }
 
 /** Each once: in a plan for several hosts, directories may have the same names. */
-function targetsOf({ members }: LivenessSubject): { readonly dataDir: string; readonly walDir: string | null }[] {
+function targetsOf({ members }: LivenessSubject): Target[] {
   const targets = members.flatMap(({ dataDir, walDir }) => (dataDir === null ? [] : [{ dataDir, walDir }]));
   return targets.filter((target, index) => targets.findIndex((other) => isDeepStrictEqual(other, target)) === index);
 }

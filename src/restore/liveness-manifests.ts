@@ -1,6 +1,7 @@
 // Static pods of etcd on this host: as long as such a manifest is in place, the kubelet starts etcd again.
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { areSame } from "./same-directory.ts";
 
 export interface EtcdPod {
   /** Its manifest. */
@@ -9,6 +10,8 @@ export interface EtcdPod {
   readonly directories: readonly string[];
   /** All http and https URLs that its etcd is given. */
   readonly urls: readonly string[];
+  /** True: one of the directories is to be written, by device and inode, whatever it is called there. */
+  readonly isOfTarget?: boolean;
 }
 
 export interface SeenManifests {
@@ -23,6 +26,16 @@ export interface SeenManifests {
 const MANIFESTS = "etc/kubernetes/manifests";
 /** Manifests take a few kilobytes; who has put a backup there did not mean it as one. */
 const MANIFEST_SIZE_BYTES_MAX = 1024 * 1024;
+
+/** Of the pods, whose directories are among those to be written, `targets`. */
+export async function compareWithTargets({ pods, ...seen }: SeenManifests, targets: readonly string[], hostRoot: string): Promise<SeenManifests> {
+  if (pods === null) return { ...seen, pods };
+  const ofTarget = async (pod: EtcdPod) => {
+    const directories = pod.directories.map((directory) => join(hostRoot, directory));
+    return { ...pod, isOfTarget: await areSame(directories, targets) };
+  };
+  return { ...seen, pods: await Promise.all(pods.map(ofTarget)) };
+}
 
 /** Reads every file that a kubelet would read: whatever its name ends in, so a copy beside the original counts (`pkg/kubelet/config/file.go`). */
 export async function seeManifests(hostRoot: string): Promise<SeenManifests> {

@@ -104,7 +104,8 @@ export function manifestSigns({ directory, pods, why }: SeenManifests, subject: 
 }
 
 /** A host may run two, such as one for events. Known only where it is given other directories and other URLs than any of this cluster's. */
-function isAnotherEtcd({ directories, urls }: EtcdPod, subject: LivenessSubject, { former }: Seen): boolean {
+function isAnotherEtcd({ directories, urls, isOfTarget }: EtcdPod, subject: LivenessSubject, { former }: Seen): boolean {
+  if (isOfTarget === true) return false;
   if (directories.length === 0 || urls.length === 0 || former.length === 0) return false;
   const ours = [...plannedUrls(subject), ...former.flatMap(urlsOf)].map(withoutSlash);
   return !directories.some((directory) => isTarget(directory, subject)) && !urls.some((url) => ours.includes(withoutSlash(url)));

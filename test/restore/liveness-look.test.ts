@@ -99,6 +99,26 @@ test("manifests name directories as the host does, and a target may be reached b
   expect(await verdict("link")).toBe("alive");
 });
 
+test("a manifest's directory is the same under another name: by device and inode, or where the target lies in it", async () => {
+  await using directory = await temporaryDirectory("look");
+  const [root, manifests] = [join(directory.path, "host"), join(directory.path, "host/etc/kubernetes/manifests")];
+  for (const each of [manifests, join(root, "var/lib/etcd/data"), join(root, "var/lib/etcd-events")]) await mkdir(each, { recursive: true });
+  // As the host sees it, /srv/etcd is a mount of the same directory: here a link, which a mount is to who compares inodes.
+  await mkdir(join(root, "srv"));
+  await symlink("../var/lib/etcd", join(root, "srv/etcd"));
+  const verdict = async (hostPath: string, dataDir: string) => {
+    const pod = `{kind: Pod, spec: {containers: [{name: etcd, command: [etcd, --listen-peer-urls=http://10.9.9.9:2380]}], volumes: [{hostPath: {path: ${hostPath}}}]}}`;
+    await writeFile(join(manifests, "etcd.yaml"), pod);
+    const formerMembers = [{ id: "0000000000000003", name: "", peerUrls: [], clientUrls: [] }];
+    return (await lookForEtcd(planFor(join(root, dataDir), { formerMembers }), { signal, liveness: { etcdIsStopped: false, hostRoot: root } })).verdict;
+  };
+  expect(await verdict("/srv/etcd", "var/lib/etcd")).toBe("alive");
+  expect(await verdict("/srv/etcd", "var/lib/etcd/new/etcd")).toBe("alive");
+  expect(await verdict("/srv/etcd/data", "var/lib/etcd")).toBe("alive");
+  expect(await verdict("/srv/etcd", "var/lib/etcd-events")).toBe("stopped");
+  expect(await verdict("/srv/none", "var/lib/etcd")).toBe("stopped");
+});
+
 test("an etcd that is started while the files are written keeps them from being put in place", async () => {
   await using directory = await temporaryDirectory("look");
   const [path, dataDir] = [join(directory.path, "snapshot.db"), join(directory.path, "data")];
