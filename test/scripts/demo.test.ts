@@ -9,11 +9,11 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const DEMO = fileURLToPath(new URL("../../scripts/demo.ts", import.meta.url));
 
-/** Command lines of processes that name this directory. */
-async function processesIn(directory: string): Promise<string[]> {
+/** Ids of processes whose command line names this directory. */
+async function processesIn(directory: string): Promise<number[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const lines = await Promise.all(pids.map((pid) => readFile(join("/proc", pid, "cmdline"), "utf8").catch(() => "")));
-  return lines.filter((line) => line.includes(directory));
+  return pids.filter((_pid, index) => lines[index]!.includes(directory)).map(Number);
 }
 
 test.each([
@@ -24,13 +24,17 @@ test.each([
   async (signal, exitCode) => {
     await using directory = await temporaryDirectory("demo");
     const demo = startCommand(NODE, [DEMO], { cwd: directory.path, env: { ...process.env, TMPDIR: directory.path } });
-    await demo.printed(/· start three members/);
-    expect(await processesIn(directory.path)).toHaveLength(3);
-    demo.signal(signal);
-    expect(await demo.finished).toMatchObject({ exitCode });
-    expect(await processesIn(directory.path)).toEqual([]);
-    expect((await readdir(directory.path)).filter((name) => name !== "etcdsafe-test-ports")).toEqual([".demo"]);
-    expect(await readdir(join(directory.path, ".demo"))).toEqual([]);
+    try {
+      await demo.printed(/· start three members/);
+      expect(await processesIn(directory.path)).toHaveLength(3);
+      demo.signal(signal);
+      expect(await demo.finished).toMatchObject({ exitCode });
+      expect(await processesIn(directory.path)).toEqual([]);
+      expect((await readdir(directory.path)).filter((name) => name !== "etcdsafe-test-ports")).toEqual([".demo"]);
+      expect(await readdir(join(directory.path, ".demo"))).toEqual([]);
+    } finally {
+      for (const pid of await processesIn(directory.path)) process.kill(pid, "SIGKILL");
+    }
   },
   60_000,
 );
