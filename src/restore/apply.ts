@@ -71,7 +71,8 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
     const now = await readTargets(plan);
     requireUnchanged(plan, now);
     await requireUnlocked(plan, options);
-    await putInPlace(await journalOf({ plan, hashKv }, stages, now, options.runtime.now()));
+    // Once more when no other can be started any more: one may have been until then.
+    await putInPlace(await journalOf({ plan, hashKv }, stages, now, options.runtime.now()), () => requireUnlocked(plan, options));
     return { plan, hashKv, leftovers, finishes: null };
   } catch (error) {
     if (!(error instanceof EtcdsafeError && error.code === "RESTORE_UNFINISHED")) for (const stage of stages) await discardStage(stage);

@@ -5,8 +5,8 @@
 //     <data-dir>/proxy/etcdsafe-restore.json      the journal; the same one in all data directories of the run
 //
 // and no etcd starts from a directory that holds `proxy`: with `member` beside it, it ends with "invalid datadir; both member and proxy directories
-// exist" (server/etcdmain/etcd.go identifyDataDirOrDie); without, 3.6 and later end as well, and 3.5 becomes a proxy without endpoints, which touches
-// nothing. So between the renames no etcd takes an empty directory for a new member, or one member's log for another's; and of several members none
+// exist" (server/etcdmain/etcd.go identifyDataDirOrDie); without, 3.6 and later end as well, and 3.5 becomes a proxy, which serves no keyspace of its own and
+// writes nothing but `proxy/cluster`, where a peer of its --initial-cluster answers (startProxy there). So between the renames no etcd takes an empty directory for a new member, or one member's log for another's; and of several members none
 // starts before all are in place.
 //
 // 1. Stages are complete, checked and on the disk. Each data directory: `journal.etcdsafe-<id>/etcdsafe-restore.json`, synced, is renamed to `proxy`,
@@ -26,6 +26,8 @@
 // | 3           | some guards; their moves all done      | refuses, or the new one | removes the other guards          | the same, and its own work |
 //
 // Undoing is the same list backwards, so that dying in it leaves a state of this table. It deletes nothing: what was placed gets its stage's name back.
+// Directories that were copied after that have other inodes: they count as before 2 only where everything is at `from` and nothing at `to`. No guard goes
+// before every part is seen at its place, old or new; what is not, people have to find. A restore that does not go beyond all revisions known by now is undone.
 // Where a guard is missing an etcd may have been started: of the old member, which may have changed since it was looked at; or of the new one, which is
 // not undone any more.
 import { createHash } from "node:crypto";
@@ -39,6 +41,8 @@ import type { Move } from "./moves.ts";
 import { GUARD_NAME, GUARD_STAGE_PREFIX } from "./target-entries.ts";
 
 const FILE_NAME = "etcdsafe-restore.json";
+/** What an etcd 3.5 that was started meanwhile may have written: the file is renamed when it is complete. */
+const PROXY_FILES = ["cluster", "cluster.bkp"];
 const FORMAT = 1;
 
 export interface Journal {
@@ -70,7 +74,11 @@ export async function readJournal(dataDir: string): Promise<Journal | undefined>
   if (journal === undefined) throw byHand([dataDir], `the journal of an interrupted restore, ${path}, was altered or is damaged`);
   if (journal.format !== FORMAT) throw byHand([dataDir], `a newer etcdsafe wrote the journal of an interrupted restore, ${path}`);
   if (!journal.dataDirs.includes(dataDir))
-    throw byHand([dataDir], `the journal of an interrupted restore, ${path}, was written when the directory's path was ${journal.dataDirs.join(" or ")}`);
+    throw byHand(
+      [dataDir],
+      `the journal of an interrupted restore, ${path}, was written when the directory's path was ${journal.dataDirs.join(" or ")}`,
+      `Mount the directory where it was, at ${journal.dataDirs.join(" or ")}, and restore into that: such a run finishes or undoes it. Only where that is not possible: `,
+    );
   return journal;
 }
 
@@ -95,9 +103,8 @@ export async function removeGuard(dataDir: string, { id }: Pick<Journal, "id">):
   const gone = join(dataDir, `${GUARD_STAGE_PREFIX}${id}`);
   await rename(join(dataDir, GUARD_NAME), gone);
   await syncDirectory(dataDir);
-  await unlink(join(gone, FILE_NAME))
-    .then(() => rmdir(gone))
-    .catch(() => undefined);
+  for (const name of [FILE_NAME, ...PROXY_FILES]) await unlink(join(gone, name)).catch(() => undefined);
+  await rmdir(gone).catch(() => undefined);
 }
 
 /** Whether `dataDir` has this journal's guard. */
@@ -124,12 +131,12 @@ function parseJournal(text: string): Journal | undefined {
   }
 }
 
-/** For what no rerun can settle, in these data directories. */
-export function byHand(dataDirs: readonly string[], why: string): EtcdsafeError {
+/** For what no rerun can settle, in these data directories. `first`: what to try before. */
+export function byHand(dataDirs: readonly string[], why: string, first = ""): EtcdsafeError {
   const guards = dataDirs.map((dataDir) => join(dataDir, GUARD_NAME)).join(" and ");
   return new EtcdsafeError("RESTORE_UNFINISHED", why, {
     hint:
-      `Put ${dataDirs.join(" and ")} right by hand: \`member\` has to be either what was there before, kept as \`member.before-restore-<time>\` (its log, where that has a ` +
+      `${first}Put ${dataDirs.join(" and ")} right by hand: \`member\` has to be either what was there before, kept as \`member.before-restore-<time>\` (its log, where that has a ` +
       "directory of its own, in `before-restore-<time>` there), or all of what was restored, which is called `member.etcdsafe-<id>` until it is in place (its log " +
       `\`….wal.etcdsafe-<id>\`). Then remove ${guards}: as long as that is there, no etcd starts. Nothing was deleted.`,
   });

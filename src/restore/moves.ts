@@ -16,8 +16,13 @@ export interface Move {
   readonly inode: string;
 }
 
-/** `lost`: what moves is at neither end. */
-export type MoveState = "to do" | "done" | "lost";
+export interface FoundMove extends Move {
+  /** `lost`: what moves is at neither end. */
+  readonly state: "to do" | "done" | "lost";
+  /** Whether anything is there. */
+  readonly isAtFrom: boolean;
+  readonly isAtTo: boolean;
+}
 
 /** In order, for one member. `walNames` are the entries of its own WAL directory. */
 export function movesOf(stage: StagedMember, replaces: ReplacedMember | null, walNames: readonly string[]): Omit<Move, "inode">[] {
@@ -38,9 +43,10 @@ export async function withInodes(moves: readonly Omit<Move, "inode">[]): Promise
   return Promise.all(moves.map(async (move) => ({ ...move, inode: (await lstat(move.from, { bigint: true })).ino.toString() })));
 }
 
-export async function stateOf({ from, to, inode }: Move): Promise<MoveState> {
-  if ((await inodeOf(from)) === inode) return "to do";
-  return (await inodeOf(to)) === inode ? "done" : "lost";
+export async function findMove(move: Move): Promise<FoundMove> {
+  const [from, to] = [await inodeOf(move.from), await inodeOf(move.to)];
+  const state = from === move.inode ? "to do" : to === move.inode ? "done" : "lost";
+  return { ...move, state, isAtFrom: from !== undefined, isAtTo: to !== undefined };
 }
 
 /** Does the move, durably. Throws the file system's errors, EEXIST among them where something is at `to`. */
@@ -50,9 +56,13 @@ export async function doMove({ from, to, part }: Pick<Move, "from" | "to" | "par
 }
 
 /** The same backwards. */
-export async function undoMove({ from, to, part }: Pick<Move, "from" | "to" | "part">): Promise<void> {
+export async function undoMove({ from, to }: Pick<Move, "from" | "to">): Promise<void> {
   await renameDurably(to, from);
-  if (part === "old-wal") await rmdir(dirname(to)).catch(() => undefined); // Until the last of them has left it.
+}
+
+/** Removes the directory that was made for old WAL files, unless one is in it. */
+export async function removeKept({ to, part }: Pick<Move, "to" | "part">): Promise<void> {
+  if (part === "old-wal") await rmdir(dirname(to)).catch(() => undefined);
 }
 
 async function renameDurably(from: string, to: string): Promise<void> {

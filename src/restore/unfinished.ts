@@ -3,25 +3,15 @@ import { chown, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { syncDirectory } from "../bytes/files.ts";
 import { EtcdsafeError } from "../errors.ts";
+import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { Owner } from "./access.ts";
 import { fileError } from "./file-error.ts";
 import { byHand, isGuarded, type Journal, readJournal, removeGuard, setGuard } from "./journal.ts";
-import { doMove, type Move, type MoveState, stateOf, undoMove } from "./moves.ts";
+import { doMove, findMove, removeKept, undoMove } from "./moves.ts";
 import type { RestorePlan } from "./plan.ts";
-import { requestIdentity } from "./request-identity.ts";
+import { askedBy, isOld, isReleased, isUntouched, requirePlaced, type Settlement, settlementOf, stuck, type Unfinished } from "./settlement.ts";
 import { GUARD_NAME } from "./target-entries.ts";
 import { type NamesIn, namesIn, type Whereabouts } from "./target-facts.ts";
-
-/** What is found where an interrupted restore left its journal. */
-export interface Unfinished {
-  readonly journal: Journal;
-  readonly moves: readonly (Move & { readonly state: MoveState })[];
-  /** Those of its data directories that hold it. */
-  readonly guarded: readonly string[];
-}
-
-/** What the next restore does about it. */
-export type Settlement = "finish" | "undo";
 
 /** The interrupted restores in these data directories. Throws RESTORE_UNFINISHED for a journal that cannot be relied on. */
 export async function findUnfinished(dataDirs: readonly string[]): Promise<Unfinished[]> {
@@ -34,55 +24,40 @@ export async function findUnfinished(dataDirs: readonly string[]): Promise<Unfin
 }
 
 async function look(journal: Journal): Promise<Unfinished> {
-  const moves = await Promise.all(journal.moves.map(async (move) => ({ ...move, state: await stateOf(move) })));
+  const moves = await Promise.all(journal.moves.map(findMove));
   const guarded: string[] = [];
   for (const dataDir of journal.dataDirs) if (await isGuarded(dataDir, journal)) guarded.push(dataDir);
-  return { journal, moves, guarded };
+  const walDirs = moves.filter(({ part }) => part === "new-wal").map(({ to }) => dirname(to));
+  const logs: string[] = [];
+  for (const walDir of walDirs) if ((await namesIn(walDir)).some((name) => parseWalSegmentName(name) !== undefined)) logs.push(walDir);
+  return { journal, moves, guarded, logs };
 }
 
-/**
- * Pure. `request` is the identity of what is asked for now. Throws RESTORE_UNFINISHED where neither is possible, since something has changed the
- * directories meanwhile.
- */
-export function settlementOf(unfinished: Unfinished, request: string): Settlement {
-  const { journal, moves } = unfinished;
-  if (isReleased(unfinished)) return "finish";
-  const lost = moves.filter(({ state }) => state === "lost");
-  if (journal.request === request && lost.length === 0 && isGuardedAll(unfinished)) return "finish";
-  const isUntouched = moves.every(({ state }) => state !== "done");
-  const missing = lost.find(({ part }) => part === "old-member" || part === "old-wal");
-  if (isUntouched || missing === undefined) return "undo";
-  const why = `${missing.from} was to become ${missing.to}, and is at neither place now; is every file system mounted?`;
-  throw byHand(journal.dataDirs, `an interrupted restore can be neither finished nor undone: ${why}`);
-}
-
-/** Else the old members may have been started since, or the new ones. */
-function isGuardedAll({ journal, guarded }: Unfinished): boolean {
-  return guarded.length === journal.dataDirs.length;
-}
-
-/** Guards go only when every move is done. Then an etcd may run: it is not undone, and what changes where no guard is is not looked at. */
-function isReleased(unfinished: Unfinished): boolean {
-  const { moves, guarded } = unfinished;
-  const isBegun = moves.some(({ state }) => state === "done");
-  return isBegun && !isGuardedAll(unfinished) && moves.every(({ dataDir, state }) => state === "done" || !guarded.includes(dataDir));
-}
-
-/** Does what is left of it. */
-export async function finish(unfinished: Unfinished): Promise<void> {
+/** Does what is left of it. `requireStopped` is asked once no etcd can start any more, before the first file is moved. */
+export async function finish(unfinished: Unfinished, requireStopped?: () => Promise<void>): Promise<void> {
   const { journal, moves, guarded } = unfinished;
-  if (!isReleased(unfinished)) {
-    for (const dataDir of journal.dataDirs) if (!guarded.includes(dataDir)) await setGuard(dataDir, journal);
-    for (const move of moves) if (move.state === "to do") await doMove(move);
-    for (const { path, to } of journal.owners) await giveTo(path, to);
+  if (isReleased(unfinished)) {
+    requirePlaced(unfinished);
+    for (const dataDir of guarded) await removeGuard(dataDir, journal);
+    return;
   }
-  for (const dataDir of isReleased(unfinished) ? guarded : journal.dataDirs) await removeGuard(dataDir, journal);
+  for (const dataDir of journal.dataDirs) if (!guarded.includes(dataDir)) await setGuard(dataDir, journal);
+  await requireStopped?.();
+  for (const move of moves) if (move.state === "to do") await doMove(move);
+  for (const { path, to } of journal.owners) await giveTo(path, to);
+  requirePlaced(await look(journal));
+  for (const dataDir of journal.dataDirs) await removeGuard(dataDir, journal);
 }
 
-/** Takes back what was done of it; the stages stay, as leftovers. */
-export async function undo({ journal, moves, guarded }: Unfinished): Promise<void> {
+/** Takes back what was done of it; the stages stay, as leftovers. Throws RESTORE_UNFINISHED, and keeps the guards, where something old is not at its place then. */
+export async function undo(unfinished: Unfinished): Promise<void> {
+  const { journal, moves, guarded } = unfinished;
   for (const { path, from } of journal.owners) await giveTo(path, from);
   for (const move of moves.toReversed()) if (move.state === "done") await undoMove(move);
+  const now = await look(journal);
+  const away = isUntouched(now) ? undefined : now.moves.find((move) => isOld(move) && move.state !== "to do");
+  if (away !== undefined) throw stuck(journal, `${away.from} is not what was there`);
+  for (const move of moves) await removeKept(move);
   for (const dataDir of guarded) await removeGuard(dataDir, journal);
 }
 
@@ -95,11 +70,11 @@ async function giveTo(path: string, owner: Owner): Promise<void> {
 
 /**
  * Puts the journal's stages in place, all of them or, when that fails, none: then it throws why, and the stages are where they were.
- * Throws RESTORE_UNFINISHED where they cannot be taken back either, or need not be; then nothing may be removed.
+ * Throws RESTORE_UNFINISHED where they cannot be taken back either, or need not be; then nothing may be removed. `requireStopped`: as of `finish`.
  */
-export async function putInPlace(journal: Journal): Promise<void> {
+export async function putInPlace(journal: Journal, requireStopped?: () => Promise<void>): Promise<void> {
   try {
-    await finish(await look(journal));
+    await finish(await look(journal), requireStopped);
   } catch (error) {
     const why = (error as Error).message;
     try {
@@ -127,19 +102,19 @@ export interface Settled {
  * files are moved; not where all are in place already, since then members may well run. Throws RESTORE_UNFINISHED.
  */
 export async function settleUnfinished(plan: RestorePlan, requireStopped: () => Promise<void>): Promise<Settled> {
-  const request = requestIdentity(plan);
+  const asked = askedBy(plan);
   const found = await findUnfinished(dataDirsOf(plan)).catch((error: unknown) => {
     throw fileError(error);
   });
   const released = found.filter(isReleased);
   for (const each of released) await settle(each, "finish");
-  const done = released.find(({ journal }) => journal.request === request);
+  const done = released.find(({ journal }) => journal.request === asked.request);
   if (done !== undefined) return { finished: done.journal, hasUndone: false };
   await requireStopped();
   let finished: Journal | undefined;
   let hasUndone = false;
   for (const unfinished of found.filter((each) => !isReleased(each))) {
-    const settlement = settlementOf(unfinished, request);
+    const settlement = settlementOf(unfinished, asked);
     await settle(unfinished, settlement);
     if (settlement === "undo") hasUndone = true;
     else finished = unfinished.journal;
@@ -159,12 +134,12 @@ async function settle(unfinished: Unfinished, settlement: Settlement): Promise<v
 
 /** What `settleUnfinished` would do, for --plan. */
 export async function unfinishedTexts(plan: RestorePlan): Promise<string[]> {
-  const request = requestIdentity(plan);
+  const asked = askedBy(plan);
   return (await findUnfinished(dataDirsOf(plan))).map((unfinished) => {
     const { journal } = unfinished;
     const what = `A restore that began at ${journal.startedAt} was interrupted while it put its files in place (${journal.dataDirs.join(", ")})`;
-    if (settlementOf(unfinished, request) === "undo") return `${what}; restore undoes that first: what was there gets its place back.`;
-    if (journal.request !== request) return `${what}; it was another one, and all but done, so that restore finishes it first.`;
+    if (settlementOf(unfinished, asked) === "undo") return `${what}; restore undoes that first: what was there gets its place back.`;
+    if (journal.request !== asked.request) return `${what}; it was another one, and all but done, so that restore finishes it first.`;
     return `${what}; restore finishes that one, cluster ${journal.result.plan.clusterId}, and does not do what is said here.`;
   });
 }

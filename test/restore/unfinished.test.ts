@@ -1,11 +1,12 @@
 // Every state in which a restore can die while it puts its files in place, made by hand: what the next restore decides there, and what that leaves.
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chown, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { isGuarded, type Journal, journalText, readJournal, removeGuard, setGuard } from "../../src/restore/journal.ts";
 import { doMove, movesOf, withInodes } from "../../src/restore/moves.ts";
+import { settlementOf } from "../../src/restore/settlement.ts";
 import type { StagedMember } from "../../src/restore/stage.ts";
-import { asIfUndone, findUnfinished, finish, putInPlace, settlementOf, undo } from "../../src/restore/unfinished.ts";
+import { asIfUndone, findUnfinished, finish, putInPlace, undo } from "../../src/restore/unfinished.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 
 const FIRST = "0000000000000000-0000000000000000.wal";
@@ -59,7 +60,7 @@ async function staged(): Promise<Scene> {
     ...movesOf(stage("b", at("w")), replaced("b", at("w/before-restore-t")), await readdir(at("w"))),
   ];
   const dataDirs = [at("a"), at("b")];
-  const result = {} as Journal["result"];
+  const result = { plan: { revision: { after: "1000" } } } as Journal["result"];
   const journal: Journal = { format: 1, id: "id", startedAt: "", request: "this", result, dataDirs, moves: await withInodes(moves), owners: [] };
   return { path: directory.path, journal, dataDirs, [Symbol.asyncDispose]: () => directory.remove() };
 }
@@ -82,10 +83,10 @@ async function tree(path: string): Promise<Record<string, string>> {
   return Object.fromEntries(files);
 }
 
-async function settled({ path, dataDirs }: Scene, request: string): Promise<{ did: string; left: Record<string, string> }> {
+async function settled({ path, dataDirs }: Scene, request: string, beyond: bigint | null = null): Promise<{ did: string; left: Record<string, string> }> {
   const [unfinished, ...others] = await findUnfinished(dataDirs);
   expect(others).toEqual([]);
-  const did = settlementOf(unfinished!, request);
+  const did = settlementOf(unfinished!, { request, beyond });
   await (did === "finish" ? finish(unfinished!) : undo(unfinished!));
   expect(await findUnfinished(dataDirs)).toEqual([]);
   return { did, left: await tree(path) };
@@ -126,10 +127,106 @@ test("unfinished: died while the guards were set, they are removed by whoever co
 test("unfinished: died when a guard was gone, nothing is undone any more, whatever has become of the member that was free to start", async () => {
   for (const request of ["this", "another"]) {
     await using scene = await died({ moves: MOVES, released: 1 });
-    await rm(join(scene.path, "a/member"), { recursive: true });
-    const { "a/member/snap/db": _, ...left } = { ...NEW, ...KEPT };
+    await writeFile(join(scene.path, "a/member/snap/db"), "served");
+    await rm(join(scene.path, "a/member.before-restore-t"), { recursive: true });
+    const { "a/member.before-restore-t/snap/db": _, ...left } = { ...NEW, ...KEPT, "a/member/snap/db": "served" };
     expect(await settled(scene, request)).toEqual({ did: "finish", left });
   }
+});
+
+test("unfinished: a member that was free to start may have done with the first file of its log; without a log it is not finished", async () => {
+  await using scene = await staged();
+  // The one with a WAL directory of its own is free first.
+  const journal = { ...scene.journal, dataDirs: scene.dataDirs.toReversed() };
+  for (const dataDir of scene.dataDirs) await setGuard(dataDir, journal);
+  for (const move of journal.moves) await doMove(move);
+  await removeGuard(journal.dataDirs[0]!, journal);
+  await rm(join(scene.path, `w/${FIRST}`));
+  await expect(settled(scene, "this")).rejects.toMatchObject({ code: "RESTORE_UNFINISHED", message: expect.stringContaining(`${FIRST} is not there`) });
+  await writeFile(join(scene.path, `w/${SECOND}`), "new 1");
+  expect(await settled(scene, "this")).toMatchObject({ did: "finish" });
+});
+
+test("unfinished: a data directory that is not mounted is not one whose guard was removed: nothing is said to be restored", async () => {
+  for (const request of ["this", "another"]) {
+    await using scene = await died({ moves: MOVES });
+    await rename(join(scene.path, "a"), join(scene.path, "a.unmounted"));
+    await mkdir(join(scene.path, "a"));
+    const before = await tree(scene.path);
+    await expect(settled(scene, request)).rejects.toMatchObject({
+      code: "RESTORE_UNFINISHED",
+      message: expect.stringMatching(/a\/member is not there; is every file system mounted\?$/),
+    });
+    const [unfinished] = await findUnfinished(scene.dataDirs);
+    await expect(finish(unfinished!)).rejects.toMatchObject({ code: "RESTORE_UNFINISHED" });
+    expect(await tree(scene.path)).toEqual(before);
+  }
+});
+
+test("unfinished: directories that were copied have other inodes: with nothing moved they are freed, else the guards stay until somebody has looked", async () => {
+  for (const request of ["this", "another"]) {
+    for (let moves = 0; moves <= MOVES; moves++) {
+      await using scene = await died({ moves });
+      for (const name of ["a", "b", "w"]) {
+        await rename(join(scene.path, name), join(scene.path, "original"));
+        await cp(join(scene.path, "original"), join(scene.path, name), { recursive: true });
+        await rename(join(scene.path, "original"), `${scene.path}-${name}`);
+        onTestFinished(() => rm(`${scene.path}-${name}`, { recursive: true, force: true }));
+      }
+      const before = await tree(scene.path);
+      if (moves === 0) {
+        expect(await settled(scene, request)).toEqual({ did: "undo", left: { ...OLD, ...STAGED } });
+        continue;
+      }
+      await expect(settled(scene, request), `${moves} moves`).rejects.toMatchObject({ code: "RESTORE_UNFINISHED" });
+      const [unfinished] = await findUnfinished(scene.dataDirs);
+      await expect(undo(unfinished!), `${moves} moves`).rejects.toMatchObject({ code: "RESTORE_UNFINISHED" });
+      expect(await tree(scene.path)).toEqual(before);
+      for (const name of ["a", "b", "w"]) await rm(`${scene.path}-${name}`, { recursive: true });
+    }
+  }
+});
+
+test("unfinished: one that does not go beyond what is known by now is undone, unless members may run already", async () => {
+  await using known = await died({ moves: MOVES });
+  expect(await settled(known, "this", 999n)).toMatchObject({ did: "finish" });
+  await using unknown = await died({ moves: MOVES });
+  expect(await settled(unknown, "this", 1000n)).toMatchObject({ did: "undo", left: { ...OLD, ...STAGED } });
+  await using released = await died({ moves: MOVES, released: 1 });
+  expect(await settled(released, "this", 1000n)).toMatchObject({ did: "finish" });
+});
+
+test("unfinished: the directory that was made for old WAL files goes again, also where none had come into it", async () => {
+  for (const moves of [3, 4]) {
+    await using scene = await died({ moves });
+    await mkdir(join(scene.path, "w/before-restore-t"), { recursive: true });
+    await settled(scene, "another");
+    expect(await readdir(join(scene.path, "w"))).not.toContain("before-restore-t");
+  }
+});
+
+test("unfinished: what keeps it from going on is asked once every guard is set and before anything is moved", async () => {
+  await using scene = await staged();
+  const asked: unknown[] = [];
+  const refusing = putInPlace(scene.journal, async () => {
+    asked.push(await Promise.all(scene.dataDirs.map((dataDir) => isGuarded(dataDir, scene.journal))));
+    expect(await tree(scene.path)).toMatchObject({ ...OLD, ...STAGED });
+    throw new Error("etcd runs");
+  });
+  await expect(refusing).rejects.toThrow("etcd runs");
+  expect(asked).toEqual([[true, true]]);
+  expect(await tree(scene.path)).toEqual({ ...OLD, ...STAGED });
+});
+
+test("unfinished: a failure when a guard was gone already is not taken back, and what can be started is not removed", async () => {
+  await using other = await staged();
+  const [a, b] = other.dataDirs as [string, string];
+  for (const dataDir of [a, b]) await setGuard(dataDir, other.journal);
+  for (const move of other.journal.moves) await doMove(move);
+  await removeGuard(a, other.journal);
+  await mkdir(join(b, "journal.etcdsafe-id/in the way"), { recursive: true });
+  await expect(putInPlace(other.journal)).rejects.toMatchObject({ code: "RESTORE_UNFINISHED", message: expect.stringContaining("may be started already") });
+  expect(await tree(other.path)).toMatchObject({ ...NEW, ...KEPT });
 });
 
 test("unfinished: a stage that somebody has removed keeps it from being finished, so that it is undone", async () => {
@@ -151,11 +248,49 @@ test("unfinished: without what was replaced it is neither finished nor undone, a
   expect(await tree(scene.path)).toEqual(before);
 });
 
-test("unfinished: where nothing was moved yet, what somebody has changed since is left as it is", async () => {
+test("unfinished: where nothing was moved yet, what somebody has changed since is left as it is; what is gone keeps the guards", async () => {
   await using scene = await died({});
-  await rm(join(scene.path, "a/member"), { recursive: true });
+  await rename(join(scene.path, "a/member"), join(scene.path, "gone"));
+  await expect(settled(scene, "this")).rejects.toMatchObject({ code: "RESTORE_UNFINISHED", message: expect.stringContaining("is every file system mounted") });
+  await mkdir(join(scene.path, "a/member"));
+  await writeFile(join(scene.path, "a/member/mine"), "mine");
   const { "a/member/snap/db": _, ...old } = OLD;
-  expect(await settled(scene, "this")).toEqual({ did: "undo", left: { ...old, ...STAGED } });
+  expect(await settled(scene, "this")).toEqual({ did: "undo", left: { ...old, ...STAGED, "a/member/mine": "mine", "gone/snap/db": "old a" } });
+});
+
+test("unfinished: a started etcd that has changed its log where no guard is does not keep the other's guard", async () => {
+  await using scene = await died({ guards: 1 });
+  await rename(join(scene.path, "w/0.tmp"), join(scene.path, "w/1.tmp"));
+  expect(await settled(scene, "this")).toMatchObject({ did: "undo" });
+});
+
+test("unfinished: where nothing was replaced, and the new member was copied to its place, nobody can tell", async () => {
+  await using scene = await staged();
+  const [dataDir] = scene.dataDirs as [string];
+  const moves = scene.journal.moves.slice(1, 2);
+  const journal = { ...scene.journal, dataDirs: [dataDir], moves };
+  await rename(join(dataDir, "member"), join(scene.path, "gone"));
+  await setGuard(dataDir, journal);
+  await cp(moves[0]!.from, join(dataDir, "member"), { recursive: true });
+  await rm(moves[0]!.from, { recursive: true });
+  await expect(settled({ ...scene, dataDirs: [dataDir] }, "another")).rejects.toMatchObject({ code: "RESTORE_UNFINISHED" });
+  expect(await isGuarded(dataDir, journal)).toBe(true);
+});
+
+test("unfinished: undone, directories get their owners back, and finished, those that were asked for", async () => {
+  expect(process.getuid?.(), "only root may give directories to others: run this test as root").toBe(0);
+  for (const [request, owner] of [
+    ["this", 1002],
+    ["another", 1001],
+  ] as const) {
+    await using scene = await staged();
+    const [path] = scene.dataDirs as [string];
+    const journal = { ...scene.journal, owners: [{ path, from: { uid: 1001, gid: 1001 }, to: { uid: 1002, gid: 1002 } }] };
+    for (const dataDir of scene.dataDirs) await setGuard(dataDir, journal);
+    await chown(path, 1001 + 1002 - owner, 1001 + 1002 - owner);
+    await settled(scene, request);
+    expect(await stat(path)).toMatchObject({ uid: owner, gid: owner });
+  }
 });
 
 test("unfinished: what has appeared in a place is never replaced", async () => {
@@ -171,6 +306,13 @@ test("unfinished: a move that fails takes all back that was done, and the stages
   await expect(putInPlace(scene.journal)).rejects.toThrow("exists already");
   expect(await tree(scene.path)).toEqual({ ...OLD, ...STAGED });
   expect(await findUnfinished(scene.dataDirs)).toEqual([]);
+});
+
+test("unfinished: the targets of one whose members may run already look as they are", async () => {
+  await using scene = await died({ moves: MOVES, released: 1 });
+  const { namesIn, whereIs } = asIfUndone(await findUnfinished(scene.dataDirs));
+  expect(await namesIn(join(scene.path, "a"))).toEqual(["member", "member.before-restore-t"]);
+  expect(whereIs(join(scene.path, "a/member"))).toBe(join(scene.path, "a/member"));
 });
 
 test("unfinished: the targets look as if it had been undone", async () => {
@@ -201,7 +343,11 @@ test("journal: one that is cut short, altered, of a newer version or of another 
   await expect(readJournal(dataDir)).rejects.toMatchObject({ ...refused, message: expect.stringContaining("newer etcdsafe") });
   await writeFile(path, whole);
   await cp(join(dataDir, "proxy"), join(scene.path, "elsewhere/proxy"), { recursive: true });
-  await expect(readJournal(join(scene.path, "elsewhere"))).rejects.toMatchObject({ ...refused, message: expect.stringContaining("path was") });
+  await expect(readJournal(join(scene.path, "elsewhere"))).rejects.toMatchObject({
+    ...refused,
+    message: expect.stringContaining("path was"),
+    hint: expect.stringMatching(/^Mount the directory where it was, at .* by hand/),
+  });
 });
 
 test("journal: a guard that is not of this journal is none, and an etcd's own proxy directory is no journal", async () => {
@@ -216,4 +362,14 @@ test("journal: a guard that is not of this journal is none, and an etcd's own pr
   await setGuard(dataDir, scene.journal);
   expect(await isGuarded(dataDir, { id: "other" })).toBe(false);
   expect(await isGuarded(dataDir, scene.journal)).toBe(true);
+});
+
+test("journal: what an etcd 3.5 that was started meanwhile writes beside it goes with it, and anything else stays as a leftover", async () => {
+  await using scene = await died({});
+  const [a, b] = scene.dataDirs as [string, string];
+  await writeFile(join(a, "proxy/cluster"), "{}");
+  await writeFile(join(b, "proxy/notes"), "mine");
+  for (const dataDir of [a, b]) await removeGuard(dataDir, scene.journal);
+  expect((await readdir(a)).sort()).toEqual(["member", "member.etcdsafe-id"]);
+  expect(await readdir(join(b, "journal.etcdsafe-id"))).toEqual(["notes"]);
 });
