@@ -10,6 +10,8 @@ export interface EtcdPod {
   readonly directories: readonly string[];
   /** All http and https URLs that its etcd is given. */
   readonly urls: readonly string[];
+  /** Why its manifest cannot be understood, though it mentions etcd; a kubelet may read it otherwise. */
+  readonly unclear?: string;
   /** True: one of the directories is to be written, by device and inode, whatever it is called there. */
   readonly isOfTarget?: boolean;
 }
@@ -55,43 +57,63 @@ export async function seeManifests(hostRoot: string): Promise<SeenManifests> {
   }
 }
 
+/** What is left out may also be null. */
 interface Manifest {
   readonly kind?: unknown;
-  readonly spec?: { readonly containers?: readonly Container[]; readonly volumes?: readonly { readonly hostPath?: { readonly path?: unknown } }[] };
+  readonly spec?: { readonly containers?: unknown; readonly volumes?: unknown } | null;
 }
 
 interface Container {
   readonly name?: unknown;
   readonly image?: unknown;
-  readonly command?: readonly unknown[];
-  readonly args?: readonly unknown[];
-  readonly env?: readonly { readonly name?: unknown; readonly value?: unknown }[];
+  readonly command?: unknown;
+  readonly args?: unknown;
+  readonly env?: unknown;
 }
 
-/** Undefined for what is no pod that runs etcd, or no manifest at all: a kubelet starts nothing then either. */
+/** Undefined for what is no pod that runs etcd: a kubelet starts nothing then either. */
 async function etcdPod(path: string, bytes: Buffer): Promise<EtcdPod | undefined> {
   if (bytes.length > MANIFEST_SIZE_BYTES_MAX || !bytes.includes("etcd")) return undefined;
-  const { parse } = await import("yaml"); // JSON is YAML.
   try {
-    const { kind, spec } = (parse(bytes.toString()) ?? {}) as Manifest;
-    const containers = (spec?.containers ?? []).filter(runsEtcd);
-    if (kind !== "Pod" || containers.length === 0) return undefined;
+    const { kind, spec } = (await firstDocument(bytes.toString())) ?? {};
+    if (kind !== "Pod") return undefined;
+    const containers = listOf<Container>(spec?.containers).filter(runsEtcd);
+    if (containers.length === 0) return undefined;
     const words = containers
-      .flatMap(({ command = [], args = [], env = [] }) => [...command, ...args, ...env.map(({ name, value }) => `${name}=${value}`)])
+      .flatMap(({ command, args, env }) => {
+        const variables = listOf<{ name?: unknown; value?: unknown }>(env).map(({ name, value }) => `${name}=${value ?? ""}`);
+        return [...listOf(command), ...listOf(args), ...variables];
+      })
       .map(String);
-    const hostPaths = (spec?.volumes ?? []).map(({ hostPath }) => hostPath?.path).filter((each) => typeof each === "string");
+    const volumes = listOf<{ hostPath?: { path?: unknown } | null }>(spec?.volumes);
+    const hostPaths = volumes.map(({ hostPath }) => hostPath?.path).filter((each) => typeof each === "string");
     return {
       path,
       directories: [...new Set([...hostPaths, ...dataDirectories(words)])],
       urls: [...new Set(words.flatMap((word) => word.match(/https?:\/\/[^,\s"']+/g) ?? []))],
     };
-  } catch {
-    return undefined;
+  } catch (error) {
+    return { path, directories: [], urls: [], unclear: (error as Error).message.split("\n", 1)[0]! };
   }
 }
 
+/** As a kubelet reads a manifest: what follows the first document is passed over, and of equal keys the last one counts (sigs.k8s.io/yaml, not strict). */
+async function firstDocument(text: string): Promise<Manifest | null | undefined> {
+  const { parseAllDocuments } = await import("yaml"); // JSON is YAML.
+  const [document] = parseAllDocuments(text, { uniqueKeys: false, merge: true, logLevel: "silent" });
+  if (document?.errors[0] !== undefined) throw document.errors[0];
+  return document?.toJS();
+}
+
+/** As a kubelet takes null for a list that is empty, or for a part of one. Throws for what is no list. */
+function listOf<T>(list: unknown): T[] {
+  if (list === null || list === undefined) return [];
+  if (!Array.isArray(list)) throw new Error(`${JSON.stringify(list)} is no list`);
+  return list.filter((each) => each !== null);
+}
+
 function runsEtcd({ name, image, command }: Container): boolean {
-  const program = command?.[0];
+  const [program] = listOf(command);
   return name === "etcd" || (typeof program === "string" && basename(program) === "etcd") || (typeof image === "string" && /(^|\/)etcd([:@]|$)/.test(image));
 }
 

@@ -99,6 +99,8 @@ export function manifestSigns({ directory, pods, why }: SeenManifests, subject: 
         detail: `a static pod of another etcd: its directories (${pod.directories.join(", ")}) and URLs are not those of this one`,
       };
     }
+    if (pod.unclear !== undefined)
+      return { ...base, what: pod.path, outcome: "alive", detail: `mentions etcd and cannot be understood, so that it may be its static pod (${pod.unclear})` };
     return { ...base, what: pod.path, outcome: "alive", detail: "a static pod of etcd: as long as its manifest is there, the kubelet starts it again" };
   });
 }

@@ -56,10 +56,31 @@ test("manifests: kubeadm's etcd, with its directories and URLs", async () => {
   ]);
 });
 
-test("manifests: a copy beside the original is one as well, whatever its name ends in; hidden files and what cannot be parsed are none", async () => {
-  expect(await seeing({ "etcd.yaml.bak": KUBEADM, ".etcd.yaml.swp": KUBEADM, "broken.yaml": `${KUBEADM}\n\t: [`, "empty.yaml": "" })).toMatchObject([
-    { name: "etcd.yaml.bak" },
-  ]);
+test("manifests: a copy beside the original is one as well, whatever its name ends in; hidden files and what is no manifest are none", async () => {
+  const others = { ".etcd.yaml.swp": KUBEADM, "empty.yaml": "", "empty.json": "# etcd", notes: "etcd was here" };
+  expect(await seeing({ "etcd.yaml.bak": KUBEADM, ...others })).toMatchObject([{ name: "etcd.yaml.bak" }]);
+});
+
+test("manifests: as a kubelet reads them: the first document, of equal keys the last, and null for what is left out", async () => {
+  const kubeadm = { directories: ["/etc/kubernetes/pki/etcd", "/var/lib/etcd"], urls: expect.arrayContaining(["https://10.0.0.1:2379"]) };
+  const read = {
+    "1": `${KUBEADM}---\n`,
+    "2": `---\n${KUBEADM}---\nkind: ConfigMap\n`,
+    "3": KUBEADM.replace("kind: Pod\n", "kind: Service\nkind: Pod\n"),
+    "4": KUBEADM.replace("    image:", "    args: null\n    env: [null, {name: A, value: null}]\n    image:"),
+    "5": KUBEADM.replace("  volumes:\n", "  volumes:\n  - null\n  - {name: a, hostPath: null}\n"),
+    "6": KUBEADM.replace("  containers:\n", "  initContainers: null\n  containers:\n  - null\n"),
+    "7": `${API_SERVER}---\n${KUBEADM}`,
+  };
+  expect(await seeing(read)).toEqual(["1", "2", "3", "4", "5", "6"].map((name) => ({ name, ...kubeadm })));
+  expect(await seeing({ "1": "kind: Pod\nspec: null # etcd", "2": "kind: Pod\nspec: {containers: null} # etcd" })).toEqual([]);
+});
+
+test("manifests: one that mentions etcd and cannot be understood may be one, and says why", async () => {
+  const unclear = { directories: [], urls: [], unclear: expect.stringMatching(/./) };
+  const files = { "1": `${KUBEADM}\n\t: [`, "2": KUBEADM.replace("    image:", "    args: etcd\n    image:"), "3": '{"kind": "Pod", "etcd' };
+  expect(await seeing(files)).toEqual(Object.keys(files).map((name) => ({ name, ...unclear })));
+  expect(await seeing({ "1": "kind: Pod\n\t: [" })).toEqual([]);
 });
 
 test("manifests: etcd is told by its container's name, program or image, in JSON and with variables too", async () => {

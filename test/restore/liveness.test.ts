@@ -173,6 +173,10 @@ test("a static pod counts unless its directories and its URLs are all those of a
   expect(judge(seen({ ...pod, urls: [] })).verdict).toBe("alive");
   expect(judge({ ...seen(pod), former: [] }).verdict).toBe("alive");
   expect(judge(seen({ ...pod, directories: [] }), SAID).verdict).toBe("stopped");
+  expect(judge(seen({ path: "/m/x", directories: [], urls: [], unclear: "no list" }))).toMatchObject({
+    verdict: "alive",
+    check: { detail: expect.stringContaining("cannot be understood, so that it may be its static pod (no list)") },
+  });
   expect(judge({ ...NOTHING, manifests: { directory: "/m", pods: [] } }).check).toMatchObject({ what: "/m", outcome: "stopped" });
   expect(judge({ ...NOTHING, manifests: { directory: "/m", pods: null, why: "permission denied" }, units: { running: [] } })).toMatchObject({
     verdict: "stopped",
