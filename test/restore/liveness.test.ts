@@ -3,6 +3,7 @@ import type { Answer } from "../../src/cluster/who-answers.ts";
 import type { FormerMember } from "../../src/restore/former-members.ts";
 import { judgeLiveness, type LivenessCheck, type LivenessSubject, type Seen } from "../../src/restore/liveness.ts";
 import type { SeenLock } from "../../src/restore/liveness-locks.ts";
+import type { EtcdPod } from "../../src/restore/liveness-manifests.ts";
 import { refuseLiveness } from "../../src/restore/liveness-refusal.ts";
 
 const OLD = "00000000000000aa";
@@ -165,7 +166,7 @@ test("where every look ends without an answer, the operator has to say so", () =
 
 test("a static pod counts unless its directories and its URLs are all those of another etcd", () => {
   const pod = { path: "/m/etcd.yaml", directories: ["/var/lib/etcd-events"], urls: ["https://10.0.0.1:12380"] };
-  const seen = (each: typeof pod): Seen => ({ ...NOTHING, manifests: { directory: "/m", pods: [each] } });
+  const seen = (each: EtcdPod): Seen => ({ ...NOTHING, manifests: { directory: "/m", pods: [each] } });
   expect(judge(seen(pod))).toMatchObject({ verdict: "stopped", check: { detail: expect.stringContaining("another etcd") } });
   expect(judge(seen({ ...pod, directories: ["/var/lib/etcd/"] })).verdict).toBe("alive");
   expect(judge(seen({ ...pod, directories: ["/var/lib/etcd/default"] })).verdict).toBe("alive");
