@@ -20,7 +20,7 @@ export interface PlannedRun {
 
 /**
  * The plan for this host and the source it is about, or the exit code where `--plan` only shows it, or where all of it is done already. Throws PLAN_MISMATCH
- * where something is not as planned, and TARGET_NOT_EMPTY for what it may not replace.
+ * where something is not as planned.
  */
 export async function openPlannedRun(invocation: Invocation, file: string): Promise<PlannedRun | number> {
   const { config } = invocation;
@@ -36,8 +36,21 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const isBegun = await isInterrupted(plan);
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
   requireAsPlanned(plan, { source: source.facts, unsignedSha256, evidence: isBegun ? [] : await evidenceHere(plan, invocation) });
-  if (!isBegun && !config.get("plan")) await requirePlannedTargets(plan);
   return config.get("plan") ? printPlan(invocation, plan, { file, member }) : { plan, source: { ...source, facts: plan.source } };
+}
+
+/** Runs `restore` by `plan`; where that lacks --replace, the hint says so: nothing can be added to a plan. */
+export async function byPlan<T>(plan: RestorePlan, restore: () => Promise<T>): Promise<T> {
+  try {
+    return await restore();
+  } catch (error) {
+    const { REPLACE_WAY } = await import("../restore/replace.ts");
+    if (!(error instanceof EtcdsafeError) || error.hint !== REPLACE_WAY || plan.replace) throw error;
+    throw new EtcdsafeError(error.code, error.message, {
+      hint: "The plan was made without --replace. Where etcd is stopped, no member of this plan was started anywhere, and this is to be replaced, plan again with --replace and use the new plan on every host, those that are restored already among them; what is there is kept beside, under another name. Nothing was written.",
+      cause: error,
+    });
+  }
 }
 
 /** Whether an earlier run of this was interrupted when it put its files in place: what lies there may be its own, and all was compared before. */
@@ -70,20 +83,6 @@ async function printInPlace({ output, signal }: Invocation, plan: RestorePlan, [
   const names = [first!, ...others].map(({ name }) => name);
   output.print({ plan, hashKv, leftovers: [], finishes: null, inPlace: names }, () => inPlaceText(plan, names, hashKv));
   return 0;
-}
-
-/** What a plan replaces it has to say: nothing can be added to it. */
-async function requirePlannedTargets(plan: RestorePlan): Promise<void> {
-  const [{ REPLACE_WAY, requireTarget }, { readTargets }] = await Promise.all([import("../restore/replace.ts"), import("../restore/targets.ts")]);
-  const facts = await readTargets(plan);
-  try {
-    for (const each of facts) requireTarget(each, plan.replace);
-  } catch (error) {
-    if (!(error instanceof EtcdsafeError) || error.hint !== REPLACE_WAY) throw error;
-    throw new EtcdsafeError(error.code, error.message, {
-      hint: "The plan was made without --replace. Where etcd is stopped and this is to be replaced, plan again with --replace and use the new plan on every host, those that are restored already among them; what is there is kept beside, under another name. Nothing was written.",
-    });
-  }
 }
 
 async function evidenceHere({ members }: RestorePlan, options: CallOptions): Promise<readonly Evidence[]> {

@@ -79,7 +79,13 @@ test.each(["3.5", "3.6", "3.7"] as const)("from plan, etcd %s: a member whose di
     for (const { dataDir } of [second, third]) await rm(dataDir, { recursive: true, force: true });
     await all(async () => {
       await Promise.all([staysSafe(second), staysSafe(third)]);
+      // It has acknowledged writes since, of which the plan knows nothing: what runs says so, whatever became of its files.
+      const again = await runCli(["restore", source, "--from-plan", file, "--member", third.name, "--etcd-is-stopped"]);
+      expectFailure("ETCD_MAY_BE_ALIVE", again, { message: /m2: it has run already in the new cluster/, hint: /member remove/ });
+      expect(again.stderr).not.toContain("m1: it has run");
     });
+    const gone = await runCli(["restore", source, "--from-plan", file, "--member", members[0]!.name]);
+    expectFailure("PLAN_MISMATCH", gone, { message: /m0 of this very plan, and was started since: it has served up to revision/, hint: /member remove/ });
   } finally {
     await release(members);
   }

@@ -10,7 +10,7 @@ import { repositoryOf } from "../plan-commands.ts";
 import { registerRestore } from "../register-restore.ts";
 import { restoreCommand } from "../restore-command.ts";
 import { databaseRequest } from "../restore-database.ts";
-import { openPlannedRun, unsignedHash } from "../restore-from-plan.ts";
+import { byPlan, openPlannedRun, unsignedHash } from "../restore-from-plan.ts";
 import { restoreMembers } from "../restore-members.ts";
 import { openSource, withWayOn } from "../restore-source.ts";
 import { withTargets } from "../restore-targets.ts";
@@ -27,7 +27,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const planFile = config.get("from-plan");
   if (planFile !== undefined) {
     const planned = await openPlannedRun(invocation, planFile);
-    return typeof planned === "number" ? planned : restore(invocation, planned.plan, planned.source);
+    return typeof planned === "number" ? planned : byPlan(planned.plan, () => restore(invocation, planned.plan, planned.source));
   }
   // Elsewhere than on the command line it may be the default of saves.
   if (config.origin("member").kind === "flag")
