@@ -13,7 +13,7 @@ interface ErrorKind {
 /** The closed set of error codes. A code is never renamed or reused once released. */
 export const ERRORS = {
   // Usage and configuration
-  USAGE: { exit: 2, retryable: false, hint: "See `etcdsafe help <command>`." },
+  USAGE: { exit: 2, retryable: false, hint: "`etcdsafe --help` shows the commands, and with a command in front of it that one's options." },
   CONFIG_INVALID: { exit: 2, retryable: false, hint: "`etcdsafe config show` tells where each value comes from." },
   MEMBERS_INVALID: { exit: 2, retryable: false, hint: "Give every member once, as name=peer URL, and name this one with --name." },
   TOKEN_REQUIRED: {

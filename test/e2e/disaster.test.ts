@@ -60,6 +60,9 @@ async function rehearse(start: (rehearsal: Rehearsal) => Promise<void>, act: (re
   }
 }
 
+/** As kubeadm has it in etcd's pod. */
+const VOLUMES = "  volumes:\n  - hostPath:\n      path: /var/lib/etcd\n      type: DirectoryOrCreate\n    name: etcd-data\n";
+
 /** Of one member; the rest of its command line is the same for all. */
 function etcdFlags({ clientUrls, peerUrls }: Rehearsal, index: number): Record<string, string> {
   return {
@@ -124,7 +127,7 @@ test("disaster on kubeadm: two of three directories are lost, and what the plan 
   const start = async (rehearsal: Rehearsal) => {
     for (const [index, host] of [...rehearsal.hosts.values()].entries()) {
       const flags = Object.entries(etcdFlags(rehearsal, index)).map(([flag, value]) => `    - --${flag}=${value}\n`);
-      const etcd = `apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec:\n  containers:\n  - command:\n    - etcd\n${flags.join("")}    image: registry.k8s.io/etcd:3.6\n    name: etcd\n`;
+      const etcd = `apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec:\n  containers:\n  - command:\n    - etcd\n${flags.join("")}    image: registry.k8s.io/etcd:3.6\n    name: etcd\n${VOLUMES}`;
       await writeFile(join(host.root, "etc/kubernetes/manifests/etcd.yaml"), etcd);
       await startApiServer(host);
     }

@@ -84,7 +84,7 @@ async function restore(invocation: Invocation, plan: RestorePlan, source: Snapsh
   return registered ? 0 : PARTLY_DONE;
 }
 
-/** Throws USAGE where the distribution restores a snapshot file and none is to be written, or the other way round. */
+/** Throws USAGE where the distribution restores a snapshot file and none is to be written, or the other way round; or where its directory is not said. */
 function distroFor({ config }: Invocation, writesSnapshot: boolean): MemberDistro | undefined {
   const distro = config.get("distro");
   if (distro === undefined) return undefined;
@@ -92,6 +92,12 @@ function distroFor({ config }: Invocation, writesSnapshot: boolean): MemberDistr
     if (writesSnapshot) return undefined;
     throw new EtcdsafeError("USAGE", `${distro} restores a snapshot file by itself`, {
       hint: "Give --to-snapshot FILE in place of members; the plan shows what to do with it.",
+    });
+  }
+  // The default is a directory below the one that this runs in, where no etcd of the distribution looks.
+  if (config.get("members") === undefined && config.get("data-dir") === undefined) {
+    throw new EtcdsafeError("USAGE", `--distro ${distro} needs --data-dir, or --members FILE`, {
+      hint: `Give etcd's own data directory: ${distro === "kubeadm" ? "kubeadm has it at /var/lib/etcd" : "`systemctl cat etcd` shows where it is, often /var/lib/etcd"}.`,
     });
   }
   return distro;

@@ -2,7 +2,7 @@
 import { compareStep, masterLeasesStep, restoreStep } from "./restore-step.ts";
 import { shellCommand } from "./shell-command.ts";
 import { API_SERVER_STEPS, startPods, stopPods, stoppedManifest, WORKER_STEPS } from "./static-pods.ts";
-import { type HostInstructions, hostOf, type InstructedRestore, type InstructionStep, initialCluster, STAGE } from "./steps.ts";
+import { type HostInstructions, hostOf, type InstructedMember, type InstructedRestore, type InstructionStep, initialCluster, STAGE } from "./steps.ts";
 
 const PKI = "/etc/kubernetes/pki/etcd";
 
@@ -19,7 +19,7 @@ export function kubeadmInstructions(restore: InstructedRestore): HostInstruction
         commands: stopPods(["kube-apiserver", "etcd"]),
       },
       restoreStep(restore, member),
-      startStep(restore),
+      startStep(restore, member),
       ...(index === 0 ? [compareStep(restore, etcdctl), masterLeasesStep(restore, etcdctl)] : []),
       ...API_SERVER_STEPS,
     ],
@@ -27,8 +27,11 @@ export function kubeadmInstructions(restore: InstructedRestore): HostInstruction
   return [...hosts, { member: null, host: "every other node", steps: WORKER_STEPS }];
 }
 
-/** "existing": with "new", members whose directories are missing would serve an empty keyspace. A larger quota than is needed is kept; an argument may be in quotes. */
-function startStep({ members, quotaBackendBytes }: InstructedRestore): InstructionStep {
+/**
+ * "existing": with "new", members whose directories are missing would serve an empty keyspace. A larger quota than is needed is kept; an argument may be in
+ * quotes. A pod that has another directory of the host than the restored one is not started.
+ */
+function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir }: InstructedMember): InstructionStep {
   const manifest = stoppedManifest("etcd");
   const flags = [`--initial-cluster=${sedText(initialCluster(members))}`, "--initial-cluster-state=existing", `--quota-backend-bytes='"$quota"'`];
   const insert = `s#^( *)- etcd$#&${flags.map((flag) => `\\n\\1- ${flag}`).join("")}#`;
@@ -38,9 +41,18 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore): Instructi
     commands: [
       `quota=$(sed -nE 's/^ *- .?--quota-backend-bytes=([0-9]+).*/\\1/p' ${manifest}); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
       `sed -i -E -e '/^ *- .?--(initial-cluster|initial-cluster-state|quota-backend-bytes)=/d' -e '${insert}' ${manifest}`,
-      `grep -q -- '- --initial-cluster-state=existing$' ${manifest} && ${startPods(["etcd"])}`,
+      [`grep -q -- '- --initial-cluster-state=existing$' ${manifest}`, ...(dataDir === null ? [] : [mounts(manifest, dataDir)]), startPods(["etcd"])].join(
+        " && ",
+      ),
     ],
   };
+}
+
+/** Fails, and says why, where the pod has another directory of the host, as kubeadm's configuration may say (`etcd.local.dataDir`). */
+function mounts(manifest: string, dataDir: string): string {
+  const path = dataDir.replaceAll(/[.[\]*+?(){}|^$\\]/g, "\\$&");
+  const grep = `grep -qE ${shellCommand([`^ *path: ["']?${path}/?["']?$`])} ${manifest}`;
+  return `{ ${grep} || { ${shellCommand(["echo", `STOP: ${manifest} mounts another directory than ${dataDir}, which was restored`])}; false; }; }`;
 }
 
 /** As the replacement of a `s#…#…#` in single quotes means it. */

@@ -2,10 +2,13 @@
 import { compareStep, etcdctlNeeds, masterLeasesStep, restoreStep } from "./restore-step.ts";
 import { shellCommand } from "./shell-command.ts";
 import { API_SERVER_STEPS, stopPods, WORKER_STEPS } from "./static-pods.ts";
-import { type HostInstructions, hostOf, type InstructedRestore, type InstructionStep, initialCluster, STAGE, waitFor } from "./steps.ts";
+import { type HostInstructions, hostOf, type InstructedMember, type InstructedRestore, type InstructionStep, initialCluster, STAGE, waitFor } from "./steps.ts";
 
 /** What etcd has logged since it was started last. */
 const LOG = "journalctl -o cat _SYSTEMD_INVOCATION_ID=$(systemctl show -p InvocationID --value etcd)";
+/** The second is what etcd 3.4 logs, unless it is given --logger=zap: which of the variables it takes. */
+const LOGGED_EXISTING = '"initial-cluster-state":"existing"|ETCD_INITIAL_CLUSTER_STATE=existing';
+const LOGGED = '"(data-dir|initial-cluster-state|quota-[a-z]+-bytes)":[^,]*|ETCD_(DATA_DIR|INITIAL_CLUSTER_STATE|QUOTA_BACKEND_BYTES)=[^ ]*|data dir = .*';
 const DROP_IN = "/etc/systemd/system/etcd.service.d";
 
 export function systemdInstructions(restore: InstructedRestore): HostInstructions[] {
@@ -15,7 +18,7 @@ export function systemdInstructions(restore: InstructedRestore): HostInstruction
     steps: [
       { number: STAGE.stop, title: "Stop the API servers and etcd", commands: ["systemctl stop etcd"] },
       restoreStep(restore, member),
-      startStep(restore),
+      startStep(restore, member),
       ...(index === 0 ? [compareStep(restore, "etcdctl", etcdctlNeeds(restore)), masterLeasesStep(restore, "etcdctl")] : []),
     ],
   }));
@@ -39,13 +42,13 @@ export function systemdInstructions(restore: InstructedRestore): HostInstruction
  * As a file of variables, since a unit's own files of variables beat variables that are set in a drop-in; the last file wins. Flags in ExecStart beat both,
  * so etcd's log has the last word. A start that waits would wait for a quorum, which is there once the next hosts have started theirs.
  */
-function startStep({ members, quotaBackendBytes }: InstructedRestore): InstructionStep {
+function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir }: InstructedMember): InstructionStep {
   const variables = [`ETCD_INITIAL_CLUSTER=${initialCluster(members)}`, "ETCD_INITIAL_CLUSTER_STATE=existing", `ETCD_QUOTA_BACKEND_BYTES=${quotaBackendBytes}`];
   return {
     number: STAGE.start,
     title: "Start etcd",
     why:
-      `etcd must log "initial-cluster-state":"existing" and a quota of at least ${quotaBackendBytes} bytes. If it does not, the unit's flags or --config-file say ` +
+      `etcd must log "initial-cluster-state":"existing"${dataDir === null ? "" : `, the data directory ${dataDir}`} and a quota of at least ${quotaBackendBytes} bytes. If it does not, the unit's flags or --config-file say ` +
       "otherwise: change them there. With another state, a member whose directory is missing would serve an empty keyspace.",
     commands: [
       `mkdir -p ${DROP_IN}`,
@@ -55,8 +58,8 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore): Instructi
       // One that has failed too often is not started otherwise.
       "systemctl reset-failed etcd",
       "systemctl start --no-block etcd",
-      waitFor(`${LOG} | grep -q '"initial-cluster-state":"existing"'`),
-      `${LOG} | grep -oE '"(initial-cluster-state|quota-[a-z]+-bytes)":[^,]*'`,
+      waitFor(`${LOG} | grep -qE '${LOGGED_EXISTING}'`),
+      `${LOG} | grep -oE '${LOGGED}'`,
     ],
   };
 }

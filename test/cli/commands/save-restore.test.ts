@@ -44,6 +44,12 @@ test.each<[string[], number, string]>([
   [["restore", "-"], 2, "cannot read standard input"],
   [["restore", "x.db", "--mark-compacted", "--bump-revision", "none"], 2, "--mark-compacted and --bump-revision: with none, nothing can be marked"],
   [["restore", "x.db", "--bump-revision", "0"], 2, "above 0"],
+  [
+    ["restore", "x.db", "--distro", "kubeadm", "--plan"],
+    2,
+    "--distro kubeadm needs --data-dir, or --members FILE\nhint: Give etcd's own data directory: kubeadm has",
+  ],
+  [["restore", "x.db", "--distro", "systemd", "--initial-cluster", "a=http://a:2380,b=http://b:2380", "--plan"], 2, "--distro systemd needs --data-dir"],
   [["restore", "x.db", "--to-snapshot", "y.db", "--data-dir", "d"], 2, "a snapshot file has no members"],
 ])("command line: %j ends with %i: %s", async (args, exitCode, text) => {
   const result = await runCli(args, { cwd: directory.path });

@@ -67,6 +67,34 @@ test("instructions for kubeadm: the static pod gets what it needs, whatever it h
   }
 });
 
+test("instructions for kubeadm: a pod that mounts another directory than the restored one is not started", () => {
+  const last = startCommands("cp1").at(-1)!;
+  const started = (path: string) => {
+    const manifest = `    - --initial-cluster-state=existing\n  volumes:\n  - hostPath:\n      path: ${path}\n      type: DirectoryOrCreate\n`;
+    const script = `cd "$(mktemp -d)" && mkdir manifests && cat >etcd.yaml; ${last}; ls manifests; rm -r "$PWD"`;
+    const here = script.replaceAll(/\/etc\/kubernetes\/manifests-stopped\/etcd\.yaml/g, "etcd.yaml").replaceAll("/etc/kubernetes/manifests/", "manifests/");
+    return execFileSync("sh", ["-c", here], { input: manifest, encoding: "utf8" });
+  };
+  for (const path of ["/var/lib/etcd", '"/var/lib/etcd/"', "'/var/lib/etcd'"]) expect(started(path)).toBe("etcd.yaml\n");
+  for (const path of ["/data/etcd", "/var/lib/etcd2", "/mnt/var/lib/etcd"])
+    expect(started(path)).toMatch(/^STOP: \S+ mounts another directory than \/var\/lib\/etcd, .*\n$/);
+});
+
+test("instructions for systemd: the log of etcd 3.4, which is no JSON by default, is understood too", () => {
+  const start = memberInstructions("systemd", RESTORE)
+    .find(({ member }) => member !== null)!
+    .steps.find(({ number }) => number === 3)!;
+  const [wait, show] = start.commands.slice(-2).map((command) => command.replaceAll(/journalctl .* etcd\) \|/g, "cat |"));
+  const pattern = (command: string) => /grep -\w+ (?:'\\'')?'?(.*?)'/.exec(command.replaceAll("'\\''", "'"))![1]!;
+  const logs = (pattern: string, line: string) => new RegExp(pattern).test(line);
+  const json = '{"msg":"starting an etcd server","data-dir":"/var/lib/etcd","initial-cluster-state":"existing","quota-backend-bytes":2147483648}';
+  const plain = "2026-11-21 12:00:00.000000 I | pkg/flags: recognized and used environment variable ETCD_INITIAL_CLUSTER_STATE=existing";
+  for (const line of [json, plain]) for (const command of [wait!, show!]) expect(logs(pattern(command), line)).toBe(true);
+  const other = ['"initial-cluster-state":"new"', "ETCD_INITIAL_CLUSTER_STATE=new", "environment variable ETCD_INITIAL_CLUSTER_STATE, but unused"];
+  for (const line of other) expect(logs(pattern(wait!), line)).toBe(false);
+  expect(start.why).toContain("/var/lib/etcd");
+});
+
 /** Of a cluster with one member of this name. */
 function startCommands(name: string): readonly string[] {
   const members = [{ ...RESTORE.members[0]!, name }];
