@@ -52,6 +52,15 @@ test("check of a file: a copied database has no hash, and may be longer than its
   expect(longer.report.facts?.sizeBytes).toBe(database.length);
 });
 
+test("check of a file: progress goes on with the hash where there is nothing left to walk", async () => {
+  const path = file("sparse.db", database);
+  truncateSync(path, 384 * 1024 * 1024);
+  const progress: number[] = [];
+  await checkSnapshotFile(path, { signal, onProgress: (doneBytes) => progress.push(doneBytes) });
+  expect(progress.length).toBeGreaterThan(2);
+  expect(progress).toEqual(progress.toSorted((a, b) => a - b));
+});
+
 test("check of a file: bytes between database and hash, or after a database, are odd", async () => {
   const longer = Buffer.concat([database, Buffer.alloc(512)]);
   const hashed = await check(Buffer.concat([longer, createHash("sha256").update(longer).digest()]));
