@@ -62,7 +62,7 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
     let phase: SavePhase = "connect";
     const onPhase = (next: SavePhase) => {
       phase = next;
-      runtime.log({ level: "debug", message: `phase ${next}`, fields: { phase: next } });
+      runtime.log({ level: "debug", message: "next phase", fields: { phase: next } });
     };
     try {
       const saved = await saveFrom(serving, request, observed, { ...taken, serving, which, whyNone, contradictedBy, givenUp, onPhase });

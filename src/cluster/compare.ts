@@ -92,8 +92,9 @@ async function askAnywhere(clients: MemberClients, member: ClusterMember, option
   return { outcome: "unreachable", endpoint: urls.at(-1), why: before === undefined ? why : `${why}; before that, ${before}` };
 }
 
-function tellOfWait({ id, name }: ClusterMember, { runtime, signal, memberLimitMs }: CompareOptions): void {
-  const message = `waiting for the HashKV of ${name || formatId(id)}, for up to ${memberLimitMs / 1000} s`;
+function tellOfWait({ id, name }: ClusterMember, { runtime, signal, silent, memberLimitMs }: CompareOptions): void {
+  const limit = silent.has(id) ? `${SIGN_OF_LIFE_LIMIT_MS / 1000} s if it gives no sign of life` : `${memberLimitMs / 1000} s`;
+  const message = `waiting for the HashKV of ${name || formatId(id)}, for up to ${limit}`;
   runtime.sleep(TOLD_AFTER_MS, signal).then(
     () => runtime.log({ level: "info", message }),
     () => undefined, // It has answered by then.

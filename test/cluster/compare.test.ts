@@ -110,6 +110,9 @@ test("comparison: for whom it waits longer than others is told", async () => {
   setTimeout(pass, 200);
   await comparing;
   expect(logged[0]).toBe("waiting for the HashKV of m3, for up to 0.5 s");
+  const silent = new Map([[3n as MemberId, undefined]]);
+  await compare(fakeClients({ ...ALL, "http://m3:2379": "silent" }), { runtime, silent, memberLimitMs: 500 });
+  expect(logged).toContain("waiting for the HashKV of m3, for up to 5 s if it gives no sign of life");
 });
 
 test("comparison: the caller's abort is not taken for a silent member", async () => {

@@ -179,7 +179,7 @@ test("a save that takes too long, and one that is stopped: nothing of them is li
     ["SIGTERM", 143],
   ] as const) {
     const running = startCli(args);
-    await running.printed(/phase stream/);
+    await running.printed(/^debug: next phase \(phase stream\)$/m);
     running.signal(signal);
     expectFailure("INTERRUPTED", await running.finished, { message: new RegExp(`^stopped by ${signal}$`), exitCode });
   }
