@@ -134,6 +134,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     example: `${MEMBERS_FILE}\n\n${INTERRUPTED_RESTORE}`,
     json: {
       plan: "what was, or with `--plan` would be, done",
+      "plan.format": "1: the version of this document, which `--from-plan` reads",
+      "plan.stageId": "names what is written until it is put in place, `member.etcdsafe-<stageId>`",
+      "plan.skipHashCheck": "what `--skip-hash-check` said",
       "plan.source": "what is restored: `kind`, `location`, and facts from the backup or file",
       "plan.token, plan.clusterId": "of the new cluster",
       "plan.tokenGiven": "false where this run drew the token: another run gets another, and other ids",
@@ -159,7 +162,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "plan.warnings[]": "what to know before starting the cluster",
       "plan.copy, plan.formerMembers[]": "whether it is a copy beside a living cluster, and who made up the one that the source comes from",
       liveness:
-        "with `--plan`: whether etcd is stopped, seen from this host: `verdict` (`stopped`, `alive` or `unknown`), and `checks[]` with `kind`, `what`, `outcome`, `detail` and `allowedBy` (an option that says to go on)",
+        "with `--plan`: whether etcd is stopped, seen from this host: `verdict` (`stopped`, `alive` or `unknown`), and `checks[]` with `kind`, `what`, `outcome`, `detail` and `allowedBy` (an option that says to go on); `formerQuorum` (`answering`, `members`) where a majority of the former cluster answers, else null",
       "refusals[]": "with `--plan`: why a restore would be refused as things are",
       sha256: "with `--plan`: what shows `--from-plan` that the plan was not changed",
       "instructions[]": "with `--plan`: for each host `member`, `host` and `steps[]` with `number`, `title`, `why` and `commands[]`",
@@ -172,7 +175,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "leftovers[]": "without `--plan`: what an interrupted restore left beside the target",
       "inPlace[]": "with `--from-plan`: the members that it has put in place before, and that were not started since: nothing is done then",
       finishes: "without `--plan`: when the interrupted restore began that this run has only finished; else null",
-      file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `file`, and of the above `source`, `revision`, `loss`, `keyspace`, `versions`, `walBeside` and `warnings`",
+      file: "with `--to-snapshot`, in place of all that: `path`, `sizeBytes`, `databaseSha256`, `revision`, `hashKv`; with `--plan`, `plan` has `file`, and of the above `source`, `skipHashCheck`, `revision`, `loss`, `keyspace`, `versions`, `walBeside`, `distro` and `warnings`",
     },
     load: () => import("./commands/restore.ts"),
   },

@@ -90,7 +90,7 @@ export const RESTORE_OPTIONS = {
     group: "What to do",
     commands: ["restore"],
     description:
-      "What else shows how far the cluster's revisions went, for --bump-revision auto and for what is lost: a data directory, a snapshot file, or a revision that a client or a metric shows. Looked at without being asked: the directories that are replaced, and the repository's backups and restores.",
+      "What else shows how far the cluster's revisions went, for --bump-revision auto and for what is lost: a data directory, a snapshot file, or a revision that a client or a metric shows. Looked at without being asked: the directories that are replaced, those of --distro on this host with --to-snapshot, and the repository's backups and restores.",
   },
   "mark-compacted": {
     kind: "boolean",
@@ -113,7 +113,7 @@ export const RESTORE_OPTIONS = {
     group: "What to do",
     commands: ["restore"],
     description:
-      "The restored cluster is a copy beside the one that the source comes from, which may be alive. It is not registered in the repository as that one's successor, and so cannot save under its name.",
+      "The restored cluster is a copy beside the one that the source comes from, which may be alive. It is not registered in the repository as that one's successor, and so cannot save under its name; nor is a snapshot file for one.",
   },
   "host-root": {
     kind: "path",
@@ -121,7 +121,8 @@ export const RESTORE_OPTIONS = {
     default: "/",
     group: "What to do",
     commands: ["restore"],
-    description: "Where the host's file system is mounted, for a run in a container: static pods of etcd are looked for there.",
+    description:
+      "Where the host's file system is mounted, for a run in a container: static pods of etcd, and with --to-snapshot the data directory of --distro, are looked for there.",
   },
   "skip-hash-check": {
     kind: "boolean",

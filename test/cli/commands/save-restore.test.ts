@@ -2,6 +2,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { COMMANDS } from "../../../src/cli/catalogue.ts";
 import { runCli } from "../../support/cli.ts";
 import { writeSnapshot } from "../../support/snapshots.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/temporary-directory.ts";
@@ -65,6 +66,14 @@ test("restore --plan: says everything, and writes nothing", async () => {
   expect(plan).toMatchObject({ tokenGiven: false, revision: { before: "1", after: "1000000001", bump: "auto", markCompacted: true } });
   expect(plan.warnings).toEqual([expect.stringMatching(/^Nothing but the source shows .* give --evidence/)]);
   expect(await readdir(directory.path)).toEqual(["snapshot.db"]);
+  const fields = Object.keys(COMMANDS["restore"]!.json!).flatMap((names) => names.split(", "));
+  for (const field of Object.keys(plan))
+    expect(
+      fields.some((each) => each.replace(/\[\]$/, "") === `plan.${field}`),
+      field,
+    ).toBe(true);
+  const file = await runCli(["restore", path("snapshot.db"), "--to-snapshot", path("planned.db"), "--plan", "-o", "json"]);
+  for (const field of Object.keys(JSON.parse(file.stdout).plan)) expect(COMMANDS["restore"]!.json!["file"]).toContain(`\`${field}\``);
 });
 
 test("restore --plan: says that the targets will be refused, and that the token will not be the same again", async () => {
