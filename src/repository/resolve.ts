@@ -12,7 +12,7 @@ const NEAREST_MAX = 3;
 const PASSED_OVER_MAX = 3;
 
 export interface ResolveOptions extends CallOptions {
-  /** Told, in a sentence, which newer backups `latest` does not mean, and why: whoever names none should know that the newest was not taken. */
+  /** Told, in a sentence, which newer backups `latest` does not mean, or older ones `oldest`, and why: whoever names none should know what was not taken. */
   passedOver?(warning: string): void;
 }
 
@@ -67,12 +67,11 @@ interface LookUp {
 async function lookUp({ storage }: Repository, cluster: string, reference: string, options: ResolveOptions): Promise<LookUp> {
   const scanned = await scanBackups(storage, cluster, options);
   const read = reader(storage, cluster, options);
-  if (reference === "latest") {
-    const latest = await firstGood(scanned, read);
-    if (latest.found !== undefined && latest.skipped.length > 0) options.passedOver?.(passedOverText(latest.found.id, latest.skipped));
-    return { scanned, ...latest };
+  if (reference === "latest" || reference === "oldest") {
+    const meant = await firstGood(reference === "latest" ? scanned : scanned.toReversed(), read);
+    if (meant.found !== undefined && meant.skipped.length > 0) options.passedOver?.(passedOverText(reference, meant.found.id, meant.skipped));
+    return { scanned, ...meant };
   }
-  if (reference === "oldest") return { scanned, ...(await firstGood(scanned.toReversed(), read)) };
   const matching = scanned.filter(({ id }) => id.startsWith(reference));
   if (matching.length > 1) {
     const where = `cluster ${cluster} of ${storage.location}`;
@@ -111,12 +110,13 @@ function whyNot(entry: CatalogueEntry): string {
   return `${entry.state}: ${entry.state === "damaged" ? entry.damage.join("; ") : entry.manifest.stateWhy}`;
 }
 
-function passedOverText(id: string, skipped: readonly string[]): string {
+function passedOverText(reference: "latest" | "oldest", id: string, skipped: readonly string[]): string {
   const [only] = skipped;
-  if (skipped.length === 1) return `latest is ${id}; a newer backup is passed over: ${only}`;
+  const beyond = reference === "latest" ? "newer" : "older";
+  if (skipped.length === 1) return `${reference} is ${id}; ${beyond === "newer" ? "a newer" : "an older"} backup is passed over: ${only}`;
   const more = skipped.length - PASSED_OVER_MAX;
   const those = `${skipped.slice(0, PASSED_OVER_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
-  return `latest is ${id}; ${skipped.length} newer backups are passed over: ${those}`;
+  return `${reference} is ${id}; ${skipped.length} ${beyond} backups are passed over: ${those}`;
 }
 
 /** The ids that begin most like `reference`: a slip of the hand is usually near the end. */

@@ -229,13 +229,13 @@ test("resolve: says what there is when nothing may be latest", async () => {
   await expect(resolve("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", message: expect.stringContaining(`${id} (partial: `) });
 });
 
-test("resolve: of latest, the newer backups that it passes over are named, with why", async () => {
+test("resolve: of latest and oldest, the backups that are passed over are named, with why", async () => {
   const warned = async (reference: string) => {
     const warnings: string[] = [];
     await resolveBackup(repository, "default", reference, { signal, passedOver: (warning) => void warnings.push(warning) });
     return warnings;
   };
-  await store(10, { state: "suspect" });
+  const older = await store(10, { state: "suspect", stateWhy: "0 of 3 members agree" });
   const good = await store(11);
   expect(await warned("latest")).toEqual([]);
   const suspect = await store(12, { state: "suspect", stateWhy: "1 of 3 members agrees" });
@@ -247,8 +247,11 @@ test("resolve: of latest, the newer backups that it passes over are named, with 
   expect(three).toContain(`latest is ${good}; 3 newer backups are passed over: ${damaged} (damaged: verification at level hash failed `);
   expect(three).toMatch(new RegExp(`, ${unreadable} \\(unreadable: .*\\), ${suspect} \\(suspect: 1 of 3 members agrees\\)$`));
   const [partial] = [await store(16, { state: "partial" }), await store(17, { state: "partial" })];
-  expect((await warned("latest"))[0]).toMatch(new RegExp(`; 5 newer backups are passed over: .*${partial} \\(partial: .* and 2 more$`));
-  for (const reference of [good, "oldest"]) expect(await warned(reference)).toEqual([]);
+  const [five] = await warned("latest");
+  expect(five).toMatch(new RegExp(`; 5 newer backups are passed over: .*${partial} \\(partial: .*, ${damaged} \\(damaged: .* and 2 more$`));
+  for (const left of [unreadable, suspect]) expect(five).not.toContain(left);
+  expect(await warned(good)).toEqual([]);
+  expect(await warned("oldest")).toEqual([`oldest is ${good}; an older backup is passed over: ${older} (suspect: 0 of 3 members agree)`]);
 });
 
 test("resolve: takes a unique prefix, and names the candidates of one that is not", async () => {
