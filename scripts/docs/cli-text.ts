@@ -14,8 +14,9 @@ export const CONVENTIONS = `## Conventions
   It is the default with \`-o json\`: then every line of standard error is one JSON object, and where the command failed, the last line is the error, which alone
   has a \`code\` and an \`exitCode\` ([errors.md](errors.md)).
 - **SIGINT, SIGTERM and SIGHUP** (a terminal or ssh connection that is lost) stop a command and clean up. Another one ends it at once, without cleaning
-  up, unless it comes within a second: \`timeout\`, \`npm run\` and terminals often deliver one signal twice. Neither leaves a half backup that is ever
-  listed, nor half a restore. \`nohup\` does not keep SIGHUP away, since Node undoes it; \`setsid\`, \`tmux\` or \`systemd-run\` do.
+  up, unless it comes within a second: \`timeout\`, \`npm run\` and terminals often deliver one signal twice. Only where
+  a read of a file hangs, as on a network file system whose server is away, it ends no sooner than that read does. Neither leaves a half backup that is
+  ever listed, nor half a restore. \`nohup\` does not keep SIGHUP away, since Node undoes it; \`setsid\`, \`tmux\` or \`systemd-run\` do.
 - Options may stand before or after the command. Booleans may be given as \`--option\`, \`--option=true\` or \`--option=false\`.`;
 
 export const CONFIGURATION = `## Configuration
@@ -28,11 +29,13 @@ Every option can be given in three ways, all named mechanically:
 | environment variable                                            | \`ETCDSAFE_STALL_LIMIT=1m\` |
 | key of the YAML file that \`--config\` or \`ETCDSAFE_CONFIG\` names | \`stall-limit: 1m\`         |
 
-Flags beat the environment, and the environment beats the file; a variable of etcdctl counts less than etcdsafe's own. The same holds for two different
-options that contradict each other, such as \`--output\` and \`--repository\`, or \`--data-dir\` and \`--members\`: what was typed counts, and the one in
-the environment or the file is as if not given, which a line of the log says. Two of the same origin are refused. \`etcdsafe config show\` tells where each value came from, \`etcdsafe config validate\`
-finds all faults at once. An unknown key of the file is a fault, and so is an \`ETCDSAFE_\` variable that differs from an option's by a slip. Relative
-paths in the file start from the file's directory. An empty variable counts as not set.
+Flags beat the environment, and the environment beats the file; a variable of etcdctl counts less than etcdsafe's own. The same holds for two
+different options that contradict each other, such as \`--output\` and \`--repository\`, or \`--data-dir\` and \`--members\`, or of which one leaves
+the other nothing to do, such as \`--no-spool\` and \`--check-members\`: what was typed counts, and the one in the environment or the file is as if
+not given, which a line of the log says. Two of the same origin are refused. \`etcdsafe config show\` tells where each value came from, \`etcdsafe
+config validate\` finds all faults at once, also two options of one origin that some command would refuse. An unknown key of the file is a fault, and
+so is an \`ETCDSAFE_\` variable that differs from an option's by a slip. Relative paths in the file start from the file's directory. An empty variable
+counts as not set.
 
 \`\`\`yaml
 repository: /backup
