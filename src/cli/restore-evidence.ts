@@ -1,6 +1,7 @@
 // Gathers, for `restore`, all that shows how far the cluster's revisions went.
 import { EtcdsafeError } from "../errors.ts";
 import { type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "../restore/evidence.ts";
+import type { KnownBefore } from "../restore/evidence-repository.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import { type WalBeside, walEvidence } from "../restore/wal-beside.ts";
 import type { Invocation } from "./command.ts";
@@ -24,7 +25,7 @@ export async function gatherEvidence(
   for (const text of texts) if (!/^\d+$/.test(text)) await requirePath(text);
   const { dataDirectoryEvidence, givenEvidence } = await import("../restore/evidence-files.ts");
   const gathered = joinEvidence([
-    await fromRepository(invocation, source),
+    await evidenceFromRepository(invocation, { sourceId: source.backupId }),
     walEvidence(source, log),
     ...(await Promise.all(former.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
     ...(await Promise.all(texts.map((text) => givenEvidence(text, invocation)))),
@@ -41,13 +42,14 @@ const ALONE =
   "Nothing but the source shows how far the cluster went. If it was restored before, its revisions are already beyond what the source can tell: " +
   "give --evidence with its last data directory or a revision that it has shown, or --repository and --cluster with its backups.";
 
-async function fromRepository(invocation: Invocation, { backupId }: SourceFacts): Promise<GatheredEvidence> {
+/** None where no repository is named; of one that cannot be read a warning. */
+export async function evidenceFromRepository(invocation: Invocation, known: KnownBefore): Promise<GatheredEvidence> {
   const { config, signal } = invocation;
   if (config.get("repository") === undefined) return NO_EVIDENCE;
   const { repositoryEvidence } = await import("../restore/evidence-repository.ts");
   try {
     const { storage } = await openForReading(invocation);
-    return await repositoryEvidence(storage, config.get("cluster"), backupId, invocation);
+    return await repositoryEvidence(storage, config.get("cluster"), known, invocation);
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || signal.aborted) throw error;
     return {

@@ -9,6 +9,7 @@ import type { SnapshotSource } from "../restore/source.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
 import { printPlan } from "./print-plan.ts";
+import { evidenceFromRepository } from "./restore-evidence.ts";
 import { openSource } from "./restore-source.ts";
 import { inPlaceText } from "./restore-text.ts";
 import { version } from "./version.ts";
@@ -35,7 +36,7 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const source = await openSource(invocation, invocation.operands[0] ?? saved.source.backupId ?? saved.source.location);
   const isBegun = await isInterrupted(plan);
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
-  requireAsPlanned(plan, { source: source.facts, unsignedSha256, evidence: isBegun ? [] : await evidenceHere(plan, invocation) });
+  requireAsPlanned(plan, { source: source.facts, unsignedSha256, evidence: isBegun ? [] : await evidenceNow(plan, invocation) });
   return config.get("plan") ? printPlan(invocation, plan, { file, member }) : { plan, source: { ...source, facts: plan.source } };
 }
 
@@ -85,10 +86,14 @@ async function printInPlace({ output, signal }: Invocation, plan: RestorePlan, [
   return 0;
 }
 
-async function evidenceHere({ members }: RestorePlan, options: CallOptions): Promise<readonly Evidence[]> {
+/** What this host's directories and the repository show now. A repository that cannot be read shows nothing, which is said. */
+async function evidenceNow({ members, source, clusterId }: RestorePlan, invocation: Invocation): Promise<readonly Evidence[]> {
   const { dataDirectoryEvidence } = await import("../restore/evidence-files.ts");
   const targets = members.flatMap(({ dataDir, walDir }) => (dataDir === null ? [] : [{ dataDir, walDir: walDir ?? undefined }]));
-  return (await Promise.all(targets.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, options)))).flatMap(({ found }) => found);
+  const here = await Promise.all(targets.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)));
+  const stored = await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterId });
+  for (const message of stored.warnings) invocation.runtime.log({ level: "warn", message });
+  return [...here, stored].flatMap(({ found }) => found);
 }
 
 /** SHA-256 of a database that has none of its own; null where etcd's vouches for it, or where the repository's does. */

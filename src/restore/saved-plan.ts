@@ -62,7 +62,7 @@ export interface FoundForPlan {
   readonly source: SourceFacts;
   /** Of a source without one from etcd; null where etcd's is there, or where nobody asked. */
   readonly unsignedSha256: string | null;
-  /** What this host's directories show, which the planning host could not see. */
+  /** What this host's directories show, which the planning host could not see, and the repository, which may know more by now. */
   readonly evidence: readonly Evidence[];
 }
 
@@ -119,7 +119,7 @@ function revisionDifferences({ revision }: RestorePlan, { evidence }: FoundForPl
   if (revision.bump === "none" || most === undefined || BigInt(most.revision) < BigInt(revision.after)) return [];
   if (BigInt(most.revision) <= BigInt(highest(revision.evidence)!.revision)) return [];
   return [
-    `${most.where} shows revision ${most.revision}, and the cluster is to start at ${revision.after}, which is not beyond it: plan again with --evidence ${most.revision}`,
+    `${most.where} shows revision ${most.revision}, and the cluster is to start at ${revision.after}, which is not beyond it: plan again with --evidence ${most.revision}, unless this plan's own cluster got there: then it needs no restore`,
   ];
 }
 
