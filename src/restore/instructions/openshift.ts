@@ -1,7 +1,7 @@
 // OpenShift 4: its own cluster-restore.sh brings one control-plane host back from a snapshot and the static pods' resources; its operators make the others new.
 import { basename, dirname } from "node:path";
 import { shellCommand } from "./shell-command.ts";
-import { adoptStep, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
+import { adoptStep, EVIDENCE_NOTE, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
 
 /** cluster-restore.sh looks for one such file in the directory it is given. */
@@ -25,7 +25,7 @@ export function openshiftInstructions(restore: SnapshotRestore): HostInstruction
           title: "Write the snapshot file",
           why:
             `cluster-restore.sh wants it as snapshot_<time>.db beside static_kuberesources_<time>.tar.gz, which cluster-backup.sh wrote on a host of this cluster: put that into ` +
-            `${directory}. The backup must be of the same z-stream release as the cluster.${quotaNote(restore, 8, "`spec.backendQuotaGiB` of the etcd operator")}`,
+            `${directory}. The backup must be of the same z-stream release as the cluster.${quotaNote(restore, 8, "`spec.backendQuotaGiB` of the etcd operator")} ${EVIDENCE_NOTE}`,
           commands: [restore.restoreCommand, ...named],
         },
         { number: 3, title: "Restore", commands: [shellCommand(["/usr/local/bin/cluster-restore.sh", directory])] },

@@ -1,6 +1,6 @@
 // k3s and RKE2 with embedded etcd: one server restores a snapshot file, the others join it again with an empty etcd directory.
 import { shellCommand } from "./shell-command.ts";
-import { adoptStep, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
+import { adoptStep, EVIDENCE_NOTE, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
 
 interface Distribution {
@@ -55,7 +55,7 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
       host: `the first server: the one whose ${configFile} names no other in \`server:\``,
       steps: [
         stop,
-        { number: 2, title: "Write the snapshot file", commands: [restore.restoreCommand] },
+        { number: 2, title: "Write the snapshot file", why: EVIDENCE_NOTE, commands: [restore.restoreCommand] },
         {
           number: 3,
           title: "Restore it",

@@ -14,6 +14,10 @@ export interface SnapshotRestore {
   readonly time: string;
 }
 
+/** The amount in the command is the plan's. */
+export const EVIDENCE_NOTE =
+  "Its revision lies beyond all that this plan has counted. Data directories of other hosts show more: plan again with what is left of them as --evidence.";
+
 const GIB = 1024 ** 3;
 
 /** A sentence that says where the quota is set, if what the distribution has by default is too small. */

@@ -23,7 +23,12 @@ export function talosInstructions(restore: SnapshotRestore): HostInstructions[] 
           why: "A node that does not answer is passed over.",
           commands: [`for node in $ALL; do talosctl -n $node cp /var/lib/etcd ./etcd-$node-${restore.time} || echo "$node: nothing kept"; done`],
         },
-        { number: 3, title: "Write the snapshot file", commands: [restore.restoreCommand] },
+        {
+          number: 3,
+          title: "Write the snapshot file",
+          why: "Its revision lies beyond all that this plan has counted. What step 2 has kept shows more: plan again with it as --evidence, and go on with step 3 of that plan.",
+          commands: [restore.restoreCommand],
+        },
         {
           number: 4,
           title: "Stop etcd and the API servers: wipe what the nodes hold, but not their configuration",

@@ -140,6 +140,7 @@ test.each(["k3s", "rke2", "talos", "openshift"] as const)(
     const last = steps(SNAPSHOT).at(-1)!;
     expect(last.commands).toEqual([expect.stringMatching(/^etcdsafe repo adopt --repository \/backup --cluster default( --endpoints https.*client\.key)?$/)]);
     expect(last.why).toContain("exit code 9");
+    expect(steps(SNAPSHOT).find(({ commands }) => commands.includes(SNAPSHOT.restoreCommand))!.why).toMatch(/plan again with .* as --evidence/);
     expect(JSON.stringify(steps({ ...SNAPSHOT, adoptCommand: null }))).not.toContain("repo adopt");
   },
 );
