@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Answers, type Asking, askAgain, comparedLately, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
+import { type Answers, type Asking, askAgain, askMembers, comparedLately, compareWithMembers, hashesToCompute } from "../../src/backup/comparison.ts";
 import type { MemberId, Revision } from "../../src/bytes/u64.ts";
 import type { MemberClients } from "../../src/cluster/member-clients.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
@@ -130,6 +130,32 @@ test("comparison: members are asked again, at the file's own revision, only wher
   const half = answers([7, 50n], [7, 20n], [7, 20n]);
   expect((await again(half, file, [50n, 20n, 20n])).kept).toEqual(half);
   expect((await again(half, file, [50n, 50n, 20n])).kept).toMatchObject({ revision: 60n });
+});
+
+test("comparison: a member that was given up, and one that no endpoint leads to, have to give a sign of life before they are asked", async () => {
+  const signs: string[] = [];
+  const clients = {
+    secure: false,
+    at: (endpoint: string) => ({
+      endpoint,
+      call: async (method: string) => {
+        if (method === "Maintenance/Status") signs.push(endpoint);
+        return new ProtoWriter()
+          .bytes(1, new ProtoWriter().varint(2, Number(endpoint.at(-1))).finish())
+          .varint(2, 7)
+          .finish();
+      },
+    }),
+  } as unknown as MemberClients;
+  const order = MEMBERS.slice(0, 2).map(({ id, name }) => ({ memberId: id, endpoint: `http://${name}` }));
+  const signsOf = async (givenUp: ReadonlyMap<MemberId, string>) => {
+    signs.length = 0;
+    const selection = { ...ASKING.selection, order } as unknown as Asking["selection"];
+    await askMembers(50n as Revision, { ...ASKING, which: "others", selection, clients, givenUp, signal: AbortSignal.timeout(10_000), runtime: testRuntime() });
+    return signs.filter((endpoint) => endpoint !== SERVING.endpoint);
+  };
+  expect(await signsOf(new Map())).toEqual(["http://m3"]);
+  expect(await signsOf(new Map([[2n as MemberId, "it stood still"]]))).toEqual(["http://m2", "http://m3"]);
 });
 
 test.each([

@@ -25,6 +25,7 @@ interface Tried {
   readonly name: string;
   readonly which: string;
   readonly contradictedBy: readonly string[];
+  readonly givenUp: readonly string[];
 }
 
 interface Outcome {
@@ -38,10 +39,10 @@ async function saving(script: Script, more: Partial<SaveRequest> & { readonly co
   const tried: Tried[] = [];
   const logged: LogEvent[] = [];
   const attempt = (take: TakeOptions): Saved => {
-    const { selection, serving, which, contradictedBy } = take;
+    const { selection, serving, which, contradictedBy, givenUp } = take;
     const nameOf = (id: bigint) => selection.members.find((member) => member.id === id)!.name;
     const step = script[tried.length]!;
-    tried.push({ name: serving.name, which, contradictedBy: contradictedBy.map(nameOf) });
+    tried.push({ name: serving.name, which, contradictedBy: contradictedBy.map(nameOf), givenUp: [...givenUp.keys()].map(nameOf) });
     if (typeof step === "string") throw new EtcdsafeError(step, `${step} of ${serving.name}`);
     const voters = selection.members.filter(({ isLearner }) => !isLearner).map(({ id }) => id);
     const order = [serving.memberId, ...voters.filter((id) => id !== serving.memberId)];
@@ -164,6 +165,11 @@ test("save: members that were compared lately are not asked, unless one has sent
   expect(await which([good])).toEqual(["none"]);
   expect(await which(["ETCD_STREAM_CUT", good])).toEqual(["none", "none"]);
   for (const code of ["SNAPSHOT_HASH_MISMATCH", "SNAPSHOT_DAMAGED", "SNAPSHOT_TRUNCATED"] as const) expect(await which([code, good])).toEqual(["none", "all"]);
+});
+
+test("save: a member that broke off is one that may be silent, one that sent bad data is not", async () => {
+  const { tried } = await saving(["ETCD_STREAM_CUT", "SNAPSHOT_DAMAGED", [SELF, AGREED, AGREED]]);
+  expect(tried.map(({ givenUp }) => givenUp)).toEqual([[], [tried[0]!.name], [tried[0]!.name]]);
 });
 
 test("save: learners are no part of a majority", async () => {
