@@ -73,7 +73,8 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
     await requireUnlocked(plan, options);
     // Once more when no other can be started any more: one may have been until then.
     await putInPlace(await journalOf({ plan, hashKv }, stages, now, options.runtime.now()), () => requireUnlocked(plan, options));
-    return { plan, hashKv, leftovers, finishes: null };
+    const own = new Set(stages.flatMap(({ stageDir, walPath }) => [stageDir, walPath]));
+    return { plan, hashKv, leftovers: leftovers.filter((path) => !own.has(path)), finishes: null };
   } catch (error) {
     if (!(error instanceof EtcdsafeError && error.code === "RESTORE_UNFINISHED")) for (const stage of stages) await discardStage(stage);
     throw fileError(error);
@@ -93,6 +94,8 @@ async function journalOf(result: Journal["result"], stages: readonly StagedMembe
     const walNames = facts.find(({ name }) => name === stage.name)?.walDir?.names ?? [];
     return movesOf(stage, memberOf(plan, stage).replaces, walNames);
   });
+  const withInode = await withInodes(moves);
+  for (const { stageDir, inode } of stages) if (!withInode.some((move) => move.from === stageDir && move.inode === inode)) throw isNotOurs(stageDir);
   return {
     format: 1,
     id: plan.stageId,
@@ -100,13 +103,19 @@ async function journalOf(result: Journal["result"], stages: readonly StagedMembe
     request: requestIdentity(plan),
     result,
     dataDirs: stages.map(({ dataDir }) => dataDir),
-    moves: await withInodes(moves),
+    moves: withInode,
     // Who is not root cannot give a directory away; but then it is his, or he writes there all the same.
     owners:
       plan.owner === null || runningUser().uid !== 0
         ? []
         : facts.flatMap(({ dataDir, walDir }) => [dataDir, walDir].flatMap((each) => ownerChange(each, plan.owner!))),
   };
+}
+
+function isNotOurs(stageDir: string): EtcdsafeError {
+  return new EtcdsafeError("TARGET_NOT_EMPTY", `${stageDir} is not what this run has written: another restore by the same plan runs on this host`, {
+    hint: "Wait until it has ended; nothing was put in place by this one.",
+  });
 }
 
 /** Of a directory that was there: what is made for the restore gets its owner when it is staged. */

@@ -1,6 +1,6 @@
 // Where a restored member's files are written before anything counts; unfinished.ts puts them in place.
 // Staged inside the data directory, so that it works where that is a mount; fsync order as etcd-formats §8.12.
-import { mkdir, open, rm, rmdir } from "node:fs/promises";
+import { lstat, mkdir, open, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { createDirectories, syncDirectory } from "../bytes/files.ts";
 import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
@@ -14,6 +14,8 @@ export interface StagedMember {
   readonly name: string;
   readonly dataDir: string;
   readonly stageDir: string;
+  /** Of `stageDir`: under its name may be another run's by now. */
+  readonly inode: string;
   readonly databasePath: string;
   readonly snapDir: string;
   /** Where the WAL file is staged: inside the stage, or beside its final name in a separate WAL directory. */
@@ -23,7 +25,10 @@ export interface StagedMember {
   readonly created: readonly string[];
 }
 
-/** Creates the staging directories, empty; leaves nothing when it fails. */
+/**
+ * Creates the staging directories, empty; leaves nothing when it fails. A stage of the same id is of a run by the same saved plan that died: it is removed,
+ * once the new one is there, so that a run which lives all the same finds another inode.
+ */
 export async function createStage(
   target: { readonly name: string; readonly dataDir: string; readonly walDir?: string | undefined },
   stageId: string,
@@ -35,11 +40,17 @@ export async function createStage(
   const walPath = walDir === undefined ? join(stageDir, "wal", FIRST_WAL_NAME) : join(walDir, stagedWalName(stageId));
   const created: string[] = [];
   const stage = { name: target.name, dataDir, stageDir, databasePath: join(snapDir, "db"), snapDir, walPath, walDir, created };
+  const former = join(dataDir, `${STAGE_PREFIX}former-${stageId}`);
   try {
     for (const directory of walDir === undefined ? [dataDir] : [dataDir, walDir])
       await createDirectories(directory, DIRECTORY_MODE, (path) => created.push(path));
+    await rm(former, { recursive: true, force: true });
+    await rename(stageDir, former).catch(unlessMissing);
     for (const directory of [stageDir, snapDir, ...(walDir === undefined ? [dirname(walPath)] : [])]) await mkdir(directory, { mode: DIRECTORY_MODE });
-    return stage;
+    const { ino } = await lstat(stageDir, { bigint: true });
+    await rm(former, { recursive: true, force: true });
+    if (walDir !== undefined) await rm(walPath, { force: true });
+    return { ...stage, inode: ino.toString() };
   } catch (error) {
     await discardStage(stage);
     throw error;
@@ -60,10 +71,16 @@ export async function writeRaftFiles(
 }
 
 /** Removes what a failed run wrote: its own stage and the directories it created, as far as they are empty. Never hides why the run failed. */
-export async function discardStage(stage: StagedMember): Promise<void> {
+export async function discardStage(stage: Omit<StagedMember, "inode"> & { readonly inode?: string }): Promise<void> {
+  const found = await lstat(stage.stageDir, { bigint: true }).catch(() => undefined);
+  if (stage.inode !== undefined && found !== undefined && found.ino.toString() !== stage.inode) return; // Another run's, and so is the log.
   await rm(stage.stageDir, { recursive: true, force: true }).catch(() => undefined);
   if (stage.walDir !== undefined) await rm(stage.walPath, { force: true }).catch(() => undefined);
   for (const directory of stage.created.toReversed()) await rmdir(directory).catch(() => undefined);
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOENT") throw error;
 }
 
 async function writeDurably(path: string, bytes: Uint8Array, sizeBytes: number): Promise<void> {

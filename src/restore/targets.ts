@@ -62,8 +62,10 @@ export function requireTargets(plan: RestorePlan, facts: readonly TargetFacts[])
 /** A plan that was made where the target is not says nothing of it; and who plans need not be who restores. */
 function asPlanned(planned: PlannedRestoreMember, now: PlannedRestoreMember): PlannedRestoreMember {
   if (planned.access === null) return now;
-  const isUsersOwn = planned.access.from === "running-user" && now.access?.from === "running-user";
-  const isSameAccess = isUsersOwn || isDeepStrictEqual(planned.access, now.access);
+  const wasAbsent = planned.access.from === "running-user";
+  // A run by this plan that died may have made the directory, as whose the plan says.
+  const isMade = wasAbsent && now.access?.from === "data-directory" && isDeepStrictEqual(planned.access, { ...now.access, from: planned.access.from });
+  const isSameAccess = (wasAbsent && now.access?.from === "running-user") || isMade || isDeepStrictEqual(planned.access, now.access);
   if (isSameAccess && isDeepStrictEqual(planned.replaces, now.replaces)) return planned;
   throw hasChanged(now.dataDir);
 }

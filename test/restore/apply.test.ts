@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -191,6 +191,47 @@ test("restore: a plan whose ids do not follow from its members and token is refu
   await using directory = await temporaryDirectory("restore");
   const { source, plan } = await planned(directory.path);
   await expect(applyRestore({ ...plan, token: "another" }, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({ code: "INTERNAL" });
+});
+
+test("restore: what can neither be put in place nor taken back keeps its stages: nobody else has what is in them", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const at = (path: string) => join(directory.path, path);
+  const file = await open(at("source.db"));
+  const handles = Object.getPrototypeOf(file) as FileHandle;
+  await file.close();
+  const sync = vi.spyOn(handles, "sync").mockImplementation(async () => {
+    // Once the first guard is set: the last one cannot be, and the first cannot be removed.
+    if (existsSync(at("a/proxy")) && !existsSync(at("c/proxy")))
+      for (const path of ["a/journal.etcdsafe-s1/mine", "c/proxy/mine"]) mkdirSync(at(path), { recursive: true });
+  });
+  const restoring = applyRestore(plan, source, { signal, runtime: testRuntime() }).finally(() => sync.mockRestore());
+  await expect(restoring).rejects.toMatchObject({ code: "RESTORE_UNFINISHED", message: expect.stringMatching(/could not be put in place .*, nor taken back/) });
+  for (const { name } of CLUSTER) expect(existsSync(at(`${name}/member.etcdsafe-s1/snap/db`))).toBe(true);
+});
+
+test("restore: a stage that another run by the same plan has made meanwhile is neither put in place nor removed", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const stage = join(directory.path, "b/member.etcdsafe-s1");
+  const now = () => {
+    renameSync(stage, join(directory.path, "b/member.etcdsafe-former"));
+    mkdirSync(stage);
+    return new Date();
+  };
+  const restoring = applyRestore(plan, source, { signal, runtime: { ...testRuntime(), now } });
+  await expect(restoring).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("another restore by the same plan") });
+  expect(await readdir(directory.path, { recursive: true })).not.toContain("b/member");
+  expect(existsSync(stage)).toBe(true);
+});
+
+test("restore: what a run of the same plan left when it died is in nobody's way", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  await mkdir(join(directory.path, "b/member.etcdsafe-s1/snap"), { recursive: true });
+  await writeFile(join(directory.path, "b/member.etcdsafe-s1/snap/db"), "half");
+  expect((await applyRestore(plan, source, { signal, runtime: testRuntime() })).leftovers).toEqual([]);
+  expect(await readdir(join(directory.path, "b"))).toEqual(["member"]);
 });
 
 test("restore: an abort before the end leaves nothing", async () => {

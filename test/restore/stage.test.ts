@@ -60,3 +60,18 @@ test("stage: one that cannot be made leaves nothing", async () => {
   await expect(createStage({ name: "m1", dataDir: join(directory.path, "data"), walDir: join(walDir, "wal") }, "abc")).rejects.toThrow();
   expect(await readdir(directory.path)).toEqual(["file"]);
 });
+
+test("stage: what a run of the same plan left when it died is removed, in both directories", async () => {
+  await using directory = await temporaryDirectory("stage");
+  const target = { name: "m1", dataDir: join(directory.path, "data"), walDir: join(directory.path, "wal") };
+  const died = await createStage(target, "abc");
+  await writeFile(died.databasePath, "half a db");
+  await writeRaftFiles(died, FILES);
+  const stage = await createStage(target, "abc");
+  expect(stage.inode).not.toBe(died.inode);
+  expect(await readdir(target.dataDir, { recursive: true })).toEqual(["member.etcdsafe-abc", "member.etcdsafe-abc/snap"]);
+  expect(await readdir(target.walDir)).toEqual([]);
+  await writeRaftFiles(stage, FILES);
+  await createStage({ name: "m1", dataDir: target.dataDir }, "other");
+  expect((await readdir(target.dataDir)).sort()).toEqual(["member.etcdsafe-abc", "member.etcdsafe-other"]);
+});

@@ -5,12 +5,12 @@ import { expect, test } from "vitest";
 import { planAccess, requirePermittedAccess } from "../../src/restore/access.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planFileSystems, requireSpace } from "../../src/restore/free-space.ts";
-import { planRestore } from "../../src/restore/plan.ts";
+import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
 import { leftoversIn, planTarget, requireTarget } from "../../src/restore/replace.ts";
 import type { SourceFacts } from "../../src/restore/source.ts";
 import { keptNames } from "../../src/restore/target-entries.ts";
 import { type TargetFacts, targetFacts } from "../../src/restore/target-facts.ts";
-import { planTargets, requireTargets } from "../../src/restore/targets.ts";
+import { planTargets, requireTargets, requireUnchanged } from "../../src/restore/targets.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -37,6 +37,22 @@ const snapshotFacts: SourceFacts = {
   authEnabled: false,
   hashKv: null,
 };
+
+function planOf(dataDir: string): RestorePlan {
+  return planRestore({
+    source: snapshotFacts,
+    cluster: [{ name: "m", peerUrls: ["http://127.0.0.1:2380"] }],
+    targets: [{ name: "m", dataDir }],
+    newToken: "t",
+    command: () => "",
+    stageId: "s",
+    bumpRevision: "none",
+    evidence: NO_EVIDENCE,
+    skipHashCheck: false,
+    tool: "0.1.0",
+    plannedAt: AT.toISOString(),
+  });
+}
 
 /** A target as it would be with these entries; nothing of it exists. */
 function target(names: readonly string[], changes: Partial<TargetFacts> = {}): TargetFacts {
@@ -127,19 +143,7 @@ test("access: who is not root may give files to nobody but himself and his group
 });
 
 test("access: a plan that another user made is carried out for that user, unless the directory has come to be somebody's", () => {
-  const planned = planRestore({
-    source: snapshotFacts,
-    cluster: [{ name: "m", peerUrls: ["http://127.0.0.1:2380"] }],
-    targets: [{ name: "m", dataDir: "/data" }],
-    newToken: "t",
-    command: () => "",
-    stageId: "s",
-    bumpRevision: "none",
-    evidence: NO_EVIDENCE,
-    skipHashCheck: false,
-    tool: "0.1.0",
-    plannedAt: AT.toISOString(),
-  });
+  const planned = planOf("/data");
   const roomy = { device: "1", freeBytes: null };
   const absent = target([], { dataDir: { path: "/data", access: null, names: [], fileSystem: roomy } });
   const user = { uid: process.getuid!() + 1, gid: process.getgid!(), groups: [] };
@@ -154,6 +158,26 @@ test("access: a plan that another user made is carried out for that user, unless
   expect(() => requireTargets(plan, [appeared])).toThrow(
     expect.objectContaining({ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("has changed") }),
   );
+  // As a run of the same plan has made it that died.
+  const { uid, gid } = plan.members[0]!.access!.directory;
+  const made = target(["member.etcdsafe-s"], {
+    dataDir: { path: "/data", access: { uid, gid, mode: "0700" }, names: ["member.etcdsafe-s"], fileSystem: roomy },
+  });
+  expect(requireTargets(plan, [made])).toMatchObject({ plan: { members: plan.members }, leftovers: ["/data/member.etcdsafe-s"] });
+});
+
+test("target: what is to be replaced has to be what the plan says, and to stay so while the files are written", () => {
+  const revision = (shown: string) => target(["member"], { member: { isMount: false, hasWal: true, access: {}, databaseSizeBytes: 4096, revision: shown } });
+  const roomy = ({ dataDir, ...facts }: TargetFacts) => ({ ...facts, dataDir: { ...dataDir, fileSystem: { device: "1", freeBytes: null } } });
+  const [before, later] = [roomy(revision("7")), roomy(revision("8"))];
+  const plan = planTargets(planOf("/data"), [before], { replace: true, owner: null });
+  expect(requireTargets(plan, [before]).plan.members).toEqual(plan.members);
+  requireUnchanged(plan, [before]);
+  const changed = expect.objectContaining({ code: "TARGET_NOT_EMPTY", message: "what is in /data has changed since the restore was planned" });
+  for (const facts of [later, roomy(target([]))]) {
+    expect(() => requireTargets(plan, [facts])).toThrow(changed);
+    expect(() => requireUnchanged(plan, [facts])).toThrow(changed);
+  }
 });
 
 test("room: each file system is asked for what goes there, and one that does not tell is trusted", () => {

@@ -42,6 +42,7 @@ async function staged(): Promise<Scene> {
     name,
     dataDir: at(name),
     stageDir: at(`${name}/member.etcdsafe-id`),
+    inode: "",
     databasePath: at(`${name}/member.etcdsafe-id/snap/db`),
     snapDir: at(`${name}/member.etcdsafe-id/snap`),
     walPath: walDir === undefined ? at(`${name}/member.etcdsafe-id/wal/${FIRST}`) : join(walDir, `${FIRST}.etcdsafe-id`),
