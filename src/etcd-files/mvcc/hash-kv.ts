@@ -89,7 +89,8 @@ export function planHashes(requests: readonly HashKvRequest[], fileRevision: num
 function whyNot(revision: bigint, compactRevision: bigint, fileRevision: number, compacted: number): string | undefined {
   if (revision < 1n || revision > BigInt(fileRevision)) return `revision ${revision} is not in the file, whose revision is ${fileRevision}`;
   if (compactRevision > revision) return `revision ${revision} is compacted away at ${compactRevision}`;
-  if (compactRevision < BigInt(compacted)) return `the file is compacted at ${compacted}, and a hash from before that compaction covers rows that are gone`;
+  if (compactRevision < BigInt(compacted))
+    return `the file is compacted at ${compacted}, and the hash to compare was taken before that, over rows that are gone`;
   return undefined;
 }
 

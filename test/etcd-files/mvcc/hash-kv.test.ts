@@ -159,8 +159,8 @@ test("HashKV: says why it cannot be computed", () => {
     `revision ${store.currentRevision + 1n} is not in the file, whose revision is ${store.currentRevision}`,
     `revision ${compacted - 1n} is compacted away at ${compacted}`,
     `revision ${compacted + 1n} is compacted away at ${compacted + 2n}`,
-    `the file is compacted at ${compacted}, and a hash from before that compaction covers rows that are gone`,
-    `the file is compacted at ${compacted}, and a hash from before that compaction covers rows that are gone`,
+    `the file is compacted at ${compacted}, and the hash to compare was taken before that, over rows that are gone`,
+    `the file is compacted at ${compacted}, and the hash to compare was taken before that, over rows that are gone`,
   ]);
 });
 
@@ -185,7 +185,7 @@ test("HashKV: of a compaction below what the file has finished or scheduled, whi
     store,
     [-1n, 3n, 5n, 6n, 7n].map((compactRevision) => ({ revision: 0n, compactRevision })),
   );
-  const gone = "the file is compacted at 6, and a hash from before that compaction covers rows that are gone";
+  const gone = "the file is compacted at 6, and the hash to compare was taken before that, over rows that are gone";
   expect(hashes.slice(0, 3).map((answer) => "notComparable" in answer && answer.notComparable)).toEqual([gone, gone, gone]);
   const member = store.clone();
   for (const [index, compactRevision] of [6n, 7n].entries()) {
