@@ -144,6 +144,13 @@ test("from plan: whatever is not as planned is refused, nothing is written, and 
   const onItsHost = { ...printed.plan, members: printed.plan.members.map((each) => ({ ...each, dataDir: member.dataDir })) };
   const elsewhere = ["restore", "--from-plan", await edited(onItsHost, planSha256(onItsHost)), "--member", members[1]!.name];
   expectFailure("PLAN_MISMATCH", await runCli(elsewhere), { message: /looks like the host of m0/, hint: /--member m0/ });
+  // A plan of its own warns instead: who writes one member by hand may mean it.
+  const cluster = members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
+  const byHand = ["--name", members[1]!.name, "--initial-cluster", cluster, "--initial-advertise-peer-urls", members[1]!.peerUrl, "--data-dir", member.dataDir];
+  const shared = ["--initial-cluster-token", "t", "--bump-revision", "9", "--replace", "--plan"];
+  expect((await expectExit(0, ["restore", source, ...byHand, ...shared])).stdout).toMatch(
+    /^! .*is that of m0 .*of the former cluster, .*IS THIS THE HOST OF m0\?$/m,
+  );
   expect(await readFile(file, "utf8")).toBe(`${JSON.stringify(printed, undefined, 2)}\n`);
   await release(members);
 });
