@@ -1,9 +1,10 @@
 // Evidence from files on this host: the data directories that are replaced, what earlier restores have kept of them, and what --evidence names.
 import { readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { dirname, join } from "node:path";
 import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
+import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { CallOptions } from "../runtime.ts";
 import { type Evidence, type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "./evidence.ts";
 import { type MemberFiles, memberEvidence } from "./member-revision.ts";
@@ -54,18 +55,24 @@ async function membersEvidence(dataDir: string, walDir: string | undefined, kind
   const members = names.filter((name) => MEMBER.test(name)).sort();
   return joinEvidence(
     await Promise.all(
-      members.map((name) => {
+      members.map(async (name) => {
         const memberDir = whereIs(join(dataDir, name));
-        return oneMember({ memberDir, walDirs: [...walDirOf(basename(memberDir), walDir), join(memberDir, "wal")] }, kind, options);
+        const ownWal = walDir === undefined ? [] : [await walDirOf(name, walDir, { namesIn, whereIs })];
+        return oneMember({ memberDir, walDirs: [...ownWal, join(memberDir, "wal")] }, kind, options);
       }),
     ),
   );
 }
 
-/** A log in a directory of its own is kept inside of that, under the name of the same restore. */
-function walDirOf(member: string, walDir: string | undefined): string[] {
-  if (walDir === undefined) return [];
-  return [member === "member" ? walDir : join(walDir, member.replace("member.", ""))];
+/**
+ * A log in a directory of its own is kept inside of that, under the name of the same restore. That of the member itself is where its last segment is: an
+ * interrupted restore moves them one by one.
+ */
+async function walDirOf(member: string, walDir: string, { namesIn, whereIs }: ReturnType<typeof asIfUndone>): Promise<string> {
+  if (member !== "member") return join(walDir, member.replace("member.", ""));
+  const names = await namesIn(walDir).catch(() => []); // Who reads it says what is wrong.
+  const last = names.findLast((name) => parseWalSegmentName(name) !== undefined);
+  return last === undefined ? walDir : dirname(whereIs(join(walDir, last)));
 }
 
 async function oneMember(places: MemberPlaces, kind: "data-directory" | "given", options: CallOptions): Promise<GatheredEvidence> {

@@ -1,7 +1,10 @@
-import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { dataDirectoryEvidence, givenEvidence } from "../../src/restore/evidence-files.ts";
+import { type Journal, setGuard } from "../../src/restore/journal.ts";
+import { doMove, movesOf, withInodes } from "../../src/restore/moves.ts";
+import { createStage } from "../../src/restore/stage.ts";
 import { KILLED_LOG, liveSegment, TWO_SEGMENTS } from "../etcd-files/wal/live-log.ts";
 import { plainRows } from "../support/random-history.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
@@ -82,6 +85,24 @@ test("evidence of a data directory: a log of its own directory is read there, an
   const { found, warnings } = await dataDirectoryEvidence(path, wal, options);
   expect(found.map(({ revision }) => revision)).toEqual(["5", "6", "80", "91"]);
   expect(warnings).toEqual([]);
+});
+
+test("evidence of a data directory: of a member that an interrupted restore has begun to move, its own database and log, wherever they are by now", async () => {
+  const [path, walDir] = [await place(), await place()];
+  await member(join(path, "member"), { revisions: 30, consistentIndex: 10, log: twoSegments() }, walDir);
+  const stage = await createStage({ name: "m", dataDir: path, walDir }, "id");
+  await writeFile(stage.walPath, liveSegment("killed-3.5", KILLED_LOG));
+  const kept = { memberDir: join(path, "member"), keptAs: join(path, "member.before-restore-t"), walKeptAs: join(walDir, "before-restore-t") };
+  const moves = await withInodes(movesOf(stage, { ...kept, databaseSizeBytes: null, revision: null }, await readdir(walDir)));
+  const result = {} as Journal["result"];
+  await setGuard(path, { format: 1, id: "id", startedAt: "", request: "", result, dataDirs: [path], moves, owners: [] });
+  const revisions = async () => (await dataDirectoryEvidence(path, walDir, options)).found.map(({ revision }) => revision);
+  expect(await revisions()).toEqual(["30", String(30 + TWO_SEGMENTS_END - 10)]);
+  for (const move of moves) {
+    await doMove(move);
+    expect(await revisions(), `${move.part} to ${move.to}`).toEqual(["30", String(30 + TWO_SEGMENTS_END - 10)]);
+  }
+  expect(moves.map(({ part }) => part)).toEqual(["old-member", "old-wal", "old-wal", "new-wal", "new-member"]);
 });
 
 test("evidence of a data directory: none where there is no directory, or nothing in it", async () => {

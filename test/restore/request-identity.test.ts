@@ -82,3 +82,11 @@ test("same restore: of a source without a hash only where it is the same file, a
   expect(requestIdentity(plan({ source: { ...unsigned, revision: "763" } }))).not.toBe(asked);
   expect(requestIdentity(plan({ source: { ...unsigned, location: "other.db" } }))).not.toBe(asked);
 });
+
+test("same restore: of a plan for several hosts only with its token and with the revision that all of them get", () => {
+  const perHost = { ...plan(), perHost: true };
+  const asked = requestIdentity(perHost);
+  expect(requestIdentity({ ...perHost, stageId: "s2" })).toBe(asked);
+  expect(requestIdentity({ ...perHost, token: "another" })).not.toBe(asked);
+  expect(requestIdentity({ ...perHost, revision: { ...perHost.revision, after: "1000000999" } })).not.toBe(asked);
+});
