@@ -93,8 +93,10 @@ once more before the files are put in place.
 | the database and WAL to be replaced | a lock on any of them, whoever holds it: this host, another container, or, where the file system passes locks on, another host | a file system that keeps locks to itself, as some virtual machines' shared ones do, shows none of other machines |
 | peer and named client URLs of the plan | whoever takes a connection there, but for members of the new cluster, restored and started already, and for what does not speak as etcd | a host that does not answer within 3 s: it is down, or the network is |
 | URLs of the former cluster's members, by the source, the repository and what is replaced | the same; on this host (\`localhost\`) only that very cluster counts, since the source may come from another host | the same |
-| \`/etc/kubernetes/manifests\` | a static pod of etcd, whatever its file's name ends in, unless its directories and URLs are all those of another etcd | whether its kubelet runs |
+| \`/etc/kubernetes/manifests\` | a static pod of etcd, whatever its file's name ends in, unless its directories (by path, and by device and inode) and URLs are all those of another etcd | whether its kubelet runs |
 | systemd | etcd, k3s or rke2-server running, or waiting to be restarted, unless its data directory is another one | anything in a container: \`--host-root\` shows the host's manifests there, but not its units |
+
+Where a majority of the former cluster's members answers, plan and refusal say so: its quorum may not be lost then, and nothing has to be restored.
 
 - \`--copy\`: the cluster that the source comes from may live on. Its members are not asked then, and where nothing is replaced, manifests and units do not
   matter. The copy needs URLs and directories of its own, and is not registered in the repository: saves of it need another \`--cluster\` name.
