@@ -1,5 +1,6 @@
 // Where a restored member's files are written before anything counts; unfinished.ts puts them in place.
 // Staged inside the data directory, so that it works where that is a mount; fsync order as etcd-formats §8.12.
+import { existsSync } from "node:fs";
 import { lstat, mkdir, open, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { createDirectories, syncDirectory } from "../bytes/files.ts";
@@ -44,8 +45,10 @@ export async function createStage(
   try {
     for (const directory of walDir === undefined ? [dataDir] : [dataDir, walDir])
       await createDirectories(directory, DIRECTORY_MODE, (path) => created.push(path));
-    await rm(former, { recursive: true, force: true });
-    await rename(stageDir, former).catch(unlessMissing);
+    if (existsSync(stageDir)) {
+      await rm(former, { recursive: true, force: true });
+      await rename(stageDir, former);
+    }
     for (const directory of [stageDir, snapDir, ...(walDir === undefined ? [dirname(walPath)] : [])]) await mkdir(directory, { mode: DIRECTORY_MODE });
     const { ino } = await lstat(stageDir, { bigint: true });
     await rm(former, { recursive: true, force: true });
@@ -77,10 +80,6 @@ export async function discardStage(stage: Omit<StagedMember, "inode"> & { readon
   await rm(stage.stageDir, { recursive: true, force: true }).catch(() => undefined);
   if (stage.walDir !== undefined) await rm(stage.walPath, { force: true }).catch(() => undefined);
   for (const directory of stage.created.toReversed()) await rmdir(directory).catch(() => undefined);
-}
-
-function unlessMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== "ENOENT") throw error;
 }
 
 async function writeDurably(path: string, bytes: Uint8Array, sizeBytes: number): Promise<void> {
