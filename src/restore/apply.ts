@@ -2,6 +2,7 @@
 // since all members of a restored cluster hold the same bytes (etcd-formats §7.1); each gets its own WAL; then everything is renamed into place.
 // Until that last step the targets hold nothing new but a staging directory, which is removed when anything fails.
 import { open } from "node:fs/promises";
+import { join } from "node:path";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
@@ -23,6 +24,7 @@ import { requestIdentity } from "./request-identity.ts";
 import { checkWrittenDatabase, type HashKvValue, type WrittenDatabase } from "./self-check.ts";
 import type { SnapshotSource } from "./source.ts";
 import { createStage, discardStage, type StagedMember, writeRaftFiles } from "./stage.ts";
+import { GUARD_STAGE_PREFIX } from "./target-entries.ts";
 import type { DirectoryFacts, TargetFacts } from "./target-facts.ts";
 import { readTargets, requireTargets, requireUnchanged, runningUser, targetsOf } from "./targets.ts";
 import { putInPlace, settleUnfinished } from "./unfinished.ts";
@@ -73,7 +75,8 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
     await requireUnlocked(plan, options);
     // Once more when no other can be started any more: one may have been until then.
     await putInPlace(await journalOf({ plan, hashKv }, stages, now, options.runtime.now()), () => requireUnlocked(plan, options));
-    const own = new Set(stages.flatMap(({ stageDir, walPath }) => [stageDir, walPath]));
+    // What a run of the same plan left is gone: this one needed the names.
+    const own = new Set(stages.flatMap(({ dataDir, stageDir, walPath }) => [stageDir, walPath, join(dataDir, `${GUARD_STAGE_PREFIX}${plan.stageId}`)]));
     return { plan, hashKv, leftovers: leftovers.filter((path) => !own.has(path)), finishes: null };
   } catch (error) {
     if (!(error instanceof EtcdsafeError && error.code === "RESTORE_UNFINISHED")) for (const stage of stages) await discardStage(stage);

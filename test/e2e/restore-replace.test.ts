@@ -150,6 +150,20 @@ test("a run that goes by a saved plan and dies with the new member in place is f
   expect((await readdir(dataDir)).sort()).toEqual(["member", expect.stringMatching(KEPT)]);
 });
 
+test("a run that goes by a saved plan and dies while it writes, into directories that it has made, is done anew by the same", async () => {
+  const [dataDir, walDir, file] = ["data", "wal", "plan.json"].map((name) => join(directory.path, "staging", name)) as [string, string, string];
+  await mkdir(join(directory.path, "staging"));
+  const { stdout } = await expectExit(0, ["restore", snapshot, "--data-dir", dataDir, "--wal-dir", walDir, "--plan", "-o", "json"]);
+  await writeFile(file, stdout);
+  const run = ["restore", snapshot, "--from-plan", file, "-o", "json"];
+  const order = JSON.stringify({ at: 1, when: "before", kinds: ["rename"] });
+  expect((await runCli(run, { nodeArguments: ["--import", CRASH_POINTS], env: { [CRASH_VARIABLE]: order } })).signal).toBe("SIGKILL");
+  expect(await readdir(walDir)).toEqual([expect.stringMatching(/\.etcdsafe-/)]);
+  expect(JSON.parse((await expectExit(0, run)).stdout)).toMatchObject({ finishes: null, leftovers: [] });
+  expect(await readdir(dataDir)).toEqual(["member"]);
+  expect(await readdir(walDir)).toEqual([WAL_NAME]);
+});
+
 test("a run that died when one of two members was free to start frees the other while the first runs", async () => {
   const members = await planMembers(2, join(directory.path, "freed"));
   const lines = members.map(({ name, peerUrl, dataDir }) => `  - { name: ${name}, peerUrls: ["${peerUrl}"], dataDir: ${dataDir} }\n`);
