@@ -25,8 +25,7 @@ export function sameCommand({ config }: Invocation, source: SourceFacts, changes
   const words = ["etcdsafe", "restore", sourceWord(source)];
   for (const name of OPTION_NAMES) {
     if (!optionSpec(name).commands.includes("restore") || OF_ONE_RUN.includes(name) || name in changes) continue;
-    const value = name === "evidence" ? config.get("evidence")?.map(placeOrRevision) : config.get(name);
-    if (config.origin(name).kind === "flag") words.push(...flag(name, value));
+    if (config.origin(name).kind === "flag") words.push(...flag(name, config.get(name)));
   }
   for (const [name, value] of Object.entries(changes)) words.push(...flag(name as OptionName, value));
   return shellCommand(words);
@@ -60,7 +59,7 @@ function flag(name: OptionName, value: unknown): string[] {
   if (kind === "boolean") return value === true ? [`--${name}`] : [];
   if (kind === "path") return [`--${name}`, resolve(String(value))];
   if (kind === "location") return [`--${name}`, absoluteLocation(String(value))];
-  if (name === "evidence") return [`--${name}`, (value as readonly string[]).map((text) => (/^\d+$/.test(text) ? text : resolve(text))).join(",")];
+  if (name === "evidence") return [`--${name}`, (value as readonly string[]).map(placeOrRevision).join(",")];
   return [`--${name}`, Array.isArray(value) ? value.join(",") : String(value)];
 }
 

@@ -87,10 +87,10 @@ async function printInPlace({ output, signal }: Invocation, plan: RestorePlan, [
 }
 
 /** What this host's directories and the repository show now. A repository that cannot be read shows nothing, which is said. */
-async function evidenceNow({ members, source, clusterId }: RestorePlan, invocation: Invocation): Promise<readonly Evidence[]> {
-  const { dataDirectoryEvidence } = await import("../restore/evidence-files.ts");
-  const targets = members.flatMap(({ dataDir, walDir }) => (dataDir === null ? [] : [{ dataDir, walDir: walDir ?? undefined }]));
-  const here = await Promise.all(targets.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)));
+async function evidenceNow(plan: RestorePlan, invocation: Invocation): Promise<readonly Evidence[]> {
+  const [{ dataDirectoryEvidence }, { targetsOf }] = await Promise.all([import("../restore/evidence-files.ts"), import("../restore/targets.ts")]);
+  const { source, clusterId } = plan;
+  const here = await Promise.all(targetsOf(plan).map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)));
   const stored = await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterId });
   for (const message of stored.warnings) invocation.runtime.log({ level: "warn", message });
   return [...here, stored].flatMap(({ found }) => found);

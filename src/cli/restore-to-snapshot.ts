@@ -9,15 +9,13 @@ import { shellCommand } from "../restore/instructions/shell-command.ts";
 import { planLoss } from "../restore/loss.ts";
 import type { SnapshotSource } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
+import { PARTLY_DONE } from "./exit-codes.ts";
 import { instructionsText } from "./instructions-text.ts";
 import { sameCommand } from "./plan-commands.ts";
 import { registerSnapshotFile } from "./register-restore.ts";
 import type { FormerData } from "./restore-evidence.ts";
 import { withWayOn } from "./restore-source.ts";
 import { snapshotPlanText, snapshotText } from "./restore-text.ts";
-
-/** docs/cli.md, "Exit codes". */
-const PARTLY_DONE = 3;
 
 /** What the distribution that is to restore the file has on this host. */
 export async function formerData(config: Config): Promise<FormerData[]> {

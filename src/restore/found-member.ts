@@ -8,6 +8,7 @@ import { type FormerMember, formerMembersIn } from "./former-members.ts";
 import type { MemberFiles } from "./member-revision.ts";
 import type { MemberPlaces } from "./member-revision-worker.ts";
 import type { RestorePlan } from "./plan.ts";
+import { targetsOf } from "./targets.ts";
 import { findUnfinished } from "./unfinished.ts";
 
 export interface FoundMember {
@@ -35,13 +36,13 @@ export interface OwnMember {
 type NamedMembers = Pick<RestorePlan, "clusterId" | "formerMembers" | "members" | "revision">;
 
 /** Of the targets on this host; none where an interrupted restore is to be settled first. Throws RESTORE_UNFINISHED. */
-export async function foundMembers({ members }: Pick<RestorePlan, "members">, options: CallOptions): Promise<FoundMember[]> {
-  const targets = members.flatMap(({ name, dataDir, walDir }) => (dataDir === null ? [] : [{ name, dataDir, walDir }]));
+export async function foundMembers(plan: Pick<RestorePlan, "members">, options: CallOptions): Promise<FoundMember[]> {
+  const targets = targetsOf(plan);
   if ((await findUnfinished(targets.map(({ dataDir }) => dataDir))).length > 0) return [];
   const found = await Promise.all(
     targets.map(async ({ name, dataDir, walDir }): Promise<FoundMember | undefined> => {
       const memberDir = join(dataDir, "member");
-      const places = { memberDir, walDirs: [...(walDir === null ? [] : [walDir]), join(memberDir, "wal")] };
+      const places = { memberDir, walDirs: [...(walDir === undefined ? [] : [walDir]), join(memberDir, "wal")] };
       const files = await runInWorker<MemberPlaces, MemberFiles>(new URL("./member-revision-worker", import.meta.url), places, options);
       if (files.database === null && files.log === null) return undefined;
       const metadata = files.log !== null && "metadata" in files.log ? files.log.metadata : null;

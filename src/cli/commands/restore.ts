@@ -5,6 +5,7 @@ import { isSnapshotDistro, type MemberDistro } from "../../restore/instructions/
 import type { RestorePlan } from "../../restore/plan.ts";
 import type { SnapshotSource } from "../../restore/source.ts";
 import type { Invocation } from "../command.ts";
+import { PARTLY_DONE } from "../exit-codes.ts";
 import { livenessOptions } from "../liveness.ts";
 import { repositoryOf } from "../plan-commands.ts";
 import { registerRestore } from "../register-restore.ts";
@@ -18,8 +19,6 @@ import { restoredText } from "../restore-text.ts";
 import { formerData, restoreToSnapshot } from "../restore-to-snapshot.ts";
 import { version } from "../version.ts";
 
-/** docs/cli.md, "Exit codes". */
-const PARTLY_DONE = 3;
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 export async function run(invocation: Invocation): Promise<number> {
