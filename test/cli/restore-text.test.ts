@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { planText } from "../../src/cli/plan-text.ts";
 import { restoredText } from "../../src/cli/restore-text.ts";
 import type { RestoreResult } from "../../src/restore/apply.ts";
-import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planRestore } from "../../src/restore/plan.ts";
+import { restoreRequest, snapshotFacts } from "../support/restore-request.ts";
 
 const LATEST = "762";
 const NOW = new Date("2026-11-21T12:00:00.000Z");
@@ -107,35 +107,11 @@ test("restored: a member listens on each port once, also on one that is its sche
 });
 
 function restored(clusterVersion: string, compactRevision: string): Omit<RestoreResult, "leftovers" | "finishes"> {
-  const plan = planRestore({
-    source: {
-      kind: "snapshot-file",
-      location: "etcd.db",
-      cluster: null,
-      backupId: null,
-      state: null,
-      createdAt: null,
-      databaseSha256: null,
-      databaseSizeBytes: 8192,
-      revision: LATEST,
-      compactRevision,
-      storageVersion: null,
-      clusterVersion,
-      leases: 0,
-      alarms: 0,
-      authEnabled: false,
-      hashKv: null,
-    },
+  const request = restoreRequest({
+    source: snapshotFacts({ location: "etcd.db", databaseSha256: null, revision: LATEST, compactRevision, storageVersion: null, clusterVersion }),
     cluster: [{ name: "n1", peerUrls: ["http://127.0.0.1:42001"] }],
     targets: [{ name: "n1", dataDir: "/var/lib/n1" }],
-    newToken: "new",
-    command: () => "",
-    stageId: "s1",
-    bumpRevision: "none",
-    evidence: NO_EVIDENCE,
-    skipHashCheck: false,
-    tool: "0.1.0",
-    plannedAt: "2026-11-21T12:00:00.000Z",
   });
+  const plan = planRestore(request);
   return { plan, hashKv: { revision: LATEST, compactRevision, hash: 7 } };
 }

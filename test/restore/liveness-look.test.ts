@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { databaseLock } from "../../src/bytes/file-locks.ts";
 import { applyRestore } from "../../src/restore/apply.ts";
-import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
 import { type LivenessOptions, type LivenessPlan, lookForEtcd } from "../../src/restore/liveness-look.ts";
 import { planRestore } from "../../src/restore/plan.ts";
@@ -15,6 +14,7 @@ import { planTargets, readTargets } from "../../src/restore/targets.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { startCluster } from "../support/etcd.ts";
 import { plainRows } from "../support/random-history.ts";
+import { restoreRequest } from "../support/restore-request.ts";
 import { writeSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
@@ -127,19 +127,8 @@ test("an etcd that is started while the files are written keeps them from being 
   writeSnapshot(database);
   writeSnapshot(path, { rows: plainRows(10), members: [] });
   const source = snapshotFileSource(path);
-  const planned = planRestore({
-    source: source.facts,
-    cluster: [{ name: "a", peerUrls: ["http://127.0.0.1:1"] }],
-    targets: [{ name: "a", dataDir }],
-    newToken: "t",
-    command: () => "",
-    stageId: "s",
-    bumpRevision: "none",
-    evidence: NO_EVIDENCE,
-    skipHashCheck: false,
-    tool: "0",
-    plannedAt: "2026-11-21T12:00:00.000Z",
-  });
+  const cluster = [{ name: "a", peerUrls: ["http://127.0.0.1:1"] }];
+  const planned = planRestore(restoreRequest({ source: source.facts, cluster, targets: [{ name: "a", dataDir }] }));
   const plan = planTargets(planned, await readTargets(planned), { replace: true, owner: null });
   let holder = 0;
   // The first thing that is told of is the copy of the source, and so after the first look.

@@ -2,26 +2,9 @@ import { expect, test } from "vitest";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planRestore, type RestoreRequest } from "../../src/restore/plan.ts";
-import type { SourceFacts } from "../../src/restore/source.ts";
+import { snapshotFacts } from "../support/restore-request.ts";
 
-const SOURCE: SourceFacts = {
-  kind: "snapshot-file",
-  location: "/backups/etcd.db",
-  cluster: null,
-  backupId: null,
-  state: null,
-  createdAt: null,
-  databaseSha256: "ab".repeat(32),
-  databaseSizeBytes: 8192,
-  revision: "762",
-  compactRevision: "-1",
-  storageVersion: "3.6.0",
-  clusterVersion: "3.6.0",
-  leases: 0,
-  alarms: 0,
-  authEnabled: false,
-  hashKv: null,
-};
+const SOURCE = snapshotFacts();
 /** etcd-formats §4.2: ids that real etcd gave these members under this token. */
 const CLUSTER = [
   { name: "n1", peerUrls: ["http://127.0.0.1:42001"] },

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
 import { requestIdentity } from "../../src/restore/request-identity.ts";
 import type { SourceFacts } from "../../src/restore/source.ts";
 import { runs, SEED } from "../support/counts.ts";
+import { restoreRequest } from "../support/restore-request.ts";
 
 const SOURCE: SourceFacts = {
   kind: "backup",
@@ -28,20 +28,7 @@ const CLUSTER = ["a", "b", "c"].map((name, index) => ({ name, peerUrls: [`http:/
 const TARGETS = CLUSTER.map(({ name }) => ({ name, dataDir: `/data/${name}` }));
 
 function plan(changes: Partial<RestoreRequest> = {}): RestorePlan {
-  return planRestore({
-    source: SOURCE,
-    cluster: CLUSTER,
-    targets: TARGETS,
-    newToken: "drawn",
-    command: () => "",
-    stageId: "s1",
-    bumpRevision: "auto",
-    evidence: NO_EVIDENCE,
-    skipHashCheck: false,
-    tool: "0.1.0",
-    plannedAt: "2026-11-21T12:00:00.000Z",
-    ...changes,
-  });
+  return planRestore(restoreRequest({ source: SOURCE, cluster: CLUSTER, targets: TARGETS, newToken: "drawn", bumpRevision: "auto", ...changes }));
 }
 
 const ASKED = requestIdentity(plan());

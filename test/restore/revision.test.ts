@@ -5,26 +5,10 @@ import { planLoss } from "../../src/restore/loss.ts";
 import { planRevision, type RevisionBump, revisionWarnings } from "../../src/restore/revision.ts";
 import type { SourceFacts } from "../../src/restore/source.ts";
 import { runs, SEED } from "../support/counts.ts";
+import { snapshotFacts } from "../support/restore-request.ts";
 
 function source(revision: string | number, createdAt: string | null = null): SourceFacts {
-  return {
-    kind: "snapshot-file",
-    location: "old.db",
-    cluster: null,
-    backupId: null,
-    state: null,
-    createdAt,
-    databaseSha256: null,
-    databaseSizeBytes: 8192,
-    revision: String(revision),
-    compactRevision: "-1",
-    storageVersion: null,
-    clusterVersion: null,
-    leases: 0,
-    alarms: 0,
-    authEnabled: false,
-    hashKv: null,
-  };
+  return snapshotFacts({ location: "old.db", createdAt, revision: String(revision), databaseSha256: null, storageVersion: null, clusterVersion: null });
 }
 
 function seen(revision: string | number, changes: Partial<Evidence> = {}): Evidence {

@@ -1,44 +1,21 @@
 import { expect, test } from "vitest";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { DEFAULT_POLICIES } from "../../src/restore/keyspace.ts";
-import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
+import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
 import { planSha256 } from "../../src/restore/plan-sha256.ts";
 import { type FoundForPlan, planForMember, readSavedPlan, requireAsPlanned } from "../../src/restore/saved-plan.ts";
 import type { SourceFacts } from "../../src/restore/source.ts";
+import { restoreRequest, snapshotFacts } from "../support/restore-request.ts";
 
-const SOURCE: SourceFacts = {
-  kind: "snapshot-file",
-  location: "/backups/etcd.db",
-  cluster: null,
-  backupId: null,
-  state: null,
-  createdAt: null,
-  databaseSha256: "ab".repeat(32),
-  databaseSizeBytes: 8192,
-  revision: "762",
-  compactRevision: "-1",
-  storageVersion: "3.6.0",
-  clusterVersion: "3.6.0",
-  leases: 0,
-  alarms: 0,
-  authEnabled: false,
-  hashKv: null,
-};
+const SOURCE = snapshotFacts();
 const FOUND: FoundForPlan = { source: SOURCE, unsignedSha256: null, evidence: [] };
-const REQUEST: RestoreRequest = {
+const REQUEST = restoreRequest({
   source: SOURCE,
   cluster: [1, 2, 3].map((n) => ({ name: `m${n}`, peerUrls: [`http://10.0.0.${n}:2380`] })),
   targets: [1, 2, 3].map((n) => ({ name: `m${n}`, dataDir: "/var/lib/etcd" })),
   perHost: true,
-  newToken: "new",
-  command: () => "",
-  stageId: "s1",
   bumpRevision: "auto",
-  evidence: NO_EVIDENCE,
-  skipHashCheck: false,
-  tool: "0.1.0",
-  plannedAt: "2026-11-21T12:00:00.000Z",
-};
+});
 const PLAN: RestorePlan = planRestore(REQUEST);
 
 function read(text: string): RestorePlan {

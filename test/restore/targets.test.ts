@@ -3,14 +3,13 @@ import { chmod, chown, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { planAccess, requirePermittedAccess } from "../../src/restore/access.ts";
-import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planFileSystems, requireSpace } from "../../src/restore/free-space.ts";
 import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
 import { leftoversIn, planTarget, requireTarget } from "../../src/restore/replace.ts";
-import type { SourceFacts } from "../../src/restore/source.ts";
 import { keptNames } from "../../src/restore/target-entries.ts";
 import { type TargetFacts, targetFacts } from "../../src/restore/target-facts.ts";
 import { planTargets, requireTargets, requireUnchanged } from "../../src/restore/targets.ts";
+import { restoreRequest, snapshotFacts } from "../support/restore-request.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -19,39 +18,13 @@ const AT = new Date("2026-11-21T07:05:09.123Z");
 const WAL_NAME = "0000000000000000-0000000000000000.wal";
 const asked = { replace: true, owner: null, user: ROOT, at: AT };
 
-const snapshotFacts: SourceFacts = {
-  kind: "snapshot-file",
-  location: "etcd.db",
-  cluster: null,
-  backupId: null,
-  state: null,
-  createdAt: null,
-  databaseSha256: null,
-  databaseSizeBytes: 8192,
-  revision: "7",
-  compactRevision: "-1",
-  storageVersion: null,
-  clusterVersion: null,
-  leases: 0,
-  alarms: 0,
-  authEnabled: false,
-  hashKv: null,
-};
+const SOURCE = snapshotFacts({ location: "etcd.db", revision: "7", databaseSha256: null, storageVersion: null, clusterVersion: null });
 
 function planOf(dataDir: string): RestorePlan {
-  return planRestore({
-    source: snapshotFacts,
-    cluster: [{ name: "m", peerUrls: ["http://127.0.0.1:2380"] }],
-    targets: [{ name: "m", dataDir }],
-    newToken: "t",
-    command: () => "",
-    stageId: "s",
-    bumpRevision: "none",
-    evidence: NO_EVIDENCE,
-    skipHashCheck: false,
-    tool: "0.1.0",
-    plannedAt: AT.toISOString(),
-  });
+  const targets = [{ name: "m", dataDir }];
+  return planRestore(
+    restoreRequest({ source: SOURCE, cluster: [{ name: "m", peerUrls: ["http://127.0.0.1:2380"] }], targets, stageId: "s", plannedAt: AT.toISOString() }),
+  );
 }
 
 /** A target as it would be with these entries; nothing of it exists. */
