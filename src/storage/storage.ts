@@ -1,7 +1,9 @@
 // Where a repository's objects live. Keys are opaque `/`-separated strings; everything smarter is above this folder.
-// Backends keep the contract below; retrying, throttling and read-only are wrappers of the same interface.
+// Backends keep the contract below; retrying, throttling and read-only are wrappers of the same interface. What only some stores can do
+// beyond it is in capabilities.ts.
 import type { ByteStream } from "../bytes/stream.ts";
 import type { CallOptions } from "../runtime.ts";
+import type { ComposedPuts, Locks, StoreClock, UnfinishedUploads, Versions } from "./capabilities.ts";
 
 export interface ObjectInfo {
   readonly key: string;
@@ -9,9 +11,11 @@ export interface ObjectInfo {
   readonly modifiedAt: Date;
   /** ETag or generation: differs whenever the content does. */
   readonly version: string;
+  /** The store's name for this version, by which it can be read after the key was overwritten or deleted; only where the store keeps versions. */
+  readonly versionId?: string;
 }
 
-/** What only some stores can do. A capability claimed is a capability the conformance suite tests. */
+/** Which conditions of a put the store honours. A capability claimed is a capability the conformance suite tests. */
 export interface StorageCapabilities {
   readonly putIfAbsent: boolean;
   readonly putIfVersion: boolean;
@@ -33,6 +37,12 @@ export interface Storage {
   /** For messages: a URL without secrets. */
   readonly location: string;
   readonly capabilities: StorageCapabilities;
+  /** Each is absent where the store cannot do it. */
+  readonly versions?: Versions;
+  readonly locks?: Locks;
+  readonly unfinished?: UnfinishedUploads;
+  readonly composed?: ComposedPuts;
+  readonly clock?: StoreClock;
   /** All of `body` becomes visible under `key`, durably, or nothing does: not when it fails, is aborted, or the process dies. As every stream's, a chunk is gone once the next is asked for. */
   put(key: string, body: ByteStream, options: PutOptions): Promise<ObjectInfo>;
   /** Rejects with STORAGE_NOT_FOUND on the first pull. */

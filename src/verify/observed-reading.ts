@@ -1,6 +1,7 @@
 // Counts what is read from a store, for the record of a verification and for its progress.
 import { counted } from "../bytes/stream.ts";
 import type { Storage } from "../storage/storage.ts";
+import { wrapped } from "../storage/wrapped.ts";
 import type { Examination } from "./examination.ts";
 import type { VerifyOptions } from "./options.ts";
 
@@ -22,15 +23,7 @@ export function observeReading(inner: Storage, totalBytes: number, examination: 
     if (!ended) runtime.progress({ step, doneBytes: Math.min(doneBytes, totalBytes), totalBytes });
   };
   return {
-    storage: {
-      location: inner.location,
-      capabilities: inner.capabilities,
-      put: inner.put.bind(inner),
-      read: (key, options) => counted(inner.read(key, options), onBytes),
-      stat: inner.stat.bind(inner),
-      list: inner.list.bind(inner),
-      remove: inner.remove.bind(inner),
-    },
+    storage: wrapped(inner, { read: (key, options) => counted(inner.read(key, options), onBytes) }),
     end: () => {
       if (!ended) runtime.progress({ step, doneBytes: Math.min(doneBytes, totalBytes), totalBytes, done: true });
       ended = true;
