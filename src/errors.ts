@@ -53,6 +53,7 @@ export const ERRORS = {
   // Repository and storage
   STORAGE_UNREACHABLE: { exit: 5, retryable: true, hint: "Check the repository's URL, the mount or the network." },
   STORAGE_DENIED: { exit: 5, retryable: false, hint: "The user that runs etcdsafe needs to read and write there." },
+  STORAGE_THROTTLED: { exit: 5, retryable: true, hint: "The store asks for fewer requests; try later, or have its limit raised." },
   STORAGE_FULL: { exit: 5, retryable: false, hint: "Free space in the repository's store; what was being written was not published." },
   STORAGE_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe verify --all --level stored-bytes` finds backups whose objects are missing." },
   STORAGE_CONFLICT: { exit: 7, retryable: true, hint: "Somebody else wrote the same object; run it again." },
