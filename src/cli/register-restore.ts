@@ -1,14 +1,14 @@
 // Tells the repository of a restore.
 import { EtcdsafeError } from "../errors.ts";
-import type { RestoreResult } from "../restore/apply.ts";
 import type { DatabasePlan } from "../restore/database-plan.ts";
+import type { RestorePlan } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Invocation } from "./command.ts";
 import { author, openNamedStorage } from "./repository.ts";
 
 /** Lets the restored cluster save under the same name, where a repository is named. One that cannot be registered is restored all the same; false then. */
-export async function registerRestore(invocation: Invocation, { plan }: RestoreResult): Promise<boolean> {
+export async function registerRestore(invocation: Invocation, plan: RestorePlan): Promise<boolean> {
   if (plan.copy) return true;
   const cluster = clusterOf(invocation, plan.source);
   return register(invocation, plan.source, {

@@ -23,9 +23,9 @@ export async function gatherEvidence(
 ): Promise<GatheredEvidence> {
   const texts = invocation.config.get("evidence") ?? [];
   for (const text of texts) if (!/^\d+$/.test(text)) await requirePath(text);
-  const { dataDirectoryEvidence, givenEvidence } = await import("../restore/evidence-files.ts");
+  const { dataDirectoryEvidence, givenEvidence, interruptedIn } = await import("../restore/evidence-files.ts");
   const gathered = joinEvidence([
-    await evidenceFromRepository(invocation, { sourceId: source.backupId }),
+    await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterIds: await interruptedIn(former.map(({ dataDir }) => dataDir)) }),
     walEvidence(source, log),
     ...(await Promise.all(former.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
     ...(await Promise.all(texts.map((text) => givenEvidence(text, invocation)))),

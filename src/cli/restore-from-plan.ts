@@ -91,7 +91,7 @@ async function evidenceNow(plan: RestorePlan, invocation: Invocation): Promise<r
   const [{ dataDirectoryEvidence }, { targetsOf }] = await Promise.all([import("../restore/evidence-files.ts"), import("../restore/targets.ts")]);
   const { source, clusterId } = plan;
   const here = await Promise.all(targetsOf(plan).map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)));
-  const stored = await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterId });
+  const stored = await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterIds: [clusterId] });
   for (const message of stored.warnings) invocation.runtime.log({ level: "warn", message });
   return [...here, stored].flatMap(({ found }) => found);
 }

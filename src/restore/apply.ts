@@ -27,10 +27,13 @@ import { createStage, discardStage, type StagedMember, writeRaftFiles } from "./
 import { GUARD_STAGE_PREFIX } from "./target-entries.ts";
 import type { DirectoryFacts, TargetFacts } from "./target-facts.ts";
 import { readTargets, requireTargets, requireUnchanged, runningUser, targetsOf } from "./targets.ts";
-import { putInPlace, settleUnfinished } from "./unfinished.ts";
+import { type FinishSteps, putInPlace, settleUnfinished } from "./unfinished.ts";
 import { copyDatabase, writeDatabaseFile } from "./write.ts";
 
-export type RestoreOptions = LookOptions & { readonly runtime: Runtime };
+export type RestoreOptions = LookOptions &
+  Pick<FinishSteps, "onPlaced"> & {
+    readonly runtime: Runtime;
+  };
 
 export interface RestoreResult {
   readonly plan: RestorePlan;
@@ -51,7 +54,7 @@ export async function applyRestore(
   source: SnapshotSource,
   options: RestoreOptions & { planAgain?(): Promise<RestorePlan> },
 ): Promise<RestoreResult> {
-  const { finished, hasUndone } = await settleUnfinished(plan, () => requireEtcdStopped(plan, options));
+  const { finished, hasUndone } = await settleUnfinished(plan, { ...options, requireStopped: () => requireEtcdStopped(plan, options) });
   if (finished !== undefined) return { ...finished.result, leftovers: (await readTargets(plan)).flatMap(leftoversIn), finishes: finished.startedAt };
   return applyPlan(hasUndone && options.planAgain !== undefined ? await options.planAgain() : plan, source, options);
 }
@@ -74,7 +77,10 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
     requireUnchanged(plan, now);
     await requireUnlocked(plan, options);
     // Once more when no other can be started any more: one may have been until then.
-    await putInPlace(await journalOf({ plan, hashKv }, stages, now, options.runtime.now()), () => requireUnlocked(plan, options));
+    await putInPlace(await journalOf({ plan, hashKv }, stages, now, options.runtime.now()), {
+      ...options,
+      requireStopped: () => requireUnlocked(plan, options),
+    });
     // What a run of the same plan left is gone: this one needed the names.
     const own = new Set(stages.flatMap(({ dataDir, stageDir, walPath }) => [stageDir, walPath, join(dataDir, `${GUARD_STAGE_PREFIX}${plan.stageId}`)]));
     return { plan, hashKv, leftovers: leftovers.filter((path) => !own.has(path)), finishes: null };

@@ -9,6 +9,7 @@ import type { CallOptions } from "../runtime.ts";
 import { type Evidence, type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "./evidence.ts";
 import { type MemberFiles, memberEvidence } from "./member-revision.ts";
 import type { MemberPlaces } from "./member-revision-worker.ts";
+import { isReleased, type Unfinished } from "./settlement.ts";
 import { asIfUndone, findUnfinished } from "./unfinished.ts";
 
 /** The member that is there, and those that restores have put aside. Nothing where there is no such directory. */
@@ -17,6 +18,11 @@ const MEMBER = /^member(\.before-restore-.+)?$/;
 /** A directory that a restore is to write, as it is before. */
 export async function dataDirectoryEvidence(dataDir: string, walDir: string | undefined, options: CallOptions): Promise<GatheredEvidence> {
   return membersEvidence(dataDir, walDir, "data-directory", options);
+}
+
+/** The cluster ids of restores into these directories that were interrupted while they put their files in place: none of them has served anything yet. */
+export async function interruptedIn(dataDirs: readonly string[]): Promise<string[]> {
+  return (await unfinishedIn(dataDirs)).filter((each) => !isReleased(each)).map(({ journal }) => journal.result.plan.clusterId);
 }
 
 /** A revision, a data directory, the `member` in it, or a database or snapshot file, as --evidence names it. */
@@ -43,8 +49,8 @@ async function givenDirectory(path: string, options: CallOptions): Promise<Gathe
 }
 
 async function membersEvidence(dataDir: string, walDir: string | undefined, kind: "data-directory" | "given", options: CallOptions): Promise<GatheredEvidence> {
-  // What an interrupted restore has put in place has served nothing. A journal that cannot be relied on, the restore itself refuses.
-  const { namesIn, whereIs } = asIfUndone(await findUnfinished([dataDir]).catch(() => []));
+  // What an interrupted restore has put in place has served nothing.
+  const { namesIn, whereIs } = asIfUndone(await unfinishedIn([dataDir]));
   let names: readonly string[];
   try {
     names = await namesIn(dataDir);
@@ -62,6 +68,11 @@ async function membersEvidence(dataDir: string, walDir: string | undefined, kind
       }),
     ),
   );
+}
+
+/** A journal that cannot be relied on, the restore itself refuses. */
+function unfinishedIn(dataDirs: readonly string[]): Promise<Unfinished[]> {
+  return findUnfinished(dataDirs).catch(() => []);
 }
 
 /**

@@ -13,14 +13,14 @@ const READS_IN_FLIGHT = 8;
 export interface KnownBefore {
   /** The backup that is restored, which is evidence by itself. */
   readonly sourceId: string | null;
-  /** The cluster that is restored, by a plan of which another run may be on record already: hexadecimal. */
-  readonly clusterId?: string;
+  /** Clusters that this restore may have put on record already, by another run of its plan, or one that was interrupted: hexadecimal. */
+  readonly clusterIds: readonly string[];
 }
 
 /** Of the backups and of the restores, the one that shows the highest revision. What cannot be read is a warning; throws what listing throws. */
 export async function repositoryEvidence(storage: Storage, cluster: string, known: KnownBefore, options: CallOptions): Promise<GatheredEvidence> {
   const backups = await backupEvidence(storage, cluster, known.sourceId, options);
-  const restores = await restoreEvidence(storage, cluster, known.clusterId, options);
+  const restores = await restoreEvidence(storage, cluster, known.clusterIds, options);
   const found = [highest(backups.found), highest(restores.found)].filter((each) => each !== undefined);
   return { found, jumps: restores.jumps, warnings: [...backups.warnings, ...restores.warnings] };
 }
@@ -58,7 +58,7 @@ function ofBackup({ location }: Storage, id: string, manifest: Manifest | undefi
   };
 }
 
-async function restoreEvidence(storage: Storage, cluster: string, known: string | undefined, options: CallOptions): Promise<GatheredEvidence> {
+async function restoreEvidence(storage: Storage, cluster: string, known: readonly string[], options: CallOptions): Promise<GatheredEvidence> {
   const keys: string[] = [];
   for await (const { key } of storage.list(restoresPrefix(cluster, ""), options)) keys.push(key);
   const warnings: string[] = [];
@@ -68,7 +68,7 @@ async function restoreEvidence(storage: Storage, cluster: string, known: string 
     const record = await readOr(() => readRestoreRecord(storage, key, options), options);
     if (record instanceof EtcdsafeError) warnings.push(`${record.message}: the revision that this restore began at is not counted.`);
     // A drill's revisions are seen by none of the cluster's clients; those of a snapshot file are, once a distribution has restored it.
-    else if (record !== undefined && record.purpose !== "drill" && (known === undefined || record.clusterId !== known)) {
+    else if (record !== undefined && record.purpose !== "drill" && !(record.clusterId !== null && known.includes(record.clusterId))) {
       found.push({ kind: "restore-record", where: `${storage.location}: ${key}`, revision: record.revisionAfter, isUpperBound: false, at: record.restoredAt });
       jumps.push({ from: BigInt(record.parent.revision), to: BigInt(record.revisionAfter) });
     }

@@ -13,7 +13,7 @@
 //    synced: guard and journal come at once. The first rename of a file waits for all of them.
 // 2. Each member: old member away, old WAL files away, new WAL in, new member in; the directories synced after each. What moves is told by its inode,
 //    so the state of a move is seen: inode at `from`, to be done; at `to`, done; nowhere, lost. (Device numbers change between boots; they are not kept.)
-// 3. The directories themselves get the owner that --owner asks for. Each data directory: `proxy` is renamed away again, synced, and removed: guard and
+// 3. The directories themselves get the owner that --owner asks for; the restore is put on record, where there is a place for that. Each data directory: `proxy` is renamed away again, synced, and removed: guard and
 //    journal go at once.
 //
 // What a SIGKILL or a power failure can leave, and what the next restore does there:

@@ -33,11 +33,20 @@ async function look(journal: Journal): Promise<Unfinished> {
   return { journal, moves, guarded, logs };
 }
 
-/** Does what is left of it. `requireStopped` is asked once no etcd can start any more, before the first file is moved. */
-export async function finish(unfinished: Unfinished, requireStopped?: () => Promise<void>): Promise<void> {
+/** What else has to be done at two moments of putting in place. */
+export interface FinishSteps {
+  /** Asked once no etcd can start any more, before the first file is moved. */
+  requireStopped?(): Promise<void>;
+  /** Told when everything is in place and the first guard is about to go: what has to be known of the restore whatever becomes of this process. */
+  onPlaced?(plan: RestorePlan): Promise<void>;
+}
+
+/** Does what is left of it. */
+export async function finish(unfinished: Unfinished, { requireStopped, onPlaced }: FinishSteps = {}): Promise<void> {
   const { journal, moves, guarded } = unfinished;
   if (isReleased(unfinished)) {
     requirePlaced(unfinished);
+    await onPlaced?.(journal.result.plan);
     for (const dataDir of guarded) await removeGuard(dataDir, journal);
     return;
   }
@@ -46,6 +55,7 @@ export async function finish(unfinished: Unfinished, requireStopped?: () => Prom
   for (const move of moves) if (move.state === "to do") await doMove(move);
   for (const { path, to } of journal.owners) await giveTo(path, to);
   requirePlaced(await look(journal));
+  await onPlaced?.(journal.result.plan);
   for (const dataDir of journal.dataDirs) await removeGuard(dataDir, journal);
 }
 
@@ -70,11 +80,11 @@ async function giveTo(path: string, owner: Owner): Promise<void> {
 
 /**
  * Puts the journal's stages in place, all of them or, when that fails, none: then it throws why, and the stages are where they were.
- * Throws RESTORE_UNFINISHED where they cannot be taken back either, or need not be; then nothing may be removed. `requireStopped`: as of `finish`.
+ * Throws RESTORE_UNFINISHED where they cannot be taken back either, or need not be; then nothing may be removed.
  */
-export async function putInPlace(journal: Journal, requireStopped?: () => Promise<void>): Promise<void> {
+export async function putInPlace(journal: Journal, steps: FinishSteps = {}): Promise<void> {
   try {
-    await finish(await look(journal), requireStopped);
+    await finish(await look(journal), steps);
   } catch (error) {
     const why = (error as Error).message;
     try {
@@ -101,30 +111,30 @@ export interface Settled {
  * Finishes or undoes what interrupted restores left in the plan's data directories, before anything else is done there. `requireStopped` is asked before
  * files are moved; not where all are in place already, since then members may well run. Throws RESTORE_UNFINISHED.
  */
-export async function settleUnfinished(plan: RestorePlan, requireStopped: () => Promise<void>): Promise<Settled> {
+export async function settleUnfinished(plan: RestorePlan, { requireStopped, onPlaced }: FinishSteps): Promise<Settled> {
   const asked = askedBy(plan);
   const found = await findUnfinished(dataDirsOf(plan)).catch((error: unknown) => {
     throw fileError(error);
   });
   const released = found.filter(isReleased);
-  for (const each of released) await settle(each, "finish");
+  for (const each of released) await settle(each, "finish", onPlaced);
   const done = released.find(({ journal }) => journal.request === asked.request);
   if (done !== undefined) return { finished: done.journal, hasUndone: false };
-  await requireStopped();
+  await requireStopped?.();
   let finished: Journal | undefined;
   let hasUndone = false;
   for (const unfinished of found.filter((each) => !isReleased(each))) {
     const settlement = settlementOf(unfinished, asked);
-    await settle(unfinished, settlement);
+    await settle(unfinished, settlement, onPlaced);
     if (settlement === "undo") hasUndone = true;
     else finished = unfinished.journal;
   }
   return { finished, hasUndone };
 }
 
-async function settle(unfinished: Unfinished, settlement: Settlement): Promise<void> {
+async function settle(unfinished: Unfinished, settlement: Settlement, onPlaced: FinishSteps["onPlaced"]): Promise<void> {
   try {
-    await (settlement === "finish" ? finish(unfinished) : undo(unfinished));
+    await (settlement === "finish" ? finish(unfinished, onPlaced && { onPlaced }) : undo(unfinished));
   } catch (error) {
     if (error instanceof EtcdsafeError) throw error;
     const why = (error as Error).message;

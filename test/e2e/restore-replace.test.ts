@@ -150,6 +150,28 @@ test("a run that goes by a saved plan and dies with the new member in place is f
   expect((await readdir(dataDir)).sort()).toEqual(["member", expect.stringMatching(KEPT)]);
 });
 
+test("a restore that dies before it frees its member is on record already; the same one finishes it, and its own record is no evidence against it", async () => {
+  const [dataDir, repository] = ["data", "repository"].map((name) => join(directory.path, "recorded", name)) as [string, string];
+  await expectExit(0, ["repo", "init", "--repository", repository]);
+  await mkdir(join(dataDir, "member/snap"), { recursive: true });
+  const restore = ["restore", snapshot, "--repository", repository, "--data-dir", dataDir, "--replace"];
+  const records = async () => readdir(join(repository, "default/restores")).catch(() => []);
+  for (const [at, recorded] of [
+    [3, 0],
+    [4, 1],
+  ] as const) {
+    const order = JSON.stringify({ at, when: "before", kinds: ["rename"] });
+    expect((await runCli(restore, { nodeArguments: ["--import", CRASH_POINTS], env: { [CRASH_VARIABLE]: order } })).signal).toBe("SIGKILL");
+    expect(await records()).toHaveLength(recorded);
+    const plan = await expectExit(0, [...restore, "--plan"]);
+    expect(plan.stdout).toMatch(/^! A restore that began at .* was interrupted .*; restore finishes that one/m);
+    const finished = JSON.parse((await expectExit(0, [...restore, "-o", "json"])).stdout);
+    expect(finished.finishes).toEqual(expect.any(String));
+    expect(await records()).toEqual([`${finished.plan.clusterId}.json`]);
+    await rm(join(repository, "default"), { recursive: true });
+  }
+});
+
 test("a run that goes by a saved plan and dies while it writes, into directories that it has made, is done anew by the same", async () => {
   const [dataDir, walDir, file] = ["data", "wal", "plan.json"].map((name) => join(directory.path, "staging", name)) as [string, string, string];
   await mkdir(join(directory.path, "staging"));

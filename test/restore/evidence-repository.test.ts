@@ -40,7 +40,7 @@ async function restored(
 }
 
 function evidence(storage: MemoryStorage, sourceId: string | null = null) {
-  return repositoryEvidence(storage, "default", { sourceId }, { signal });
+  return repositoryEvidence(storage, "default", { sourceId, clusterIds: [] }, { signal });
 }
 
 test("evidence of a repository: the backup with the highest revision, whatever its state and timeline, and the highest restore of any cluster", async () => {
@@ -94,7 +94,7 @@ test("evidence of a repository: other clusters' backups show nothing, and neithe
 test("evidence of a repository: what another run of the same plan has put on record is none, but what its cluster has saved since is", async () => {
   const storage = new MemoryStorage();
   await restored(storage, ID, "300", "1000000700");
-  const again = () => repositoryEvidence(storage, "default", { sourceId: null, clusterId: ID }, { signal });
+  const again = () => repositoryEvidence(storage, "default", { sourceId: null, clusterIds: [ID] }, { signal });
   expect((await again()).found).toEqual([]);
   await stored(storage, sampleManifest({ revision: "1000000705", clusterId: ID }));
   expect((await again()).found).toMatchObject([{ kind: "backup", revision: "1000000705" }]);

@@ -209,14 +209,31 @@ test("unfinished: the directory that was made for old WAL files goes again, also
 test("unfinished: what keeps it from going on is asked once every guard is set and before anything is moved", async () => {
   await using scene = await staged();
   const asked: unknown[] = [];
-  const refusing = putInPlace(scene.journal, async () => {
-    asked.push(await Promise.all(scene.dataDirs.map((dataDir) => isGuarded(dataDir, scene.journal))));
-    expect(await tree(scene.path)).toMatchObject({ ...OLD, ...STAGED });
-    throw new Error("etcd runs");
+  const refusing = putInPlace(scene.journal, {
+    requireStopped: async () => {
+      asked.push(await Promise.all(scene.dataDirs.map((dataDir) => isGuarded(dataDir, scene.journal))));
+      expect(await tree(scene.path)).toMatchObject({ ...OLD, ...STAGED });
+      throw new Error("etcd runs");
+    },
   });
   await expect(refusing).rejects.toThrow("etcd runs");
   expect(asked).toEqual([[true, true]]);
   expect(await tree(scene.path)).toEqual({ ...OLD, ...STAGED });
+});
+
+test("unfinished: what has to be known of it is told when everything is in place and no guard is gone, also by who finishes it", async () => {
+  for (const state of [{ guards: 0 }, { moves: 3 }, { moves: MOVES, released: 1 }]) {
+    await using scene = await died(state);
+    const told: unknown[] = [];
+    const onPlaced = async (plan: unknown) => {
+      expect(plan).toEqual(scene.journal.result.plan);
+      expect(await tree(scene.path)).toMatchObject({ ...NEW, ...KEPT });
+      told.push(await Promise.all(scene.dataDirs.map((dataDir) => isGuarded(dataDir, scene.journal))));
+    };
+    const [unfinished] = await findUnfinished(scene.dataDirs);
+    await (unfinished === undefined ? putInPlace(scene.journal, { onPlaced }) : finish(unfinished, { onPlaced }));
+    expect(told).toEqual([[state.released === undefined, true]]);
+  }
 });
 
 test("unfinished: a failure when a guard was gone already is not taken back, and what can be started is not removed", async () => {

@@ -73,12 +73,16 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
 async function restore(invocation: Invocation, plan: RestorePlan, source: SnapshotSource, planAgain?: () => Promise<RestorePlan>): Promise<number> {
   const { output, runtime } = invocation;
   const { applyRestore } = await import("../../restore/apply.ts");
+  let registered = true;
+  // Before an etcd can start: of a restore that is killed right after its end there is no rerun.
+  const onPlaced = async (placed: RestorePlan) => {
+    registered = await registerRestore(invocation, placed);
+  };
   const result = await withWayOn(invocation, source.facts.backupId, () =>
-    applyRestore(plan, source, { ...invocation, liveness: livenessOptions(invocation.config), ...(planAgain === undefined ? {} : { planAgain }) }),
+    applyRestore(plan, source, { ...invocation, onPlaced, liveness: livenessOptions(invocation.config), ...(planAgain === undefined ? {} : { planAgain }) }),
   );
   // What to know before the cluster is started, so after whatever kept it from being restored.
   for (const message of result.plan.warnings) runtime.log({ level: "warn", message });
-  const registered = await registerRestore(invocation, result);
   output.print(result, () => restoredText(result));
   return registered ? 0 : PARTLY_DONE;
 }
