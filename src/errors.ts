@@ -58,6 +58,16 @@ export const ERRORS = {
   STORAGE_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe verify --all --level stored-bytes` finds backups whose objects are missing." },
   STORAGE_CONFLICT: { exit: 7, retryable: true, hint: "Somebody else wrote the same object; run it again." },
   STORAGE_READ_ONLY: { exit: 9, retryable: false, hint: "The repository was opened for reading only." },
+  WRITER_LOCKED: {
+    exit: 7,
+    retryable: true,
+    hint: "Wait until it has ended; one that died loses its lease by itself.",
+  },
+  WRITER_LEASE_LOST: {
+    exit: 7,
+    retryable: true,
+    hint: "Another process may be at the same work; what this one had not published it did not publish. Run it again.",
+  },
   REPOSITORY_NOT_FOUND: { exit: 8, retryable: false, hint: "Check --repository; the first `etcdsafe save` or `etcdsafe repo init` creates one." },
   REPOSITORY_NOT_EMPTY: {
     exit: 9,
@@ -80,6 +90,29 @@ export const ERRORS = {
   MANIFEST_INVALID: { exit: 6, retryable: false, hint: "The backup's manifest cannot be trusted; use another backup." },
   OBJECT_TRUNCATED: { exit: 6, retryable: false, hint: "The stored object ends too early; use another backup." },
   OBJECT_CORRUPT: { exit: 6, retryable: false, hint: "The stored object was changed after it was written; use another backup." },
+
+  // Encryption and signatures
+  ENCRYPTION_REQUIRED: {
+    exit: 9,
+    retryable: false,
+    hint: "Give --recipient or --passphrase-file; snapshots hold every Secret of the cluster. Nothing was written.",
+  },
+  DECRYPTION_KEY_MISSING: { exit: 10, retryable: false, hint: "`etcdsafe show` tells to whom it is encrypted: give --identity-file or --passphrase-file." },
+  DECRYPTION_FAILED: { exit: 10, retryable: false, hint: "`etcdsafe show` tells to whom it is encrypted: give one of those identities, or that passphrase." },
+  MANIFEST_UNTRUSTED: {
+    exit: 6,
+    retryable: false,
+    hint: "Whoever can write to the store may have made this backup; use another one. One that was saved without --sign-key-file is shown only without --trusted-key.",
+  },
+
+  // Bundles
+  PLAINTEXT_SECRETS: {
+    exit: 9,
+    retryable: false,
+    hint: "Encrypt the backup, or say --allow-plaintext-secrets where nobody else can read the repository. Nothing was saved.",
+  },
+  BUNDLE_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe show` tells whether a backup has a bundle; restore without --bundle-dir, or another backup." },
+  BUNDLE_INVALID: { exit: 6, retryable: false, hint: "Nothing of the bundle was unpacked. The snapshot can be restored without --bundle-dir." },
 
   // Snapshot files
   SNAPSHOT_EMPTY: { exit: 6, retryable: false, hint: "Fetch the file again; look at whatever was meant to fill it." },

@@ -93,7 +93,15 @@ export function deletionKey(cluster: string, id: string): string {
 }
 
 export function uploadKey(cluster: string, id: string): string {
-  return `${cluster}/uploads/${id}.json`;
+  return `${uploadsPrefix(cluster)}${id}.json`;
+}
+
+export function uploadsPrefix(cluster: string): string {
+  return `${cluster}/uploads/`;
+}
+
+export function writerLeaseKey(cluster: string): string {
+  return `${cluster}/writer.json`;
 }
 
 /** `20261121T093000.123Z`: RFC 3339 without what keys and file names dislike. */

@@ -1,0 +1,234 @@
+// <cluster>/writer.json: the one process that may record, prune, compact and collect garbage. docs/repository-format.md, "Writer lease".
+// 1. Whoever replaces the file by compare-and-swap where it is free, given back or expired holds the lease, in an epoch of its own.
+// 2. The holder replaces it again three times per expiry. Whether it has expired is counted by the store's clock from the file's own time; where the
+//    store has no clock, by watching for so long that it does not change: no clock but that of one process is trusted then.
+// 3. Right before it publishes or deletes, the holder renews once more: a process that slept past its lease finds out there, and never publishes over another.
+import type { z } from "zod";
+import { streamOf } from "../bytes/stream.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { ObjectInfo, Storage } from "../storage/storage.ts";
+import { type DocumentKind, encodeDocument, readDocument } from "./document.ts";
+import { randomId, writerLeaseKey } from "./names.ts";
+import type { Author } from "./repository.ts";
+import { FORMAT_VERSION } from "./schemas/common.ts";
+import { writerLeaseSchema } from "./schemas/writer-lease.ts";
+
+type LeaseFile = z.infer<typeof writerLeaseSchema>;
+type LeaseRuntime = Pick<Runtime, "now" | "monotonicMs" | "sleep" | "randomBytes" | "log">;
+
+export interface WriterLease extends AsyncDisposable {
+  /** One more each time the lease changes hands. */
+  readonly epoch: bigint;
+  /** When the file was last written, as the store counts time. */
+  readonly storeTime: Date;
+  /** Aborted with WRITER_LEASE_LOST once the lease is another's, or could not be renewed in time. */
+  readonly signal: AbortSignal;
+  /** Renews the lease, to be called right before anything is published or deleted. Throws WRITER_LEASE_LOST. */
+  requireHeld(options: CallOptions): Promise<void>;
+}
+
+export interface LeaseRequest {
+  readonly cluster: string;
+  /** For whoever finds it taken: "prune", "gc". */
+  readonly purpose: string;
+  readonly author: Author;
+  readonly expiresAfterSeconds: number;
+}
+
+const WRITER_LEASE: DocumentKind<typeof writerLeaseSchema> = {
+  schema: writerLeaseSchema,
+  label: "writer lease",
+  invalid: "REPOSITORY_INVALID",
+  wayOut: "Remove it when no etcdsafe is recording, pruning or compacting there: the next one writes it anew.",
+};
+const RENEWALS_PER_EXPIRY = 3;
+const WATCH_POLL_MS = 1000;
+
+/** Takes the lease, which disposing of it gives back. Throws WRITER_LOCKED, with who holds it and since when. */
+export async function takeWriterLease(
+  storage: Storage,
+  request: LeaseRequest,
+  options: CallOptions & { readonly runtime: LeaseRuntime },
+): Promise<WriterLease> {
+  const key = writerLeaseKey(request.cluster);
+  const found = await readLease(storage, key, options);
+  if (found !== undefined && (await isHeld(storage, key, found, options))) throw lockedBy(found.file, request.cluster, storage.location);
+  const { runtime } = options;
+  const at = runtime.now().toISOString();
+  const file: LeaseFile = {
+    format: FORMAT_VERSION,
+    requires: [],
+    tool: request.author.tool,
+    cluster: request.cluster,
+    holder: { id: randomId(runtime.randomBytes), ...request.author.writer, purpose: request.purpose },
+    epoch: (BigInt(found?.file.epoch ?? 0) + 1n).toString(),
+    acquiredAt: at,
+    heartbeatAt: at,
+    expiresAfterSeconds: request.expiresAfterSeconds,
+    releasedAt: null,
+  };
+  const lease = new HeldLease(storage, key, file, runtime);
+  try {
+    await lease.take(found?.info.version, options);
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+    // Two came at the same time.
+    const other = await readLease(storage, key, options);
+    if (other === undefined) throw error;
+    throw lockedBy(other.file, request.cluster, storage.location);
+  }
+  return lease;
+}
+
+class HeldLease implements WriterLease {
+  readonly #storage: Storage;
+  readonly #key: string;
+  readonly #file: LeaseFile;
+  readonly #runtime: LeaseRuntime;
+  readonly #lost = new AbortController();
+  readonly #stopped = new AbortController();
+  #info: ObjectInfo | undefined;
+  /** Monotonic time at which the last renewal that succeeded was begun. */
+  #renewedMs = 0;
+  /** Renewals wait for each other: each names the version that the one before has written. */
+  #renewing: Promise<void> = Promise.resolve();
+  #beating: Promise<void> = Promise.resolve();
+
+  constructor(storage: Storage, key: string, file: LeaseFile, runtime: LeaseRuntime) {
+    this.#storage = storage;
+    this.#key = key;
+    this.#file = file;
+    this.#runtime = runtime;
+  }
+
+  get epoch(): bigint {
+    return BigInt(this.#file.epoch);
+  }
+
+  get storeTime(): Date {
+    return this.#info!.modifiedAt;
+  }
+
+  get signal(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async take(version: string | undefined, options: CallOptions): Promise<void> {
+    await this.#put(this.#file, version, options);
+    this.#beating = this.#beat();
+  }
+
+  async requireHeld(options: CallOptions): Promise<void> {
+    this.#lost.signal.throwIfAborted();
+    await this.#renew(options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped.abort();
+    await this.#beating;
+    if (this.#lost.signal.aborted) return;
+    const now = this.#runtime.now().toISOString();
+    const released = { ...this.#file, heartbeatAt: now, releasedAt: now };
+    await this.#put(released, this.#info!.version, { signal: AbortSignal.timeout(this.#file.expiresAfterSeconds * 1000) }).catch((error: Error) => {
+      this.#runtime.log({ level: "warn", message: `${this.#key} could not be given back, and expires by itself: ${error.message}` });
+    });
+  }
+
+  /** Renews until stopped. A renewal that fails is tried again until the lease must be taken for expired. */
+  async #beat(): Promise<void> {
+    const everyMs = (this.#file.expiresAfterSeconds * 1000) / RENEWALS_PER_EXPIRY;
+    const signal = this.#stopped.signal;
+    while (!this.#lost.signal.aborted) {
+      await this.#runtime.sleep(everyMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#renew({ signal }).catch((error: Error) => {
+        if (!signal.aborted && !this.#lost.signal.aborted) this.#runtime.log({ level: "warn", message: `${this.#key} could not be renewed: ${error.message}` });
+      });
+    }
+  }
+
+  async #renew(options: CallOptions): Promise<void> {
+    const before = this.#renewing;
+    const renewal = before.then(() => this.#renewOnce(options));
+    this.#renewing = renewal.catch(() => undefined);
+    return renewal;
+  }
+
+  async #renewOnce(options: CallOptions): Promise<void> {
+    this.#lost.signal.throwIfAborted();
+    try {
+      await this.#put({ ...this.#file, heartbeatAt: this.#runtime.now().toISOString() }, this.#info!.version, options);
+    } catch (error) {
+      if (isConflict(error)) await this.#afterConflict(options);
+      else if (this.#runtime.monotonicMs() - this.#renewedMs < this.#file.expiresAfterSeconds * 1000) throw error;
+      else this.#lose(`it could not be renewed in time: ${(error as Error).message}`);
+    }
+    this.#lost.signal.throwIfAborted();
+  }
+
+  /** It is another's now; or it is our own renewal, of which the answer was lost. */
+  async #afterConflict(options: CallOptions): Promise<void> {
+    const found = await readLease(this.#storage, this.#key, options);
+    if (found?.file.holder.id === this.#file.holder.id) this.#info = found.info;
+    else this.#lose(found === undefined ? "its file is gone" : `${whoHolds(found.file)} has it now`);
+  }
+
+  #lose(why: string): void {
+    const message = `the writer lease ${this.#key} was lost: ${why}`;
+    this.#lost.abort(new EtcdsafeError("WRITER_LEASE_LOST", message));
+  }
+
+  async #put(file: LeaseFile, version: string | undefined, { signal }: CallOptions): Promise<void> {
+    const begunMs = this.#runtime.monotonicMs();
+    const body = streamOf(encodeDocument(WRITER_LEASE, this.#key, file));
+    this.#info = await this.#storage.put(this.#key, body, { signal, ...(version === undefined ? { ifAbsent: true } : { ifVersion: version }) });
+    this.#renewedMs = begunMs;
+  }
+}
+
+interface FoundLease {
+  readonly file: LeaseFile;
+  readonly info: ObjectInfo;
+}
+
+/** The version is read before the content: an older one only fails the compare-and-swap. */
+async function readLease(storage: Storage, key: string, options: CallOptions): Promise<FoundLease | undefined> {
+  const info = await storage.stat(key, options);
+  if (info === undefined) return undefined;
+  try {
+    return { info, file: await readDocument(storage, WRITER_LEASE, key, options) };
+  } catch (error) {
+    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+async function isHeld(storage: Storage, key: string, { file, info }: FoundLease, options: CallOptions & { readonly runtime: LeaseRuntime }): Promise<boolean> {
+  if (file.releasedAt !== null) return false;
+  const limitMs = file.expiresAfterSeconds * 1000;
+  if (storage.clock !== undefined) {
+    const { time, uncertaintyMs } = await storage.clock.now(options);
+    return time.getTime() - info.modifiedAt.getTime() <= limitMs + uncertaintyMs;
+  }
+  const { runtime, signal } = options;
+  runtime.log({ level: "info", message: `${whoHolds(file)} may have ended: waiting ${file.expiresAfterSeconds} s to see whether it renews ${key}` });
+  const startedMs = runtime.monotonicMs();
+  while (runtime.monotonicMs() - startedMs <= limitMs) {
+    await runtime.sleep(Math.min(WATCH_POLL_MS, limitMs / RENEWALS_PER_EXPIRY), signal);
+    if ((await storage.stat(key, options))?.version !== info.version) return true;
+  }
+  return false;
+}
+
+function lockedBy(file: LeaseFile, cluster: string, location: string): EtcdsafeError {
+  return new EtcdsafeError("WRITER_LOCKED", `${whoHolds(file)} is writing to ${cluster} of ${location} since ${file.acquiredAt}`);
+}
+
+function whoHolds({ holder }: LeaseFile): string {
+  return `${holder.purpose} on ${holder.host} (process ${holder.pid})`;
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT";
+}
