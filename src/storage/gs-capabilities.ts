@@ -1,0 +1,124 @@
+// What Google Cloud Storage can do besides keeping objects: generations of a versioned bucket, retention and holds of single objects, its clock.
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { LockMode, LockState, Locks, ObjectVersion, StoreClock, Versions } from "./capabilities.ts";
+import { type GsContext, objectsOf } from "./gs-list.ts";
+import { bucketPath, type GsObject, infoOf, objectPath } from "./gs-objects.ts";
+import { readObject } from "./gs-read.ts";
+import { mergedByKey } from "./object-names.ts";
+
+const SECONDS_PER_DAY = 86_400;
+/** The Date header counts whole seconds. */
+const DATE_RESOLUTION_MS = 1000;
+
+/** https://cloud.google.com/storage/docs/json_api/v1/buckets#resource */
+interface GsBucket {
+  readonly versioning?: { readonly enabled?: boolean };
+  readonly objectRetention?: { readonly mode?: string };
+  readonly retentionPolicy?: { readonly retentionPeriod?: string; readonly isLocked?: boolean };
+}
+
+interface GsLocked {
+  readonly retention?: { readonly mode: "Locked" | "Unlocked"; readonly retainUntilTime: string };
+  readonly temporaryHold?: boolean;
+}
+
+/** Locked retention cannot be shortened by anyone; unlocked by whoever may override it. */
+const MODES: Readonly<Record<"Locked" | "Unlocked", LockMode>> = { Locked: "compliance", Unlocked: "governance" };
+
+export function gsVersions(context: GsContext): Versions {
+  return {
+    isEnabled: async (options) => (await bucketOf(context, "versioning", options)).versioning?.enabled === true,
+    list: (prefix, options) => {
+      const { plain, escaped } = context.names.listed(prefix);
+      return mergedByKey(
+        versionsBelow(context, plain, (name) => !context.names.isEscaped(name), options),
+        versionsBelow(context, escaped, () => true, options),
+      );
+    },
+    read: (key, versionId, options) => {
+      const place = { bucket: context.bucket, name: context.names.nameOf(key) };
+      return readObject(context.client, { place, what: `read version ${versionId} of ${key} in ${context.location}`, generation: versionId }, options);
+    },
+  };
+}
+
+async function* versionsBelow(context: GsContext, prefix: string, isWanted: (name: string) => boolean, options: CallOptions): AsyncGenerator<ObjectVersion> {
+  let name: string | undefined;
+  let generations: GsObject[] = [];
+  for await (const object of objectsOf(context, prefix, { versions: "true" }, options)) {
+    if (object.name !== name) yield* versionsOf(context, generations);
+    if (object.name !== name) generations = [];
+    name = object.name;
+    if (isWanted(name)) generations.push(object);
+  }
+  yield* versionsOf(context, generations);
+}
+
+/** The newest first. A bucket keeps no delete markers: an object whose newest generation has an end was deleted then. */
+function* versionsOf({ names }: GsContext, generations: readonly GsObject[]): Generator<ObjectVersion> {
+  const [newest] = generations;
+  const key = newest === undefined ? undefined : names.keyOf(newest.name);
+  if (key === undefined) return;
+  const sorted = generations.toSorted((a, b) => (BigInt(a.generation) < BigInt(b.generation) ? 1 : -1));
+  const deletedAt = sorted[0]?.timeDeleted;
+  if (deletedAt !== undefined) {
+    const mark = `${sorted[0]?.generation}-deleted`;
+    yield { key, sizeBytes: 0, modifiedAt: new Date(deletedAt), version: mark, versionId: mark, isDeleteMarker: true };
+  }
+  for (const object of sorted) yield { ...infoOf(key, object), isDeleteMarker: false };
+}
+
+export function gsLocks(context: GsContext): Locks {
+  const request = (key: string, versionId: string) => ({
+    path: objectPath({ bucket: context.bucket, name: context.names.nameOf(key) }),
+    query: { generation: versionId, fields: "retention,temporaryHold" },
+  });
+  return {
+    defaults: async (options) => {
+      const { objectRetention, retentionPolicy } = await bucketOf(context, "objectRetention,retentionPolicy", options);
+      const seconds = Number(retentionPolicy?.retentionPeriod ?? 0);
+      if (seconds > 0)
+        return { retention: { mode: retentionPolicy?.isLocked === true ? "compliance" : "governance", days: Math.ceil(seconds / SECONDS_PER_DAY) } };
+      return objectRetention?.mode === "Enabled" ? { retention: undefined } : undefined;
+    },
+    lock: async (key, versionId, { retention, legalHold }, options) => {
+      const changes: GsLocked = {
+        ...(retention && { retention: { mode: retention.mode === "compliance" ? "Locked" : "Unlocked", retainUntilTime: retention.until.toISOString() } }),
+        ...(legalHold !== undefined && { temporaryHold: legalHold }),
+      };
+      const headers = { "content-type": "application/json" };
+      const patch = { method: "PATCH", ...request(key, versionId), headers, body: [Buffer.from(JSON.stringify(changes))] };
+      await context.client.json(`lock ${key} in ${context.location}`, patch, options);
+    },
+    state: async (key, versionId, options): Promise<LockState> => {
+      const found = await context.client.json<GsLocked>(
+        `look up the locks of ${key} in ${context.location}`,
+        { method: "GET", ...request(key, versionId) },
+        options,
+      );
+      const { retention, temporaryHold } = found ?? {};
+      return { retention: retention && { mode: MODES[retention.mode], until: new Date(retention.retainUntilTime) }, legalHold: temporaryHold === true };
+    },
+  };
+}
+
+export function gsClock({ bucket, location, client }: GsContext, runtime: Pick<Runtime, "monotonicMs">): StoreClock {
+  return {
+    now: async (options) => {
+      const startedMs = runtime.monotonicMs();
+      const what = `ask ${location} for the time`;
+      const date = await client.dateHeader(what, { method: "GET", path: `${bucketPath(bucket)}/o`, query: { maxResults: "1", fields: "kind" } }, options);
+      return clockReading(date, runtime.monotonicMs() - startedMs);
+    },
+  };
+}
+
+/** The middle of what the time may be now: of the second that the header names, and of the way there and back. */
+export function clockReading(date: string | undefined, tookMs: number): { time: Date; uncertaintyMs: number } {
+  const uncertaintyMs = (DATE_RESOLUTION_MS + tookMs) / 2;
+  return { time: new Date(Date.parse(date ?? "") + uncertaintyMs), uncertaintyMs };
+}
+
+async function bucketOf({ bucket, location, client }: GsContext, fields: string, options: CallOptions): Promise<GsBucket> {
+  return (await client.json<GsBucket>(`look at the bucket of ${location}`, { method: "GET", path: bucketPath(bucket), query: { fields } }, options)) ?? {};
+}

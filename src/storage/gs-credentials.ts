@@ -1,0 +1,57 @@
+// Access tokens for Google Cloud Storage: of a file (service account, external account), else of google-auth-library's own chain. A file that
+// was replaced is read again, so that rotated keys need no restart.
+import { stat } from "node:fs/promises";
+import type { Storage as GoogleStorage } from "@google-cloud/storage";
+import type { CallOptions } from "../runtime.ts";
+import type { HttpSender } from "./http-request.ts";
+import type { ConnectionSettings } from "./settings.ts";
+
+export interface GsCredentials {
+  /** Headers that authorise a request. */
+  headers(options: CallOptions): Promise<Record<string, string>>;
+  /** The store refused the last ones: the next are made anew. */
+  forget(): void;
+}
+
+type Client = GoogleStorage["authClient"];
+
+/** `file`: undefined for the default chain. A token is asked for when the first request needs one. */
+export async function gsCredentials(file: string | undefined, { agents }: HttpSender, { idleLimitMs }: ConnectionSettings): Promise<GsCredentials> {
+  const { Storage } = await import("@google-cloud/storage");
+  const watched = file ?? process.env["GOOGLE_APPLICATION_CREDENTIALS"];
+  let client: Client | undefined;
+  let seen = "";
+  return {
+    headers: async ({ signal }) => {
+      const now = await versionOf(watched);
+      if (client === undefined || now !== seen) {
+        // The agent by protocol: metadata servers are asked over HTTP, token endpoints over HTTPS. Trying again is retry.ts.
+        const agent = (url: URL) => (url.protocol === "https:" ? agents.https : agents.http);
+        const transporterOptions = { agent, timeout: idleLimitMs, retryConfig: { retry: 0, noResponseRetries: 0 } };
+        const keyFile = file === undefined ? {} : { keyFilename: file };
+        client = new Storage({ ...keyFile, clientOptions: { transporterOptions: transporterOptions as never } }).authClient;
+        seen = now;
+      }
+      return { ...(await withSignal(client.getRequestHeaders(), signal)) };
+    },
+    forget: () => {
+      client = undefined;
+    },
+  };
+}
+
+/** Changes whenever the file does; one that is not there is told of by whoever reads it. */
+async function versionOf(path: string | undefined): Promise<string> {
+  if (path === undefined) return "";
+  const stats = await stat(path, { bigint: true }).catch(() => undefined);
+  return stats === undefined ? "" : `${stats.mtimeNs}-${stats.ino}-${stats.size}`;
+}
+
+/** The library's requests know no signal: they are left to their own end. */
+function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

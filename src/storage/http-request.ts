@@ -1,0 +1,114 @@
+// One HTTP request to a store, sent once: trying again is retry.ts. For the backends whose SDKs' own transport would copy bodies, wait without
+// a limit, or know nothing of another certificate authority.
+import { readFile } from "node:fs/promises";
+import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
+import { Agent as HttpsAgent, request as requestHttps } from "node:https";
+import { getCACertificates } from "node:tls";
+import { type ByteStream, collect } from "../bytes/stream.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { ConnectionSettings } from "./settings.ts";
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent one after the other, not copied: they must stay as they are until the answer is there. */
+  readonly body?: readonly Uint8Array[];
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Must be read to its end, or returned from. */
+  readonly body: ByteStream;
+}
+
+/** Rejects with NetworkError where no whole answer came, with the signal's reason where it was aborted. */
+export type HttpSend = (request: HttpRequest, options: CallOptions) => Promise<HttpAnswer>;
+
+export interface HttpSender {
+  readonly send: HttpSend;
+  /** For those parts of SDKs that insist on sending for themselves. */
+  readonly agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
+}
+
+/** The connection was refused, broke, was silent for too long, or is not to be trusted. Names hosts, never URLs. */
+export class NetworkError extends Error {
+  override readonly name = "NetworkError";
+}
+
+/** Answers that are no objects: messages, metadata, a page of a list. */
+const TEXT_SIZE_BYTES_MAX = 16 * 1024 * 1024;
+/** Connections that wait for the next request. */
+const IDLE_CONNECTIONS_MAX = 8;
+
+/** Connections to one store. Throws CONFIG_INVALID where the file of certificate authorities cannot be read. */
+export async function httpSender({ caFile, proxy, idleLimitMs }: ConnectionSettings): Promise<HttpSender> {
+  const ca = caFile === undefined ? {} : { ca: [...getCACertificates("default"), await certificatesOf(caFile)] };
+  const proxyEnv = proxy === undefined ? process.env : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy };
+  const options = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX, proxyEnv };
+  const agents = { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...ca }) };
+  return { agents, send: (request, { signal }) => send(request, agents, idleLimitMs, signal) };
+}
+
+/** The whole body of an answer that is no object's. */
+export async function textOf({ body }: HttpAnswer): Promise<string> {
+  return Buffer.from(await collect(body, TEXT_SIZE_BYTES_MAX, () => new NetworkError(`an answer of more than ${TEXT_SIZE_BYTES_MAX} bytes`))).toString();
+}
+
+async function certificatesOf(path: string): Promise<string> {
+  const text = await readFile(path, "utf8").catch((cause: Error) => {
+    throw new EtcdsafeError("CONFIG_INVALID", `the certificate authorities in ${path} cannot be read: ${cause.message}`, { cause });
+  });
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw new EtcdsafeError("CONFIG_INVALID", `${path} holds no certificate authority: it must be a PEM file`);
+}
+
+async function send(request: HttpRequest, agents: HttpSender["agents"], idleLimitMs: number, signal: AbortSignal): Promise<HttpAnswer> {
+  signal.throwIfAborted();
+  const { protocol, host } = new URL(request.url);
+  const begin = protocol === "https:" ? requestHttps : requestHttp;
+  const { method, body = [] } = request;
+  const sizeBytes = body.reduce((sum, { length }) => sum + length, 0);
+  const headers = { ...request.headers, ...(body.length > 0 || method === "PUT" || method === "POST" ? { "content-length": String(sizeBytes) } : {}) };
+  const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
+    const outgoing = begin(request.url, { method, headers, signal, agent: protocol === "https:" ? agents.https : agents.http });
+    outgoing.on("error", reject);
+    outgoing.on("response", (response) => {
+      outgoing.setTimeout(0);
+      resolve(response);
+    });
+    outgoing.setTimeout(idleLimitMs, () => outgoing.destroy(new Error(`no byte for ${idleLimitMs / 1000} s`)));
+    for (const part of body) outgoing.write(part);
+    outgoing.end();
+  }).catch((error: Error) => {
+    throw failure(host, error, signal);
+  });
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: bodyOf(incoming, host, idleLimitMs, signal) };
+}
+
+/** The time counts while a chunk is waited for, not while its taker is busy with it. */
+async function* bodyOf(incoming: IncomingMessage, host: string, idleLimitMs: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  try {
+    for (;;) {
+      const timer = setTimeout(() => incoming.destroy(new Error(`no byte for ${idleLimitMs / 1000} s`)), idleLimitMs);
+      const next = await chunks.next().finally(() => clearTimeout(timer));
+      if (next.done) return;
+      yield next.value;
+      signal.throwIfAborted();
+    }
+  } catch (error) {
+    throw failure(host, error as Error, signal);
+  } finally {
+    incoming.destroy();
+  }
+}
+
+function failure(host: string, error: Error, signal: AbortSignal): Error {
+  if (signal.aborted) return signal.reason;
+  const { code = "" } = error as NodeJS.ErrnoException;
+  const why = error.message === "" ? code : error.message; // Several addresses that all refused: an AggregateError without a message.
+  return new NetworkError(`${host}: ${why === "aborted" ? "the connection broke" : why}`, { cause: error });
+}

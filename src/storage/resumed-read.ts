@@ -1,0 +1,32 @@
+// A download that goes on where its connection broke: the same version of the object, from the first byte that is missing.
+import type { ByteStream } from "../bytes/stream.ts";
+import { type RetryOptions, retried } from "./retry.ts";
+
+/** Bytes from `at` on: of the version that an earlier call has found, so that a stream never mixes two. */
+export type OpenAt = (at: number) => Promise<ByteStream>;
+
+/** Each chunk is waited for as one policy says; what fails in the middle is opened again. */
+export async function* readResumed(start: number, openAt: OpenAt, retry: RetryOptions): AsyncGenerator<Uint8Array> {
+  let at = start;
+  let current: AsyncIterator<Uint8Array> | undefined;
+  const pull = async () => {
+    current ??= (await openAt(at))[Symbol.asyncIterator]();
+    try {
+      return await current.next();
+    } catch (error) {
+      current = undefined;
+      throw error;
+    }
+  };
+  try {
+    for (;;) {
+      const next = await retried(pull, retry);
+      if (next.done) return;
+      at += next.value.length;
+      yield next.value;
+      retry.signal.throwIfAborted();
+    }
+  } finally {
+    await current?.return?.();
+  }
+}
