@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/slow/**", "node_modules/**"],
-    globalSetup: ["test/support/print-seed.ts"],
+    globalSetup: ["test/support/print-seed.ts", "test/support/default-ports.ts"],
     pool: "forks",
     maxWorkers: 2,
     // What ends a test that hangs, and no measure of speed: on a busy machine whole processes take many times as long.

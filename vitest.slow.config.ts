@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/slow/**/*.test.ts"],
-    globalSetup: ["test/support/print-seed.ts"],
+    globalSetup: ["test/support/print-seed.ts", "test/support/default-ports.ts"],
     pool: "forks",
     maxWorkers: 1,
     testTimeout: 3_600_000,
