@@ -111,7 +111,11 @@ export const ERRORS = {
     retryable: false,
     hint: "Encrypt the backup, or say --allow-plaintext-secrets where nobody else can read the repository. Nothing was saved.",
   },
-  BUNDLE_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe show` tells whether a backup has a bundle; restore without --bundle-dir, or another backup." },
+  BUNDLE_NOT_FOUND: {
+    exit: 8,
+    retryable: false,
+    hint: "`etcdsafe show` tells whether a backup has a bundle; restore without --bundle-dir, or another backup.",
+  },
   BUNDLE_INVALID: { exit: 6, retryable: false, hint: "Nothing of the bundle was unpacked. The snapshot can be restored without --bundle-dir." },
 
   // Snapshot files

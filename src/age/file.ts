@@ -1,0 +1,76 @@
+// A whole age file: made from a stream of any length, opened where any range of it can be read.
+import { type KeyObject, randomBytes } from "node:crypto";
+import { type ByteStream, collect } from "../bytes/stream.ts";
+import { EtcdsafeError, FormatError } from "../errors.ts";
+import type { CallOptions } from "../runtime.ts";
+import { FILE_KEY_SIZE_BYTES, HEADER_SIZE_BYTES_MAX, NONCE_SIZE_BYTES } from "./constants.ts";
+import { encodeHeader, parseHeader } from "./header.ts";
+import { type AgeKeys, unwrapFileKey } from "./identities.ts";
+import { chunksAround, openChunks, type PayloadPlace, payloadKey, plainOffset, plainSizeBytes, sealPayload } from "./payload.ts";
+import { type AgeRecipients, wrapFileKey } from "./recipients.ts";
+
+/** `start` inclusive, `end` exclusive, in bytes. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bytes that lie somewhere, of which any range can be read. */
+export interface RangedBytes {
+  readonly sizeBytes: number;
+  read(range: ByteRange, options: CallOptions): ByteStream;
+}
+
+/** A file key opens one file; whoever has it needs no identity. */
+export type FileKey = Uint8Array;
+
+/** An opened file: its plain bytes, each checked before it is given out. Throws OBJECT_TRUNCATED and OBJECT_CORRUPT while it is read. */
+export interface AgeFile extends RangedBytes {
+  readonly fileKey: FileKey;
+  /** Where the payload begins that every header for the same file key can stand before: its nonce. */
+  readonly headerSizeBytes: number;
+}
+
+/** Encrypts with a new file key. Throws as wrapFileKey. */
+export async function* encryptAge(plain: ByteStream, to: AgeRecipients): AsyncGenerator<Uint8Array> {
+  const fileKey = randomBytes(FILE_KEY_SIZE_BYTES);
+  const nonce = randomBytes(NONCE_SIZE_BYTES);
+  yield Buffer.concat([await newHeader(fileKey, to), nonce]);
+  yield* sealPayload(plain, payloadKey(fileKey, nonce));
+}
+
+/** A header for a payload that is there already. Throws as wrapFileKey. */
+export async function newHeader(fileKey: FileKey, to: AgeRecipients): Promise<Uint8Array> {
+  return encodeHeader(await wrapFileKey(fileKey, to), fileKey);
+}
+
+/** Opens the file in `stored`; `name` is for messages. Throws as parseHeader and unwrapFileKey. */
+export async function openAge(stored: RangedBytes, keys: AgeKeys, name: string, options: CallOptions): Promise<AgeFile> {
+  const head = { start: 0, end: Math.min(HEADER_SIZE_BYTES_MAX + NONCE_SIZE_BYTES, stored.sizeBytes) };
+  const tooLong = () => new EtcdsafeError("OBJECT_CORRUPT", `${name}: the store sent more than the ${head.end} bytes asked for`);
+  const bytes = await collect(stored.read(head, options), head.end, tooLong);
+  const header = parseHeader(bytes, name);
+  const headerSizeBytes = header.bytes.length;
+  const nonce = bytes.subarray(headerSizeBytes, headerSizeBytes + NONCE_SIZE_BYTES);
+  const fileKey = await unwrapFileKey(header, keys, name);
+  if (nonce.length < NONCE_SIZE_BYTES) throw new FormatError("OBJECT_TRUNCATED", `${name} ends within the nonce of its payload`, bytes.length);
+  const place = { name, start: headerSizeBytes + NONCE_SIZE_BYTES, end: stored.sizeBytes };
+  return { fileKey, headerSizeBytes, ...opened(stored, place, payloadKey(fileKey, nonce)) };
+}
+
+function opened(stored: RangedBytes, place: PayloadPlace, key: KeyObject): RangedBytes {
+  const sizeBytes = plainSizeBytes(place);
+  return {
+    sizeBytes,
+    read: async function* ({ start, end }, options) {
+      const wanted = { start, end: Math.min(end, sizeBytes) };
+      const range = chunksAround(place, wanted);
+      let offset = plainOffset(place, range.start);
+      for await (const chunk of openChunks(stored.read(range, options), place, range, key)) {
+        const part = chunk.subarray(Math.max(0, wanted.start - offset), Math.max(0, wanted.end - offset));
+        offset += chunk.length;
+        if (part.length > 0) yield part;
+      }
+    },
+  };
+}
