@@ -17,7 +17,7 @@ export interface DocumentKind<Schema extends z.ZodType> {
   readonly schema: Schema;
   /** For messages: "manifest", "restore record". */
   readonly label: string;
-  readonly invalid: Extract<ErrorCode, "MANIFEST_INVALID" | "REPOSITORY_INVALID">;
+  readonly invalid: Extract<ErrorCode, "BUNDLE_INVALID" | "MANIFEST_INVALID" | "REPOSITORY_INVALID">;
   /** What to do about a bad one, where more can be said than for its code. */
   readonly wayOut?: string;
 }
