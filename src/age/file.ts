@@ -29,6 +29,8 @@ export interface AgeFile extends RangedBytes {
   readonly fileKey: FileKey;
   /** Where the payload begins that every header for the same file key can stand before: its nonce. */
   readonly headerSizeBytes: number;
+  /** All plain bytes, out of a stream of all stored ones. */
+  readThrough(stored: ByteStream): ByteStream;
 }
 
 /** Encrypts with a new file key. Throws as wrapFileKey. */
@@ -55,7 +57,23 @@ export async function openAge(stored: RangedBytes, keys: AgeKeys, name: string, 
   const fileKey = await unwrapFileKey(header, keys, name);
   if (nonce.length < NONCE_SIZE_BYTES) throw new FormatError("OBJECT_TRUNCATED", `${name} ends within the nonce of its payload`, bytes.length);
   const place = { name, start: headerSizeBytes + NONCE_SIZE_BYTES, end: stored.sizeBytes };
-  return { fileKey, headerSizeBytes, ...opened(stored, place, payloadKey(fileKey, nonce)) };
+  const key = payloadKey(fileKey, nonce);
+  return {
+    fileKey,
+    headerSizeBytes,
+    ...opened(stored, place, key),
+    readThrough: (whole) => openChunks(behind(whole, place.start), place, place, key),
+  };
+}
+
+/** What follows the first `sizeBytes`. */
+async function* behind(source: ByteStream, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  let left = sizeBytes;
+  for await (const chunk of source) {
+    const passed = Math.min(left, chunk.length);
+    left -= passed;
+    if (passed < chunk.length) yield chunk.subarray(passed);
+  }
 }
 
 function opened(stored: RangedBytes, place: PayloadPlace, key: KeyObject): RangedBytes {

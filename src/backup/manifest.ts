@@ -4,8 +4,6 @@ import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import type { SnapshotFacts } from "../etcd-files/check/facts.ts";
 import { type InsideFacts, insideFacts } from "../repository/inside-facts.ts";
 import type { BackupState, Manifest, MemberOutcome, StoredObject } from "../repository/manifest.ts";
-import { SNAPSHOT_OBJECT } from "../repository/names.ts";
-import type { ObjectFacts } from "../repository/object-encoder.ts";
 import { FORMAT_VERSION } from "../repository/schemas/common.ts";
 
 export interface ManifestFacts {
@@ -35,12 +33,13 @@ export interface ManifestFacts {
   /** The revision read before the stream: all that is known of an unchecked snapshot's, which holds at least this one. */
   readonly revisionBefore: bigint;
   readonly kubeSystemUid: string | null;
-  readonly object: ObjectFacts;
+  readonly object: StoredObject;
+  /** Files of the host beside the snapshot. */
+  readonly bundle?: { readonly object: StoredObject; readonly holds: NonNullable<Manifest["bundle"]> } | undefined;
 }
 
 export function buildManifest(known: ManifestFacts): Manifest {
   const { facts } = known;
-  const object: StoredObject = { role: "snapshot", name: SNAPSHOT_OBJECT, ...known.object, encryption: null, storeVersion: null };
   return {
     format: FORMAT_VERSION,
     requires: [],
@@ -68,7 +67,8 @@ export function buildManifest(known: ManifestFacts): Manifest {
       pageSizeBytes: facts?.pageSizeBytes ?? null,
       statusHash: facts?.statusHash ?? null,
     },
-    objects: [object],
+    objects: [known.object, ...(known.bundle === undefined ? [] : [known.bundle.object])],
+    ...(known.bundle === undefined ? {} : { bundle: known.bundle.holds }),
     kubeSystemUid: known.kubeSystemUid,
     tags: {},
     ...(facts === undefined ? unlooked(known.revisionBefore) : insideFacts(facts)),

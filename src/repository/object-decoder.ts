@@ -1,12 +1,14 @@
 // A stored object → its raw bytes, in order or by range. Nothing is believed that the manifest, the seek table and the checksums do not
 // all say: a zstd decoder alone ends without an error where its input stops after a whole frame. docs/repository-format.md, "Stored objects".
 import { createHash } from "node:crypto";
+import { openAge, type RangedBytes } from "../age/file.ts";
+import type { AgeKeys } from "../age/identities.ts";
 import { type ByteStream, readerOf, release } from "../bytes/stream.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { decompressFrame, FRAME_RAW_SIZE_BYTES, FRAMES_IN_FLIGHT } from "./frame-codec.ts";
-import { type ObjectFacts, ZSTD_SEEKABLE } from "./object-encoder.ts";
+import { AGE, type ObjectFacts, ZSTD_SEEKABLE } from "./object-encoder.ts";
 import { checkStoredSize, readFrames, requireSize } from "./object-frames.ts";
 import type { Frame } from "./seek-table.ts";
 
@@ -18,17 +20,60 @@ export interface ObjectReader {
   readRaw(range: { readonly start: number; readonly end: number }, options: CallOptions): Promise<Uint8Array>;
 }
 
-/** Opens an object. Throws STORAGE_NOT_FOUND, OBJECT_TRUNCATED or OBJECT_CORRUPT when it is not what `facts` (from its manifest) say. */
-export async function openObject(storage: Storage, key: string, facts: ObjectFacts, options: CallOptions): Promise<ObjectReader> {
-  if (facts.codec.length !== 1 || facts.codec[0] !== ZSTD_SEEKABLE) {
-    throw new EtcdsafeError("REPOSITORY_UNSUPPORTED", `${key} is stored as ${facts.codec.join(", ")}; this etcdsafe reads only ${ZSTD_SEEKABLE}`);
+export interface OpenOptions extends CallOptions {
+  /** What opens encrypted objects. */
+  readonly keys?: AgeKeys | undefined;
+}
+
+/**
+ * Opens an object. Throws STORAGE_NOT_FOUND, OBJECT_TRUNCATED or OBJECT_CORRUPT when it is not what `facts` (from its manifest) say, and
+ * DECRYPTION_KEY_MISSING or DECRYPTION_FAILED where the keys do not open it.
+ */
+export async function openObject(storage: Storage, key: string, facts: ObjectFacts, options: OpenOptions): Promise<ObjectReader> {
+  const [first, second, ...others] = facts.codec;
+  if (first !== ZSTD_SEEKABLE || (second !== undefined && second !== AGE) || others.length > 0) {
+    const known = `${ZSTD_SEEKABLE} alone or with ${AGE}`;
+    throw new EtcdsafeError("REPOSITORY_UNSUPPORTED", `${key} is stored as ${facts.codec.join(", ")}; this etcdsafe reads only ${known}`);
   }
+  const { keys } = options;
+  if (second === AGE && keys === undefined)
+    throw new EtcdsafeError("DECRYPTION_KEY_MISSING", `${key} is encrypted ${encryptedTo(facts)}, and no key was given`);
   await checkStoredSize(storage, key, facts, options);
-  return new SeekableObject(storage, key, facts, await readFrames(storage, key, facts, options));
+  const stored = storedBytes(storage, key, facts);
+  const packed = second === AGE ? await openEncrypted(stored, keys!, key, options) : stored;
+  return new SeekableObject(key, facts, packed, await readFrames(packed, key, facts.rawSizeBytes, options));
+}
+
+/** Ends a sentence: "to age1…" or "with a passphrase". */
+export function encryptedTo({ encryption }: Pick<ObjectFacts, "encryption">): string {
+  return encryption?.passphrase === true ? "with a passphrase" : `to ${encryption?.recipients.join(", ") || "somebody"}`;
+}
+
+/** The compressed bytes of an object: those that are stored, or what is inside of these. */
+interface Packed extends RangedBytes {
+  /** All of them; `onStored` is shown every stored byte on the way. */
+  readAll(onStored: (stored: Uint8Array) => void, options: CallOptions): ByteStream;
+}
+
+function storedBytes(storage: Storage, key: string, { storedSizeBytes: sizeBytes }: ObjectFacts): Packed {
+  const read: RangedBytes["read"] = (range, { signal }) => storage.read(key, { signal, range });
+  return { sizeBytes, read, readAll: (onStored, options) => shown(read({ start: 0, end: sizeBytes }, options), onStored) };
+}
+
+async function openEncrypted(stored: Packed, keys: AgeKeys, key: string, options: CallOptions): Promise<Packed> {
+  const { sizeBytes, read, readThrough } = await openAge(stored, keys, key, options);
+  return { sizeBytes, read, readAll: (onStored, reading) => readThrough(stored.readAll(onStored, reading)) };
+}
+
+async function* shown(source: ByteStream, onBytes: (bytes: Uint8Array) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    onBytes(chunk);
+    yield chunk;
+  }
 }
 
 /** All raw bytes of an object in order; see ObjectReader.stream. */
-export async function* decodeObject(storage: Storage, key: string, facts: ObjectFacts, options: CallOptions): AsyncGenerator<Uint8Array> {
+export async function* decodeObject(storage: Storage, key: string, facts: ObjectFacts, options: OpenOptions): AsyncGenerator<Uint8Array> {
   const reader = await openObject(storage, key, facts, options);
   yield* reader.stream(options);
 }
@@ -54,15 +99,15 @@ export async function checkStoredBytes(
 
 class SeekableObject implements ObjectReader {
   readonly rawSizeBytes: number;
-  readonly #storage: Storage;
   readonly #key: string;
   readonly #facts: ObjectFacts;
+  readonly #packed: Packed;
   readonly #frames: readonly Frame[];
 
-  constructor(storage: Storage, key: string, facts: ObjectFacts, frames: readonly Frame[]) {
-    this.#storage = storage;
+  constructor(key: string, facts: ObjectFacts, packed: Packed, frames: readonly Frame[]) {
     this.#key = key;
     this.#facts = facts;
+    this.#packed = packed;
     this.#frames = frames;
     this.rawSizeBytes = facts.rawSizeBytes;
   }
@@ -70,7 +115,10 @@ class SeekableObject implements ObjectReader {
   async *stream(options: CallOptions): AsyncGenerator<Uint8Array> {
     const storedHash = createHash("sha256");
     const rawHash = createHash("sha256");
-    for await (const raw of this.#decompressed(0, this.#frames.length, options, (stored) => storedHash.update(stored))) {
+    const sizes = this.#frames.map(({ storedSizeBytes }) => storedSizeBytes);
+    const packed = this.#packed.readAll((stored) => storedHash.update(stored), options);
+    // The seek table is read as well, to be hashed with the rest.
+    for await (const raw of this.#decompressed(0, cut(packed, [...sizes, this.#packed.sizeBytes - sum(sizes)]), options)) {
       rawHash.update(raw);
       yield raw;
       release(raw);
@@ -88,7 +136,10 @@ class SeekableObject implements ObjectReader {
     const last = Math.floor((end - 1) / FRAME_RAW_SIZE_BYTES);
     const raw = Buffer.allocUnsafeSlow(end - start);
     let frameStart = first * FRAME_RAW_SIZE_BYTES;
-    for await (const frame of this.#decompressed(first, last + 1, options)) {
+    const sizes = this.#frames.slice(first, last + 1).map(({ storedSizeBytes }) => storedSizeBytes);
+    const packedStart = this.#packedStart(first);
+    const packed = this.#packed.read({ start: packedStart, end: packedStart + sum(sizes) }, options);
+    for await (const frame of this.#decompressed(first, cut(packed, sizes), options)) {
       const from = Math.max(start, frameStart);
       raw.set(frame.subarray(from - frameStart, end - frameStart), from - start);
       frameStart += frame.length;
@@ -96,41 +147,47 @@ class SeekableObject implements ObjectReader {
     return raw;
   }
 
-  /** Frames from `first` up to `end`, in order, several being decompressed at a time. With `onStored`, reads on to the object's end and shows it every stored byte. */
-  async *#decompressed(first: number, end: number, { signal }: CallOptions, onStored?: (stored: Uint8Array) => void): AsyncGenerator<Uint8Array> {
-    const sizes = this.#frames.slice(first, end).map(({ storedSizeBytes }) => storedSizeBytes);
-    const start = sum(this.#frames.slice(0, first).map(({ storedSizeBytes }) => storedSizeBytes));
-    if (onStored !== undefined) sizes.push(this.#facts.storedSizeBytes - start - sum(sizes)); // The seek table, to be hashed with the rest.
-    const pieces = cut(this.#storage.read(this.#key, { signal, range: { start, end: start + sum(sizes) } }), sizes);
+  #packedStart(frame: number): number {
+    return sum(this.#frames.slice(0, frame).map(({ storedSizeBytes }) => storedSizeBytes));
+  }
+
+  /** The frames from `first` on that `pieces` holds, in order, several being decompressed at a time; a piece behind the last one is the seek table. */
+  async *#decompressed(first: number, pieces: AsyncIterable<Piece>, { signal }: CallOptions): AsyncGenerator<Uint8Array> {
     const queue: Promise<Uint8Array>[] = [];
     let index = first;
-    let offset = start;
-    for await (const stored of pieces) {
+    let offset = this.#packedStart(first);
+    for await (const { bytes, wanted } of pieces) {
       signal.throwIfAborted();
-      if (stored.length !== sizes[index - first]) throw new FormatError("OBJECT_TRUNCATED", `${this.#key} ends early`, offset + stored.length);
-      onStored?.(stored);
-      if (index < end) {
-        const raw = decompressFrame(stored, this.#frames[index]!, `${this.#key}: frame ${index}`, offset);
+      if (bytes.length !== wanted) throw new FormatError("OBJECT_TRUNCATED", `${this.#key} ends early`, offset + bytes.length);
+      const frame = this.#frames[index];
+      if (frame !== undefined) {
+        const raw = decompressFrame(bytes, frame, `${this.#key}: frame ${index}`, offset);
         raw.catch(() => undefined); // Reported when its turn comes, unless nobody reads that far.
         queue.push(raw);
       }
       index++;
-      offset += stored.length;
+      offset += bytes.length;
       if (queue.length === FRAMES_IN_FLIGHT) yield await queue.shift()!;
     }
     for (const raw of queue) yield await raw;
   }
 }
 
+interface Piece {
+  readonly bytes: Uint8Array;
+  /** Its size, unless the stream ended early. */
+  readonly wanted: number;
+}
+
 /**
  * Cuts a stream into pieces of the given sizes, none of them 0, each in memory of its own: they are still being decompressed when the next chunk is
  * asked for. Every piece is emitted, shorter or empty where the stream ends early.
  */
-async function* cut(source: ByteStream, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
+async function* cut(source: ByteStream, sizes: readonly number[]): AsyncGenerator<Piece> {
   await using reader = readerOf(source);
-  for (const size of sizes) {
-    const piece = Buffer.allocUnsafeSlow(size);
-    yield piece.subarray(0, await reader.read(piece));
+  for (const wanted of sizes) {
+    const piece = Buffer.allocUnsafeSlow(wanted);
+    yield { bytes: piece.subarray(0, await reader.read(piece)), wanted };
   }
 }
 

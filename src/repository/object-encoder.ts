@@ -1,14 +1,17 @@
-// Raw bytes → a stored object: 4 MiB frames, compressed several at a time and emitted in order, then the seek table.
+// Raw bytes → a stored object: 4 MiB frames, compressed several at a time and emitted in order, then the seek table; all of that encrypted, where asked for.
 // Sizes and SHA-256 of both sides are taken on the way. docs/repository-format.md, "Stored objects".
 import { createHash } from "node:crypto";
+import { encryptAge } from "../age/file.ts";
+import type { AgeRecipients } from "../age/recipients.ts";
 import { type ByteReader, type ByteStream, release } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { compressFrame, FRAME_RAW_SIZE_BYTES, FRAMES_IN_FLIGHT } from "./frame-codec.ts";
 import { encodeSeekTable, type Frame } from "./seek-table.ts";
 
-/** Name in a manifest's `codec` of what this file does. */
+/** Names in a manifest's `codec` of what this file does. */
 export const ZSTD_SEEKABLE = "zstd-seekable";
+export const AGE = "age";
 
 /** What a manifest has to say about the bytes of an object. */
 export interface ObjectFacts {
@@ -17,6 +20,15 @@ export interface ObjectFacts {
   readonly storedSha256: string;
   readonly rawSizeBytes: number;
   readonly rawSha256: string;
+  readonly encryption: ObjectEncryption | null;
+}
+
+/** Who can open an object. */
+export interface ObjectEncryption {
+  readonly scheme: string;
+  /** Public keys; none where a passphrase opens it. */
+  readonly recipients: string[];
+  readonly passphrase: boolean;
 }
 
 export interface EncodedObject {
@@ -27,6 +39,8 @@ export interface EncodedObject {
 }
 
 export interface EncodeOptions extends CallOptions {
+  /** Absent: the object is not encrypted. */
+  readonly encryption?: AgeRecipients | undefined;
   /** Is fed with all raw bytes and then asked for their hash: for a caller that needs more of it, so that nothing is hashed twice. */
   readonly rawHash?: RunningHash;
 }
@@ -51,29 +65,44 @@ export function encodeObject(raw: ByteReader, options: EncodeOptions): EncodedOb
   };
 }
 
-async function* encode(raw: ByteReader, { signal, rawHash = plainHash() }: EncodeOptions, onEnd: (facts: ObjectFacts) => void): AsyncGenerator<Uint8Array> {
+async function* encode(raw: ByteReader, options: EncodeOptions, onEnd: (facts: ObjectFacts) => void): AsyncGenerator<Uint8Array> {
+  const { signal, encryption, rawHash = plainHash() } = options;
   const storedHash = createHash("sha256");
-  const frames: Frame[] = [];
   let storedSizeBytes = 0;
   let rawSizeBytes = 0;
-  for await (const { frame, stored } of compressed(raw, signal, rawHash)) {
-    frames.push(frame);
-    rawSizeBytes += frame.rawSizeBytes;
+  const packed = pack(compressed(raw, signal, rawHash), (sizeBytes) => {
+    rawSizeBytes = sizeBytes;
+  });
+  for await (const stored of encryption === undefined ? packed : encryptAge(packed, encryption)) {
     storedSizeBytes += stored.length;
     storedHash.update(stored);
     yield stored;
-    release(stored);
   }
-  const table = encodeSeekTable(frames);
-  storedHash.update(table);
   onEnd({
-    codec: [ZSTD_SEEKABLE],
-    storedSizeBytes: storedSizeBytes + table.length,
+    codec: encryption === undefined ? [ZSTD_SEEKABLE] : [ZSTD_SEEKABLE, AGE],
+    storedSizeBytes,
     storedSha256: storedHash.digest("hex"),
     rawSizeBytes,
     ...rawHash.finish(),
+    encryption: encryption === undefined ? null : encryptionFacts(encryption),
   });
-  yield table;
+}
+
+/** What a manifest says of those who can open an object. */
+export function encryptionFacts(to: AgeRecipients): ObjectEncryption {
+  return "passphrase" in to ? { scheme: AGE, recipients: [], passphrase: true } : { scheme: AGE, recipients: [...new Set(to.recipients)], passphrase: false };
+}
+
+/** The frames, and behind them the seek table. `onEnd` is told the raw bytes in all, before the last chunk. */
+async function* pack(compressed: AsyncIterable<CompressedFrame>, onEnd: (rawSizeBytes: number) => void): AsyncGenerator<Uint8Array> {
+  const frames: Frame[] = [];
+  for await (const { frame, stored } of compressed) {
+    frames.push(frame);
+    yield stored;
+    release(stored);
+  }
+  onEnd(frames.reduce((sum, { rawSizeBytes }) => sum + rawSizeBytes, 0));
+  yield encodeSeekTable(frames);
 }
 
 function plainHash(): RunningHash {

@@ -1,4 +1,5 @@
 // Where the frames of a stored object are: finds its seek table and believes it only where it agrees with the manifest and with itself.
+import type { RangedBytes } from "../age/file.ts";
 import { collect } from "../bytes/stream.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
@@ -10,17 +11,17 @@ import { FOOTER_SIZE_BYTES, type Frame, readSeekTable, readSeekTableSize } from 
 /** Read at once from the object's end: the whole seek table of anything up to 20 GiB. */
 const TAIL_SIZE_BYTES = 64 * 1024;
 
-/** The frames of an object whose size has been checked. Throws OBJECT_TRUNCATED or OBJECT_CORRUPT. */
-export async function readFrames(storage: Storage, key: string, facts: ObjectFacts, options: CallOptions): Promise<Frame[]> {
-  const size = facts.storedSizeBytes;
+/** The frames of an object's packed bytes, whose size has been checked; `key` is for messages. Throws OBJECT_TRUNCATED or OBJECT_CORRUPT. */
+export async function readFrames(packed: RangedBytes, key: string, rawSizeBytes: number, options: CallOptions): Promise<Frame[]> {
+  const size = packed.sizeBytes;
   if (size < FOOTER_SIZE_BYTES) throw new FormatError("OBJECT_CORRUPT", `${key}: no room for a seek table`, 0);
-  let tail = await readExactly(storage, key, Math.max(0, size - TAIL_SIZE_BYTES), size, options);
+  let tail = await readExactly(packed, key, Math.max(0, size - TAIL_SIZE_BYTES), size, options);
   const tableSize = readSeekTableSize(tail.subarray(tail.length - FOOTER_SIZE_BYTES), key, size - FOOTER_SIZE_BYTES);
   if (tableSize > size) throw new FormatError("OBJECT_CORRUPT", `${key}: seek table of ${tableSize} bytes`, size - FOOTER_SIZE_BYTES);
-  if (tableSize > tail.length) tail = await readExactly(storage, key, size - tableSize, size, options);
+  if (tableSize > tail.length) tail = await readExactly(packed, key, size - tableSize, size, options);
   const tableStart = size - tableSize;
   const frames = readSeekTable(tail.subarray(tail.length - tableSize), key, tableStart);
-  const fault = faultOf(frames, tableStart, facts.rawSizeBytes);
+  const fault = faultOf(frames, tableStart, rawSizeBytes);
   if (fault !== undefined) throw new FormatError("OBJECT_CORRUPT", `${key}: ${fault}`, tableStart);
   return frames;
 }
@@ -53,9 +54,9 @@ function faultOf(frames: readonly Frame[], tableStart: number, rawSizeBytes: num
   return undefined;
 }
 
-async function readExactly(storage: Storage, key: string, start: number, end: number, { signal }: CallOptions): Promise<Uint8Array> {
+async function readExactly(packed: RangedBytes, key: string, start: number, end: number, options: CallOptions): Promise<Uint8Array> {
   const tooLong = () => new EtcdsafeError("OBJECT_CORRUPT", `${key}: the store sent more than the ${end - start} bytes asked for`);
-  const bytes = await collect(storage.read(key, { signal, range: { start, end } }), end - start, tooLong);
+  const bytes = await collect(packed.read({ start, end }, options), end - start, tooLong);
   if (bytes.length !== end - start) throw new FormatError("OBJECT_TRUNCATED", `${key} ends early`, start + bytes.length);
   return bytes;
 }

@@ -11,7 +11,7 @@ import { placeUploadMarker } from "./upload-marker.ts";
 
 /** A backup being written; either published or abandoned in the end. */
 export interface BackupUpload {
-  /** Encodes and stores one object; the entry for the manifest's `objects`. */
+  /** Encodes and stores one object; the entry for the manifest's `objects`. The name of one that is encrypted gets `.age` behind it. */
   put(object: Pick<StoredObject, "role" | "name">, raw: ByteReader, options: EncodeOptions): Promise<StoredObject>;
   /** Writes the manifest, after which the backup exists, and takes the marker away. The objects it names must be there. */
   publish(manifest: Manifest, options: CallOptions): Promise<void>;
@@ -32,7 +32,8 @@ export async function beginUpload(
   const own = new Set<string>();
   let publishing = false;
   return {
-    put: async ({ role, name }, raw, options) => {
+    put: async ({ role, name: plainName }, raw, options) => {
+      const name = options.encryption === undefined ? plainName : `${plainName}.age`;
       const key = backupObjectKey(cluster, id, name);
       own.add(key);
       const encoded = encodeObject(raw, options);
@@ -43,7 +44,7 @@ export async function beginUpload(
       const facts = encoded.facts();
       if (sizeBytes !== facts.storedSizeBytes)
         throw new EtcdsafeError("OBJECT_TRUNCATED", `${storage.location} holds ${sizeBytes} bytes of ${key} after it was sent ${facts.storedSizeBytes}`);
-      return { role, name, ...facts, encryption: null, storeVersion: null };
+      return { role, name, ...facts, storeVersion: null };
     },
     publish: async (manifest, { signal }) => {
       const bytes = encodeManifest(manifest);

@@ -29,6 +29,7 @@ describe("object codec: round trip", () => {
       storedSha256: sha256(stored),
       rawSizeBytes: sizeBytes,
       rawSha256: sha256(raw),
+      encryption: null,
     });
     expect(sha256(await all(decodeObject(storage, KEY, facts, { signal })))).toBe(facts.rawSha256);
     await checkStoredBytes(storage, KEY, facts, { signal });
@@ -73,7 +74,7 @@ describe("object codec: round trip", () => {
     const frames = [...Array.from({ length: 5_600 }, () => frame), last.frame];
     const object = Buffer.concat([...Array.from({ length: 5_600 }, () => stored), last.stored, encodeSeekTable(frames)]);
     const rawSizeBytes = 5_600 * FRAME + 1_000;
-    const facts = { codec: ["zstd-seekable"], storedSizeBytes: object.length, storedSha256: "", rawSizeBytes, rawSha256: "" };
+    const facts = { codec: ["zstd-seekable"], storedSizeBytes: object.length, storedSha256: "", rawSizeBytes, rawSha256: "", encryption: null };
     const reader = await openObject(await holding(object), KEY, facts, { signal });
     const end = await reader.readRaw({ start: rawSizeBytes - 1_100, end: rawSizeBytes }, { signal });
     expect(end).toEqual(Buffer.concat([new Uint8Array(100), content(1_000)]));
@@ -187,7 +188,8 @@ describe("object codec: damage", () => {
       [{ storedSizeBytes: facts.storedSizeBytes + 1 }, "OBJECT_TRUNCATED"],
       [{ storedSha256: "0".repeat(64) }, "OBJECT_CORRUPT"],
       [{ rawSha256: "0".repeat(64) }, "OBJECT_CORRUPT"],
-      [{ codec: ["zstd-seekable", "age"] }, "REPOSITORY_UNSUPPORTED"],
+      [{ codec: ["zstd-seekable", "age"] }, "DECRYPTION_KEY_MISSING"],
+      [{ codec: ["zstd-seekable", "age", "age"] }, "REPOSITORY_UNSUPPORTED"],
       [{ codec: ["lz4"] }, "REPOSITORY_UNSUPPORTED"],
     ];
     const storage = await holding(stored);
@@ -200,7 +202,7 @@ describe("object codec: damage", () => {
     const other = await compressFrame(content(1_000));
     const open = async (frames: Frame[], stored: Uint8Array[], rawSizeBytes = FRAME + 1_000) => {
       const object = Buffer.concat([...stored, encodeSeekTable(frames)]);
-      const facts = { codec: ["zstd-seekable"], storedSizeBytes: object.length, storedSha256: "", rawSizeBytes, rawSha256: "" };
+      const facts = { codec: ["zstd-seekable"], storedSizeBytes: object.length, storedSha256: "", rawSizeBytes, rawSha256: "", encryption: null };
       return openObject(await holding(object), KEY, facts, { signal });
     };
     const range = { start: FRAME, end: FRAME + 1_000 };

@@ -1,5 +1,6 @@
 // A repository in memory, with backups whose manifests tell the truth about any bytes: what a save would have stored.
 import { createHash } from "node:crypto";
+import type { AgeRecipients } from "../../src/age/recipients.ts";
 import { buildManifest } from "../../src/backup/manifest.ts";
 import { readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { TrailingHash } from "../../src/bytes/trailing-hash.ts";
@@ -63,6 +64,7 @@ export interface StoreOptions {
   /** What the manifest says the snapshot holds; what it does hold. */
   readonly facts?: SnapshotFacts | undefined;
   readonly change?: (manifest: Manifest) => Manifest;
+  readonly encryption?: AgeRecipients;
 }
 
 /** Stores `raw` as a backup and gives its id. */
@@ -70,8 +72,10 @@ export async function storeBackup({ storage }: Repository, raw: Uint8Array, opti
   const facts = "facts" in options ? options.facts : factsOf(raw);
   const second = options.second ?? "00";
   const id = `20261121T0930${second}Z-0000000000000000002-${options.suffix ?? "aaaaaa"}`;
-  const encoded = encodeObject(readerOf(streamOf(raw)), { signal });
-  await storage.put(backupObjectKey(CLUSTER, id, SNAPSHOT_OBJECT), encoded.stored, { signal });
+  const { encryption } = options;
+  const encoded = encodeObject(readerOf(streamOf(raw)), { signal, encryption });
+  const name = encryption === undefined ? SNAPSHOT_OBJECT : `${SNAPSHOT_OBJECT}.age`;
+  await storage.put(backupObjectKey(CLUSTER, id, name), encoded.stored, { signal });
   const hash = new TrailingHash();
   hash.update(raw);
   const manifest = buildManifest({
@@ -93,7 +97,7 @@ export async function storeBackup({ storage }: Repository, raw: Uint8Array, opti
     facts,
     revisionBefore: 2n,
     kubeSystemUid: null,
-    object: encoded.facts(),
+    object: { role: "snapshot", name, ...encoded.facts(), storeVersion: null },
   });
   await put(storage, manifestKey(CLUSTER, id), encodeManifest(options.change?.(manifest) ?? manifest));
   return id;
