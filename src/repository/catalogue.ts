@@ -99,7 +99,8 @@ async function readResults(storage: Storage, keys: readonly string[], options: C
   return (await Promise.all(read)).filter((result) => result !== undefined).reverse();
 }
 
-function missingObjects({ objects }: Manifest, sizes: ReadonlyMap<string, number>): string[] {
+/** Objects that are not there, or not whole, by their sizes. */
+export function missingObjects({ objects }: Manifest, sizes: ReadonlyMap<string, number>): string[] {
   return objects.flatMap(({ name, storedSizeBytes }) => {
     const found = sizes.get(name);
     if (found === storedSizeBytes) return [];

@@ -3,6 +3,7 @@ import { EtcdsafeError } from "../errors.ts";
 
 export const REPOSITORY_KEY = "etcdsafe-repository.json";
 export const SNAPSHOT_OBJECT = "snapshot.db.zst";
+export const BUNDLE_OBJECT = "bundle.tar.zst";
 
 const CLUSTER_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const BACKUP_ID = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z-(\d{19})-[a-z2-7]{6}$/;
@@ -14,9 +15,16 @@ const REVISION_DIGITS = 19;
 /** In place of the id of a cluster, which is 16 hexadecimal digits. */
 const SNAPSHOT_FILE = "snapshot";
 
+export function isClusterName(name: string): boolean {
+  return CLUSTER_NAME.test(name) && name !== REPOSITORY_KEY;
+}
+
+/** What `repo validate` puts somewhere to try a store out, and may not be allowed to remove. No cluster's name begins so. */
+export const PROBES_PREFIX = "_probe/";
+
 /** Throws CONFIG_INVALID for what may not be a cluster name. */
 export function checkClusterName(name: string): void {
-  if (CLUSTER_NAME.test(name) && name !== REPOSITORY_KEY) return;
+  if (isClusterName(name)) return;
   throw new EtcdsafeError("CONFIG_INVALID", `"${name}" cannot be a cluster name`, {
     hint: "Lower-case letters, digits, dots, underscores and hyphens, at most 63, beginning with a letter or digit.",
   });
@@ -102,6 +110,11 @@ export function uploadsPrefix(cluster: string): string {
 
 export function writerLeaseKey(cluster: string): string {
   return `${cluster}/writer.json`;
+}
+
+/** Key of an object that is put only to try the store; `run` is one validation's random id. */
+export function probeKey(run: string, name: string): string {
+  return `${PROBES_PREFIX}${run}/${name}`;
 }
 
 /** `20261121T093000.123Z`: RFC 3339 without what keys and file names dislike. */

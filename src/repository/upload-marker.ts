@@ -1,9 +1,10 @@
 // uploads/<backup id>.json: tells `repo gc` that objects without a manifest are being written still. docs/repository-format.md, "Uploads".
 import type { z } from "zod";
 import { streamOf } from "../bytes/stream.ts";
+import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
-import { type DocumentKind, encodeDocument } from "./document.ts";
+import { type DocumentKind, encodeDocument, readDocument } from "./document.ts";
 import { uploadKey } from "./names.ts";
 import type { Author } from "./repository.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
@@ -20,6 +21,37 @@ export interface UploadMarker {
 
 const UPLOAD: DocumentKind<typeof uploadSchema> = { schema: uploadSchema, label: "upload marker", invalid: "REPOSITORY_INVALID" };
 const HEARTBEAT_SECONDS = 60;
+/** A writer that missed so many heartbeats is gone. */
+const HEARTBEATS_MISSED_MAX = 3;
+
+/** What a marker tells about a backup being written. */
+export interface FoundUpload {
+  readonly key: string;
+  /** Null for a marker that cannot be read. */
+  readonly upload: Upload | null;
+  /** As the store counts time. */
+  readonly heartbeatAt: Date;
+}
+
+/** The marker of one backup, if there is one. */
+export async function readUploadMarker(storage: Storage, key: string, options: CallOptions): Promise<FoundUpload | undefined> {
+  const info = await storage.stat(key, options);
+  if (info === undefined) return undefined;
+  try {
+    return { key, upload: await readDocument(storage, UPLOAD, key, options), heartbeatAt: info.modifiedAt };
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
+    if (error.code === "STORAGE_NOT_FOUND") return undefined;
+    if (error.code !== "REPOSITORY_INVALID" && error.code !== "REPOSITORY_UNSUPPORTED") throw error;
+    return { key, upload: null, heartbeatAt: info.modifiedAt };
+  }
+}
+
+/** Whether somebody is still writing there; `now` as the store counts time. Pure. */
+export function isLive({ upload, heartbeatAt }: FoundUpload, now: Date): boolean {
+  const heartbeatSeconds = Math.max(upload?.heartbeatSeconds ?? HEARTBEAT_SECONDS, HEARTBEAT_SECONDS);
+  return now.getTime() - heartbeatAt.getTime() <= HEARTBEATS_MISSED_MAX * heartbeatSeconds * 1000;
+}
 
 /** Writes the marker and keeps it fresh until it is removed or stopped. A heartbeat that fails is logged and tried again. */
 export async function placeUploadMarker(

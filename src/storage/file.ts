@@ -9,11 +9,13 @@ import type { ByteStream } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { abortable } from "./abortable.ts";
+import type { UnfinishedUploads } from "./capabilities.ts";
 import { createDirectory, intoDirectory, removeEmptyDirectories, removeLeftovers } from "./file-directories.ts";
 import { hasCode, ifExists, inFileSystem } from "./file-errors.ts";
 import { walk } from "./file-list.ts";
 import { replaceLocked, type Staged } from "./file-lock.ts";
 import { pathOfKey, WORK_DIRECTORY } from "./file-paths.ts";
+import { unfinishedDirectory, unfinishedFiles, unfinishedName } from "./file-unfinished.ts";
 import type { ObjectInfo, PutOptions, ReadOptions, Storage, StorageCapabilities } from "./storage.ts";
 
 const FILE_MODE = 0o600;
@@ -32,11 +34,13 @@ type Guard = <T>(step: () => Promise<T>) => Promise<T>;
 class FileStorage implements Storage {
   readonly location: string;
   readonly capabilities: StorageCapabilities = { putIfAbsent: true, putIfVersion: true };
+  readonly unfinished: UnfinishedUploads;
   readonly #runtime: Pick<Runtime, "sleep" | "randomBytes">;
   #tidied = false;
 
   constructor(root: string, runtime: Pick<Runtime, "sleep" | "randomBytes">) {
     this.location = root;
+    this.unfinished = unfinishedFiles(root);
     this.#runtime = runtime;
   }
 
@@ -44,7 +48,7 @@ class FileStorage implements Storage {
     const { signal } = options;
     signal.throwIfAborted();
     const guard: Guard = (step) => inFileSystem(this.location, `write ${key}`, step);
-    const staged = await guard(() => this.#stage());
+    const staged = await guard(() => this.#stage(key));
     try {
       const path = join(staged.directory, staged.name);
       await this.#write(path, body, signal, guard);
@@ -109,9 +113,9 @@ class FileStorage implements Storage {
   }
 
   /** A directory of its own with the new file's name reserved in it. */
-  async #stage(): Promise<Staged> {
-    const unfinished = join(this.location, WORK_DIRECTORY, "unfinished");
-    const name = Buffer.from(this.#runtime.randomBytes(12)).toString("hex");
+  async #stage(key: string): Promise<Staged> {
+    const unfinished = unfinishedDirectory(this.location);
+    const name = unfinishedName(key, this.#runtime.randomBytes);
     const directory = join(unfinished, name);
     await createDirectory(directory);
     if (!this.#tidied) await removeLeftovers(unfinished, directory);

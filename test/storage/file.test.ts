@@ -176,3 +176,26 @@ async function withoutRights(directory: string, work: () => Promise<void>): Prom
     leave();
   }
 }
+
+test("file storage: what is being written is told by its key; removed, it never becomes an object", async () => {
+  await using directory = await temporaryDirectory("storage");
+  const storage = openFileStorage(directory.path, runtime);
+  const released = Promise.withResolvers<void>();
+  const body = async function* () {
+    yield Buffer.from("half");
+    await released.promise;
+    yield Buffer.from(" and half");
+  };
+  const keys = ["c/backups/x y/snapshot.db.zst", `c/${"long/".repeat(40)}`];
+  const puts = keys.map((key) => storage.put(key, body(), { signal }).catch((error: unknown) => error));
+  const unfinished = (prefix: string) => Array.fromAsync(storage.unfinished!.list(prefix, { signal }));
+  await expect.poll(() => unfinished("c/")).toMatchObject([{ key: keys[0], startedAt: expect.any(Date) }]);
+  expect(await unfinished("d")).toEqual([]);
+  const [upload] = await unfinished("");
+  await storage.unfinished!.abort(upload!, { signal });
+  await storage.unfinished!.abort(upload!, { signal });
+  released.resolve();
+  expect(await Promise.all(puts)).toMatchObject([{ code: "STORAGE_UNREACHABLE" }, { key: keys[1] }]);
+  expect((await Array.fromAsync(storage.list("", { signal }))).map(({ key }) => key)).toEqual([keys[1]]);
+  expect(await unfinished("")).toEqual([]);
+});

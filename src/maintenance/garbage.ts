@@ -1,0 +1,109 @@
+// What no backup needs and nobody is writing any more: docs/repository-format.md, "Uploads". Pure.
+import { backupObjectKey, manifestKey } from "../repository/names.ts";
+import { recognise } from "../repository/recognise.ts";
+import { type FoundUpload, isLive } from "../repository/upload-marker.ts";
+import type { UnfinishedUpload } from "../storage/capabilities.ts";
+import type { ObjectInfo } from "../storage/storage.ts";
+
+/** All that can be removed of one backup that never came to be, or of an upload beside one that did. */
+export interface Garbage {
+  readonly cluster: string;
+  readonly backup: string;
+  readonly reason: string;
+  readonly objects: readonly Pick<ObjectInfo, "key" | "sizeBytes">[];
+  readonly unfinished: readonly UnfinishedUpload[];
+  /** The key of its upload marker, to be removed last; null where there is none. */
+  readonly marker: string | null;
+}
+
+/** What was left alone though it is no whole backup, and why. */
+export interface LeftAlone {
+  readonly cluster: string;
+  readonly backup: string;
+  readonly reason: string;
+}
+
+export interface GarbagePlan {
+  readonly remove: readonly Garbage[];
+  readonly leave: readonly LeftAlone[];
+}
+
+export interface RepositoryListing {
+  readonly objects: readonly ObjectInfo[];
+  readonly unfinished: readonly UnfinishedUpload[];
+  readonly markers: readonly FoundUpload[];
+}
+
+/** `now` as the store counts time. Keys that are not recognised are in neither list: they are not ours. */
+export function planGarbage({ objects, unfinished, markers }: RepositoryListing, now: Date): GarbagePlan {
+  const found = new Map<string, FoundBackup>();
+  const of = (cluster: string, backup: string): FoundBackup => {
+    const key = manifestKey(cluster, backup);
+    const known = found.get(key) ?? { cluster, backup, objects: [], unfinished: [], hasManifest: false, isBeingDeleted: false };
+    found.set(key, known);
+    return known;
+  };
+  for (const info of objects) {
+    const what = recognise(info.key);
+    if (what?.kind === "backup-object") {
+      const backup = of(what.cluster, what.backup);
+      backup.objects.push(info);
+      if (what.name === "manifest.json") backup.hasManifest = true;
+    }
+    if (what?.kind === "deletion") of(what.cluster, what.backup).isBeingDeleted = true;
+  }
+  for (const upload of unfinished) {
+    const what = recognise(upload.key);
+    if (what?.kind === "backup-object") of(what.cluster, what.backup).unfinished.push(upload);
+  }
+  for (const marker of markers) {
+    const what = recognise(marker.key);
+    if (what?.kind === "upload") of(what.cluster, what.backup).marker = marker;
+  }
+  const remove: Garbage[] = [];
+  const leave: LeftAlone[] = [];
+  for (const each of [...found.values()].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1))) {
+    const { cluster, backup } = each;
+    const why = whyLeft(each, now);
+    if (why !== undefined) leave.push({ cluster, backup, reason: why });
+    else if (!each.hasManifest || each.marker !== undefined || each.unfinished.length > 0) remove.push(garbageOf(each));
+  }
+  return { remove, leave };
+}
+
+interface FoundBackup {
+  readonly cluster: string;
+  readonly backup: string;
+  readonly objects: ObjectInfo[];
+  readonly unfinished: UnfinishedUpload[];
+  marker?: FoundUpload;
+  hasManifest: boolean;
+  isBeingDeleted: boolean;
+}
+
+function whyLeft({ marker, isBeingDeleted, hasManifest }: FoundBackup, now: Date): string | undefined {
+  if (marker !== undefined && isLive(marker, now)) return `it is being written${byWhom(marker)}`;
+  if (isBeingDeleted && !hasManifest) return "its deletion has begun, and whoever prunes next finishes it";
+  return undefined;
+}
+
+/** Of a backup that exists, only what was left of its own upload. */
+function garbageOf({ cluster, backup, objects, unfinished, marker, hasManifest }: FoundBackup): Garbage {
+  const heard = marker === undefined ? "nobody is writing it" : `its upload was last heard of at ${marker.heartbeatAt.toISOString()}${byWhom(marker)}`;
+  return {
+    cluster,
+    backup,
+    reason: `${hasManifest ? "left over from its upload" : "no manifest"}: ${heard}`,
+    objects: hasManifest ? [] : objects.map(({ key, sizeBytes }) => ({ key, sizeBytes })),
+    unfinished,
+    marker: marker?.key ?? null,
+  };
+}
+
+function byWhom({ upload }: FoundUpload): string {
+  return upload === null ? "" : `, by ${upload.action} on ${upload.writer.host} (process ${upload.writer.pid}) since ${upload.startedAt}`;
+}
+
+function idOf({ cluster, backup }: FoundBackup): string {
+  return backupObjectKey(cluster, backup, "");
+}

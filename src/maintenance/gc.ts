@@ -1,0 +1,92 @@
+// `repo gc`: removes what interrupted uploads left, by a plan that is made first. What came to life between plan and deed is left alone.
+import { EtcdsafeError } from "../errors.ts";
+import { manifestKey, uploadKey } from "../repository/names.ts";
+import { recognise } from "../repository/recognise.ts";
+import type { Author, Repository } from "../repository/repository.ts";
+import { type FoundUpload, isLive, readUploadMarker } from "../repository/upload-marker.ts";
+import { takeWriterLease, type WriterLease } from "../repository/writer-lease.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { type Garbage, type GarbagePlan, type LeftAlone, planGarbage, type RepositoryListing } from "./garbage.ts";
+
+export type GcRuntime = Pick<Runtime, "now" | "monotonicMs" | "sleep" | "randomBytes" | "log">;
+type GcOptions = CallOptions & { readonly runtime: GcRuntime };
+
+export interface GcResult {
+  readonly removed: readonly Garbage[];
+  readonly leave: readonly LeftAlone[];
+  /** What could not be removed, and why; the others were all the same. */
+  readonly failed: readonly (LeftAlone & { readonly code: string })[];
+}
+
+const LEASE_EXPIRES_AFTER_SECONDS = 30;
+
+/** Changes nothing. */
+export async function planGc({ storage }: Repository, options: GcOptions): Promise<GarbagePlan> {
+  const listing = await listRepository(storage, options);
+  const now = storage.clock === undefined ? options.runtime.now() : (await storage.clock.now(options)).time;
+  return planGarbage(listing, now);
+}
+
+/** Removes what the plan says, as the writer of each cluster concerned. Throws WRITER_LOCKED where another is. */
+export async function applyGc({ storage }: Repository, plan: GarbagePlan, author: Author, options: GcOptions): Promise<GcResult> {
+  const removed: Garbage[] = [];
+  const leave: LeftAlone[] = [...plan.leave];
+  const failed: GcResult["failed"][number][] = [];
+  for (const [cluster, garbage] of Map.groupBy(plan.remove, (each) => each.cluster)) {
+    const request = { cluster, purpose: "gc", author, expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };
+    await using lease = await takeWriterLease(storage, request, options);
+    const signal = AbortSignal.any([options.signal, lease.signal]);
+    for (const each of garbage) {
+      const { backup } = each;
+      const alive = await aliveSince(storage, each, lease, { signal });
+      if (alive !== undefined) leave.push({ cluster, backup, reason: alive });
+      else {
+        const error = await remove(storage, each, lease, { signal });
+        if (error === undefined) removed.push(each);
+        else failed.push({ cluster, backup, reason: error.message, code: error.code });
+      }
+    }
+  }
+  return { removed, leave, failed };
+}
+
+/** Markers come behind backups in the order of keys: who wrote an object that is listed had placed his before. */
+async function listRepository(storage: Storage, options: CallOptions): Promise<RepositoryListing> {
+  const objects = await Array.fromAsync(storage.list("", options));
+  const unfinished = storage.unfinished === undefined ? [] : await Array.fromAsync(storage.unfinished.list("", options));
+  const markers: FoundUpload[] = [];
+  for (const { key } of objects) {
+    const marker = recognise(key)?.kind === "upload" ? await readUploadMarker(storage, key, options) : undefined;
+    if (marker !== undefined) markers.push(marker);
+  }
+  return { objects, unfinished, markers };
+}
+
+/** Why it must stay after all. The lease's file tells the store's time: it was written just now. */
+async function aliveSince(storage: Storage, { cluster, backup, objects }: Garbage, lease: WriterLease, options: CallOptions): Promise<string | undefined> {
+  await lease.requireHeld(options);
+  const marker = await readUploadMarker(storage, uploadKey(cluster, backup), options);
+  if (marker !== undefined && isLive(marker, lease.storeTime)) return "it is being written again";
+  if (objects.length > 0 && (await storage.stat(manifestKey(cluster, backup), options)) !== undefined) return "it was finished meanwhile";
+  return undefined;
+}
+
+/** The marker goes last, so that what is left by a failure is found again. Undefined when all is gone. */
+async function remove(
+  storage: Storage,
+  { objects, unfinished, marker }: Garbage,
+  lease: WriterLease,
+  options: CallOptions,
+): Promise<EtcdsafeError | undefined> {
+  try {
+    for (const upload of unfinished) await storage.unfinished!.abort(upload, options);
+    for (const { key } of objects) await storage.remove(key, options);
+    if (marker !== null) await storage.remove(marker, options);
+    return undefined;
+  } catch (error) {
+    lease.signal.throwIfAborted();
+    if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
+    return error;
+  }
+}
