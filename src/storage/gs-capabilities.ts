@@ -1,14 +1,13 @@
 // What Google Cloud Storage can do besides keeping objects: generations of a versioned bucket, retention and holds of single objects, its clock.
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { LockMode, LockState, Locks, ObjectVersion, StoreClock, Versions } from "./capabilities.ts";
+import { clockReading } from "./date-header.ts";
 import { type GsContext, objectsOf } from "./gs-list.ts";
 import { bucketPath, type GsObject, infoOf, objectPath } from "./gs-objects.ts";
 import { readObject } from "./gs-read.ts";
 import { mergedByKey } from "./object-names.ts";
 
 const SECONDS_PER_DAY = 86_400;
-/** The Date header counts whole seconds. */
-const DATE_RESOLUTION_MS = 1000;
 
 /** https://cloud.google.com/storage/docs/json_api/v1/buckets#resource */
 interface GsBucket {
@@ -111,12 +110,6 @@ export function gsClock({ bucket, location, client }: GsContext, runtime: Pick<R
       return clockReading(date, runtime.monotonicMs() - startedMs);
     },
   };
-}
-
-/** The middle of what the time may be now: of the second that the header names, and of the way there and back. */
-export function clockReading(date: string | undefined, tookMs: number): { time: Date; uncertaintyMs: number } {
-  const uncertaintyMs = (DATE_RESOLUTION_MS + tookMs) / 2;
-  return { time: new Date(Date.parse(date ?? "") + uncertaintyMs), uncertaintyMs };
 }
 
 async function bucketOf({ bucket, location, client }: GsContext, fields: string, options: CallOptions): Promise<GsBucket> {
