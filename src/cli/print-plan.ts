@@ -65,7 +65,7 @@ function saveText(invocation: Invocation, plan: RestorePlan): string {
     format: "json",
   });
   const place =
-    source.kind === "backup" && repository !== null
+    source.kind !== "snapshot-file" && repository !== null
       ? `to every host; each needs the repository at ${repository.location}: mount it there, or copy it, or plan with a snapshot file and copy that`
       : "and the source to every host, the source to the same place";
   const where = plan.perHost ? `${UNSAVED}, and copy it ${place}` : UNSAVED;

@@ -39,7 +39,8 @@ interface Registration {
 
 async function register(invocation: Invocation, source: SourceFacts, { record, done, otherwise }: Registration): Promise<boolean> {
   const { config, runtime } = invocation;
-  if (config.get("repository") === undefined) return true;
+  // Where another tool keeps its backups nothing is written; the plan says so.
+  if (config.get("repository") === undefined || source.kind === "foreign") return true;
   try {
     await record(await openNamedStorage(invocation));
     runtime.log({ level: "info", message: done });

@@ -25,7 +25,7 @@ export async function databaseRequest(invocation: Invocation, source: SnapshotSo
     evidence: { ...evidence, warnings: [...(source.warnings ?? []), ...evidence.warnings] },
     skipHashCheck: config.get("skip-hash-check"),
     policies: { keepAlarms: config.get("keep-alarms"), disableAuth: config.get("disable-auth"), leases },
-    leaseChanges: await withWayOn(invocation, source.facts.backupId, () => leaseChangesOf(source, leases, invocation)),
+    leaseChanges: await withWayOn(invocation, source.facts, () => leaseChangesOf(source, leases, invocation)),
     targetVersion: config.get("target-version"),
     walBeside,
     ignoreWal: config.get("ignore-wal"),

@@ -5,6 +5,7 @@ import type { KnownBefore } from "../restore/evidence-repository.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import { type WalBeside, walEvidence } from "../restore/wal-beside.ts";
 import type { Invocation } from "./command.ts";
+import { orForeign } from "./foreign.ts";
 import { requirePath } from "./operand.ts";
 import { openForReading } from "./repository.ts";
 
@@ -33,9 +34,9 @@ export async function gatherEvidence(
   return isAlone(invocation, source, gathered) ? { ...gathered, warnings: [ALONE] } : gathered;
 }
 
-/** Where a backup comes from its only repository, that shows that there was no other restore; a file may be of another cluster than --cluster says. */
+/** Where a backup comes from its only repository, that shows that there was no other restore; no other source has restores on record. */
 function isAlone({ config }: Invocation, { kind }: SourceFacts, { found, warnings }: GatheredEvidence): boolean {
-  return kind === "snapshot-file" && found.length === 0 && warnings.length === 0 && config.get("bump-revision") !== "none";
+  return kind !== "backup" && found.length === 0 && warnings.length === 0 && config.get("bump-revision") !== "none";
 }
 
 const ALONE =
@@ -48,8 +49,11 @@ export async function evidenceFromRepository(invocation: Invocation, known: Know
   if (config.get("repository") === undefined) return NO_EVIDENCE;
   const { repositoryEvidence } = await import("../restore/evidence-repository.ts");
   try {
-    const { storage } = await openForReading(invocation);
-    return await repositoryEvidence(storage, config.get("cluster"), known, invocation);
+    return await orForeign(
+      invocation,
+      async () => repositoryEvidence((await openForReading(invocation)).storage, config.get("cluster"), known, invocation),
+      async (location) => (await import("../restore/evidence-foreign.ts")).foreignEvidence(location, known.sourceId),
+    );
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || signal.aborted) throw error;
     return {

@@ -43,7 +43,7 @@ export async function restoreToSnapshot(invocation: Invocation, source: Snapshot
     return 0;
   }
   const { writeSnapshotFile } = await import("../restore/to-snapshot.ts");
-  const written = await withWayOn(invocation, source.facts.backupId, () => writeSnapshotFile(source, file, database, invocation));
+  const written = await withWayOn(invocation, source.facts, () => writeSnapshotFile(source, file, database, invocation));
   for (const message of warnings) runtime.log({ level: "warn", message });
   const registered = await registerSnapshotFile(invocation, database);
   output.print({ file: written }, () => snapshotText(written));

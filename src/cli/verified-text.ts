@@ -1,10 +1,12 @@
 // What `verify` found, for people: a line for each backup or file, and below it every finding.
 import type { FileVerification } from "../verify/file.ts";
+import type { ForeignNotVerified, ForeignVerification } from "../verify/foreign.ts";
 import type { BackupVerification, NotVerified } from "../verify/verify.ts";
 import { formatSize, formatSpan } from "./format.ts";
 import { printableLine } from "./printable.ts";
 
-export type Verified = BackupVerification | FileVerification | NotVerified;
+export type Unread = NotVerified | ForeignNotVerified;
+export type Verified = BackupVerification | FileVerification | ForeignVerification | Unread;
 
 /** More than these nobody reads; JSON has more. */
 const FINDINGS_SHOWN = 20;
@@ -17,7 +19,8 @@ export function verifiedText(verified: readonly Verified[]): string {
 }
 
 function nameOf(verified: Verified): string {
-  return printableLine("file" in verified ? verified.file : `${verified.cluster}/${verified.backup}`);
+  if ("file" in verified) return printableLine(verified.file);
+  return printableLine("cluster" in verified ? `${verified.cluster}/${verified.backup}` : verified.backup);
 }
 
 /** `passed  structure, 20.5 MB read in 0.3 s, HashKV 1480317217 at revision 12351` */
@@ -26,7 +29,13 @@ function outcomeText(verified: Verified): string {
   const { outcome, level, readSizeBytes, startedAt, finishedAt, hashKv } = verified;
   const span = formatSpan(Date.parse(finishedAt) - Date.parse(startedAt));
   const hash = hashKv === null ? "" : `, HashKV ${hashKv.hash} at revision ${hashKv.revision}`;
-  return `${outcome === "passed" ? "passed" : "FAILED"}  ${level}, ${formatSize(readSizeBytes)} read in ${span}${hash}`;
+  return `${outcome === "passed" ? "passed" : "FAILED"}  ${level}, ${formatSize(readSizeBytes)} read in ${span}${hash}${deltasText(verified)}`;
+}
+
+function deltasText(verified: Verified): string {
+  if (!("newerDeltas" in verified) || verified.newerDeltas === null) return "";
+  const { count, lastRevision } = verified.newerDeltas;
+  return `; ${count} newer delta${count === 1 ? "" : "s"}, up to revision ${lastRevision}, not looked at`;
 }
 
 function findingsText(verified: Verified): string {
@@ -34,7 +43,7 @@ function findingsText(verified: Verified): string {
   const hint = failure === null ? "" : `  hint: ${printableLine(failure.hint)}\n`;
   if (verified.outcome === "not-verified") return `  ${verified.failure.code}: ${printableLine(verified.failure.message)}\n${hint}`;
   const { findings, findingsTotal } = verified;
-  const isFile = "file" in verified; // Its findings are all about the file that the first line names.
+  const isFile = !("cluster" in verified); // Its findings are all about the file that the first line names.
   const shown = findings.slice(0, FINDINGS_SHOWN).map(({ severity, object, offset, text }) => {
     const place = [...(isFile ? [] : [object]), ...(offset === null ? [] : [`byte ${offset}`])].join(", ");
     return `  ${severity}: ${printableLine(place === "" ? text : `${place}: ${text}`)}\n`;

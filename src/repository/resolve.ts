@@ -30,7 +30,12 @@ export async function resolveBackup(repository: Repository, cluster: string, ref
     });
   if (skipped === undefined)
     throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup "${reference}" in ${where}`, {
-      hint: (await elsewhere(repository, cluster, reference, options)) ?? nearest(reference, scanned),
+      hint:
+        (await elsewhere(repository, cluster, reference, options)) ??
+        nearest(
+          reference,
+          scanned.map(({ id }) => id),
+        ),
     });
   throw new EtcdsafeError("BACKUP_NOT_FOUND", `no backup in ${where} may be ${reference}: ${listed(skipped)}`, {
     hint: "Suspect and partial backups are taken only when named by their id; of damaged ones, `etcdsafe show ID` tells what is wrong.",
@@ -110,7 +115,8 @@ function whyNot(entry: CatalogueEntry): string {
   return `${entry.state}: ${entry.state === "damaged" ? entry.damage.join("; ") : entry.manifest.stateWhy}`;
 }
 
-function passedOverText(reference: "latest" | "oldest", id: string, skipped: readonly string[]): string {
+/** What `passedOver` is told: `skipped` are names with reasons. */
+export function passedOverText(reference: "latest" | "oldest", id: string, skipped: readonly string[]): string {
   const [only] = skipped;
   const beyond = reference === "latest" ? "newer" : "older";
   if (skipped.length === 1) return `${reference} is ${id}; ${beyond === "newer" ? "a newer" : "an older"} backup is passed over: ${only}`;
@@ -120,13 +126,13 @@ function passedOverText(reference: "latest" | "oldest", id: string, skipped: rea
 }
 
 /** The ids that begin most like `reference`: a slip of the hand is usually near the end. */
-function nearest(reference: string, scanned: readonly ScannedBackup[]): string {
+export function nearest(reference: string, names: readonly string[]): string {
   const common = (id: string): number => {
     let length = 0;
     while (length < id.length && id[length] === reference[length]) length++;
     return length;
   };
-  const ids = scanned.map(({ id }) => id).toSorted((a, b) => common(b) - common(a));
+  const ids = names.toSorted((a, b) => common(b) - common(a));
   if (ids.length <= NEAREST_MAX) return `What is there: ${ids.join(", ")}.`;
   return `The nearest are ${ids.slice(0, NEAREST_MAX).join(", ")}; \`etcdsafe list\` shows all ${ids.length}.`;
 }

@@ -63,8 +63,15 @@ export function databaseWarnings({ source, skipHashCheck, revision, keyspace, ve
   if (skipHashCheck && source.databaseSha256 === null)
     warnings.push("The source has no hash to check (--skip-hash-check): only the structure vouches for its bytes.", ...walWarnings(walBeside));
   if (source.state === "suspect") warnings.push("The backup is suspect: when it was taken, its member disagreed with the majority of its cluster.");
-  if (source.state === "unconfirmed") warnings.push("The backup is unconfirmed: its member could not be compared with a majority of its cluster.");
+  if (source.state === "unconfirmed") warnings.push(`The backup is unconfirmed: ${source.kind === "foreign" ? FOREIGN : NOT_COMPARED}`);
   if (source.state === "partial")
     warnings.push("The backup is partial: its structure was not checked when it was saved. It is checked now, before anything is put in place.");
+  if (source.kind === "foreign")
+    warnings.push(
+      `No record of this restore is written to where the backup is: that is another tool's. The next restore has to be told of it: --evidence ${revision.after}`,
+    );
   return [...warnings, ...keyspaceWarnings(keyspace), ...versionWarnings(versions)];
 }
+
+const NOT_COMPARED = "its member could not be compared with a majority of its cluster.";
+const FOREIGN = "another tool took it, and nothing tells whether its member agreed with the others.";

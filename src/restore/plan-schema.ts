@@ -26,7 +26,7 @@ const evidence: z.ZodType<Evidence> = z.object({
   at: time.nullable(),
 });
 const source: z.ZodType<SourceFacts> = z.object({
-  kind: z.enum(["backup", "snapshot-file"]),
+  kind: z.enum(["backup", "snapshot-file", "foreign"]),
   location: text,
   cluster: orNull,
   backupId: orNull,

@@ -1,4 +1,4 @@
-// What is restored from: a stored backup or any snapshot file. The facts go into the plan; the bytes are read when it is applied.
+// What is restored from: a stored backup, of etcdsafe or another tool, or any snapshot file. The facts go into the plan; the bytes are read when it is applied.
 import type { ByteStream } from "../bytes/stream.ts";
 import type { SnapshotPeek } from "../etcd-files/check/peek.ts";
 import type { CallOptions } from "../runtime.ts";
@@ -6,7 +6,8 @@ import type { FormerMember } from "./former-members.ts";
 
 /** Plain JSON, part of the plan. */
 export interface SourceFacts {
-  readonly kind: "backup" | "snapshot-file";
+  /** `foreign`: another tool's backup, in a location where nothing is written. */
+  readonly kind: "backup" | "snapshot-file" | "foreign";
   readonly location: string;
   readonly cluster: string | null;
   readonly backupId: string | null;

@@ -64,7 +64,8 @@ async function verification(file: string, { level, runtime }: VerifyOptions, exa
   return { file, level, outcome, startedAt, finishedAt, readSizeBytes, hashKv, failure, findings, findingsTotal: findings.length };
 }
 
-async function examineFile(place: { readonly path: string; readonly name: string }, examination: Examination, options: VerifyOptions): Promise<void> {
+/** Checks the snapshot file at a path. */
+export async function examineFile(place: { readonly path: string; readonly name: string }, examination: Examination, options: VerifyOptions): Promise<void> {
   const check = await examineSnapshot(place, [{ revision: 0n }], examination, options);
   examination.readSizeBytes = check?.rawSizeBytes ?? 0;
   if (check?.sha256 !== "absent") return;
@@ -72,7 +73,8 @@ async function examineFile(place: { readonly path: string; readonly name: string
   examination.findings.push({ severity: "warning", object: place.name, offset: null, text });
 }
 
-async function examineHash(name: string, stream: ByteStream, examination: Examination, options: VerifyOptions): Promise<void> {
+/** Reads a stream to its end and compares the hash that it ends with. */
+export async function examineHash(name: string, stream: ByteStream, examination: Examination, options: VerifyOptions): Promise<void> {
   const hash = new TrailingHash();
   let head: Uint8Array = new Uint8Array(0);
   for await (const chunk of reported(stream, options)) {

@@ -3,11 +3,20 @@ import { type CatalogueEntry, listBackups, listClusters } from "../../repository
 import { requireClusterName } from "../../repository/resolve.ts";
 import { faultsText, summaryOf, verifiedText } from "../backup-summary.ts";
 import type { Invocation } from "../command.ts";
+import { orForeign } from "../foreign.ts";
 import { formatAge, formatSize } from "../format.ts";
 import { type Column, table } from "../output.ts";
 import { openForReading } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
+  return orForeign(
+    invocation,
+    () => listOurs(invocation),
+    async (location) => (await import("../foreign-summary.ts")).printForeignList(invocation, location),
+  );
+}
+
+async function listOurs(invocation: Invocation): Promise<number> {
   const { config, output, runtime } = invocation;
   const repository = await openForReading(invocation);
   const clusters = config.get("all-clusters") ? await listClusters(repository, invocation) : [config.get("cluster")];

@@ -78,7 +78,7 @@ async function restore(invocation: Invocation, plan: RestorePlan, source: Snapsh
   const onPlaced = async (placed: RestorePlan) => {
     registered = await registerRestore(invocation, placed);
   };
-  const result = await withWayOn(invocation, source.facts.backupId, () =>
+  const result = await withWayOn(invocation, source.facts, () =>
     applyRestore(plan, source, { ...invocation, onPlaced, liveness: livenessOptions(invocation.config), ...(planAgain === undefined ? {} : { planAgain }) }),
   );
   // What to know before the cluster is started, so after whatever kept it from being restored.

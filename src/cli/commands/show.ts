@@ -1,20 +1,32 @@
 // `etcdsafe show BACKUP`
+import { tmpdir } from "node:os";
 import { EtcdsafeError } from "../../errors.ts";
 import { type BackupEntry, listClusters } from "../../repository/catalogue.ts";
 import type { Manifest } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { findBackup, type ResolveOptions, resolveBackup } from "../../repository/resolve.ts";
 import type { Invocation } from "../command.ts";
+import { orForeign } from "../foreign.ts";
 import { formatSize } from "../format.ts";
 import { orFileOfThatName, requireNotEmpty } from "../operand.ts";
 import { facts, table } from "../output.ts";
 import { openForReading } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
-  const { config, output, runtime, signal } = invocation;
+  const { runtime, signal } = invocation;
   const reference = invocation.operands[0]!;
   const resolving = { signal, passedOver: (message: string) => runtime.log({ level: "warn", message }) };
   requireNotEmpty(reference);
+  return orForeign(
+    invocation,
+    () => showOurs(invocation, reference, resolving),
+    async (location) =>
+      (await import("../foreign-summary.ts")).printForeign(invocation, location, reference, { ...resolving, runtime, spoolDirectory: tmpdir() }),
+  );
+}
+
+async function showOurs(invocation: Invocation, reference: string, resolving: ResolveOptions): Promise<number> {
+  const { config, output } = invocation;
   const { entry, location } = await orFileOfThatName(
     reference,
     (path) => `\`etcdsafe inspect ${path}\` tells about it.`,

@@ -16,7 +16,7 @@ import { requireDatabase } from "./require-database.ts";
 export interface SnapshotPeek
   extends Pick<
     SnapshotFacts,
-    "pageSizeBytes" | "sizeBytes" | "revision" | "consistentIndex" | "storageVersion" | "clusterVersion" | "leases" | "alarms" | "authEnabled"
+    "pageSizeBytes" | "sizeBytes" | "revision" | "consistentIndex" | "storageVersion" | "clusterVersion" | "leases" | "alarms" | "members" | "authEnabled"
   > {
   /** The finished or the scheduled compaction, whichever is greater: what a server has after its start; -1n for none. */
   readonly compactRevision: bigint;
@@ -56,6 +56,7 @@ function peekDatabase(source: PageSource): Omit<SnapshotPeek, "trailer"> {
     clusterVersion,
     leases,
     alarms,
+    members,
     authEnabled,
   } = facts;
   return {
@@ -69,6 +70,7 @@ function peekDatabase(source: PageSource): Omit<SnapshotPeek, "trailer"> {
     clusterVersion,
     leases,
     alarms,
+    members,
     authEnabled,
   };
 }
