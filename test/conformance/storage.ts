@@ -1,29 +1,34 @@
 // What every storage promises (src/storage/storage.ts), as tests. A backend's own test file calls this with a way to open an empty one;
 // what only some stores can do is tested where `capabilities` claims it.
-import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { type ByteStream, collect, streamOf } from "../../src/bytes/stream.ts";
+import { streamOf } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
-import type { ObjectInfo, ReadOptions, Storage } from "../../src/storage/storage.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { clockTests, composedTests, lockTests, unfinishedTests, versionTests } from "./capabilities.ts";
+import { bytes, collectAll, inChunks, keysOf, type OpenedStorage, pattern, put, sha256, signal, text, within } from "./objects.ts";
 
-/** An empty storage; `again` opens the same objects as another process would. */
-export interface OpenedStorage extends AsyncDisposable {
-  readonly storage: Storage;
-  again(): Promise<Storage>;
+/** Where the store does not do it everywhere: how to open an empty storage whose objects have versions, or versions that can be locked. */
+export interface SpecialStores {
+  readonly versioned?: () => Promise<OpenedStorage>;
+  readonly locking?: () => Promise<OpenedStorage>;
 }
 
-const signal = new AbortController().signal;
 const MANY_KEYS = 1_100;
 const LARGE_SIZE_BYTES = 9 * 1024 * 1024 + 17;
 
-export function storageConformance(name: string, open: () => Promise<OpenedStorage>): void {
+export function storageConformance(name: string, open: () => Promise<OpenedStorage>, { versioned, locking }: SpecialStores = {}): void {
   describe(`${name} conformance`, () => {
     reading(open);
     listing(open);
     putting(open);
     cancelling(open);
     conditions(open);
+    unfinishedTests(open);
+    composedTests(open);
+    clockTests(open);
+    if (versioned !== undefined) versionTests(versioned);
+    if (locking !== undefined) lockTests(locking);
   });
 }
 
@@ -163,12 +168,12 @@ function listing(open: () => Promise<OpenedStorage>): void {
 }
 
 function putting(open: () => Promise<OpenedStorage>): void {
-  test("storage: replaces an object at once and gives it another version", async () => {
+  test("storage: replaces an object at once, and gives another content another version", async () => {
     await using opened = await open();
     const versions = new Set<string>();
-    for (let round = 0; round < 20; round++) versions.add((await put(opened.storage, "k", String(round % 10))).version);
+    for (let round = 0; round < 20; round++) versions.add((await put(opened.storage, "k", String(round))).version);
     expect(versions.size).toBe(20);
-    expect(await text(opened.storage, "k")).toBe("9");
+    expect(await text(opened.storage, "k")).toBe("19");
   });
 
   test("storage: is done with a chunk when it asks for the next", async () => {
@@ -213,6 +218,14 @@ function putting(open: () => Promise<OpenedStorage>): void {
     expect(await keysOf(opened.storage, "")).toEqual(["k"]);
   });
 
+  test("storage: keeps one of several large objects that are put under one key at the same time, whole", async () => {
+    await using opened = await open();
+    const contents = [1, 2, 3].map((writer) => pattern(LARGE_SIZE_BYTES + writer));
+    const storages = await Promise.all(contents.map(() => opened.again()));
+    await Promise.all(contents.map((content, writer) => storages[writer]!.put("k", inChunks(content, 300_007), { signal })));
+    expect(contents.map(sha256)).toContain(sha256(await bytes(opened.storage, "k")));
+  });
+
   test("storage: takes puts of many objects at once", async () => {
     await using opened = await open();
     await Promise.all(Array.from({ length: 20 }, (_, index) => opened.storage.put(`p/${index}`, inChunks(pattern(50_000 + index), 7_000), { signal })));
@@ -221,6 +234,21 @@ function putting(open: () => Promise<OpenedStorage>): void {
 }
 
 function cancelling(open: () => Promise<OpenedStorage>): void {
+  test("storage: leaves no object and no upload of a put that is cancelled in the middle of its transfer", async () => {
+    await using opened = await open();
+    const controller = new AbortController();
+    const body = async function* () {
+      for (let sentBytes = 0; ; sentBytes += 1_000_000) {
+        if (sentBytes > 3 * LARGE_SIZE_BYTES) controller.abort(new Error("enough"));
+        yield pattern(1_000_000);
+      }
+    };
+    await expect(opened.storage.put("k", body(), { signal: controller.signal })).rejects.toThrow("enough");
+    const again = await opened.again();
+    expect(await keysOf(again, "")).toEqual([]);
+    if (again.unfinished !== undefined) expect(await Array.fromAsync(again.unfinished.list("", { signal }))).toEqual([]);
+  });
+
   test("storage: ends a put with the signal's reason even while its body stalls, and leaves nothing", async () => {
     await using opened = await open();
     const controller = new AbortController();
@@ -302,6 +330,22 @@ function conditions(open: () => Promise<OpenedStorage>): void {
     }
   });
 
+  test("storage: refuses a large object too that is there already", async () => {
+    await using opened = await open();
+    if (!opened.storage.capabilities.putIfAbsent) return;
+    const large = pattern(LARGE_SIZE_BYTES);
+    await opened.storage.put("k", inChunks(large, 1 << 20), { signal, ifAbsent: true });
+    const other = () =>
+      inChunks(
+        large.map((byte) => byte ^ 1),
+        1 << 20,
+      );
+    await expect(opened.storage.put("k", other(), { signal, ifAbsent: true })).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+    await expect(opened.storage.put("k", other(), { signal, ifVersion: "another" })).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+    expect(sha256(await bytes(opened.storage, "k"))).toBe(sha256(large));
+    if (opened.storage.unfinished !== undefined) expect(await Array.fromAsync(opened.storage.unfinished.list("", { signal }))).toEqual([]);
+  });
+
   test("storage: replaces only the version it was told, whoever tries at the same time", async () => {
     await using opened = await open();
     if (!opened.storage.capabilities.putIfVersion) return;
@@ -337,43 +381,4 @@ function conditions(open: () => Promise<OpenedStorage>): void {
     await Promise.all([raise(opened.storage), raise(await opened.again()), raise(await opened.again())]);
     expect(await text(opened.storage, "counter")).toBe("30");
   });
-}
-
-function put(storage: Storage, key: string, content: string): Promise<ObjectInfo> {
-  return storage.put(key, streamOf(Buffer.from(content)), { signal });
-}
-
-async function keysOf(storage: Storage, prefix: string): Promise<string[]> {
-  return (await Array.fromAsync(storage.list(prefix, { signal }))).map(({ key }) => key);
-}
-
-async function text(storage: Storage, key: string, options: ReadOptions = { signal }): Promise<string> {
-  return Buffer.from(await bytes(storage, key, options)).toString();
-}
-
-function bytes(storage: Storage, key: string, options: ReadOptions = { signal }): Promise<Uint8Array> {
-  return collectAll(storage.read(key, options));
-}
-
-function collectAll(stream: ByteStream): Promise<Uint8Array> {
-  return collect(stream, 64 * 1024 * 1024, () => new Error("too long"));
-}
-
-async function* inChunks(all: Uint8Array, sizeBytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < all.length; at += sizeBytes) yield all.slice(at, at + sizeBytes);
-}
-
-/** Bytes that differ from place to place. */
-function pattern(sizeBytes: number): Uint8Array {
-  const all = Buffer.alloc(sizeBytes);
-  for (let at = 0; at + 4 <= sizeBytes; at += 4) all.writeUInt32LE(Math.imul(at, 2654435761) >>> 0, at);
-  return all;
-}
-
-function sha256(all: Uint8Array): string {
-  return createHash("sha256").update(all).digest("hex");
-}
-
-function within<T>(promise: Promise<T>, limitMs: number): Promise<T> {
-  return Promise.race([promise, sleep(limitMs).then(() => Promise.reject(new Error(`did not end within ${limitMs} ms`)))]);
 }

@@ -1,0 +1,70 @@
+// Locks on versions of objects (Object Lock). https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+import {
+  GetObjectLegalHoldCommand,
+  GetObjectLockConfigurationCommand,
+  GetObjectRetentionCommand,
+  PutObjectLegalHoldCommand,
+  PutObjectRetentionCommand,
+} from "@aws-sdk/client-s3";
+import type { LockMode, Locks } from "./capabilities.ts";
+import { isMissing, type S3Place } from "./s3-objects.ts";
+
+const DAYS_PER_YEAR = 365;
+
+export function s3Locks(place: S3Place): Locks {
+  const { connection, location, names } = place;
+  const versionOf = (key: string, versionId: string) => ({ Bucket: connection.bucket, Key: names.nameOf(key), VersionId: versionId });
+  return {
+    defaults: async (options) => {
+      const input = { Bucket: connection.bucket };
+      const step = async () => {
+        const what = `ask for locks in ${location}`;
+        return await connection.ask(what, (client, send) => client.send(new GetObjectLockConfigurationCommand(input), send), options);
+      };
+      const answer = await unless(step, "ObjectLockConfigurationNotFoundError", "ObjectLockConfigurationNotFound", "NotImplemented");
+      if (answer?.ObjectLockConfiguration?.ObjectLockEnabled !== "Enabled") return undefined;
+      const { Mode: mode, Days: days, Years: years = 0 } = answer.ObjectLockConfiguration.Rule?.DefaultRetention ?? {};
+      return { retention: mode === undefined ? undefined : { mode: lockMode(mode), days: days ?? years * DAYS_PER_YEAR } };
+    },
+    lock: async (key, versionId, { retention, legalHold }, options) => {
+      const what = `lock ${key} in ${location}`;
+      if (retention !== undefined) {
+        const { mode, until } = retention;
+        const input = {
+          ...versionOf(key, versionId),
+          Retention: { Mode: mode === "compliance" ? ("COMPLIANCE" as const) : ("GOVERNANCE" as const), RetainUntilDate: until },
+        };
+        await connection.ask(what, (client, send) => client.send(new PutObjectRetentionCommand(input), send), options);
+      }
+      if (legalHold === undefined) return;
+      const input = { ...versionOf(key, versionId), LegalHold: { Status: legalHold ? ("ON" as const) : ("OFF" as const) } };
+      await connection.ask(what, (client, send) => client.send(new PutObjectLegalHoldCommand(input), send), options);
+    },
+    state: async (key, versionId, options) => {
+      const what = `ask for the lock of ${key} in ${location}`;
+      const input = versionOf(key, versionId);
+      const retention = () => connection.ask(what, (client, send) => client.send(new GetObjectRetentionCommand(input), send), options);
+      const hold = () => connection.ask(what, (client, send) => client.send(new GetObjectLegalHoldCommand(input), send), options);
+      const [kept, held] = [await unless(retention, ...UNLOCKED), await unless(hold, ...UNLOCKED)];
+      const { Mode: mode, RetainUntilDate: until } = kept?.Retention ?? {};
+      return {
+        retention: mode === undefined || until === undefined ? undefined : { mode: lockMode(mode), until },
+        legalHold: held?.LegalHold?.Status === "ON",
+      };
+    },
+  };
+}
+
+/** How S3 says that a version has no lock. */
+const UNLOCKED = ["NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"];
+
+function lockMode(mode: string): LockMode {
+  return mode === "COMPLIANCE" ? "compliance" : "governance";
+}
+
+async function unless<T>(step: () => Promise<T>, ...reasons: readonly string[]): Promise<T | undefined> {
+  return await step().catch((error: unknown) => {
+    if (isMissing(error, ...reasons)) return undefined;
+    throw error;
+  });
+}
