@@ -13,4 +13,5 @@ export { planRestore, type RestorePlan, type RestoreRequest } from "./restore/pl
 export type { SnapshotSource, SourceFacts } from "./restore/source.ts";
 export type { CallOptions, LogEvent, Progress, Runtime } from "./runtime.ts";
 export { openStorage } from "./storage/open.ts";
+export { DEFAULT_SETTINGS, type StorageSettings } from "./storage/settings.ts";
 export type { ObjectInfo, PutOptions, ReadOptions, Storage, StorageCapabilities } from "./storage/storage.ts";

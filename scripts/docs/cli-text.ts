@@ -70,14 +70,18 @@ A cluster without quorum cannot check passwords, but it accepts client certifica
 
 export const KINDS: readonly (readonly [kind: string, form: string])[] = [
   ["boolean", "`true`, `false`, and what else Go takes: `1`, `t`, `T`, `TRUE`, `True`, …"],
+  ["count", "a whole number"],
   ["duration", "as Go writes it, and days: `30s`, `1m30s`, `1.5h`, `7d`"],
   ["enum", "one of the values listed"],
   ["list", "texts separated by commas; a flag may repeat; in the file a list as well"],
   ["location", "a path or URL without user, password or query"],
   ["path", "a file or directory"],
+  ["rate", "bytes per second: `512` (KiB), `10MiB`, `10M` (the same), `10MB` (10,000,000)"],
   ["secret", "only as an environment variable"],
   ["secret-file", "path of a file that holds nothing but the secret"],
   ["string", "text"],
+  ["time", "RFC 3339: `2026-11-21T07:00:00Z`, `2026-11-21T08:00:00+01:00`"],
+  ["url", "of a server, `http://` or `https://`, without user, password or query"],
 ];
 
 /** What docs/cli.md says of a command beyond its options. */

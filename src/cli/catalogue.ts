@@ -181,11 +181,16 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   },
   "repo init": {
     summary: "create an empty repository",
-    description: "The first save does this by itself.",
-    examples: [{ line: "etcdsafe repo init --repository /backup", does: "at a path" }],
+    description:
+      "The first save does this by itself. Proves that the store refuses to create an object that exists already: the fence between two writers. Where it does not, the repository remembers that, and recorders and agents refuse to work there.",
+    examples: [
+      { line: "etcdsafe repo init --repository /backup", does: "at a path" },
+      { line: "etcdsafe repo init --repository s3://backups/etcd/prod --s3-region eu-central-1", does: "in a bucket" },
+    ],
     json: {
       created: "false where there was one already",
       location: "where it is",
+      conditionalCreate: "what became of a second create of the same object: `refused` as it has to be, `ignored`, or `not-tried` where nothing may be written",
       repository: "docs/repository-format.md, “Repository file”",
     },
     load: () => import("./commands/repo-init.ts"),
@@ -197,6 +202,30 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     examples: [{ line: "etcdsafe repo adopt --repository /backup --cluster prod --endpoints https://10.0.0.1:2379", does: "the cluster that answers there" }],
     json: { changed: "false where it was adopted already", cluster: "docs/repository-format.md, “Cluster file”" },
     load: () => import("./commands/repo-adopt.ts"),
+  },
+  "repo validate": {
+    summary: "try out whether a store keeps what etcdsafe promises",
+    description:
+      "Does all that backups, recorders and removal need, with your store and your credentials, on objects of its own below `_probe/`, which it removes again as far as it may; a version that --object-lock-mode has it lock stays for a minute. Nothing else is touched, and no repository has to be there. Exit code 0: all of it works. 3: backups can be saved and restored, but something else does not work: conditions (needed for recorders and several hosts), removal, clocks, or a default retention without --state-url. 6: not fit for backups. 5: the store could not be reached.",
+    examples: [
+      { line: "etcdsafe repo validate --repository s3://backups/etcd/prod", does: "before the first save" },
+      {
+        line: "etcdsafe repo validate --repository s3://locked/etcd --state-url s3://state/etcd --object-lock-mode compliance --retain-for 30d",
+        does: "with locks",
+      },
+    ],
+    json: {
+      "location, stateLocation": "which stores; null without --state-url",
+      verdict: "`good`, `limited` or `unfit`: the exit codes 0, 3 and 6",
+      "trials[].name":
+        "`put`, `stat`, `read`, `ranged-read`, `list`, `large-upload`, `cancelled-upload`, `conditional-create`, `compare-and-swap`, `remove`, `versions`, `retention`, `lock` or `clock`",
+      "trials[].store": "`repository` or `state`",
+      "trials[].outcome": "`works`, `fails`, `absent` (not offered) or `not-tried`",
+      "trials[].neededFor": "`everything`, `several-writers`, `removal` or `nothing`",
+      "trials[].detail": "what was seen",
+      "leftBehind[]": "keys that could not be removed",
+    },
+    load: () => import("./commands/repo-validate.ts"),
   },
   "config show": {
     summary: "show every option's value and where it comes from",

@@ -2,7 +2,7 @@
 // environment, and that the file. The other is then as if not given, and beats nothing. Of the same origin nobody knows which was meant.
 import type { Config } from "../config/config.ts";
 import type { CommandName } from "../config/option.ts";
-import { OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
+import { isAboutStores, OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
 import { type Fault, optionText, rankOf } from "../config/origin.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { LogEvent } from "../runtime.ts";
@@ -18,8 +18,18 @@ interface Conflict {
   applies?(config: Config): boolean;
 }
 
-/** What no plan can say: where things are seen from this host, what holds at the moment only, and what is to be printed. */
-const BESIDE_A_PLAN: readonly OptionName[] = ["from-plan", "member", "repository", "cluster", "plan", "etcd-is-stopped", "host-root", "cert", "key"];
+/** What no plan can say, besides how to reach a store: where things are seen from this host, what holds at the moment only, and what is to be printed. */
+const BESIDE_A_PLAN: readonly OptionName[] = [
+  "from-plan",
+  "member",
+  "repository",
+  "cluster",
+  "plan",
+  "etcd-is-stopped",
+  "host-root",
+  "cert",
+  "key",
+];
 const IN_MEMBERS_FILE: readonly OptionName[] = ["initial-cluster", "initial-advertise-peer-urls", "data-dir", "wal-dir"];
 
 const CONFLICTS: readonly Conflict[] = [
@@ -172,7 +182,7 @@ function said(config: Config, name: OptionName): string {
 function plannedOptions(): OptionName[] {
   return OPTION_NAMES.filter((name) => {
     const { commands, group } = optionSpec(name);
-    return commands.includes("restore") && group !== "Configuration and output" && !BESIDE_A_PLAN.includes(name);
+    return commands.includes("restore") && group !== "Configuration and output" && !isAboutStores(name) && !BESIDE_A_PLAN.includes(name);
   });
 }
 

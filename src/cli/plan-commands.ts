@@ -1,7 +1,8 @@
 // Command lines that a plan prints, so that what it says can be done by copying: this run again, and runs that go by the saved plan.
 import { resolve } from "node:path";
 import type { Config } from "../config/config.ts";
-import { OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
+import { isAboutStores, OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
+import { shownValue } from "../config/redact.ts";
 import { shellCommand } from "../restore/instructions/shell-command.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
@@ -38,10 +39,18 @@ export function fromPlanCommand({ config }: Invocation, { source, repository: pl
   words.push("--from-plan", file);
   if (member !== undefined) words.push("--member", member);
   const repository = repositoryOf(config) ?? planned;
-  if (repository !== null)
+  if (repository !== null) {
     words.push("--repository", repository.location, "--cluster", config.origin("cluster").kind === "default" ? repository.cluster : config.get("cluster"));
+    words.push(...storeFlags(config));
+  }
   for (const name of OF_THE_HOST) if (config.origin(name).kind !== "default") words.push(...flag(name, config.get(name)));
   return shellCommand(words);
+}
+
+/** How this run reaches the repository's store. */
+export function storeFlags(config: Config): string[] {
+  const given = OPTION_NAMES.filter((name) => isAboutStores(name) && config.origin(name).kind !== "default");
+  return given.flatMap((name) => flag(name, config.get(name)));
 }
 
 /** The id, not `latest`, which may be another one later; an absolute path, since the next shell may be elsewhere. */
@@ -56,8 +65,9 @@ function placeOrRevision(evidence: string): string {
 /** Paths are absolute, for the same reason. */
 function flag(name: OptionName, value: unknown): string[] {
   const { kind } = optionSpec(name);
-  if (kind === "boolean") return value === true ? [`--${name}`] : [];
-  if (kind === "path") return [`--${name}`, resolve(String(value))];
+  if (kind === "boolean") return value === true ? [`--${name}`] : optionSpec(name).default === "true" ? [`--${name}=false`] : [];
+  if (kind === "duration" || kind === "rate") return [`--${name}`, shownValue(name, value as number)];
+  if (kind === "path" || kind === "secret-file") return [`--${name}`, resolve(String(value))];
   if (kind === "location") return [`--${name}`, absoluteLocation(String(value))];
   if (name === "evidence") return [`--${name}`, (value as readonly string[]).map(placeOrRevision).join(",")];
   return [`--${name}`, Array.isArray(value) ? value.join(",") : String(value)];

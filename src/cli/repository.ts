@@ -1,30 +1,71 @@
 // The repository that a command's options name.
+import { throwFaults } from "../config/config-error.ts";
+import { readStorageSettings } from "../config/storage-settings.ts";
 import { EtcdsafeError } from "../errors.ts";
+import type { LockPolicy } from "../repository/object-lock.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Invocation } from "./command.ts";
 import { version } from "./version.ts";
 
-/** For commands that only look: nothing can be changed through it. Throws REPOSITORY_NOT_FOUND where there is none. */
+/** For commands that only look: nothing can be changed through it. With --as-of, as it was then. Throws REPOSITORY_NOT_FOUND where there is none. */
 export async function openForReading(invocation: Invocation): Promise<Repository> {
   const [{ readOnly }, { openRepository }] = await Promise.all([import("../storage/read-only.ts"), import("../repository/repository.ts")]);
-  return openRepository(readOnly(await openNamedStorage(invocation)), invocation);
+  return openRepository(readOnly(await openStore(invocation, timeOf(invocation))), invocation);
 }
 
-/** Throws USAGE where no repository is named. */
-export async function openNamedStorage({ config, runtime }: Invocation): Promise<Storage> {
-  const location = config.get("repository");
-  if (location === undefined) {
-    throw new EtcdsafeError("USAGE", "no repository is named", {
-      hint: "Give --repository, ETCDSAFE_REPOSITORY, or the key repository of the file that --config names.",
-    });
-  }
+/** To be written to, and as it is now. Throws USAGE where no repository is named. */
+export function openNamedStorage(invocation: Invocation): Promise<Storage> {
+  return openStore(invocation, undefined);
+}
+
+/** The stores that a repository is in, one by one: to be tried, not to be used. */
+export async function openNamedStores(invocation: Invocation): Promise<{ readonly main: Storage; readonly state: Storage | undefined }> {
+  const stateUrl = invocation.config.get("state-url");
+  const main = await openStorageAt(invocation, repositoryLocation(invocation));
+  return { main, state: stateUrl === undefined ? undefined : await openStorageAt(invocation, stateUrl) };
+}
+
+/** A store that some option or operand names; all are reached by the same options. Throws CONFIG_INVALID for what is no location. */
+export async function openStorageAt(invocation: Invocation, location: string, time?: Date): Promise<Storage> {
+  const { settings, faults } = readStorageSettings(invocation.config);
+  throwFaults(faults);
   const { openStorage } = await import("../storage/open.ts");
-  return openStorage(location, runtime);
+  return openStorage(location, time === undefined ? settings : { ...settings, time }, invocation.runtime);
+}
+
+/** How the versions of what is stored are to be locked; undefined where they are not. Throws CONFIG_INVALID. */
+export function lockOf({ config }: Invocation): LockPolicy | undefined {
+  const { lock, faults } = readStorageSettings(config);
+  throwFaults(faults);
+  return lock;
+}
+
+/** What --as-of says. */
+export function timeOf({ config }: Invocation): Date | undefined {
+  const time = config.get("as-of");
+  return time === undefined ? undefined : new Date(time);
 }
 
 /** Recorded in everything that this process writes to a repository. */
 export async function author(): Promise<Author> {
   const { hostname } = await import("node:os");
   return { tool: { name: "etcdsafe", version: version() }, writer: { host: hostname(), pid: process.pid } };
+}
+
+/** The state is looked at as it is, whatever the time: no backup is found or restored by it. */
+async function openStore(invocation: Invocation, time: Date | undefined): Promise<Storage> {
+  const stateUrl = invocation.config.get("state-url");
+  const main = await openStorageAt(invocation, repositoryLocation(invocation), time);
+  if (stateUrl === undefined) return main;
+  const { stateSplit } = await import("../storage/state-split.ts");
+  return stateSplit(main, await openStorageAt(invocation, stateUrl));
+}
+
+function repositoryLocation({ config }: Invocation): string {
+  const location = config.get("repository");
+  if (location !== undefined) return location;
+  throw new EtcdsafeError("USAGE", "no repository is named", {
+    hint: "Give --repository, ETCDSAFE_REPOSITORY, or the key repository of the file that --config names.",
+  });
 }

@@ -10,6 +10,8 @@ export type CommandName =
   | "restore"
   | "repo init"
   | "repo adopt"
+  | "repo rekey"
+  | "repo validate"
   | "config show"
   | "config validate"
   | "version";
@@ -21,9 +23,34 @@ export const LONGEST_TIMER = "24d";
  * How a value is written, and what it becomes:
  * duration (`1m30s`) milliseconds · list (`a,b`) texts · boolean · enum one of `choices` · path a file or directory, relative to the working
  * directory, or to the configuration file that names it · location a path or URL · secret-file a path to a file that holds nothing but the secret ·
- * secret text that only the environment may hold · string anything that `pattern` allows.
+ * secret text that only the environment may hold · string anything that `pattern` allows · url of a server, http or https, without credentials ·
+ * time RFC 3339, becomes the same in UTC · count a whole number · rate (`10MiB`) bytes per second.
  */
-export type OptionKind = "string" | "list" | "duration" | "boolean" | "enum" | "path" | "location" | "secret-file" | "secret";
+export type OptionKind =
+  | "string"
+  | "list"
+  | "duration"
+  | "boolean"
+  | "enum"
+  | "path"
+  | "location"
+  | "secret-file"
+  | "secret"
+  | "url"
+  | "time"
+  | "count"
+  | "rate";
+
+/** Those about the stores that repositories are in. */
+export const STORAGE_GROUPS = ["Storage", "S3", "Google Cloud Storage", "Azure Blob Storage"] as const;
+type OptionGroup =
+  | "Repository"
+  | (typeof STORAGE_GROUPS)[number]
+  | "Encryption and signatures"
+  | "etcd"
+  | "What to do"
+  | "Members"
+  | "Configuration and output";
 
 export interface OptionSpec {
   readonly kind: OptionKind;
@@ -36,14 +63,16 @@ export interface OptionSpec {
   readonly defaultText?: string;
   /** A string is refused unless `regex` matches; `is` completes "X is not …". */
   readonly pattern?: { readonly regex: RegExp; readonly is: string };
-  /** Bounds of a duration, both allowed. */
+  /** Bounds of a duration, count or rate, both allowed. */
   readonly atLeast?: string;
   readonly atMost?: string;
+  /** Of a list: its items are paths, from where a path starts, but for those that `but` matches. */
+  readonly paths?: { readonly but?: RegExp };
   /** In the environment, a password may follow the value after a colon. */
   readonly passwordAfterColon?: boolean;
   readonly short?: string;
   readonly description: string;
-  readonly group: "Repository" | "etcd" | "What to do" | "Members" | "Configuration and output";
+  readonly group: OptionGroup;
   /** The commands that have it; "config show" and "config validate" take every option. */
   readonly commands: readonly CommandName[];
   /** The variable of etcdctl that means the same. */
@@ -52,7 +81,7 @@ export interface OptionSpec {
 
 type KindValue<Spec extends OptionSpec> = Spec["kind"] extends "boolean"
   ? boolean
-  : Spec["kind"] extends "duration"
+  : Spec["kind"] extends "duration" | "count" | "rate"
     ? number
     : Spec["kind"] extends "list"
       ? readonly string[]
@@ -60,5 +89,5 @@ type KindValue<Spec extends OptionSpec> = Spec["kind"] extends "boolean"
         ? NonNullable<Spec["choices"]>[number]
         : string;
 
-/** The type of an option's value; durations are milliseconds. */
+/** The type of an option's value; durations are milliseconds, rates bytes per second. */
 export type ValueOf<Spec extends OptionSpec> = Spec extends { readonly default: string } ? KindValue<Spec> : KindValue<Spec> | undefined;

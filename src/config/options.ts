@@ -1,10 +1,12 @@
 // Every option, once; the rows about etcd and about restored members are in files of their own. From this table come the flags, the variables
 // ETCDSAFE_<OPTION>, the keys of the configuration file, `config show` and docs/cli.md.
 // Names are mechanical: `--check-members` is ETCDSAFE_CHECK_MEMBERS and the key `check-members`.
+import { ENCRYPTION_OPTIONS } from "./encryption-options.ts";
 import { ETCD_OPTIONS } from "./etcd-options.ts";
-import { type CommandName, LONGEST_TIMER, type OptionSpec, type ValueOf } from "./option.ts";
+import { type CommandName, LONGEST_TIMER, type OptionSpec, STORAGE_GROUPS, type ValueOf } from "./option.ts";
 import { POLICY_OPTIONS } from "./policy-options.ts";
 import { RESTORE_OPTIONS } from "./restore-options.ts";
+import { STORAGE_OPTIONS, STORED } from "./storage-options.ts";
 
 const ALL: readonly CommandName[] = [
   "save",
@@ -15,12 +17,13 @@ const ALL: readonly CommandName[] = [
   "restore",
   "repo init",
   "repo adopt",
+  "repo rekey",
+  "repo validate",
   "config show",
   "config validate",
   "version",
 ];
-const STORED: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "repo init", "repo adopt"];
-const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "repo adopt"];
+const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "repo adopt", "repo rekey"];
 
 export const OPTIONS = {
   repository: {
@@ -28,7 +31,7 @@ export const OPTIONS = {
     placeholder: "URL",
     group: "Repository",
     commands: STORED,
-    description: "Where backups are kept: a directory, or file:// and its path.",
+    description: "Where backups are kept: a directory, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or azblob://ACCOUNT/CONTAINER/PREFIX.",
   },
   cluster: {
     kind: "string",
@@ -46,6 +49,9 @@ export const OPTIONS = {
     commands: ["list", "show", "verify"],
     description: "Look at every cluster of the repository.",
   },
+
+  ...STORAGE_OPTIONS,
+  ...ENCRYPTION_OPTIONS,
 
   ...ETCD_OPTIONS,
 
@@ -120,6 +126,7 @@ export const OPTIONS = {
     description: "Give the whole save up after this long. For a snapshot, etcdctl understands its command timeout as this.",
   },
 
+
   level: {
     kind: "enum",
     choices: ["stored-bytes", "hash", "structure"],
@@ -129,7 +136,7 @@ export const OPTIONS = {
     commands: ["verify"],
     description: "How deep to look: the stored bytes, the unpacked bytes' hash, or the database's structure, rows and HashKV too.",
   },
-  all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify"], description: "Verify every backup of the cluster." },
+  all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify", "repo rekey"], description: "Every backup of the cluster." },
 
   ...RESTORE_OPTIONS,
   ...POLICY_OPTIONS,
@@ -179,6 +186,11 @@ export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 /** The table's row, as the general type. */
 export function optionSpec(name: OptionName): OptionSpec {
   return OPTIONS[name];
+}
+
+/** Whether it says how a repository's store is reached and used: whatever opens the repository needs the same. */
+export function isAboutStores(name: OptionName): boolean {
+  return (STORAGE_GROUPS as readonly string[]).includes(optionSpec(name).group);
 }
 
 /** ETCDSAFE_CHECK_MEMBERS for `check-members`. */

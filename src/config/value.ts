@@ -2,6 +2,7 @@
 import { isAbsolute, resolve } from "node:path";
 import { formatDuration, parseDuration } from "./duration.ts";
 import type { OptionSpec } from "./option.ts";
+import { formatRate, parseRate } from "./rate.ts";
 
 /** `refused` completes a sentence that begins with where the value came from; it never repeats a secret. */
 export type ReadValue = { readonly value: string | number | boolean | readonly string[] } | { readonly refused: string };
@@ -15,7 +16,7 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
     case "duration":
       return readDuration(spec, text);
     case "list":
-      return readList(text.split(","));
+      return readList(spec, text.split(","), directory);
     case "enum":
       return spec.choices?.includes(text) ? { value: text } : { refused: `${quoted(text)} is none of ${spec.choices?.join(", ")}` };
     case "path":
@@ -29,6 +30,14 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
       return spec.pattern === undefined || spec.pattern.regex.test(text) ? { value: text } : { refused: `${quoted(text)} is not ${spec.pattern.is}` };
     case "secret":
       return { value: text };
+    case "url":
+      return readUrl(text);
+    case "time":
+      return readTime(text);
+    case "count":
+      return /^\d{1,9}$/.test(text) ? within(spec, Number(text), Number, String) : { refused: `${quoted(text)} is not a whole number` };
+    case "rate":
+      return readRate(spec, text);
   }
 }
 
@@ -42,8 +51,10 @@ export function readOpenValue(spec: OptionSpec, text: string, directory?: string
 const NOT_HERE = "secrets do not belong in arguments or configuration files, where others can read them: give --password-file FILE, or set ETCDSAFE_PASSWORD";
 
 /** The items of a list, blanks around them removed as etcdctl does. */
-export function readList(items: readonly string[]): ReadValue {
-  const values = items.map((item) => item.trim()).filter((item) => item !== "");
+export function readList({ paths }: OptionSpec, items: readonly string[], directory?: string): ReadValue {
+  const given = items.map((item) => item.trim()).filter((item) => item !== "");
+  const isPath = (item: string) => paths !== undefined && !isAbsolute(item) && paths.but?.test(item) !== true;
+  const values = given.map((item) => (directory !== undefined && isPath(item) ? resolve(directory, item) : item));
   return values.length === 0 ? { refused: "names nothing" } : { value: values };
 }
 
@@ -54,12 +65,41 @@ function readBoolean(text: string): ReadValue {
   return { refused: `${quoted(text)} is neither true nor false` };
 }
 
-function readDuration({ atLeast, atMost }: OptionSpec, text: string): ReadValue {
+function readDuration(spec: OptionSpec, text: string): ReadValue {
   const value = parseDuration(text);
   if (value === undefined) return { refused: `${quoted(text)} is not a duration such as 30s, 5m or 1h30m` };
-  if (atLeast !== undefined && value < parseDuration(atLeast)!) return { refused: `${formatDuration(value)} is less than ${atLeast}` };
-  if (atMost !== undefined && value > parseDuration(atMost)!) return { refused: `${formatDuration(value)} is more than ${atMost}` };
+  return within(spec, value, parseDuration, formatDuration);
+}
+
+function readRate(spec: OptionSpec, text: string): ReadValue {
+  const value = parseRate(text);
+  if (value === undefined) return { refused: `${quoted(text)} is not a bandwidth such as 500 (KiB per second) or 10MiB` };
+  return within(spec, value, parseRate, formatRate);
+}
+
+function within({ atLeast, atMost }: OptionSpec, value: number, parse: (text: string) => number | undefined, format: (value: number) => string): ReadValue {
+  if (atLeast !== undefined && value < parse(atLeast)!) return { refused: `${format(value)} is less than ${atLeast}` };
+  if (atMost !== undefined && value > parse(atMost)!) return { refused: `${format(value)} is more than ${atMost}` };
   return { value };
+}
+
+/** Never repeated in a refusal: what is wrong with it may be a secret in it. */
+function readUrl(text: string): ReadValue {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return { refused: "is not a URL that begins with http:// or https://" };
+  if (url.username !== "" || url.password !== "") return { refused: "holds a user or a password, which a URL must not: it is printed and logged" };
+  if (url.search !== "" || url.hash !== "") return { refused: "holds a query or a fragment, which the URL of a server does not have" };
+  return { value: text };
+}
+
+/** RFC 3339 §5.6, with the lower case and blank that it allows. */
+const TIME = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+function readTime(text: string): ReadValue {
+  const time = TIME.test(text) ? new Date(text.toUpperCase().replace(" ", "T")) : undefined;
+  if (time === undefined || Number.isNaN(time.getTime()))
+    return { refused: `${quoted(text)} is not a time such as 2026-11-21T07:00:00Z or 2026-11-21T08:00:00+01:00` };
+  return { value: time.toISOString() };
 }
 
 function quoted(text: string): string {

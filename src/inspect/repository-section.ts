@@ -6,10 +6,11 @@ import { openRepository } from "../repository/repository.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { openStorage } from "../storage/open.ts";
 import { readOnly } from "../storage/read-only.ts";
+import { DEFAULT_SETTINGS } from "../storage/settings.ts";
 import type { Inspection } from "./inspection.ts";
 
 export async function inspectRepository(path: string, options: CallOptions & { readonly runtime: Runtime }): Promise<Omit<Inspection, "path">> {
-  const storage = readOnly(await openStorage(path, options.runtime));
+  const storage = readOnly(await openStorage(path, DEFAULT_SETTINGS, options.runtime));
   try {
     const repository = await openRepository(storage, options);
     const clusters: { name: string; backups: number }[] = [];

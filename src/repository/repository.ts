@@ -1,10 +1,12 @@
 // A repository on a storage: found or created. docs/repository-format.md, "Repository file".
 import type { z } from "zod";
+import { streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
-import { createDocument, type DocumentKind, readDocument } from "./document.ts";
-import { parseBackupId, REPOSITORY_KEY, randomId } from "./names.ts";
+import { isRefused } from "./conditions.ts";
+import { createDocument, type DocumentKind, encodeDocument, readDocument } from "./document.ts";
+import { PROBES_PREFIX, parseBackupId, REPOSITORY_KEY, randomId } from "./names.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { repositoryFileSchema } from "./schemas/repository-file.ts";
 
@@ -72,14 +74,29 @@ export async function openOrCreateRepository(
       createdBy: tool,
       policy: {},
     };
-    await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal }); // Whoever is faster, there is one afterwards.
+    // Whoever is faster, there is one afterwards.
+    if (await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal })) return proveConditions({ storage, file }, { signal });
   }
   return openRepository(storage, { signal });
+}
+
+/**
+ * Tries to create the repository file, which exists, a second time. The file remembers where that was not refused: `ignoresConditions`. The second one
+ * differs by a blank at its end only: a store that takes it has lost nothing, and a backend that sends again takes it for no success of its own.
+ */
+export async function proveConditions(repository: Repository, { signal }: CallOptions): Promise<Repository> {
+  const { storage, file } = repository;
+  const encoded = encodeDocument(REPOSITORY_FILE, REPOSITORY_KEY, file);
+  if (await isRefused(storage, REPOSITORY_KEY, Buffer.concat([encoded, Buffer.from("\n")]), { ifAbsent: true }, { signal })) return repository;
+  const remembering = { ...file, ignoresConditions: true };
+  await storage.put(REPOSITORY_KEY, streamOf(encodeDocument(REPOSITORY_FILE, REPOSITORY_KEY, remembering)), { signal });
+  return { storage, file: remembering };
 }
 
 /** False for a repository that somebody else has just created. Any object at all counts: names of clusters may be those of directories that are not ours. */
 async function isEmpty(storage: Storage, { signal }: CallOptions): Promise<boolean> {
   for await (const { key } of storage.list("", { signal })) {
+    if (key.startsWith(PROBES_PREFIX)) continue;
     if ((await storage.stat(REPOSITORY_KEY, { signal })) !== undefined) return false;
     throw new EtcdsafeError("REPOSITORY_NOT_EMPTY", `no repository was created in ${storage.location}: something else is there already, ${key}`);
   }

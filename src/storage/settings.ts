@@ -5,6 +5,13 @@ export interface StorageSettings {
   readonly s3: S3Settings;
   readonly gs: GsSettings;
   readonly azblob: AzblobSettings;
+  readonly limits: TransferLimits;
+}
+
+/** Bytes per second, all transfers together; undefined: as fast as it goes. */
+export interface TransferLimits {
+  readonly uploadBytesPerSecond: number | undefined;
+  readonly downloadBytesPerSecond: number | undefined;
 }
 
 export interface ConnectionSettings {
@@ -56,3 +63,20 @@ export interface AzblobSettings {
   /** Gardener's JSON file or directory; else AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, else the SDK's own chain. */
   readonly credentials: string | undefined;
 }
+
+/** What holds where nothing is said: the providers' own addresses, classes and credentials. */
+export const DEFAULT_SETTINGS: StorageSettings = {
+  connection: { caFile: undefined, proxy: undefined, idleLimitMs: 30_000, triesMax: 6 },
+  s3: {
+    endpoint: undefined,
+    region: undefined,
+    pathStyle: false,
+    storageClass: undefined,
+    encryption: undefined,
+    requestChecksums: true,
+    credentials: undefined,
+  },
+  gs: { endpoint: undefined, storageClass: undefined, kmsKey: undefined, credentials: undefined },
+  azblob: { endpoint: undefined, accessTier: undefined, encryptionScope: undefined, credentials: undefined },
+  limits: { uploadBytesPerSecond: undefined, downloadBytesPerSecond: undefined },
+};

@@ -8,6 +8,17 @@ import { OPTION_NAMES, type OptionName, optionSpec, variableOf } from "../../src
 import { faultText } from "../../src/config/origin.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
+const key = (name: string) => `projects/p/locations/l/keyRings/r/cryptoKeys/${name}`;
+/** Of options whose text is not free. */
+const PATTERNED: Partial<Record<OptionName, readonly string[]>> = {
+  "bump-revision": ["1", "2", "3", "4"],
+  "s3-storage-class": ["A", "B", "C", "D"],
+  "gs-storage-class": ["A", "B", "C", "D"],
+  "gs-kms-key": [key("a"), key("b"), key("c"), key("d")],
+  "azblob-access-tier": ["Hot", "Cool", "Cold", "Hot"],
+  "azblob-encryption-scope": ["aaa", "bbb", "ccc", "ddd"],
+};
+
 /** Four different values for an option, as texts and as they are read. */
 function samples(name: OptionName): { text: string; value: unknown }[] {
   const { kind, choices } = optionSpec(name);
@@ -16,7 +27,11 @@ function samples(name: OptionName): { text: string; value: unknown }[] {
   if (kind === "enum") return [0, 1, 0, 1].map((index) => ({ text: choices![index]!, value: choices![index]! }));
   if (kind === "list") return ["a", "b", "c", "d"].map((text) => ({ text: `${text},x`, value: [text, "x"] }));
   if (kind === "path" || kind === "secret-file" || kind === "location") return ["/a", "/b", "/c", "/d"].map((text) => ({ text, value: text }));
-  const texts = name === "bump-revision" ? ["1", "2", "3", "4"] : ["a", "b", "c", "d"];
+  if (kind === "count") return [2, 3, 4, 5].map((value) => ({ text: String(value), value }));
+  if (kind === "rate") return [2, 3, 4, 5].map((count) => ({ text: `${count}MiB`, value: count * 1024 * 1024 }));
+  if (kind === "time") return [1, 2, 3, 4].map((hour) => ({ text: `2026-11-21T0${hour}:00:00Z`, value: `2026-11-21T0${hour}:00:00.000Z` }));
+  if (kind === "url") return ["a", "b", "c", "d"].map((host) => ({ text: `https://${host}`, value: `https://${host}` }));
+  const texts = PATTERNED[name] ?? ["a", "b", "c", "d"];
   return texts.map((text) => ({ text, value: text }));
 }
 

@@ -13,5 +13,8 @@ test("redaction: everything else shows as a user would write it", () => {
   expect(shownValue("password-file", "/etc/pw")).toBe("/etc/pw");
   expect(shownValue("stall-limit", 90_000)).toBe("1m30s");
   expect(shownValue("no-spool", true)).toBe("true");
+  expect(shownValue("storage-tries", 6)).toBe("6");
+  expect(shownValue("limit-upload", 10 * 1024 * 1024)).toBe("10MiB");
+  expect(shownValue("s3-sse-key-file", "/etc/key")).toBe("/etc/key");
   expect(shownValue("repository", "/a@b?c=d")).toBe("/a@b?c=d");
 });

@@ -30,6 +30,16 @@ test.each<[OptionSpec, string, string]>([
   [spec("duration", { atLeast: "1s" }), "900ms", "900ms is less than 1s"],
   [spec("duration", { atMost: "24d" }), "25d", "25d is more than 24d"],
   [spec("string", { pattern: { regex: /^a$/, is: "an a" } }), "b\n", '"b\\n" is not an a'],
+  [spec("count"), "1.5", '"1.5" is not a whole number'],
+  [spec("count", { atLeast: "2" }), "1", "1 is less than 2"],
+  [spec("count", { atMost: "2" }), "3", "3 is more than 2"],
+  [spec("rate"), "fast", '"fast" is not a bandwidth such as 500 (KiB per second) or 10MiB'],
+  [spec("rate", { atLeast: "16KiB" }), "1KiB", "1KiB is less than 16KiB"],
+  [spec("time"), "2026-11-21", '"2026-11-21" is not a time such as 2026-11-21T07:00:00Z or 2026-11-21T08:00:00+01:00'],
+  [spec("time"), "2026-13-21T07:00:00Z", '"2026-13-21T07:00:00Z" is not a time such as 2026-11-21T07:00:00Z or 2026-11-21T08:00:00+01:00'],
+  [spec("url"), "s3.example", "is not a URL that begins with http:// or https://"],
+  [spec("url"), "https://key:hidden@s3.example", "holds a user or a password, which a URL must not: it is printed and logged"],
+  [spec("url"), "https://s3.example?sig=hidden", "holds a query or a fragment, which the URL of a server does not have"],
   [spec("location"), "s3://key:hidden@bucket", "holds a user or a password, which a URL must not: it is printed and logged"],
 ])("value: is refused and why (%#)", (of, text, expected) => {
   expect(refusal(of, text)).toBe(expected);
@@ -50,4 +60,9 @@ test("value: where others can read it, a secret is refused without being repeate
     expect(JSON.stringify(read)).not.toContain("hidden");
   }
   expect(readValue(optionSpec("user"), "root:hidden")).toEqual({ value: "root:hidden" });
+});
+
+test("value: a time is read with its offset, and becomes UTC", () => {
+  expect(readValue(spec("time"), "2026-11-21T08:00:00+01:00")).toEqual({ value: "2026-11-21T07:00:00.000Z" });
+  expect(readValue(spec("time"), "2026-11-21t07:00:00.25z")).toEqual({ value: "2026-11-21T07:00:00.250Z" });
 });

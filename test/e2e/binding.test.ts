@@ -8,6 +8,7 @@ import type { ClusterFile } from "../../src/repository/cluster-file.ts";
 import type { Manifest } from "../../src/repository/manifest.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
 import { openStorage } from "../../src/storage/open.ts";
+import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import { startGrpcProxy } from "../faults/kit/grpc-proxy.ts";
 import { type EtcdCluster, initialCluster, planMembers, startCluster } from "../support/etcd.ts";
 import { currentRevision, putMany } from "../support/etcd-data.ts";
@@ -186,7 +187,7 @@ test("a cluster that was restored as a drill never writes", async () => {
   const first = await saved(original, repository);
   await using drill = await startCluster({ token: "drill" });
   const members = drill.members.map(({ name, peerUrl }) => ({ id: memberId([peerUrl], "drill"), name, peerUrls: [peerUrl] }));
-  const storage = await openStorage(repository, quietRuntime);
+  const storage = await openStorage(repository, DEFAULT_SETTINGS, quietRuntime);
   const facts = {
     clusterId: formatId(clusterId(members.map(({ id }) => id))),
     purpose: "drill" as const,

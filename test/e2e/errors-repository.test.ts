@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { readOnly } from "../../src/storage/read-only.ts";
+import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import { runCli } from "../support/cli.ts";
 import type { CommandResult } from "../support/command.ts";
 import { SEED } from "../support/counts.ts";
@@ -252,7 +253,7 @@ test("adopting says what it does: once for the cluster that is bound, once for a
 test("two writers of one object, and a writer where only reading was meant", async () => {
   const root = join(directory.path, "storage");
   await mkdir(root);
-  const storage = await openStorage(root, quietRuntime);
+  const storage = await openStorage(root, DEFAULT_SETTINGS, quietRuntime);
   const { signal } = new AbortController();
   const put = (options: { ifAbsent?: true; ifVersion?: string }) => storage.put("a/b", streamOf(Buffer.from("x")), { signal, ...options });
   const { version } = await put({ ifAbsent: true });

@@ -1,30 +1,54 @@
-import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { openStorage } from "../../src/storage/open.ts";
+import { openStorage, placeOf } from "../../src/storage/open.ts";
+import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
+import { testRuntime } from "../support/test-runtime.ts";
 
-const runtime = { randomBytes, sleep: async () => undefined };
+const open = (location: string) => openStorage(location, DEFAULT_SETTINGS, testRuntime());
 
 test.each([
   ["/var/backups/etcd", "/var/backups/etcd"],
   ["backups", `${process.cwd()}/backups`],
   ["file:///var/backups/with%20space", "/var/backups/with space"],
 ])("open: %s is the directory %s", async (location, root) => {
-  expect((await openStorage(location, runtime)).location).toBe(root);
+  expect((await open(location)).location).toBe(root);
 });
 
-test.each(["s3://bucket/prefix", "gs://bucket/prefix", "azblob://account/container/prefix"])(
-  "open: says of %s that this version is for local repositories",
-  async (location) => {
-    await expect(openStorage(location, runtime)).rejects.toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining("local repositories only") });
-  },
-);
-
-test.each(["", "ftp://host/x", "file://host/x", "file:///x?x=1", "file:///x#y"])("open: refuses %j", async (location) => {
-  await expect(openStorage(location, runtime)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+test.each([
+  ["s3://bucket", { kind: "s3", bucket: "bucket", prefix: "" }],
+  ["s3://bucket/", { kind: "s3", bucket: "bucket", prefix: "" }],
+  ["S3://bucket/a/b/", { kind: "s3", bucket: "bucket", prefix: "a/b" }],
+  ["gs://bucket/a", { kind: "gs", bucket: "bucket", prefix: "a" }],
+  ["azblob://account/container", { kind: "azblob", account: "account", container: "container", prefix: "" }],
+  ["azblob://account/container/a/b", { kind: "azblob", account: "account", container: "container", prefix: "a/b" }],
+])("open: %s is %j", (location, place) => {
+  expect(placeOf(location)).toEqual(place);
 });
 
-test("open: repeats no credentials in its message", async () => {
-  const error = await openStorage("sftp://user:hunter2@host/path?sig=hunter2#hunter2", runtime).catch((error: Error) => error);
-  expect((error as Error).message).toContain("sftp://host/path");
+test.each([
+  "",
+  "ftp://host/x",
+  "file://host/x",
+  "file:///x?x=1",
+  "file:///x#y",
+  "s3://",
+  "s3:///prefix",
+  "s3://bucket/a//b",
+  "s3://bucket/a?region=x",
+  "gs://",
+  "azblob://account",
+  "azblob:///container",
+])("open: refuses %j", async (location) => {
+  await expect(open(location)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+});
+
+test.each(["sftp", "s3", "gs", "azblob"])("open: refuses credentials in a %s URL, and repeats none of them", async (scheme) => {
+  const error = await open(`${scheme}://user:hunter2@host/path?sig=hunter2#hunter2`).catch((error: Error) => error);
+  expect(error).toMatchObject({ code: "CONFIG_INVALID" });
+  expect((error as Error).message).toContain(`${scheme}://host/path`);
   expect((error as Error).message).not.toContain("hunter2");
+});
+
+test("open: the past of a directory, which keeps no versions, is a mistake of the caller's", async () => {
+  const error = await openStorage("/backups", { ...DEFAULT_SETTINGS, time: new Date() }, testRuntime()).catch((error: Error) => error);
+  expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining("keeps no versions") });
 });

@@ -7,6 +7,7 @@ import { openRepository, type Repository } from "../../src/repository/repository
 import type { Runtime } from "../../src/runtime.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { readOnly } from "../../src/storage/read-only.ts";
+import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import { runCli } from "./cli.ts";
 import type { CommandResult } from "./command.ts";
 
@@ -51,7 +52,7 @@ export async function expectExit(exitCode: number, args: readonly string[], env:
 
 /** For a look without changing anything. */
 export async function openedRepository(path: string): Promise<Repository> {
-  return openRepository(readOnly(await openStorage(path, quietRuntime)), { signal });
+  return openRepository(readOnly(await openStorage(path, DEFAULT_SETTINGS, quietRuntime)), { signal });
 }
 
 /** Every backup that `list` shows, of all clusters. */

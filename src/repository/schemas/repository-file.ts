@@ -11,5 +11,6 @@ export const repositoryFileSchema = z.looseObject({
   id: randomId,
   createdAt: time,
   createdBy: tool,
+  ignoresConditions: z.boolean().optional(),
   policy: z.looseObject({ retention: retentionPolicySchema.optional(), encryption: encryptionPolicy.optional() }),
 });

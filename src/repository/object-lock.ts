@@ -1,0 +1,35 @@
+// Locks on the stored versions of a backup. They protect versions, not names: whoever may write can still overwrite or delete-mark every key, and
+// `--as-of` reads what is below. docs/repository-format.md, "Order of writing".
+import { EtcdsafeError } from "../errors.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { LockMode } from "../storage/capabilities.ts";
+import type { ObjectInfo, Storage } from "../storage/storage.ts";
+
+/** What the versions get. */
+export interface LockPolicy {
+  /** Undefined: only a legal hold. */
+  readonly retention: { readonly mode: LockMode; readonly retainForMs: number } | undefined;
+  readonly legalHold: boolean;
+}
+
+/** Locks one version that was just written. */
+export type LockVersion = (info: ObjectInfo, options: CallOptions) => Promise<void>;
+
+/** Throws CONFIG_INVALID, before anything is stored, where versions cannot be locked: a lock that is asked for and not there would be a false comfort. */
+export async function versionLocker(storage: Storage, { retention, legalHold }: LockPolicy, options: CallOptions): Promise<LockVersion> {
+  const { locks } = storage;
+  if (locks === undefined) throw unlockable(storage, "this kind of store cannot lock versions");
+  if ((await locks.defaults(options)) === undefined) throw unlockable(storage, "Object Lock is not enabled there");
+  return async ({ key, versionId, modifiedAt }, lockOptions) => {
+    if (versionId === undefined) throw unlockable(storage, `${key} was stored without a version`);
+    // By the store's clock, which is the one that counts the retention.
+    const until = new Date(modifiedAt.getTime() + (retention?.retainForMs ?? 0));
+    await locks.lock(key, versionId, { ...(retention && { retention: { mode: retention.mode, until } }), ...(legalHold && { legalHold }) }, lockOptions);
+  };
+}
+
+function unlockable({ location }: Storage, why: string): EtcdsafeError {
+  return new EtcdsafeError("CONFIG_INVALID", `versions cannot be locked in ${location}: ${why}`, {
+    hint: "Leave --object-lock-mode and --legal-hold away, or use a bucket that was made with Object Lock.",
+  });
+}

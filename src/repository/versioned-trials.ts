@@ -1,0 +1,63 @@
+// What stores that keep versions, or lock them, do besides: nothing of it is needed, unless it is asked for.
+import { collect, streamOf } from "../bytes/stream.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { ObjectVersion } from "../storage/capabilities.ts";
+import { type LockPolicy, versionLocker } from "./object-lock.ts";
+import { fails, type TrialRun, works } from "./trial-run.ts";
+
+/** A version that was locked for a trial is gone soon, whatever retention is configured. */
+const TRIAL_RETENTION_MS = 60_000;
+
+/** Whether what was overwritten can be read: `--as-of`. */
+export async function tryVersions(run: TrialRun): Promise<void> {
+  const { storage, options } = run;
+  const { versions } = storage;
+  await run.try("versions", "nothing", async () => {
+    if (versions === undefined || !(await versions.isEnabled(options)))
+      return { outcome: "absent", detail: "no versions are kept: what is overwritten or deleted there is gone, and --as-of shows nothing" };
+    const key = run.key("versions");
+    for (const text of ["first", "second"]) await storage.put(key, streamOf(Buffer.from(text)), options);
+    await storage.remove(key, options);
+    const found: ObjectVersion[] = [];
+    for await (const version of versions.list(key, options)) if (version.key === key && !version.isDeleteMarker) found.push(version);
+    const oldest = found.at(-1);
+    if (oldest === undefined || found.length < 2) return fails(`${found.length} versions are listed of an object that was written twice`);
+    const text = Buffer.from(await collect(versions.read(key, oldest.versionId, options), 100, tooLong)).toString();
+    return text === "first"
+      ? works("what is overwritten or deleted can be read: --as-of")
+      : fails("an older version came back with other bytes than were stored");
+  });
+}
+
+/** Whether the store locks by itself what etcdsafe rewrites. */
+export async function tryRetention(run: TrialRun, holdsState: boolean): Promise<void> {
+  const { storage, options } = run;
+  await run.try("retention", holdsState ? "removal" : "nothing", async () => {
+    const defaults = await storage.locks?.defaults(options);
+    if (defaults === undefined) return works("versions are not locked by the store");
+    const { retention } = defaults;
+    if (retention === undefined) return works("versions can be locked, and are not unless that is asked for");
+    const text = `every new version is locked for ${retention.days} days (${retention.mode})`;
+    return holdsState ? fails(`${text}, also of the objects that are rewritten all the time: keep those elsewhere, with --state-url`) : works(text);
+  });
+}
+
+/** Whether versions can be locked as the options say. What is locked for it stays for a minute. */
+export async function tryLock(run: TrialRun, { retention, legalHold }: LockPolicy): Promise<void> {
+  const { storage, options } = run;
+  await run.try("lock", "everything", async () => {
+    const brief = retention && { ...retention, retainForMs: Math.min(retention.retainForMs, TRIAL_RETENTION_MS) };
+    const lock = await versionLocker(storage, { retention: brief, legalHold }, options);
+    const info = await storage.put(run.key("locked"), streamOf(Buffer.from("locked")), options);
+    await lock(info, options);
+    const state = await storage.locks?.state(info.key, info.versionId ?? "", options);
+    if (legalHold) await storage.locks?.lock(info.key, info.versionId ?? "", { legalHold: false }, options);
+    if (retention !== undefined && state?.retention?.mode !== retention.mode) return fails("a version was locked, and the store says that it is not");
+    if (legalHold && state?.legalHold !== true) return fails("a version was put on legal hold, and the store says that it is not");
+    return works("versions can be locked; the one that was locked for this is free within a minute");
+  });
+}
+
+function tooLong(): EtcdsafeError {
+  return new EtcdsafeError("OBJECT_CORRUPT", "more bytes came back than were stored");
+}
