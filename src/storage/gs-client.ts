@@ -38,7 +38,7 @@ export async function openGsClient(
   const sender = await httpSender(connection);
   const emulator = gs.endpoint ?? process.env["STORAGE_EMULATOR_HOST"];
   const endpoint = withScheme(emulator ?? DEFAULT_ENDPOINT);
-  const credentials = emulator === undefined ? await gsCredentials(gs.credentials, sender, connection) : undefined;
+  const credentials = emulator === undefined || gs.credentials !== undefined ? await gsCredentials(gs.credentials, sender, connection) : undefined;
   const retry = ({ signal }: CallOptions) => ({ triesMax: connection.triesMax, runtime, signal });
 
   const authorised = async (what: string, options: CallOptions): Promise<Record<string, string>> => {

@@ -8,6 +8,7 @@ import { type HttpAnswer, textOf } from "./http-request.ts";
 import { readResumed } from "./resumed-read.ts";
 import type { ReadOptions } from "./storage.ts";
 
+const PARTIAL = 206;
 /** The range begins where the object ends. */
 const OUT_OF_RANGE = 416;
 
@@ -41,6 +42,8 @@ export async function* readObject(client: GsClient, { place, what, generation: w
       await onTheWay(what, () => textOf(answer));
       return nothing();
     }
+    if (at > 0 && answer.status !== PARTIAL)
+      throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: bytes from ${at} on were asked for, all were sent`);
     generation ??= singleHeader(answer, "x-goog-generation");
     return mapped(what, answer);
   };

@@ -46,7 +46,7 @@ export type S3Encryption =
   | { readonly kind: "sse-c"; readonly keyFile: string };
 
 export interface GsSettings {
-  /** Of an emulator; STORAGE_EMULATOR_HOST counts where undefined. Then no credentials are sent. */
+  /** Of an emulator or a private endpoint; STORAGE_EMULATOR_HOST counts where undefined. Credentials are sent there only where a file of them is named. */
   readonly endpoint: string | undefined;
   readonly storageClass: string | undefined;
   /** Name of a Cloud KMS key. */
