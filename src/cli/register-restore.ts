@@ -47,7 +47,9 @@ async function register(invocation: Invocation, source: SourceFacts, { record, d
     return true;
   } catch (error) {
     // A file may be restored before there is a repository: then there is no former cluster in it either, and the first save makes it.
-    if (source.kind === "snapshot-file" && error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND") return true;
+    // And restored out of a repository's past, when nothing is left of it now.
+    const mayBeMissing = source.kind === "snapshot-file" || config.get("as-of") !== undefined;
+    if (mayBeMissing && error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND") return true;
     runtime.log({ level: "warn", message: `the restore could not be recorded in the repository (${(error as Error).message}); ${otherwise}` });
     return false;
   }

@@ -14,6 +14,13 @@ export async function openForReading(invocation: Invocation): Promise<Repository
   return openRepository(readOnly(await openStore(invocation, timeOf(invocation))), invocation);
 }
 
+/** For `verify`, which stores its results, unless it looks at the past. Throws as openForReading. */
+export async function openForVerifying(invocation: Invocation): Promise<Repository> {
+  if (timeOf(invocation) !== undefined) return openForReading(invocation);
+  const { openRepository } = await import("../repository/repository.ts");
+  return openRepository(await openNamedStorage(invocation), invocation);
+}
+
 /** To be written to, and as it is now. Throws USAGE where no repository is named. */
 export function openNamedStorage(invocation: Invocation): Promise<Storage> {
   return openStore(invocation, undefined);

@@ -1,13 +1,12 @@
 // `etcdsafe verify` of stored backups. Apart from the command, because what reads a repository takes as long to load as a file of 100 MB to verify.
 import { listClusters } from "../repository/catalogue.ts";
-import { openRepository } from "../repository/repository.ts";
 import { requireClusterName } from "../repository/resolve.ts";
 import { allBackups, chooseBackup } from "../verify/choose.ts";
 import type { VerifyOptions } from "../verify/options.ts";
 import { type BackupVerification, type NotVerified, verifyBackup, verifyBackups } from "../verify/verify.ts";
 import type { Invocation } from "./command.ts";
 import { orFileOfThatName } from "./operand.ts";
-import { author, openNamedStorage } from "./repository.ts";
+import { author, openForVerifying } from "./repository.ts";
 
 /** The backup that `reference` names. Throws as chooseBackup and verifyBackup. */
 export async function verifyNamed(reference: string, invocation: Invocation, options: VerifyOptions): Promise<BackupVerification> {
@@ -15,7 +14,7 @@ export async function verifyNamed(reference: string, invocation: Invocation, opt
     reference,
     (path) => `give it as ${path}.`,
     async () => {
-      const repository = await openRepository(await openNamedStorage(invocation), invocation);
+      const repository = await openForVerifying(invocation);
       return { repository, backup: await chooseBackup(repository, invocation.config.get("cluster"), reference, options) };
     },
   );
@@ -26,7 +25,7 @@ export async function verifyNamed(reference: string, invocation: Invocation, opt
 export async function verifyAll(invocation: Invocation, options: VerifyOptions): Promise<(BackupVerification | NotVerified)[]> {
   const cluster = invocation.config.get("cluster");
   const inAll = invocation.config.get("all-clusters");
-  const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const repository = await openForVerifying(invocation);
   if (!inAll) await requireClusterName(repository, cluster, invocation);
   const clusters = inAll ? await listClusters(repository, invocation) : [cluster];
   return verifyBackups(repository, await allBackups(repository, clusters, invocation), await author(), options);

@@ -63,10 +63,10 @@ async function openBackend(place: Place, settings: StorageSettings, runtime: Ope
       return (await import("./file.ts")).openFileStorage(place.root, runtime);
     case "gs":
       return (await import("./gs.ts")).openGsStorage(place, settings, runtime);
+    case "s3":
+      return (await import("./s3.ts")).openS3Storage(place, settings, runtime);
     case "azblob":
       return (await import("./azblob.ts")).openAzblobStorage(place, settings, runtime);
-    case "s3":
-      throw invalid("s3:// is not supported by this version of etcdsafe");
   }
 }
 

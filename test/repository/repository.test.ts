@@ -3,8 +3,10 @@ import { expect, test } from "vitest";
 import { collect, streamOf } from "../../src/bytes/stream.ts";
 import type { EtcdsafeError } from "../../src/errors.ts";
 import { readClusterFile } from "../../src/repository/cluster-file.ts";
+import { requireConditions } from "../../src/repository/conditions.ts";
 import { manifestKey, REPOSITORY_KEY } from "../../src/repository/names.ts";
-import { openOrCreateRepository, openRepository } from "../../src/repository/repository.ts";
+import { openOrCreateRepository, openRepository, proveConditions } from "../../src/repository/repository.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 
 const { signal } = new AbortController(); // Each test has its time-out.
@@ -82,4 +84,24 @@ test.each([
   await expect(openRepository(storage, { signal })).rejects.toMatchObject({ code });
   await expect(openOrCreateRepository(storage, author, options)).rejects.toMatchObject({ code });
   expect(Buffer.from(await collect(storage.read(REPOSITORY_KEY, { signal }), 1000, () => new Error())).toString()).toBe(text);
+});
+
+test("repository: a store that creates what exists already is found out when the repository is made, and remembered", async () => {
+  const honest = await openOrCreateRepository(new MemoryStorage(), author, options);
+  expect(honest.file).not.toHaveProperty("ignoresConditions");
+  requireConditions(honest, "recording");
+  const inner = new MemoryStorage();
+  const careless = wrapped(inner, { put: (key, body, { ifAbsent: _, ...options }) => inner.put(key, body, options) });
+  const made = await openOrCreateRepository(careless, author, options);
+  for (const repository of [made, await openRepository(careless, { signal })]) {
+    expect(repository.file.ignoresConditions).toBe(true);
+    expect(() => requireConditions(repository, "recording")).toThrow(/^recording needs a store that refuses to create what exists already/);
+  }
+  expect(await proveConditions(honest, { signal })).toBe(honest);
+});
+
+test("repository: a store that claims no conditions is none for several writers", async () => {
+  const repository = await openOrCreateRepository(new MemoryStorage(), author, options);
+  const capabilities = { putIfAbsent: true, putIfVersion: false };
+  expect(() => requireConditions({ ...repository, storage: wrapped(repository.storage, { capabilities }) }, "recording")).toThrow(/recording needs/);
 });

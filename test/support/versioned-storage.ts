@@ -22,11 +22,10 @@ export function versionedStorage(): VersionedStorage {
   const inner = new MemoryStorage();
   const history: { version: ObjectVersion; bytes: Uint8Array }[] = [];
   let writes = 0;
-  const record = (key: string, bytes: Uint8Array, isDeleteMarker: boolean): ObjectInfo => {
-    const versionId = `v${++writes}`;
-    const info = { key, sizeBytes: bytes.length, modifiedAt: self.time, version: versionId, versionId };
-    history.push({ version: { ...info, isDeleteMarker }, bytes });
-    return info;
+  const record = (info: ObjectInfo, bytes: Uint8Array, isDeleteMarker: boolean): ObjectInfo => {
+    const dated = { ...info, modifiedAt: self.time, versionId: `v${++writes}` };
+    history.push({ version: { ...dated, isDeleteMarker }, bytes });
+    return dated;
   };
   const locks: Locks = {
     defaults: async () => (self.defaultRetention === undefined ? undefined : { retention: self.defaultRetention ?? undefined }),
@@ -52,12 +51,12 @@ export function versionedStorage(): VersionedStorage {
   const self: VersionedStorage = Object.assign(
     wrapped(inner, {
       put: async (key: string, body: ByteStream, options: PutOptions) => {
-        await inner.put(key, body, options);
-        return record(key, inner.bytesOf(key)!, false);
+        const info = await inner.put(key, body, options);
+        return record(info, inner.bytesOf(key)!, false);
       },
       remove: async (key, options) => {
         await inner.remove(key, options);
-        record(key, new Uint8Array(0), true);
+        record({ key, sizeBytes: 0, modifiedAt: self.time, version: "" }, new Uint8Array(0), true);
       },
     }),
     { versions, locks, time: new Date(0), versioning: true, defaultRetention: null, locked: new Map() },

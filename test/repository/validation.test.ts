@@ -1,0 +1,128 @@
+import { expect, test } from "vitest";
+import { EtcdsafeError } from "../../src/errors.ts";
+import { PROBES_PREFIX } from "../../src/repository/names.ts";
+import type { LockPolicy } from "../../src/repository/object-lock.ts";
+import { openOrCreateRepository } from "../../src/repository/repository.ts";
+import type { TrialName } from "../../src/repository/trial-run.ts";
+import { validateStores } from "../../src/repository/validation.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
+import type { CallMatch } from "../faults/kit/harmed-storage.ts";
+import { corruptingStorage, forgettingStorage, staleListStorage, truncatingStorage } from "../faults/kit/lying-storages.ts";
+import { failingStorage } from "../faults/kit/storages.ts";
+import { MemoryStorage } from "../support/memory-storage.ts";
+import { testRuntime } from "../support/test-runtime.ts";
+import { versionedStorage } from "../support/versioned-storage.ts";
+
+const { signal } = new AbortController(); // Each test has its time-out.
+const AUTHOR = { tool: { name: "etcdsafe", version: "0" }, writer: { host: "h", pid: 1 } };
+
+async function validated(main: Storage, more: { state?: Storage; lock?: LockPolicy } = {}) {
+  const { verdict, trials, leftBehind } = await validateStores({ main, state: more.state, lock: more.lock }, { runtime: testRuntime(), signal });
+  const without = (outcome: string) => trials.filter((trial) => trial.outcome === outcome).map(({ name }) => name);
+  return { verdict, trials, leftBehind, fails: without("fails"), absent: without("absent"), notTried: without("not-tried") };
+}
+
+const denied = (match: CallMatch) => ({ ...match, error: () => new EtcdsafeError("STORAGE_DENIED", "Access Denied") });
+
+/** Does what is asked, and looks at no condition. */
+function careless(inner: Storage, kinds: readonly ("ifAbsent" | "ifVersion")[]): Storage {
+  return wrapped(inner, {
+    put: (key, body, options) =>
+      inner.put(key, body, Object.fromEntries(Object.entries(options).filter(([name]) => !kinds.includes(name as never))) as typeof options),
+  });
+}
+
+test("validation: a store that keeps the contract is good, and is left as it was", async () => {
+  const storage = new MemoryStorage();
+  const { verdict, fails, absent, trials } = await validated(storage);
+  expect({ verdict, fails, absent }).toEqual({ verdict: "good", fails: [], absent: ["versions"] });
+  expect(trials.map(({ name }) => name)).toEqual([
+    "put",
+    "stat",
+    "read",
+    "ranged-read",
+    "list",
+    "large-upload",
+    "cancelled-upload",
+    "conditional-create",
+    "compare-and-swap",
+    "versions",
+    "remove",
+    "retention",
+    "clock",
+  ]);
+  expect(await Array.fromAsync(storage.list("", { signal }))).toEqual([]);
+});
+
+test.each<[what: string, harm: (inner: Storage) => Storage | Promise<Storage>, verdict: string, fails: readonly TrialName[]]>([
+  ["forgets what it is given", (inner) => forgettingStorage(inner, /object$/), "unfit", ["stat", "read", "ranged-read", "list"]],
+  ["stores other bytes", (inner) => corruptingStorage(inner, 2_000, { operations: ["put"], key: /object$/ }), "unfit", ["read", "ranged-read"]],
+  ["reads too little", (inner) => truncatingStorage(inner, 5_000, { operations: ["read"] }), "unfit", ["read", "ranged-read"]],
+  ["lists what was long ago", (inner) => staleListStorage(inner, { signal }), "unfit", ["list"]],
+  ["creates what exists", (inner) => careless(inner, ["ifAbsent"]), "limited", ["conditional-create"]],
+  ["replaces what was changed", (inner) => careless(inner, ["ifVersion"]), "limited", ["compare-and-swap"]],
+  ["may not be read", (inner) => failingStorage(inner, denied({ operations: ["read"] })), "unfit", ["read", "ranged-read"]],
+  ["may not be listed", (inner) => failingStorage(inner, denied({ operations: ["list"] })), "unfit", ["list", "cancelled-upload"]],
+  ["keeps what is removed", (inner) => wrapped(inner, { remove: async () => undefined }), "limited", ["remove"]],
+  [
+    "lets nothing be written",
+    (inner) => failingStorage(inner, denied({ operations: ["put"] })),
+    "unfit",
+    ["put", "large-upload", "conditional-create", "compare-and-swap", "clock"],
+  ],
+  [
+    "has another time",
+    (inner) => ({ ...wrapped(inner, {}), clock: { now: async () => ({ time: new Date(Date.now() + 3_600_000), uncertaintyMs: 10 }) } }),
+    "limited",
+    ["clock"],
+  ],
+])("validation: a store that %s is found out", async (_, harm, verdict, fails) => {
+  const found = await validated(await harm(new MemoryStorage()));
+  expect({ verdict: found.verdict, fails: found.fails }).toEqual({ verdict, fails });
+});
+
+test("validation: where nothing may be removed, what is left is named, and keeps nobody from making a repository there", async () => {
+  const storage = failingStorage(new MemoryStorage(), denied({ operations: ["remove"] }));
+  const { verdict, fails, leftBehind } = await validated(storage);
+  expect({ verdict, fails }).toEqual({ verdict: "limited", fails: ["remove"] });
+  const listed = (await Array.fromAsync(storage.list("", { signal }))).map(({ key }) => key);
+  expect(leftBehind).toEqual(expect.arrayContaining(listed));
+  expect(listed.length).toBeGreaterThan(3);
+  expect(listed.every((key) => key.startsWith(PROBES_PREFIX))).toBe(true);
+  await openOrCreateRepository(storage, AUTHOR, { runtime: testRuntime(), signal });
+});
+
+test("validation: a store that cannot be reached is no finding", async () => {
+  await expect(validated(failingStorage(new MemoryStorage(), {}))).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
+  const missing = { error: () => new EtcdsafeError("REPOSITORY_NOT_FOUND", "there is no such bucket") };
+  await expect(validated(failingStorage(new MemoryStorage(), missing))).rejects.toMatchObject({ code: "REPOSITORY_NOT_FOUND" });
+});
+
+test("validation: a default retention makes another store for what is rewritten necessary, and that one is tried as well", async () => {
+  const locking = versionedStorage();
+  locking.time = new Date();
+  locking.defaultRetention = { mode: "compliance", days: 30 };
+  const alone = await validated(locking);
+  expect({ verdict: alone.verdict, fails: alone.fails }).toEqual({ verdict: "limited", fails: ["retention"] });
+  expect(alone.trials.find(({ name }) => name === "retention")?.detail).toMatch(/locked for 30 days \(compliance\).*--state-url/);
+  const both = await validated(locking, { state: new MemoryStorage() });
+  expect({ verdict: both.verdict, fails: both.fails }).toEqual({ verdict: "good", fails: [] });
+  expect(both.trials.filter(({ store }) => store === "state").map(({ name }) => name)).toContain("compare-and-swap");
+  const careful = await validated(locking, { state: careless(new MemoryStorage(), ["ifVersion"]) });
+  expect({ verdict: careful.verdict, fails: careful.fails }).toEqual({ verdict: "limited", fails: ["compare-and-swap"] });
+});
+
+test("validation: versions are read back, and locked where that is asked for", async () => {
+  const lock: LockPolicy = { retention: { mode: "governance", retainForMs: 86_400_000 }, legalHold: true };
+  const storage = versionedStorage();
+  storage.time = new Date();
+  const good = await validated(storage, { lock });
+  expect({ verdict: good.verdict, fails: good.fails, absent: good.absent }).toEqual({ verdict: "good", fails: [], absent: [] });
+  const [[, locked] = []] = storage.locked;
+  expect(locked?.legalHold).toBe(false);
+  expect(locked!.retention!.until.getTime() - storage.time.getTime()).toBe(60_000);
+  storage.defaultRetention = undefined;
+  const bare = await validated(storage, { lock });
+  expect({ verdict: bare.verdict, fails: bare.fails }).toEqual({ verdict: "unfit", fails: ["lock"] });
+});
