@@ -10,6 +10,7 @@ import { openSnapshot } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
 import type { Runtime } from "../runtime.ts";
+import { kubernetesWarnings } from "./kubernetes.ts";
 import { checkReceived, checkSpoolHash, type Way } from "./receive.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
 import { stateOf } from "./state.ts";
@@ -108,7 +109,7 @@ async function receiveAndCheck(spool: Spool, take: TakeOptions): Promise<Saved> 
     revision: facts.revision.toString(),
     rawSizeBytes: snapshot.rawSizeBytes,
     databaseSha256: dataSha256,
-    warnings,
+    warnings: [...warnings, ...kubernetesWarnings(facts.kubernetes, undefined)],
   };
 }
 

@@ -1,4 +1,5 @@
 // A save into a repository: uploaded from the spool while the spool is being checked; the manifest last, when all is known.
+import type { BundleRequest, GatheredBundle } from "../bundle/gather.ts";
 import type { Spool } from "../bytes/spool.ts";
 import { type ByteReader, readerOf } from "../bytes/stream.ts";
 import { TrailingHash } from "../bytes/trailing-hash.ts";
@@ -7,8 +8,8 @@ import { openSnapshot, type SnapshotStream } from "../cluster/snapshot-stream.ts
 import { EtcdsafeError } from "../errors.ts";
 import { listBackups } from "../repository/catalogue.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
-import type { Manifest } from "../repository/manifest.ts";
-import { backupId, SNAPSHOT_OBJECT } from "../repository/names.ts";
+import { type Manifest, snapshotObject } from "../repository/manifest.ts";
+import { BUNDLE_OBJECT, backupId, SNAPSHOT_OBJECT } from "../repository/names.ts";
 import { placeBackup, requireMayWrite } from "../repository/placement.ts";
 import { type BackupUpload, beginUpload } from "../repository/publish.ts";
 import { type Author, openOrCreateRepository, type Repository } from "../repository/repository.ts";
@@ -16,6 +17,7 @@ import { writeAttempt } from "../repository/sidecars.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { comparedLately, notCompared } from "./comparison.ts";
+import { kubernetesWarnings } from "./kubernetes.ts";
 import { buildManifest, type ManifestFacts } from "./manifest.ts";
 import { checkReceived } from "./receive.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
@@ -28,6 +30,8 @@ export interface RepositoryTargetOptions {
   readonly cluster: string;
   /** Members are not compared when a stored backup did so within this time, and found none that differs. */
   readonly compareEveryMs: number | undefined;
+  /** Files of the host to store beside the snapshot. */
+  readonly bundle?: BundleRequest | undefined;
 }
 
 type Options = CallOptions & { readonly runtime: Runtime };
@@ -39,6 +43,7 @@ const ABANDON_LIMIT_MS = 10_000;
 export class RepositoryTarget implements SaveTarget {
   readonly #options: RepositoryTargetOptions;
   #repository: Repository | undefined;
+  #bundle: GatheredBundle | undefined;
   #startedAt = "";
   #clusterId = "";
 
@@ -52,6 +57,7 @@ export class RepositoryTarget implements SaveTarget {
     this.#repository = await openOrCreateRepository(storage, author, options);
     await requireMayWrite(this.#repository, cluster, observed, options);
     this.#clusterId = observed.clusterId;
+    this.#bundle = await this.#gathered(options);
   }
 
   async comparedAlready(options: Options): Promise<string | undefined> {
@@ -124,6 +130,20 @@ export class RepositoryTarget implements SaveTarget {
     });
   }
 
+  async #gathered(options: Options): Promise<GatheredBundle | undefined> {
+    const { bundle } = this.#options;
+    if (bundle === undefined) return undefined;
+    return (await import("../bundle/gather.ts")).gatherBundle(bundle, { ...options, encrypted: false });
+  }
+
+  async #storeBundle(upload: BackupUpload, backup: string, { runtime, signal }: TakeOptions): Promise<ManifestFacts["bundle"]> {
+    if (this.#bundle === undefined) return undefined;
+    const [{ bundleTar }, { bundleHolds }] = await Promise.all([import("../bundle/write.ts"), import("../bundle/holds.ts")]);
+    const { author, cluster } = this.#options;
+    await using raw = readerOf(bundleTar(this.#bundle, { author, cluster, backup, createdAt: runtime.now() }));
+    return { object: await upload.put({ role: "bundle", name: BUNDLE_OBJECT }, raw, { signal }), holds: bundleHolds(this.#bundle) };
+  }
+
   /** Begins a backup, has its object stored by `work`, and writes the manifest; or leaves nothing. */
   async #publish(createdAt: Date, revision: bigint, take: TakeOptions, work: (upload: BackupUpload) => Promise<Known>): Promise<Saved> {
     const { author, cluster } = this.#options;
@@ -132,8 +152,9 @@ export class RepositoryTarget implements SaveTarget {
     const upload = await beginUpload(this.#opened(), author, { cluster, id, action: "save" }, { runtime, signal });
     try {
       const known = await work(upload);
+      const bundle = await this.#storeBundle(upload, id, take);
       take.onPhase("manifest");
-      const manifest = await this.#manifest(id, createdAt, known, take);
+      const manifest = await this.#manifest(id, createdAt, { ...known, bundle }, take);
       await upload.publish(manifest, { signal });
       return savedOf(manifest);
     } catch (error) {
@@ -142,11 +163,13 @@ export class RepositoryTarget implements SaveTarget {
     }
   }
 
-  async #manifest(id: string, createdAt: Date, known: Known, { runtime, signal, serving }: TakeOptions): Promise<Manifest> {
+  async #manifest(id: string, createdAt: Date, known: Known & Pick<ManifestFacts, "bundle">, { runtime, signal, serving }: TakeOptions): Promise<Manifest> {
     const { author, cluster } = this.#options;
     const { observed, snapshot, ...rest } = known;
+    const lacking = known.facts === undefined ? [] : kubernetesWarnings(known.facts.kubernetes, this.#bundle?.kinds);
     const facts: Omit<ManifestFacts, "timeline" | "timelineBegan"> = {
       ...rest,
+      warnings: [...known.warnings, ...(this.#bundle?.warnings ?? []), ...lacking],
       tool: author.tool,
       id,
       cluster,
@@ -184,8 +207,7 @@ type Known = Pick<ManifestFacts, "state" | "stateWhy" | "warnings" | "comparison
 };
 
 function savedOf(manifest: Manifest): Saved {
-  const { state, stateWhy, comparison, revision, snapshot, warnings, objects } = manifest;
-  const rawSizeBytes = objects.reduce((sum, object) => sum + object.rawSizeBytes, 0);
+  const { state, stateWhy, comparison, revision, snapshot, warnings } = manifest;
   return {
     manifest,
     file: null,
@@ -193,7 +215,7 @@ function savedOf(manifest: Manifest): Saved {
     stateWhy,
     members: comparison.members,
     revision: state === "partial" ? null : revision,
-    rawSizeBytes,
+    rawSizeBytes: snapshotObject(manifest).rawSizeBytes,
     databaseSha256: snapshot.dataSha256,
     warnings,
   };

@@ -11,7 +11,7 @@ const LINKS_FOLLOWED_MAX = 40;
  */
 export async function placeOnHost(hostRoot: string, path: string): Promise<string | undefined> {
   const root = resolve(hostRoot);
-  const rest = resolve("/", path).split("/").slice(1);
+  const rest = path.split("/");
   let place = "/";
   let followed = 0;
   for (let part = rest.shift(); part !== undefined; part = rest.shift()) {

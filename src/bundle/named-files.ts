@@ -38,7 +38,7 @@ function onHost(path: string, mounts: readonly Mount[]): string {
 /** Of a pod's containers, by the pod's hostPath volumes. A unit has none; nor has what is no YAML, where the path is taken as it stands. */
 function mountsOf(text: string): Mount[] {
   try {
-    return parseAllDocuments(text).flatMap((document) => {
+    return parseAllDocuments(text, { logLevel: "silent" }).flatMap((document) => {
       const spec = (document.toJS() as { spec?: PodSpec } | null)?.spec;
       const volumes = new Map((spec?.volumes ?? []).map(({ name, hostPath }) => [name, hostPath?.path]));
       return (spec?.containers ?? []).flatMap(({ volumeMounts }) =>

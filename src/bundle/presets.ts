@@ -89,7 +89,7 @@ export interface PresetFiles {
 
 /** What there is of a preset on the host below `hostRoot`. Throws USAGE for an unknown name, FILE_NOT_FOUND where there is nothing at all. */
 export async function presetIncludes(name: string, hostRoot: string): Promise<PresetFiles> {
-  const preset = PRESETS[name];
+  const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
   if (preset === undefined)
     throw new EtcdsafeError("USAGE", `--include-preset: ${JSON.stringify(name)} is none of ${PRESET_NAMES.join(", ")}`, { hint: "Name files with --include." });
   const host = new Host(hostRoot);

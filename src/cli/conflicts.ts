@@ -27,6 +27,7 @@ const BESIDE_A_PLAN: readonly OptionName[] = [
   "plan",
   "etcd-is-stopped",
   "host-root",
+  "bundle-dir",
   "cert",
   "key",
 ];
@@ -39,6 +40,7 @@ const CONFLICTS: readonly Conflict[] = [
     others: ["repository", "cluster", "check-members-every"],
     why: "a plain snapshot goes to no repository",
   },
+  { commands: ["save"], option: "output", others: ["include", "include-preset"], why: "a plain snapshot holds nothing beside the database" },
   { commands: ["save"], option: "output", others: ["spool-dir"], why: "there is no local copy but the output itself" },
   {
     commands: ["save"],

@@ -11,7 +11,7 @@ import type { Invocation } from "./command.ts";
 /** What changes from run to run, or says only what is printed. */
 const OF_ONE_RUN: readonly OptionName[] = ["plan", "format", "log-format", "log-level", "from-plan", "member"];
 /** Facts about the host that the command runs on: no plan knows them. */
-const OF_THE_HOST: readonly OptionName[] = ["host-root", "cert", "key"];
+const OF_THE_HOST: readonly OptionName[] = ["host-root", "bundle-dir", "cert", "key"];
 /** A URL, and not a path. */
 const URL_START = /^[a-z][a-z0-9+.-]*:\/\//i;
 

@@ -2,6 +2,7 @@
 import { byName } from "../restore/instructions/steps.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SourceFacts } from "../restore/source.ts";
+import { bundleText } from "./bundle-text.ts";
 import { databaseFacts } from "./database-text.ts";
 import { evidenceText, revisionFacts } from "./evidence-text.ts";
 import { formatAge, formatSize } from "./format.ts";
@@ -32,11 +33,12 @@ function factsText(plan: RestorePlan, now: Date): string {
 }
 
 /** What is restored. `now` is what its age counts to. */
-export function sourceFacts({ location, createdAt, state }: SourceFacts, now: Date): [name: string, value: string | null | undefined][] {
+export function sourceFacts({ location, createdAt, state, bundle }: SourceFacts, now: Date): [name: string, value: string | null | undefined][] {
   return [
     ["source", location],
     ["saved", createdAt === null ? undefined : `${createdAt} (${formatAge(now.getTime() - Date.parse(createdAt))} ago)`],
     ["state", state],
+    ["bundle", bundle === undefined ? undefined : `${bundleText(bundle)} (--bundle-dir DIR unpacks it)`],
   ];
 }
 

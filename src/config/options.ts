@@ -2,6 +2,7 @@
 // ETCDSAFE_<OPTION>, the keys of the configuration file, `config show` and docs/cli.md.
 // Names are mechanical: `--check-members` is ETCDSAFE_CHECK_MEMBERS and the key `check-members`.
 import { ENCRYPTION_OPTIONS } from "./encryption-options.ts";
+import { BUNDLE_OPTIONS } from "./bundle-options.ts";
 import { ETCD_OPTIONS } from "./etcd-options.ts";
 import { type CommandName, LONGEST_TIMER, type OptionSpec, STORAGE_GROUPS, type ValueOf } from "./option.ts";
 import { POLICY_OPTIONS } from "./policy-options.ts";
@@ -126,6 +127,8 @@ export const OPTIONS = {
     description: "Give the whole save up after this long. For a snapshot, etcdctl understands its command timeout as this.",
   },
 
+
+  ...BUNDLE_OPTIONS,
 
   level: {
     kind: "enum",

@@ -120,9 +120,9 @@ export const RESTORE_OPTIONS = {
     placeholder: "DIR",
     default: "/",
     group: "What to do",
-    commands: ["restore"],
+    commands: ["save", "restore"],
     description:
-      "Where the host's file system is mounted, for a run in a container: static pods of etcd, and with --to-snapshot the data directory of --distro, are looked for there.",
+      "Where the host's file system is mounted, for a run in a container. save: the files of --include-preset are looked for there. restore: static pods of etcd, and with --to-snapshot the data directory of --distro.",
   },
   "skip-hash-check": {
     kind: "boolean",

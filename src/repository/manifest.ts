@@ -37,6 +37,11 @@ export function snapshotObject(manifest: Manifest): StoredObject {
   return manifest.objects.find(({ role }) => role === "snapshot")!; // checkManifest demands exactly one.
 }
 
+/** The object that holds files of the host, if the backup has one. */
+export function bundleObject(manifest: Manifest): StoredObject | undefined {
+  return manifest.objects.find(({ role }) => role === "bundle");
+}
+
 function checkManifest(key: string, cluster: string, id: string, manifest: Manifest): void {
   const fault = faultOf(cluster, id, manifest);
   if (fault !== undefined) throw new EtcdsafeError("MANIFEST_INVALID", `${key} is not a valid manifest: ${fault}`);
@@ -50,6 +55,7 @@ function faultOf(cluster: string, id: string, manifest: Manifest): string | unde
   if (named.revision > BigInt(manifest.revision)) return `its revision ${manifest.revision} is below the one in its id`;
   const snapshots = manifest.objects.filter(({ role }) => role === "snapshot");
   if (snapshots.length !== 1) return `it names ${snapshots.length} snapshots`;
+  if (manifest.objects.length - snapshots.length > 1) return "it names more than one bundle";
   if (new Set(manifest.objects.map(({ name }) => name)).size !== manifest.objects.length) return "it names an object twice";
   const { dataSizeBytes, trailer } = manifest.snapshot;
   const rawSizeBytes = dataSizeBytes + (trailer ? TRAILER_SIZE_BYTES : 0);

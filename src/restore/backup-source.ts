@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../errors.ts";
 import type { BackupEntry } from "../repository/catalogue.ts";
 import { readClusterFile } from "../repository/cluster-file.ts";
-import { type Manifest, snapshotObject } from "../repository/manifest.ts";
+import { bundleObject, type Manifest, snapshotObject } from "../repository/manifest.ts";
 import { backupObjectKey } from "../repository/names.ts";
 import { decodeObject, openObject } from "../repository/object-decoder.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -33,14 +33,31 @@ export async function backupSource({ storage }: Repository, cluster: string, ent
     databaseSha256: manifest.snapshot.dataSha256,
     databaseSizeBytes: manifest.snapshot.dataSizeBytes,
     hashKv: manifest.hashKv,
+    ...(manifest.bundle === undefined ? {} : { bundle: manifest.bundle }),
   };
-  const members = await knownMembers(storage, cluster, manifest, options);
+  const bundle = bundleSource(storage, cluster, manifest);
+  const beside = { members: await knownMembers(storage, cluster, manifest, options), ...(bundle === undefined ? {} : { bundle }) };
   const recorded = recordedFacts(manifest);
-  if (recorded !== undefined) return { facts: { ...facts, ...recorded }, members, content: { read: (reading) => decodeObject(storage, key, object, reading) } };
+  if (recorded !== undefined) return { facts: { ...facts, ...recorded }, ...beside, content: { read: (reading) => decodeObject(storage, key, object, reading) } };
   const reader = await openObject(storage, key, object, options);
   const found = await peekObject(facts.location, reader, options);
   requireRecordedRevision(facts.location, manifest, found.revision);
-  return { facts: { ...facts, ...peekedFacts(found) }, members, content: { read: (reading) => reader.stream(reading) } };
+  return { facts: { ...facts, ...peekedFacts(found) }, ...beside, content: { read: (reading) => reader.stream(reading) } };
+}
+
+function bundleSource(storage: Storage, cluster: string, manifest: Manifest): SnapshotSource["bundle"] {
+  const object = bundleObject(manifest);
+  if (object === undefined) return undefined;
+  const label = `${storage.location}: ${manifest.id}/${object.name}`;
+  return {
+    read: async (reading) => {
+      const [{ readBundle }, { bundleDifferences }] = await Promise.all([import("../bundle/read.ts"), import("../bundle/holds.ts")]);
+      const bundle = await readBundle(label, decodeObject(storage, backupObjectKey(cluster, manifest.id, object.name), object, reading));
+      const [difference] = bundleDifferences(manifest, bundle);
+      if (difference !== undefined) throw new EtcdsafeError("BUNDLE_INVALID", `${label} is not what was saved: ${difference}`);
+      return bundle;
+    },
+  };
 }
 
 /** When the backup was taken, and when the cluster last saved under its name: who has joined since may be alive as well. */

@@ -42,6 +42,7 @@ const source: z.ZodType<SourceFacts> = z.object({
   alarms: bytes,
   authEnabled: z.boolean(),
   hashKv: z.object({ revision: decimal, compactRevision: z.union([z.literal("-1"), decimal]), hash: bytes }).nullable(),
+  bundle: z.object({ entries: bytes, sizeBytes: bytes, presets: z.array(z.string()), kinds: z.array(z.string()), containsPrivateKeys: z.boolean() }).optional(),
 });
 const formerMember: z.ZodType<FormerMember> = z.object({ id, name: z.string(), peerUrls: z.array(z.string()), clientUrls: z.array(z.string()) });
 const owner: z.ZodType<Owner> = z.object({ uid: bytes, gid: bytes });

@@ -1,6 +1,8 @@
 // What is restored from: a stored backup, of etcdsafe or another tool, or any snapshot file. The facts go into the plan; the bytes are read when it is applied.
+import type { Bundle } from "../bundle/read.ts";
 import type { ByteStream } from "../bytes/stream.ts";
 import type { SnapshotPeek } from "../etcd-files/check/peek.ts";
+import type { Manifest } from "../repository/manifest.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { FormerMember } from "./former-members.ts";
 
@@ -26,6 +28,8 @@ export interface SourceFacts {
   readonly authEnabled: boolean;
   /** What a member holding these bytes answers to HashKV, where that is known beforehand. `hash` as etcdctl prints it. */
   readonly hashKv: { readonly revision: string; readonly compactRevision: string; readonly hash: number } | null;
+  /** What was saved beside it; absent where nothing was. */
+  readonly bundle?: Manifest["bundle"];
 }
 
 /** What only a look into the database tells. */
@@ -44,6 +48,8 @@ export function peekedFacts(found: SnapshotPeek): DatabaseFacts {
 }
 
 export interface SnapshotSource {
+  /** Files of the host that were saved beside the snapshot; absent where there are none. Throws BUNDLE_INVALID where they may not be unpacked. */
+  readonly bundle?: { read(options: CallOptions): Promise<Bundle> };
   readonly facts: SourceFacts;
   /** What is to be known of how it was chosen. */
   readonly warnings?: readonly string[];

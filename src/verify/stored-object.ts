@@ -1,5 +1,6 @@
 // Reads one stored object of a backup back, as deep as the level says, and compares it with what the manifest says of it.
 import { openSpool } from "../bytes/spool.ts";
+import { streamOf } from "../bytes/stream.ts";
 import { TrailingHash } from "../bytes/trailing-hash.ts";
 import { FormatError } from "../errors.ts";
 import { FRAME_RAW_SIZE_BYTES } from "../repository/frame-codec.ts";
@@ -30,7 +31,7 @@ export async function examineObject(storage: Storage, { manifest, object }: Obje
     else {
       const reader = await openObject(reading.storage, key, object, options);
       const opened = { manifest, object, reader, reading };
-      if (object.role !== "snapshot") await readThrough(opened, async () => {}, examination, options);
+      if (object.role === "bundle") await examineBundle(opened, examination, options);
       else if (options.level === "hash") await examineHash(opened, examination, options);
       else await examineStructure(opened, examination, options);
     }
@@ -77,6 +78,25 @@ async function examineStructure(opened: OpenedObject, examination: Examination, 
   } finally {
     await spool.close();
   }
+}
+
+/** At the level structure, what is in its tar too: as a restore demands it before it unpacks anything. */
+async function examineBundle(opened: OpenedObject, examination: Examination, options: VerifyOptions): Promise<void> {
+  const { manifest, object } = opened;
+  const chunks: Uint8Array[] = [];
+  const { TAR_SIZE_BYTES_MAX } = await import("../bundle/limits.ts");
+  const isKept = options.level === "structure" && object.rawSizeBytes <= TAR_SIZE_BYTES_MAX;
+  const sink = async (chunk: Uint8Array) => {
+    if (isKept) chunks.push(Buffer.from(chunk));
+  };
+  if (!(await readThrough(opened, sink, examination, options)) || options.level !== "structure") return;
+  if (!isKept) {
+    examination.fail("BUNDLE_INVALID", object.name, `${object.name} is longer than the ${TAR_SIZE_BYTES_MAX} bytes that a bundle may have`);
+    return;
+  }
+  const [{ readBundle }, { bundleDifferences }] = await Promise.all([import("../bundle/read.ts"), import("../bundle/holds.ts")]);
+  const bundle = await readBundle(object.name, streamOf(...chunks));
+  for (const text of bundleDifferences(manifest, bundle)) examination.fail("MANIFEST_INVALID", MANIFEST_OBJECT, text);
 }
 
 /**

@@ -175,7 +175,7 @@ async function forged({ entries, tar }: Forged, index: Partial<BundleIndex> = {}
   const stream = pack();
   const document = { format: 1, requires: [], ...author, cluster: "default", backup: BACKUP, createdAt: bound.createdAt.toISOString() };
   stream.entry({ name: "etcdsafe-bundle.json" }, JSON.stringify({ ...document, presets: [], containsPrivateKeys: false, entries, ...index }));
-  const headers =
+  const headers: NonNullable<Forged["tar"]> =
     tar ??
     entries.map(({ name, type, mode, linkTarget }) => ({
       name,

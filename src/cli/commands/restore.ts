@@ -9,6 +9,7 @@ import { PARTLY_DONE } from "../exit-codes.ts";
 import { livenessOptions } from "../liveness.ts";
 import { repositoryOf } from "../plan-commands.ts";
 import { registerRestore } from "../register-restore.ts";
+import { withBundle } from "../restore-bundle.ts";
 import { restoreCommand } from "../restore-command.ts";
 import { databaseRequest } from "../restore-database.ts";
 import { byPlan, openPlannedRun, unsignedHash } from "../restore-from-plan.ts";
@@ -26,7 +27,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const planFile = config.get("from-plan");
   if (planFile !== undefined) {
     const planned = await openPlannedRun(invocation, planFile);
-    return typeof planned === "number" ? planned : byPlan(planned.plan, () => restore(invocation, planned.plan, planned.source));
+    return typeof planned === "number" ? planned : byPlan(planned.plan, () => withBundle(invocation, planned.source, () => restore(invocation, planned.plan, planned.source)));
   }
   // Elsewhere than on the command line it may be the default of saves.
   if (config.origin("member").kind === "flag")
@@ -35,11 +36,14 @@ export async function run(invocation: Invocation): Promise<number> {
   const distro = distroFor(invocation, file !== undefined);
   const source = await openSource(invocation, invocation.operands[0] ?? "latest");
   if (file !== undefined) {
-    return restoreToSnapshot(invocation, source, file, await databaseRequest(invocation, source, await formerData(config)));
+    const request = await databaseRequest(invocation, source, await formerData(config));
+    return withBundle(invocation, source, () => restoreToSnapshot(invocation, source, file, request));
   }
   const plan = await planMembers(invocation, source, distro);
-  if (config.get("plan")) return (await import("../print-plan.ts")).printPlan(invocation, plan);
-  return restore(invocation, plan, source, () => planMembers(invocation, source, distro));
+  return withBundle(invocation, source, async () => {
+    if (config.get("plan")) return (await import("../print-plan.ts")).printPlan(invocation, plan);
+    return restore(invocation, plan, source, () => planMembers(invocation, source, distro));
+  });
 }
 
 async function planMembers(invocation: Invocation, source: SnapshotSource, distro: MemberDistro | undefined): Promise<RestorePlan> {

@@ -2,9 +2,12 @@
 import { fileTarget, streamTarget } from "../../backup/file-target.ts";
 import { DEFAULT_SPOOL_DIRECTORY, save } from "../../backup/save.ts";
 import type { Saved, SaveTarget } from "../../backup/save-target.ts";
+import type { BundleRequest } from "../../bundle/gather.ts";
+import type { Config } from "../../config/config.ts";
 import { formatDuration } from "../../config/duration.ts";
 import { originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
+import { bundleText } from "../bundle-text.ts";
 import type { Invocation } from "../command.ts";
 import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
@@ -47,11 +50,25 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   if (path === undefined) {
     const compareEveryMs = config.get("check-members-every");
     const { RepositoryTarget } = await import("../../backup/repository-target.ts");
-    return new RepositoryTarget({ storage: await openNamedStorage(invocation), author: await author(), cluster: config.get("cluster"), compareEveryMs });
+    const bundle = bundleRequest(config);
+    return new RepositoryTarget({
+      bundle,
+      storage: await openNamedStorage(invocation),
+      author: await author(),
+      cluster: config.get("cluster"),
+      compareEveryMs,
+    });
   }
   if (path !== "-") return fileTarget(path, invocation.runtime);
   if (process.stdout.isTTY) throw new EtcdsafeError("USAGE", "--output -: standard output is a terminal", { hint: "Redirect it, or name a file." });
   return streamTarget(writeOutTo(process.stdout, { signal, stallLimitMs: config.get("stall-limit") }));
+}
+
+/** Undefined where nothing is to be stored beside the snapshot. */
+function bundleRequest(config: Config): BundleRequest | undefined {
+  const [includes, presets] = [config.get("include") ?? [], config.get("include-preset") ?? []];
+  if (includes.length + presets.length === 0) return undefined;
+  return { includes, presets, hostRoot: config.get("host-root"), allowPlaintextSecrets: config.get("allow-plaintext-secrets") };
 }
 
 function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): string {
@@ -64,6 +81,7 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ["keys", manifest?.counts?.keys],
     ["size", formatSize(rawSizeBytes)],
     ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
+    ["bundle", manifest?.bundle === undefined ? null : bundleText(manifest.bundle)],
     ["database SHA-256", manifest === null ? databaseHashText(databaseSha256) : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
     ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file ?? "not kept"}: ${suspect.stateWhy}`] as const),

@@ -5,6 +5,7 @@ import { type BackupEntry, listClusters } from "../../repository/catalogue.ts";
 import type { Manifest } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { findBackup, type ResolveOptions, resolveBackup } from "../../repository/resolve.ts";
+import { bundleText } from "../bundle-text.ts";
 import type { Invocation } from "../command.ts";
 import { orForeign } from "../foreign.ts";
 import { formatSize } from "../format.ts";
@@ -87,6 +88,7 @@ function entryText({ manifest, state, damage, verifications, storedSizeBytes }: 
       ["alarms", manifest.alarms?.map(({ alarm, memberId }) => `${alarm} of ${memberId}`).join(", ")],
       ["authentication", manifest.authEnabled === null ? null : manifest.authEnabled ? "on" : "off"],
       ["size", `${formatSize(snapshot.dataSizeBytes)}, stored as ${formatSize(storedSizeBytes)}`],
+      ["bundle", manifest.bundle === undefined ? null : bundleText(manifest.bundle)],
       ["SHA-256", snapshot.dataSha256],
       ["checked", manifest.checked.join(", ")],
       ...manifest.warnings.map((warning) => ["warning", warning] as const),

@@ -99,6 +99,7 @@ function* walkSnapshot(check: DatabaseCheck, options: CheckSnapshotOptions): Wal
     keysByPrefix: rows.prefixes.top(PREFIXES_REPORTED),
     hashes: plan.answers.map((answer) => hashResult(answer, plan, hashes)),
     lineageSample: rows.lineage.finish(),
+    kubernetes: rows.kubernetes.facts(),
   };
 }
 

@@ -4,6 +4,7 @@ import type { ConfState } from "../../proto/raftpb.ts";
 import type { Finding } from "../bbolt/finding.ts";
 import type { HashKvResult } from "../mvcc/hash-kv.ts";
 import type { PrefixCount } from "../mvcc/key-prefixes.ts";
+import type { KubernetesFacts } from "../mvcc/kubernetes-values.ts";
 import type { LineageSample } from "../mvcc/lineage-sample.ts";
 
 export interface SnapshotReport {
@@ -51,6 +52,7 @@ export interface SnapshotFacts {
   /** Of each hash asked for, in that order. */
   readonly hashes: readonly HashKvResult[];
   readonly lineageSample: LineageSample;
+  readonly kubernetes: KubernetesFacts;
 }
 
 export interface MemberFacts {

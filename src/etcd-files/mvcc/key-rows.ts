@@ -7,6 +7,7 @@ import type { LeafVisitor } from "../bbolt/scan.ts";
 import type { HashPlan, HashTask } from "./hash-kv.ts";
 import { KeyPrefixes } from "./key-prefixes.ts";
 import { KeyRowCursor } from "./key-row.ts";
+import { KubernetesValues } from "./kubernetes-values.ts";
 import { hashLeaf, hashRuns, LeafHashes } from "./leaf-hashes.ts";
 import { LineageSampler } from "./lineage-sample.ts";
 import { LiveKeys } from "./live-keys.ts";
@@ -31,6 +32,7 @@ export class KeyRows implements LeafVisitor {
   readonly superseded: SupersededKeys;
   readonly prefixes: KeyPrefixes = new KeyPrefixes();
   readonly lineage: LineageSampler = new LineageSampler();
+  readonly kubernetes: KubernetesValues = new KubernetesValues();
   readonly live: LiveKeys;
   rows = 0;
   tombstones = 0;
@@ -124,6 +126,7 @@ export class KeyRows implements LeafVisitor {
     const { main, tombstone, keyValue } = row;
     if (tombstone) this.tombstones += 1;
     this.lineage.offer(bytes, row.start, row.end, main, row.sub, tombstone);
+    this.kubernetes.add(bytes, keyValue);
     let bits = 0;
     if (this.#mode === "record") {
       this.#recordRow(page);

@@ -72,6 +72,9 @@ const snapshot = z.object({
   statusHash: u32.nullable(),
 });
 
+/** What a bundle holds, for whoever has no key to open it. */
+const bundle = z.object({ entries: count, sizeBytes, presets: z.array(z.string()), kinds: z.array(z.string()), containsPrivateKeys: z.boolean() });
+
 const counts = z.object({
   keys: count,
   revisions: count,
@@ -125,6 +128,7 @@ export const manifestSchema = z.object({
   kubeSystemUid: z.string().nullable(),
   snapshot,
   objects: z.array(storedObjectSchema).min(1),
+  bundle: bundle.optional(),
   counts: counts.nullable(),
   hashKv: hashKv.nullable(),
   lineageSample: lineageSampleSchema.nullable(),

@@ -108,4 +108,5 @@ test("check: a Kubernetes keyspace, its hashes and what it consists of", () => {
   expect(facts.keysByPrefix[0]).toEqual({ prefix: "/registry/clusterroles/", keys: 70 });
   expect(facts.keysByPrefix.reduce((sum, { keys }) => sum + keys, 0)).toBe(facts.keys);
   expect([facts.revisions, facts.tombstones, facts.leases]).toEqual([247, 2, 2]);
+  expect(facts.kubernetes).toEqual({ objects: 245, encrypted: 0, providers: [] });
 });

@@ -1,0 +1,35 @@
+// `etcdsafe restore --bundle-dir`: the files that were saved beside the snapshot are read and checked before anything is restored, and get their name after it.
+import { EtcdsafeError } from "../errors.ts";
+import type { SnapshotSource } from "../restore/source.ts";
+import type { Invocation } from "./command.ts";
+import { PARTLY_DONE } from "./exit-codes.ts";
+
+/**
+ * Runs `restore`, which resolves to its exit code, with the bundle unpacked beside it where that is asked for; nothing is left of that when the restore fails.
+ * Throws BUNDLE_NOT_FOUND where the source has none, and BUNDLE_INVALID, TARGET_NOT_EMPTY and what reading it throws, before anything is restored.
+ */
+export async function withBundle(invocation: Invocation, { bundle, facts }: SnapshotSource, restore: () => Promise<number>): Promise<number> {
+  const { config, runtime } = invocation;
+  const directory = config.get("bundle-dir");
+  if (directory === undefined) return restore();
+  if (bundle === undefined) throw new EtcdsafeError("BUNDLE_NOT_FOUND", `--bundle-dir: no files of a host were saved beside ${facts.location}`);
+  const { requireEmptyDirectory, stageBundle } = await import("../bundle/unpack.ts");
+  await requireEmptyDirectory(directory);
+  if (config.get("plan")) return restore();
+  const staged = await stageBundle(await bundle.read(invocation), directory, invocation);
+  let exitCode: number;
+  try {
+    exitCode = await restore();
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+  try {
+    await staged.place();
+  } catch (error) {
+    runtime.log({ level: "warn", message: `the restore is done, but not its bundle: ${(error as Error).message}` });
+    return PARTLY_DONE;
+  }
+  runtime.log({ level: "info", message: `the files that were saved beside the snapshot are in ${directory}` });
+  return exitCode;
+}
