@@ -103,12 +103,12 @@ async function* uploadsTo({ client, names, location }: AzblobContext, key: strin
   for (const { id, startedAt } of owners.values()) yield { key, uploadId: id, startedAt };
 }
 
-/** There is no request for it: a blob that is written makes the service forget all blocks staged at its name, and is removed again. */
+/** There is no request for it: an empty blob, committed there and removed again, makes the service forget all blocks staged at its name. */
 async function discardBlocks({ client, names, location }: AzblobContext, { key }: UnfinishedUpload, options: CallOptions): Promise<void> {
   const what = `discard the unfinished upload of ${key} in ${location}`;
   const blob = names.nameOf(key);
   const written = await client
-    .tried(what, (container, call) => container.getBlockBlobClient(blob).upload("", 0, { conditions: { ifNoneMatch: "*" }, ...call }), options)
+    .tried(what, (container, call) => container.getBlockBlobClient(blob).commitBlockList([], { conditions: { ifNoneMatch: "*" }, ...call }), options)
     .catch((error: unknown) => {
       if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return undefined; // An object has come to be there.
       throw error;

@@ -1,6 +1,6 @@
 // Requests to Azure Blob Storage: the SDK makes and reads them, signs them, and leaves sending to http-request.ts and trying again to retry.ts.
 import { Readable } from "node:stream";
-import type { ContainerClient, HttpOperationResponse, IHttpClient, StorageSharedKeyCredential, WebResource } from "@azure/storage-blob";
+import type { ContainerClient, HttpOperationResponse, IHttpClient, WebResource } from "@azure/storage-blob";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { accessVersion, identityCredential, readAccess } from "./azblob-credentials.ts";
 import { azblobError, isCredentialsRefused } from "./azblob-errors.ts";
@@ -31,18 +31,17 @@ export async function openAzblobClient(
   const retry = ({ signal }: CallOptions) => ({ triesMax: connection.triesMax, runtime, signal });
   let current: { readonly version: string; readonly client: ContainerClient } | undefined;
 
-  const connect = async (version: string): Promise<ContainerClient> => {
+  const connect = async (): Promise<ContainerClient> => {
     const { endpoint, secret } = await readAccess(account, settings.azblob);
     const url = `${endpoint}/${encodeURIComponent(container)}`;
     if (secret.kind === "sas") return new sdk.ContainerClient(`${url}?${secret.sas}`, new sdk.AnonymousCredential(), options);
-    if (secret.kind === "key") return new sdk.ContainerClient(url, keyOf(sdk, account, secret.key), options);
-    const identity = await identityCredential({ ca: authoritiesOf(sender), proxy: connection.proxy, limitMs: connection.idleLimitMs });
-    current = { version, client: new sdk.ContainerClient(url, identity, options) };
-    return current.client;
+    if (secret.kind === "key") return new sdk.ContainerClient(url, new sdk.StorageSharedKeyCredential(account, secret.key), options);
+    const identity = identityCredential({ ca: authoritiesOf(sender), proxy: connection.proxy, limitMs: connection.idleLimitMs });
+    return new sdk.ContainerClient(url, identity, options);
   };
   const clientNow = async (): Promise<ContainerClient> => {
     const version = await accessVersion(settings.azblob);
-    if (current?.version !== version) current = { version, client: await connect(version) };
+    if (current?.version !== version) current = { version, client: await connect() };
     return current.client;
   };
   const once = async <T>(what: string, step: Step<T>, { signal }: CallOptions): Promise<T> => {
@@ -59,10 +58,6 @@ export async function openAzblobClient(
   };
   await clientNow();
   return { once, retry, tried: (what, step, callOptions) => retried(() => once(what, step, callOptions), retry(callOptions)) };
-}
-
-function keyOf(sdk: { StorageSharedKeyCredential: typeof StorageSharedKeyCredential }, account: string, key: string): StorageSharedKeyCredential {
-  return new sdk.StorageSharedKeyCredential(account, key);
 }
 
 function authoritiesOf({ agents }: HttpSender): readonly string[] | undefined {

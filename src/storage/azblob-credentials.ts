@@ -31,28 +31,33 @@ export async function readAccess(account: string, settings: AzblobSettings): Pro
   return { endpoint: endpoint.replace(/\/+$/, ""), secret: secret ?? { kind: "identity" } };
 }
 
-/** Loaded only where no key and no SAS is at hand: it is large. Its own requests are limited in time and not tried again by itself. */
-export async function identityCredential(connection: {
+/** Where a token is asked for at an identity service of Azure's. */
+export interface IdentityConnection {
   readonly ca: readonly string[] | undefined;
   readonly proxy: string | undefined;
   readonly limitMs: number;
-}): Promise<TokenCredential> {
-  const { DefaultAzureCredential } = await import("@azure/identity");
-  const { ca, proxy, limitMs } = connection;
-  const inner = new DefaultAzureCredential({
-    retryOptions: { maxRetries: 0 },
-    ...(ca && { tlsOptions: { ca: [...ca] } }),
-    ...(proxy !== undefined && { proxyOptions: proxyOptions(proxy) }),
-  });
+}
+
+/** Loaded only where no key and no SAS is at hand: it is large. Its own requests are limited in time and not tried again by itself. */
+export function identityCredential({ ca, proxy, limitMs }: IdentityConnection): TokenCredential {
+  let inner: TokenCredential | undefined;
   return {
     getToken: async (scopes, options) => {
-      const limit = AbortSignal.timeout(limitMs);
-      const late = new Promise<never>((_, reject) => {
-        limit.addEventListener("abort", () => reject(new Error(`no answer within ${limitMs / 1000} s`)));
-      });
-      const error = await Promise.race([inner.getToken(scopes, options), late]).catch((reason: Error) => new TokenError(reason));
-      if (error instanceof TokenError) throw error;
-      return error;
+      const late = Promise.withResolvers<never>();
+      const timer = setTimeout(() => late.reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
+      try {
+        const { DefaultAzureCredential } = await import("@azure/identity");
+        inner ??= new DefaultAzureCredential({
+          retryOptions: { maxRetries: 0 },
+          ...(ca && { tlsOptions: { ca: [...ca] } }),
+          ...(proxy !== undefined && { proxyOptions: proxyOptions(proxy) }),
+        });
+        return await Promise.race([inner.getToken(scopes, options), late.promise]);
+      } catch (error) {
+        throw new TokenError(error as Error);
+      } finally {
+        clearTimeout(timer);
+      }
     },
   };
 }
@@ -60,9 +65,12 @@ export async function identityCredential(connection: {
 /** No token was to be had from Azure's identity services. */
 export class TokenError extends Error {
   override readonly name = "TokenError";
+  /** The service was not reached, or not well: nothing is said about the credentials. */
+  readonly isTransient: boolean;
 
   constructor(reason: Error) {
     super(reason.message.split("\n", 1).join("")); // The chain lists all that it tried, line by line.
+    this.isTransient = /ECONN|ETIMEDOUT|EAI_AGAIN|network_error|no answer within|status code 5\d\d/i.test(reason.message);
   }
 }
 

@@ -46,7 +46,8 @@ export function azblobError(what: string, error: unknown): unknown {
   if (error instanceof EtcdsafeError) return error;
   if (error instanceof NetworkError) return new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${error.message}`, { cause: error });
   if (error instanceof TokenError) {
-    return new EtcdsafeError("STORAGE_DENIED", `cannot ${what}: no access token for Azure: ${error.message}`, {
+    const code = error.isTransient ? "STORAGE_UNREACHABLE" : "STORAGE_DENIED";
+    return new EtcdsafeError(code, `cannot ${what}: no access token for Azure: ${error.message}`, {
       hint: "Give --azblob-credentials, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN; or check the workload identity, its token file, and this host's clock.",
     });
   }

@@ -7,7 +7,7 @@ import { ThrottledError } from "./retry.ts";
 /** Reasons of a 403 that is no refusal. https://cloud.google.com/storage/docs/json_api/v1/status-codes */
 const TOO_FAST = new Set(["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"]);
 const MESSAGE_LENGTH_MAX = 500;
-const DENIED_HINT = "Give the service account roles/storage.objectUser on the bucket; see docs/storage.md.";
+const DENIED_HINT = "Give the service account roles/storage.objectUser on the bucket.";
 const CREDENTIALS_HINT = "Check --gs-credentials, or GOOGLE_APPLICATION_CREDENTIALS, and this host's clock.";
 
 /** Runs a step, `what` of which ("write a/b in gs://bucket") begins the message where its connection fails. */
