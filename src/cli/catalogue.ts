@@ -35,6 +35,10 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "Streams a snapshot from one member to a local copy at the speed of the network, checks its hash, structure and rows, compares it with the other members, and stores it. It becomes a backup when its manifest is written, last of all.",
     examples: [
       { line: "etcdsafe save --endpoints https://10.0.0.1:2379,https://10.0.0.2:2379 --cacert ca.pem --repository /backup", does: "into a repository" },
+      {
+        line: "etcdsafe save --endpoints https://127.0.0.1:2379 --repository /backup --include-preset kubeadm --recipient age1…",
+        does: "with certificates, static pods and encryption configuration of this host",
+      },
       { line: "etcdsafe save --output snapshot.db", does: "to a plain file, as etcdctl writes it" },
     ],
     json: {
@@ -129,6 +133,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
         does: "the same, to be saved as plan.json and copied to each host",
       },
       { line: "etcdsafe restore --from-plan plan.json --member m1 --repository /backup", does: "one host's part of it" },
+      { line: "etcdsafe restore latest --repository /backup --data-dir /var/lib/etcd --bundle-dir /root/files", does: "and the files that were saved beside it" },
       { line: "etcdsafe restore latest --repository /backup --to-snapshot snapshot.db", does: "a plain snapshot for other tools" },
     ],
     example: `${MEMBERS_FILE}\n\n${INTERRUPTED_RESTORE}`,
