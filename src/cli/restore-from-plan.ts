@@ -8,7 +8,9 @@ import type { RestorePlan } from "../restore/plan.ts";
 import type { SnapshotSource } from "../restore/source.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
+import { PARTLY_DONE } from "./exit-codes.ts";
 import { printPlan } from "./print-plan.ts";
+import { registerRestore } from "./register-restore.ts";
 import { evidenceFromRepository } from "./restore-evidence.ts";
 import { openSource } from "./restore-source.ts";
 import { inPlaceText } from "./restore-text.ts";
@@ -78,12 +80,15 @@ async function doneAlready(plan: RestorePlan, options: CallOptions): Promise<rea
   return own.length > 0 && own.length === written.length ? own : undefined;
 }
 
-async function printInPlace({ output, signal }: Invocation, plan: RestorePlan, [first, ...others]: readonly OwnMember[]): Promise<number> {
+async function printInPlace(invocation: Invocation, plan: RestorePlan, [first, ...others]: readonly OwnMember[]): Promise<number> {
+  const { output, signal } = invocation;
   const { restoredHashKv } = await import("../restore/self-check.ts");
   const hashKv = await restoredHashKv(join(first!.memberDir, "snap", "db"), plan, { signal });
   const names = [first!, ...others].map(({ name }) => name);
+  // The run that put them in place may not have been able to tell the repository.
+  const registered = invocation.config.get("plan") || (await registerRestore(invocation, plan));
   output.print({ plan, hashKv, leftovers: [], finishes: null, inPlace: names }, () => inPlaceText(plan, names, hashKv));
-  return 0;
+  return registered ? 0 : PARTLY_DONE;
 }
 
 /** What this host's directories and the repository show now. A repository that cannot be read shows nothing, which is said. */

@@ -43,9 +43,12 @@ export async function restoreToSnapshot(invocation: Invocation, source: Snapshot
     return 0;
   }
   const { writeSnapshotFile } = await import("../restore/to-snapshot.ts");
-  const written = await withWayOn(invocation, source.facts, () => writeSnapshotFile(source, file, database, invocation));
+  let registered = true;
+  const onWhole = async () => {
+    registered = await registerSnapshotFile(invocation, database);
+  };
+  const written = await withWayOn(invocation, source.facts, () => writeSnapshotFile(source, file, database, { ...invocation, onWhole }));
   for (const message of warnings) runtime.log({ level: "warn", message });
-  const registered = await registerSnapshotFile(invocation, database);
   output.print({ file: written }, () => snapshotText(written));
   return registered ? 0 : PARTLY_DONE;
 }

@@ -33,8 +33,13 @@ export interface SnapshotFileResult {
   readonly hashKv: HashKvValue;
 }
 
+export interface SnapshotFileOptions extends RestoreOptions {
+  /** Told when the file is whole and about to get its name: what has to be known of it before somebody can restore it. */
+  onWhole?(): Promise<void>;
+}
+
 /** Writes `path`, which must not exist, through `path.<random>.part`. Throws TARGET_NOT_EMPTY, FILE_FAILED, TARGET_NO_SPACE, SNAPSHOT_* and SELF_CHECK_FAILED. */
-export async function writeSnapshotFile(source: SnapshotSource, path: string, plan: DatabasePlan, options: RestoreOptions): Promise<SnapshotFileResult> {
+export async function writeSnapshotFile(source: SnapshotSource, path: string, plan: DatabasePlan, options: SnapshotFileOptions): Promise<SnapshotFileResult> {
   await requireNewFile(path);
   await requireSpace(path, databaseSizeBytes(plan) + TRAILER_SIZE_BYTES);
   const part = partPath(path, options.runtime);
@@ -43,6 +48,7 @@ export async function writeSnapshotFile(source: SnapshotSource, path: string, pl
     const edit: DatabaseEdit = changesDatabase(plan) ? await editDatabaseFile(part, plan, undefined, options) : { originalMetaPages: new Uint8Array(0) };
     const hashKv = await checkWrittenDatabase(part, { plan, edit, trailer }, options);
     const { sizeBytes, databaseSha256 } = await appendHash(part, options);
+    await options.onWhole?.();
     await link(part, path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? exists(path) : error;
     });

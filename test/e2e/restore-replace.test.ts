@@ -172,6 +172,24 @@ test("a restore that dies before it frees its member is on record already; the s
   }
 });
 
+test("a restore that could not be recorded is, once the same plan finds it in place; and only once", async () => {
+  const [dataDir, repository, file] = ["data", "repository", "plan.json"].map((name) => join(directory.path, "unrecorded", name)) as [string, string, string];
+  await expectExit(0, ["repo", "init", "--repository", repository]);
+  const { stdout } = await expectExit(0, ["restore", snapshot, "--repository", repository, "--data-dir", dataDir, "--plan", "-o", "json"]);
+  await writeFile(file, stdout);
+  const run = ["restore", snapshot, "--repository", repository, "--from-plan", file];
+  const restores = join(repository, "default/restores");
+  await mkdir(join(repository, "default"));
+  await writeFile(restores, "in the way");
+  const first = await expectExit(3, run);
+  expect(first.stderr).toContain("could not be recorded in the repository");
+  await rm(restores);
+  expect((await expectExit(0, [...run, "--member", "default", "--plan"])).stdout).toContain("in place already");
+  expect(existsSync(restores)).toBe(false);
+  for (const _ of ["twice", "and once more"]) expect((await expectExit(0, run)).stdout).toContain("in place already");
+  expect(await readdir(restores)).toEqual([`${JSON.parse(stdout).plan.clusterId}.json`]);
+});
+
 test("a run that goes by a saved plan and dies while it writes, into directories that it has made, is done anew by the same", async () => {
   const [dataDir, walDir, file] = ["data", "wal", "plan.json"].map((name) => join(directory.path, "staging", name)) as [string, string, string];
   await mkdir(join(directory.path, "staging"));

@@ -50,8 +50,18 @@ test("restore to a snapshot: the hash, for which a big file is read once more, s
   ]);
 });
 
-function write(sourcePath: string, path: string, runtime: ReturnType<typeof testRuntime>) {
+test("restore to a snapshot: who has to know of the file is told when it is whole, before it has its name", async () => {
+  await using directory = await temporaryDirectory("to-snapshot");
+  const sourcePath = join(directory.path, "source.db");
+  writeSnapshot(sourcePath, {});
+  const told: string[][] = [];
+  const onWhole = async () => void told.push(await readdir(directory.path));
+  await write(sourcePath, join(directory.path, "new.db"), testRuntime(), onWhole);
+  expect(told).toEqual([[expect.stringMatching(/^new\.db\..*part$/), "source.db"]]);
+});
+
+function write(sourcePath: string, path: string, runtime: ReturnType<typeof testRuntime>, onWhole?: () => Promise<void>) {
   const source = snapshotFileSource(sourcePath);
   const plan = planDatabase({ source: source.facts, bumpRevision: "none", evidence: NO_EVIDENCE, skipHashCheck: false });
-  return writeSnapshotFile(source, path, plan, { signal, runtime });
+  return writeSnapshotFile(source, path, plan, { signal, runtime, ...(onWhole === undefined ? {} : { onWhole }) });
 }
