@@ -61,6 +61,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "backups[].rawSizeBytes, .storedSizeBytes": "sizes of all its objects, unpacked and as stored",
       "backups[].verified": "`level` and `finishedAt` of the deepest verification passed, or null",
       "backups[].faults[]": "why it is damaged or unreadable",
+      "location, layout":
+        "only where there is no repository but other tools' backups (docs/other-tools.md): `etcdbrctl` or `snapshot-files`. `backups[]` then has `id`, `key`, `state`, `createdAt`, `revision` with `revisionFrom` (`content` or `name`), `packing`, `final`, `storedSizeBytes`, `newerDeltas` (`count`, `lastRevision`) and `faults[]`",
     },
     load: () => import("./commands/list.ts"),
   },
@@ -74,6 +76,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "damage[]": "why it is damaged",
       manifest: "docs/repository-format.md, “Manifest”",
       "verifications[]": "the newest result of each level, docs/repository-format.md, “Verifications”",
+      "location, layout":
+        "only of another tool's backup: what `list` says of it, and what is inside: `rawSizeBytes`, `databaseSha256`, `compactRevision`, `storageVersion`, `clusterVersion`, `leases`, `authEnabled`, `alarms[]`, `members[]`",
     },
     load: () => import("./commands/show.ts"),
   },
@@ -89,7 +93,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     json: {
       "verified[]": "one object for each backup or file",
       "verified[].cluster, .backup": "which backup, or",
-      "verified[].file": "which file",
+      "verified[].file": "which file, or",
+      "verified[].location, .backup, .key": "which backup of another tool, and",
+      "verified[].newerDeltas": "what is there after it and was not looked at: `count`, `lastRevision`; or null",
       "verified[].level": "how deep it was looked at",
       "verified[].outcome": "`passed`, `failed`, or `not-verified` where it could not be read; then only `failure` follows",
       "verified[].startedAt, .finishedAt, .readSizeBytes": "when, and how much was read",

@@ -6,7 +6,7 @@ import type { ReadBackup } from "../repository/foreign/resolve.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
 import { requireSnapshotFile } from "./operand.ts";
-import { openForReading, openNamedStorage } from "./repository.ts";
+import { openForReading, openStorageForReading } from "./repository.ts";
 
 /** One look per run: source and evidence are of the same listing. */
 const found = new WeakMap<Invocation["config"], Promise<ForeignLocation | undefined>>();
@@ -59,7 +59,7 @@ function findIn(invocation: Invocation): Promise<ForeignLocation | undefined> {
 
 async function find(invocation: Invocation): Promise<ForeignLocation | undefined> {
   const { findForeign } = await import("../repository/foreign/location.ts");
-  return findForeign(await openNamedStorage(invocation), invocation);
+  return findForeign(await openStorageForReading(invocation), invocation);
 }
 
 function isNoRepository(error: unknown): boolean {

@@ -10,8 +10,14 @@ import { version } from "./version.ts";
 
 /** For commands that only look: nothing can be changed through it. With --as-of, as it was then. Throws REPOSITORY_NOT_FOUND where there is none. */
 export async function openForReading(invocation: Invocation): Promise<Repository> {
-  const [{ readOnly }, { openRepository }] = await Promise.all([import("../storage/read-only.ts"), import("../repository/repository.ts")]);
-  return openRepository(readOnly(await openStore(invocation, timeOf(invocation))), invocation);
+  const { openRepository } = await import("../repository/repository.ts");
+  return openRepository(await openStorageForReading(invocation), invocation);
+}
+
+/** What openForReading looks at, a repository or not. */
+export async function openStorageForReading(invocation: Invocation): Promise<Storage> {
+  const { readOnly } = await import("../storage/read-only.ts");
+  return readOnly(await openStore(invocation, timeOf(invocation)));
 }
 
 /** For `verify`, which stores its results, unless it looks at the past. Throws as openForReading. */

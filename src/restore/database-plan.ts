@@ -74,4 +74,5 @@ export function databaseWarnings({ source, skipHashCheck, revision, keyspace, ve
 }
 
 const NOT_COMPARED = "its member could not be compared with a majority of its cluster.";
-const FOREIGN = "another tool took it, and nothing tells whether its member agreed with the others.";
+const FOREIGN =
+  "another tool took it, and nothing tells whether its member agreed with the others. Nor is its origin proven: whoever can write there could have made it.";

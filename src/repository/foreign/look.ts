@@ -59,7 +59,7 @@ async function lookAt(storage: Storage, candidate: Candidate, options: CallOptio
     const stored = await readHead(storage, key, options);
     if (packing === "none") packing = packingOf(stored);
     const object = { ...candidate, packing };
-    const head = packing === "none" ? stored : await unpackHead(storage, object, HEAD_SIZE_BYTES, options);
+    const head = packing === "none" || stored.length === 0 ? stored : await unpackHead(storage, object, HEAD_SIZE_BYTES, options);
     if (isDatabase(head)) looksLikeOne = true;
     else {
       if (!looksLikeOne) return undefined;

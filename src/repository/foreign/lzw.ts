@@ -11,7 +11,7 @@ const WIDTH_MAX = 12;
 const CODES_MAX: number = 2 ** WIDTH_MAX;
 const WIDTH_MIN = 9;
 const NONE = -1;
-const OUTPUT_SIZE_BYTES = 256 * 1024;
+const OUTPUT_SIZE_BYTES = 64 * 1024;
 
 /**
  * Memory is a table of 4,096 codes and the chunk that is being filled, whatever the input. `name` is for messages. Throws OBJECT_CORRUPT for a code that

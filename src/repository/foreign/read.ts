@@ -28,9 +28,11 @@ export interface ForeignReading {
   readonly dataSha256: string | undefined;
 }
 
-/** While a spool grows by as much, others may fill the disk as well. */
+/** What a packed one will need nobody knows beforehand, so that the space that is left is looked at each time that so much was written. */
 const SPACE_STEP_BYTES = 64 * 1024 * 1024;
-const SPACE_LEFT_BYTES: number = 2 * SPACE_STEP_BYTES;
+/** Room left for others, as by any spool. */
+const SPACE_LEFT_BYTES: number = SPACE_STEP_BYTES;
+const SPACE_HINT = "Free space there, or name a directory on a larger file system: --spool-dir where the command has it, else in TMPDIR.";
 
 /**
  * Throws SNAPSHOT_* and OBJECT_* for what is no good, SNAPSHOT_HASH_MISMATCH among them, SPOOL_NO_SPACE, and what reading throws. The structure is looked at
@@ -54,7 +56,9 @@ export async function spoolForeign(
   options: ReadForeignOptions,
   onChunk: (chunk: Uint8Array) => void = () => undefined,
 ): Promise<Spool> {
-  const spool = await openSpool(options.spoolDirectory, backup.storedSizeBytes);
+  const spool = await openSpool(options.spoolDirectory, backup.storedSizeBytes).catch((error: unknown) => {
+    throw withHint(error);
+  });
   try {
     let unlookedBytes = 0;
     for await (const chunk of reported(unpack(storage, backup, options), options)) {
@@ -68,7 +72,7 @@ export async function spoolForeign(
     return spool;
   } catch (error) {
     await spool.close();
-    throw error;
+    throw withHint(error);
   }
 }
 
@@ -104,7 +108,11 @@ function peekSpool({ name }: ForeignBackup, { path }: Spool): SnapshotPeek {
 async function requireSpaceLeft({ name }: ForeignBackup, directory: string): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   if (bavail * bsize >= SPACE_LEFT_BYTES) return;
-  throw new EtcdsafeError("SPOOL_NO_SPACE", `${name} is unpacked into ${directory}, which has only ${bavail * bsize} bytes left`, {
-    hint: "Free space there, or name a directory on a larger file system: --spool-dir where the command has it, else TMPDIR.",
-  });
+  throw new EtcdsafeError("SPOOL_NO_SPACE", `${name} is unpacked into ${directory}, which has only ${bavail * bsize} bytes left`);
+}
+
+/** Not every command that spools has an option for where. */
+function withHint(error: unknown): unknown {
+  if (!(error instanceof EtcdsafeError) || error.code !== "SPOOL_NO_SPACE") return error;
+  return new EtcdsafeError(error.code, error.message, { hint: SPACE_HINT, cause: error });
 }

@@ -3,6 +3,7 @@ import { type ByteStream, collect } from "../../bytes/stream.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { CallOptions } from "../../runtime.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { wrapped } from "../../storage/wrapped.ts";
 import { decodeLzw } from "./lzw.ts";
 import type { Packing } from "./packing.ts";
 import { inflate } from "./transform.ts";
@@ -34,15 +35,23 @@ export async function* unpack(storage: Storage, object: PackedObject, options: C
 }
 
 function unpacked(storage: Storage, { key, storedSizeBytes, packing }: PackedObject, options: CallOptions): ByteStream {
+  // Nothing at all is an empty file, and not one that was cut short.
+  if (packing === "none" || storedSizeBytes === 0) return storage.read(key, options);
   if (packing === "zip") return readZip(storage, { key, sizeBytes: storedSizeBytes }, options);
-  const stored = storage.read(key, options);
-  if (packing === "none") return stored;
-  return packing === "lzw" ? decodeLzw(key, stored) : inflate(key, packing, stored);
+  if (packing === "lzw") return decodeLzw(key, storage.read(key, options));
+  return inflate(key, packing, storage.read(key, options));
 }
 
-/** The first `sizeBytes` bytes of the snapshot, fewer where it has no more. Throws as `unpack`. */
+/** Twice what a block of zstd's may need before anything comes out of it (RFC 8878 §3.1.1.2.4); the other packings need less. */
+const HEAD_STORED_SIZE_BYTES_MAX = 256 * 1024;
+
+/** The first `sizeBytes` bytes of the snapshot, some pages at most, or fewer where it has no more. A store is not asked for all of it. Throws as `unpack`. */
 export async function unpackHead(storage: Storage, object: PackedObject, sizeBytes: number, options: CallOptions): Promise<Uint8Array> {
-  return collect(first(unpack(storage, object, options), sizeBytes), sizeBytes, () => new EtcdsafeError("INTERNAL", "more than was asked for"));
+  const near = wrapped(storage, {
+    read: (key, { range: { start, end } = { start: 0, end: object.storedSizeBytes }, ...rest }) =>
+      storage.read(key, { ...rest, range: { start, end: Math.min(end, start + HEAD_STORED_SIZE_BYTES_MAX) } }),
+  });
+  return collect(first(unpack(near, object, options), sizeBytes), sizeBytes, () => new EtcdsafeError("INTERNAL", "more than was asked for"));
 }
 
 async function* first(source: ByteStream, sizeBytes: number): AsyncGenerator<Uint8Array> {
