@@ -34,7 +34,7 @@ export interface Trial {
 /** What a trial found out; throwing is failing. */
 export type Outcome = Pick<Trial, "outcome" | "detail">;
 
-export type TrialOptions = CallOptions & { readonly runtime: Pick<Runtime, "now" | "randomBytes"> };
+export type TrialOptions = CallOptions & { readonly runtime: Pick<Runtime, "now" | "randomBytes" | "sleep"> };
 
 /** Of the way there, or of the whole place: before anything has worked, no trial says more. */
 const NOT_THE_STORES = ["STORAGE_UNREACHABLE", "STORAGE_THROTTLED", "REPOSITORY_NOT_FOUND"];

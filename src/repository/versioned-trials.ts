@@ -8,6 +8,9 @@ import { fails, type TrialRun, works } from "./trial-run.ts";
 /** A version that was locked for a trial is gone soon, whatever retention is configured. */
 const TRIAL_RETENTION_MS = 60_000;
 
+/** Stores that tell whole seconds have told another one after this. */
+const CLOCK_STEP_MS = 1_100;
+
 /** Whether what was overwritten can be read: `--as-of`. */
 export async function tryVersions(run: TrialRun): Promise<void> {
   const { storage, options } = run;
@@ -16,12 +19,16 @@ export async function tryVersions(run: TrialRun): Promise<void> {
     if (versions === undefined || !(await versions.isEnabled(options)))
       return { outcome: "absent", detail: "no versions are kept: what is overwritten or deleted there is gone, and --as-of shows nothing" };
     const key = run.key("versions");
-    for (const text of ["first", "second"]) await storage.put(key, streamOf(Buffer.from(text)), options);
+    const { modifiedAt } = await storage.put(key, streamOf(Buffer.from("first")), options);
+    await options.runtime.sleep(CLOCK_STEP_MS, options.signal);
+    await storage.put(key, streamOf(Buffer.from("second")), options);
     await storage.remove(key, options);
     const found: ObjectVersion[] = [];
     for await (const version of versions.list(key, options)) if (version.key === key && !version.isDeleteMarker) found.push(version);
     const oldest = found.at(-1);
     if (oldest === undefined || found.length < 2) return fails(`${found.length} versions are listed of an object that was written twice`);
+    if (Math.abs(oldest.modifiedAt.getTime() - modifiedAt.getTime()) >= CLOCK_STEP_MS / 2)
+      return fails("the store tells of an older version another time than when it was written: --as-of would show the wrong ones");
     const text = Buffer.from(await collect(versions.read(key, oldest.versionId, options), 100, tooLong)).toString();
     return text === "first"
       ? works("what is overwritten or deleted can be read: --as-of")
@@ -37,7 +44,7 @@ export async function tryRetention(run: TrialRun, holdsState: boolean): Promise<
     if (defaults === undefined) return works("versions are not locked by the store");
     const { retention } = defaults;
     if (retention === undefined) return works("versions can be locked, and are not unless that is asked for");
-    const text = `every new version is locked for ${retention.days} days (${retention.mode})`;
+    const text = `every new version is locked for ${retention.days === 1 ? "a day" : `${retention.days} days`} (${retention.mode})`;
     return holdsState ? fails(`${text}, also of the objects that are rewritten all the time: keep those elsewhere, with --state-url`) : works(text);
   });
 }

@@ -18,7 +18,10 @@ const { signal } = new AbortController(); // Each test has its time-out.
 const AUTHOR = { tool: { name: "etcdsafe", version: "0" }, writer: { host: "h", pid: 1 } };
 
 async function validated(main: Storage, more: { state?: Storage; lock?: LockPolicy } = {}) {
-  const { verdict, trials, leftBehind } = await validateStores({ main, state: more.state, lock: more.lock }, { runtime: testRuntime(), signal });
+  const { verdict, trials, leftBehind } = await validateStores(
+    { main, state: more.state, lock: more.lock },
+    { runtime: { ...testRuntime(), sleep: async () => undefined }, signal },
+  );
   const without = (outcome: string) => trials.filter((trial) => trial.outcome === outcome).map(({ name }) => name);
   return { verdict, trials, leftBehind, fails: without("fails"), absent: without("absent"), notTried: without("not-tried") };
 }
