@@ -46,3 +46,12 @@ test("restore command: a boolean that was turned off takes one word, as the comm
 test("restore command: a members file says who the others are", async () => {
   expect(await commandFor(FILE, { members: "m.yaml" })).toBe(`etcdsafe restore '/backups/it'\\''s.db' --members m.yaml --name b ${TAIL}`);
 });
+
+test("restore command: of a backup, with all that its store has to be told", async () => {
+  const store = { "s3-endpoint": "https://s3.example", "s3-path-style": "true", "s3-request-checksums": "false", "as-of": "2026-11-21T08:00:00+01:00" };
+  const command = await commandFor(BACKUP, { repository: "s3://b/p", ...store }, { ETCDSAFE_LIMIT_DOWNLOAD: "10M", ETCDSAFE_STORAGE_CA: "/ca.pem" });
+  const flags =
+    "--as-of 2026-11-21T07:00:00.000Z --limit-download 10MiB --storage-ca /ca.pem --s3-endpoint https://s3.example --s3-path-style --s3-request-checksums=false";
+  expect(command).toContain(` --repository s3://b/p --cluster default ${flags} --name b`);
+  expect(await commandFor(FILE, store)).not.toContain("s3");
+});

@@ -4,6 +4,8 @@ import type { CommandName } from "../../src/config/option.ts";
 import { faultText } from "../../src/config/origin.ts";
 import { readStorageSettings } from "../../src/config/storage-settings.ts";
 import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
+import { runCli } from "../support/cli.ts";
+import { expectFailure } from "../support/failures.ts";
 
 async function read(environment: Record<string, string>, command: CommandName = "save") {
   const { config, faults } = await readConfig({ command, flags: new Map(), environment });
@@ -84,4 +86,18 @@ test("storage settings: locks, and what of options is of no use without another"
   ]);
   expect((await read({ ETCDSAFE_S3_SSE: "customer" })).faults).toEqual(["ETCDSAFE_S3_SSE: customer needs --s3-sse-key-file FILE"]);
   expect((await read({ ETCDSAFE_RETAIN_FOR: "1d" })).faults).toEqual(["ETCDSAFE_RETAIN_FOR: is of no use without --object-lock-mode"]);
+});
+
+test("storage settings: what is of no use alone is a fault that config validate finds, and no command begins with", async () => {
+  const env = { ETCDSAFE_RETAIN_FOR: "1d", ETCDSAFE_S3_SSE: "customer" };
+  const validated = await runCli(["config", "validate", "-o", "json"], { env });
+  expect(JSON.parse(validated.stdout).faults.map(({ option }: { option: string }) => option)).toEqual(["s3-sse", "retain-for"]);
+  expectFailure("CONFIG_INVALID", await runCli(["repo", "init", "--repository", "/nowhere"], { env }), { message: /ETCDSAFE_S3_SSE: customer needs/ });
+});
+
+test("storage settings: config show tells them, and shows no secret", async () => {
+  const env = { ETCDSAFE_S3_SSE_KEY_FILE: "/etc/key", ETCDSAFE_LIMIT_UPLOAD: "2048", ETCDSAFE_REPOSITORY: "s3://user:hidden@bucket" };
+  const shown = await runCli(["config", "show", "-o", "json"], { env: { ...env, AWS_SECRET_ACCESS_KEY: "hidden" } });
+  expect(shown.stdout + shown.stderr).not.toContain("hidden");
+  expect(JSON.parse(shown.stdout).options).toContainEqual({ name: "limit-upload", value: "2MiB", origin: "environment", from: "ETCDSAFE_LIMIT_UPLOAD" });
 });
