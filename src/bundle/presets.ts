@@ -74,7 +74,7 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   },
 };
 
-export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
+const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 
 /** More than any configuration takes; a larger file names nothing that counts. */
 const CONFIGURATION_SIZE_BYTES_MAX = 1024 * 1024;

@@ -1,6 +1,7 @@
 // Real files into a tar and out of it again, and what tars of others must not do.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { appendFileSync, rmSync } from "node:fs";
 import { chmod, chown, lchown, lstat, lutimes, mkdir, readdir, readFile, readlink, symlink, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -128,6 +129,26 @@ test("bundle: what is missing, special, too large, or called as another is refus
   await expectThrown("USAGE", () => gather(`${path("byte")}=../b`), /"\.\.\/b" cannot be a name/);
   await expectThrown("USAGE", () => gather("/"), /the whole host/);
   expect((await gather(path("byte"), path("byte"))).entries).toHaveLength(1);
+});
+
+test("bundle: a file that changes while it is read is never half of one and half of another, and one that vanishes is told of", async () => {
+  await using directory = await temporaryDirectory("bundle");
+  const path = (name: string) => join(directory.path, name);
+  await writeFile(path("log"), "");
+  let isWriting = true;
+  const writing = (async () => {
+    for (; isWriting; await new Promise(setImmediate)) appendFileSync(path("log"), "x");
+  })();
+  await expectThrown("FILE_FAILED", () => gatherBundle(request({ includes: [path("log")] }), options), /log changed each time while it was read/);
+  isWriting = false;
+  await writing;
+  // Asked for each entry: between the listing of the directory and the reading of what is in it.
+  let asked = 0;
+  const signal = { throwIfAborted: () => void (++asked === 2 && rmSync(path("log"))) } as AbortSignal;
+  await writeFile(path("other"), "");
+  const { entries, warnings } = await gatherBundle(request({ includes: [directory.path] }), { encrypted: false, signal });
+  expect(entries.map(({ name }) => name.split("/").at(-1)).slice(1)).toEqual(["other"]);
+  expect(warnings).toEqual([expect.stringMatching(/log vanished while the bundle's files were read/)]);
 });
 
 test("bundle: a link that could not be unpacked is left out, and one that leads to nothing in it is told of", async () => {

@@ -1,7 +1,8 @@
 import { tmpdir } from "node:os";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readerOf, streamOf } from "../../src/bytes/stream.ts";
+import { bundleTar } from "../../src/bundle/write.ts";
+import { type ByteStream, readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { type Manifest, readManifest } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, verificationsPrefix } from "../../src/repository/names.ts";
 import { encodeObject } from "../../src/repository/object-encoder.ts";
@@ -217,16 +218,37 @@ describe("damage is found by every level that can see it", () => {
     expect(findings.map(({ offset }) => Math.floor((offset ?? 0) / FRAME_SIZE_BYTES))).toEqual([1, 3]);
   });
 
-  test("a bundle is read back too, at each level", async () => {
-    const repository = await newRepository();
-    const { storage } = repository;
-    const id = await storeBackup(repository, someSnapshot());
+  async function storeBundle({ storage }: Repository, id: string, tar: ByteStream): Promise<string> {
     const key = backupObjectKey(CLUSTER, id, "bundle.tar.zst");
-    const encoded = encodeObject(readerOf(streamOf(Buffer.alloc(5000, "x"))), { signal });
+    const encoded = encodeObject(readerOf(tar), { signal });
     await storage.put(key, encoded.stored, { signal });
     const manifest = await readManifest(storage, CLUSTER, id, { signal });
     manifest.objects.push({ role: "bundle", name: "bundle.tar.zst", ...encoded.facts(), storeVersion: null });
     await put(storage, manifestKey(CLUSTER, id), Buffer.from(JSON.stringify(manifest)));
+    return key;
+  }
+
+  const emptyBundle = (backup: string) =>
+    bundleTar({ presets: [], entries: [], kinds: [], warnings: [] }, { author: AUTHOR, cluster: CLUSTER, backup, createdAt: new Date(0) });
+
+  test("a bundle whose tar is none, or another backup's, is found by looking into it", async () => {
+    for (const [tar, why] of [
+      [streamOf(Buffer.alloc(5000, "x")), /no good bundle/],
+      [emptyBundle("20261121T093000Z-0000000000000012345-k3jv2a"), /the manifest's bundle belongs to default\/20261121T093000Z-/],
+    ] as const) {
+      const repository = await newRepository();
+      const id = await storeBackup(repository, someSnapshot());
+      await storeBundle(repository, id, tar);
+      for (const level of LEVELS) expect(await verify(repository, id, level)).toMatchObject({ outcome: level === "structure" ? "failed" : "passed" });
+      expect((await verify(repository, id, "structure")).failure?.message).toMatch(why);
+    }
+  });
+
+  test("a bundle is read back too, at each level", async () => {
+    const repository = await newRepository();
+    const { storage } = repository;
+    const id = await storeBackup(repository, someSnapshot());
+    const key = await storeBundle(repository, id, emptyBundle(id));
     for (const level of LEVELS) expect(await verify(repository, id, level)).toMatchObject({ outcome: "passed" });
     await change(storage, key, flipped(9));
     for (const level of LEVELS) expect((await verify(repository, id, level)).findings).toMatchObject([{ object: "bundle.tar.zst", severity: "error" }]);
