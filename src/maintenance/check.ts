@@ -103,7 +103,9 @@ async function documentFindings(
 
 async function garbageFindings(repository: Repository, options: CallOptions & { readonly runtime: GcRuntime }): Promise<CheckFinding[]> {
   const { remove } = await planGc(repository, options);
-  return remove.map(({ cluster, backup, reason }) => warningAt(`${backupsPrefix(cluster)}${backup}/`, `${reason}; \`etcdsafe repo gc\` removes it`));
+  return remove.map(({ cluster, backup, reason, unfinished }) =>
+    warningAt(backup === null ? unfinished[0]!.key : `${backupsPrefix(cluster)}${backup}/`, `${reason}; \`etcdsafe repo gc\` removes it`),
+  );
 }
 
 function errorAt(key: string, text: string): CheckFinding {

@@ -5,10 +5,11 @@ import { type FoundUpload, isLive } from "../repository/upload-marker.ts";
 import type { UnfinishedUpload } from "../storage/capabilities.ts";
 import type { ObjectInfo } from "../storage/storage.ts";
 
-/** All that can be removed of one backup that never came to be, or of an upload beside one that did. */
+/** All that can be removed of one backup that never came to be, of an upload beside one that did, or of a document that never arrived. */
 export interface Garbage {
   readonly cluster: string;
-  readonly backup: string;
+  /** Null for a document that is no backup's. */
+  readonly backup: string | null;
   readonly reason: string;
   readonly objects: readonly Pick<ObjectInfo, "key" | "sizeBytes">[];
   readonly unfinished: readonly UnfinishedUpload[];
@@ -34,6 +35,9 @@ export interface RepositoryListing {
   readonly markers: readonly FoundUpload[];
 }
 
+/** A few kilobytes, written within seconds. */
+const DOCUMENT_LIMIT_MS = 60 * 60_000;
+
 /** `now` as the store counts time. Keys that are not recognised are in neither list: they are not ours. */
 export function planGarbage({ objects, unfinished, markers }: RepositoryListing, now: Date): GarbagePlan {
   const found = new Map<string, FoundBackup>();
@@ -52,9 +56,12 @@ export function planGarbage({ objects, unfinished, markers }: RepositoryListing,
     }
     if (what?.kind === "deletion") of(what.cluster, what.backup).isBeingDeleted = true;
   }
+  const documents: Garbage[] = [];
   for (const upload of unfinished) {
     const what = recognise(upload.key);
-    if (what?.kind === "backup-object") of(what.cluster, what.backup).unfinished.push(upload);
+    if (what === undefined || !("cluster" in what)) continue;
+    if (what.kind === "backup-object" || what.kind === "upload") of(what.cluster, what.backup).unfinished.push(upload);
+    else if (now.getTime() - upload.startedAt.getTime() > DOCUMENT_LIMIT_MS) documents.push(unfinishedDocument(what.cluster, upload));
   }
   for (const marker of markers) {
     const what = recognise(marker.key);
@@ -68,7 +75,7 @@ export function planGarbage({ objects, unfinished, markers }: RepositoryListing,
     if (why !== undefined) leave.push({ cluster, backup, reason: why });
     else if (!each.hasManifest || each.marker !== undefined || each.unfinished.length > 0) remove.push(garbageOf(each));
   }
-  return { remove, leave };
+  return { remove: [...remove, ...documents], leave };
 }
 
 interface FoundBackup {
@@ -98,6 +105,11 @@ function garbageOf({ cluster, backup, objects, unfinished, marker, hasManifest }
     unfinished,
     marker: marker?.key ?? null,
   };
+}
+
+function unfinishedDocument(cluster: string, upload: UnfinishedUpload): Garbage {
+  const reason = `${upload.key} never arrived: its upload began at ${upload.startedAt.toISOString()}`;
+  return { cluster, backup: null, reason, objects: [], unfinished: [upload], marker: null };
 }
 
 function byWhom({ upload }: FoundUpload): string {

@@ -16,7 +16,7 @@ export interface GcResult {
   readonly removed: readonly Garbage[];
   readonly leave: readonly LeftAlone[];
   /** What could not be removed, and why; the others were all the same. */
-  readonly failed: readonly (LeftAlone & { readonly code: string })[];
+  readonly failed: readonly (Pick<Garbage, "cluster" | "backup" | "reason"> & { readonly code: string })[];
 }
 
 const LEASE_EXPIRES_AFTER_SECONDS = 30;
@@ -39,8 +39,8 @@ export async function applyGc({ storage }: Repository, plan: GarbagePlan, author
     const signal = AbortSignal.any([options.signal, lease.signal]);
     for (const each of garbage) {
       const { backup } = each;
-      const alive = await aliveSince(storage, each, lease, { signal });
-      if (alive !== undefined) leave.push({ cluster, backup, reason: alive });
+      const alive = backup === null ? undefined : await aliveSince(storage, { ...each, backup }, lease, { signal });
+      if (alive !== undefined) leave.push({ cluster, backup: backup!, reason: alive });
       else {
         const error = await remove(storage, each, lease, { signal });
         if (error === undefined) removed.push(each);
@@ -64,7 +64,12 @@ async function listRepository(storage: Storage, options: CallOptions): Promise<R
 }
 
 /** Why it must stay after all. The lease's file tells the store's time: it was written just now. */
-async function aliveSince(storage: Storage, { cluster, backup, objects }: Garbage, lease: WriterLease, options: CallOptions): Promise<string | undefined> {
+async function aliveSince(
+  storage: Storage,
+  { cluster, backup, objects }: Garbage & LeftAlone,
+  lease: WriterLease,
+  options: CallOptions,
+): Promise<string | undefined> {
   await lease.requireHeld(options);
   const marker = await readUploadMarker(storage, uploadKey(cluster, backup), options);
   if (marker !== undefined && isLive(marker, lease.storeTime)) return "it is being written again";

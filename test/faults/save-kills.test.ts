@@ -1,5 +1,5 @@
 // SIGKILL in every phase of a save. Whatever moment it hits: no half backup is listed, nothing that was good is lost, the next save works.
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -101,6 +101,30 @@ test("afterwards: every phase was hit, all that is listed is good, nothing is le
   await expectExit(0, ["verify", "--all", "--all-clusters", "--repository", repository]);
   await nothingIsHalf();
 });
+
+test("one garbage collection removes all that the killed have left, once their markers are old, and nothing else", async () => {
+  const at = ["repo", "gc", "--repository", repository, "-o", "json"];
+  const tooEarly = JSON.parse((await expectExit(0, at)).stdout);
+  expect(tooEarly.leave.length).toBeGreaterThan(0);
+  await nothingIsHalf();
+  await setBack(/\/uploads\//, 200_000);
+  await setBack(/^\.etcdsafe\/unfinished\//, 4_000_000);
+  const { removed, leave, failed } = JSON.parse((await expectExit(0, at)).stdout);
+  expect({ leave, failed }).toEqual({ leave: [], failed: [] });
+  report("removed by one garbage collection", { "of backups": removed.length });
+  expect(JSON.parse((await expectExit(0, ["repo", "check", "--repository", repository, "-o", "json"])).stdout)).toMatchObject({ findings: [] });
+  expect(await readdir(join(repository, ".etcdsafe/unfinished"))).toEqual([]);
+  // An empty directory is no object.
+  const left = (await readdir(repository, { recursive: true })).flatMap((path) => /\/backups\/([^/]+)\/[^/]+$/.exec(path)?.[1] ?? []);
+  expect([...new Set(left)].sort()).toEqual([...good].sort());
+  await nothingIsHalf();
+});
+
+/** Lets time pass for these files. */
+async function setBack(which: RegExp, ageMs: number): Promise<void> {
+  const time = new Date(Date.now() - ageMs);
+  for (const path of await readdir(repository, { recursive: true })) if (which.test(path)) await utimes(join(repository, path), time, time);
+}
 
 /** Lets the save come to where the member has sent so many bytes, holds it there, and kills it. */
 async function killHeldAt(bytes: number, expected: Phase): Promise<void> {

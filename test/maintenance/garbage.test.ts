@@ -57,6 +57,17 @@ test("garbage: of a backup that exists only what its upload left: the marker, an
   expect(plan({ objects, unfinished, markers: [marker(ID, 9)] }).remove).toEqual([]);
 });
 
+test("garbage: documents whose upload began an hour ago and never ended; of a marker, by the backup's own rule", () => {
+  const started = (key: string, minutesAgo: number) => ({ key, uploadId: key, startedAt: new Date(NOW.getTime() - minutesAgo * 60_000) });
+  const old = started("default/cluster.json", 61);
+  expect(plan({ unfinished: [old, started("default/writer.json", 59), started("etcdsafe-repository.json", 999)] }).remove).toEqual([
+    { cluster: "default", backup: null, reason: expect.stringContaining("cluster.json never arrived"), objects: [], unfinished: [old], marker: null },
+  ]);
+  const unfinished = [started(`default/uploads/${ID}.json`, 0)];
+  expect(plan({ unfinished }).remove).toMatchObject([{ backup: ID, unfinished }]);
+  expect(plan({ unfinished, markers: [marker(ID, 0)] }).remove).toEqual([]);
+});
+
 test("garbage: what is being deleted is left to whoever prunes, and what is not recognised to its owner", () => {
   const objects = [object(`default/backups/${ID}/snapshot.db.zst`), object(`default/deleting/${ID}.json`)];
   expect(plan({ objects })).toMatchObject({ remove: [], leave: [{ backup: ID, reason: expect.stringContaining("deletion has begun") }] });

@@ -1,0 +1,49 @@
+// `etcdsafe repo gc`
+import { applyGc, type GcResult, planGc } from "../../maintenance/gc.ts";
+import { openRepository } from "../../repository/repository.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Invocation } from "../command.ts";
+import { PARTLY_DONE } from "../exit-codes.ts";
+import { formatSize } from "../format.ts";
+import { author, openForReading, openNamedStorage } from "../repository.ts";
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { config, output } = invocation;
+  if (config.get("plan")) {
+    const plan = await planGc(await openForReading(invocation), invocation);
+    output.print({ plan }, () => gcText({ removed: plan.remove, leave: plan.leave, failed: [] }, "would be removed"));
+    return 0;
+  }
+  const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const result = await applyGc(repository, await planGc(repository, invocation), await author(), invocation);
+  const isHidden = result.removed.length > 0 && (await keepsVersions(repository.storage, invocation));
+  output.print({ ...result, isHidden }, () => gcText(result, isHidden ? "hidden: the store keeps versions, and frees them by its own rules" : "removed"));
+  return result.failed.length > 0 ? PARTLY_DONE : 0;
+}
+
+function gcText({ removed, leave, failed }: GcResult, done: string): string {
+  const lines = [
+    ...removed.map((each) => `${nameOf(each)} ${done} (${contentText(each)}): ${each.reason}`),
+    ...leave.map((each) => `${nameOf(each)} left alone: ${each.reason}`),
+    ...failed.map((each) => `${nameOf(each)} NOT REMOVED: ${each.reason}`),
+  ];
+  return lines.length === 0 ? "There is no garbage." : lines.join("\n");
+}
+
+function nameOf({ cluster, backup }: { readonly cluster: string; readonly backup: string | null }): string {
+  return backup === null ? cluster : `${cluster}/${backup}`;
+}
+
+function contentText({ objects, unfinished, marker }: GcResult["removed"][number]): string {
+  const sizeBytes = objects.reduce((sum, object) => sum + object.sizeBytes, 0);
+  const parts = [
+    objects.length > 0 ? `${objects.length} ${objects.length === 1 ? "object" : "objects"}, ${formatSize(sizeBytes)}` : "",
+    unfinished.length > 0 ? `${unfinished.length} unfinished ${unfinished.length === 1 ? "upload" : "uploads"}` : "",
+    marker === null ? "" : "its upload marker",
+  ];
+  return parts.filter((part) => part !== "").join(", ");
+}
+
+async function keepsVersions({ versions }: Storage, { signal }: Invocation): Promise<boolean> {
+  return versions !== undefined && (await versions.isEnabled({ signal }));
+}
