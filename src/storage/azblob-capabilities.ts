@@ -3,7 +3,7 @@
 import type { BlobImmutabilityPolicyMode, BlobItem } from "@azure/storage-blob";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import { ownerOfBlock } from "./azblob-blocks.ts";
+import { discardBlocks, ownerOfBlock } from "./azblob-blocks.ts";
 import { type AzblobContext, type Below, blobsOf, infoOf, listedByKey } from "./azblob-list.ts";
 import { readBlob } from "./azblob-read.ts";
 import type { Locks, ObjectVersion, StoreClock, UnfinishedUpload, UnfinishedUploads, Versions } from "./capabilities.ts";
@@ -81,7 +81,7 @@ export function azblobLocks(context: AzblobContext): Locks {
 export function azblobUnfinished(context: AzblobContext): UnfinishedUploads {
   return {
     list: (prefix, options) => listedByKey(context, prefix, (below) => unfinishedBelow(context, below, options)),
-    abort: (upload, options) => discardBlocks(context, upload, options),
+    abort: (upload, options) => discard(context, upload, options),
   };
 }
 
@@ -103,19 +103,8 @@ async function* uploadsTo({ client, names, location }: AzblobContext, key: strin
   for (const { id, startedAt } of owners.values()) yield { key, uploadId: id, startedAt };
 }
 
-/** There is no request for it: an empty blob, committed there and removed again, makes the service forget all blocks staged at its name. */
-async function discardBlocks({ client, names, location }: AzblobContext, { key }: UnfinishedUpload, options: CallOptions): Promise<void> {
-  const what = `discard the unfinished upload of ${key} in ${location}`;
-  const blob = names.nameOf(key);
-  const written = await client
-    .tried(what, (container, call) => container.getBlockBlobClient(blob).commitBlockList([], { conditions: { ifNoneMatch: "*" }, ...call }), options)
-    .catch((error: unknown) => {
-      if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return undefined; // An object has come to be there.
-      throw error;
-    });
-  if (written?.etag === undefined) return;
-  const conditions = { ifMatch: written.etag };
-  await client.tried(what, (container, call) => container.getBlobClient(blob).delete({ conditions, ...call }), options).catch(ifGone);
+async function discard({ client, names, location }: AzblobContext, { key }: UnfinishedUpload, options: CallOptions): Promise<void> {
+  await discardBlocks(client, { name: names.nameOf(key), what: `discard the unfinished upload of ${key} in ${location}` }, options);
 }
 
 function ifGone(error: unknown): undefined {

@@ -1,6 +1,7 @@
 // Requests to Azure Blob Storage: the SDK makes and reads them, signs them, and leaves sending to http-request.ts and trying again to retry.ts.
 import { Readable } from "node:stream";
 import type { ContainerClient, HttpOperationResponse, IHttpClient, WebResource } from "@azure/storage-blob";
+import type { ByteStream } from "../bytes/stream.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { accessVersion, identityCredential, readAccess } from "./azblob-credentials.ts";
 import { azblobError, isCredentialsRefused } from "./azblob-errors.ts";
@@ -78,11 +79,16 @@ function httpClient(send: HttpSend): IHttpClient {
       // What the SDK wants as a stream is what it asks for so; all else is a message.
       const isStream =
         request.streamResponseStatusCodes?.has(answer.status) === true || request.streamResponseStatusCodes?.has(Number.POSITIVE_INFINITY) === true;
-      if (isStream && answer.status < 300) response.readableStreamBody = Readable.from(answer.body, { objectMode: false });
+      if (isStream && answer.status < 300) response.readableStreamBody = Readable.from(copiesOf(answer.body), { objectMode: false });
       else response.bodyAsText = await textOf(answer);
       return response;
     },
   };
+}
+
+/** A Node stream holds chunks that were read ahead, and a chunk of ours is gone once the next is asked for. */
+async function* copiesOf(body: ByteStream): AsyncGenerator<Buffer> {
+  for await (const chunk of body) yield Buffer.from(chunk);
 }
 
 function bytesOf({ body }: WebResource): readonly Uint8Array[] | undefined {

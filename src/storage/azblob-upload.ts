@@ -1,21 +1,26 @@
 // Puts to Azure Blob Storage, of streams of unknown length. What fits into one buffer is one request; more is staged in blocks out of a few reused
 // buffers, several under way at a time, and committed at the end. A block stays in its buffer until the service has it, so that after a broken
-// connection only that block is sent again. Staged blocks are invisible, and gone after a week where they are not committed.
+// connection only that block is sent again. Staged blocks are invisible, discarded when the upload fails, and gone after a week at the latest.
 import { createHash } from "node:crypto";
 import type { BlockBlobClient } from "@azure/storage-blob";
 import { type ByteReader, type ByteStream, readerOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { abortable } from "./abortable.ts";
-import { blockId } from "./azblob-blocks.ts";
+import { blockId, discardBlocks } from "./azblob-blocks.ts";
 import type { AzblobClient } from "./azblob-client.ts";
 import type { Buffers } from "./buffers.ts";
+import { orAborted } from "./or-aborted.ts";
 import { retried } from "./retry.ts";
 
 export const BLOCK_SIZE_BYTES: number = 4 * 1024 * 1024;
 /** https://learn.microsoft.com/rest/api/storageservices/put-block-list: an object has 195 GiB at most. */
 const BLOCKS_MAX = 50_000;
 const BLOCKS_UNDER_WAY_MAX = 4;
+/** How long a failed upload waits for blocks that are under way. */
+const UNDER_WAY_LIMIT_MS = 2_000;
+/** How long a failed upload waits for its blocks to be forgotten. */
+const DISCARD_LIMIT_MS = 10_000;
 /** Name of the metadata by which a put recognises its own blob. */
 const UPLOAD_ID = "etcdsafeupload";
 
@@ -50,7 +55,11 @@ export async function upload(client: AzblobClient, target: AzblobUpload, body: B
     const filled = await reader.read(first);
     if (filled < BLOCK_SIZE_BYTES) return await uploadWhole(client, target, first.subarray(0, filled), { signal });
     while (taken.length < BLOCKS_UNDER_WAY_MAX) taken.push(buffers.take());
-    return await uploadBlocks(client, target, reader, taken, { signal, fail: (error) => own.abort(error) });
+    return await uploadBlocks(client, target, reader, taken, { signal, fail: (error) => own.abort(error) }).catch(async (error: unknown) => {
+      const soon = AbortSignal.timeout(DISCARD_LIMIT_MS);
+      await discardBlocks(client, target, { signal: soon }).catch(() => undefined); // The failure is what its caller wants to know.
+      throw error;
+    });
   } catch (error) {
     own.abort(error);
     throw error;
@@ -74,6 +83,7 @@ async function uploadBlocks(
   buffers: readonly Uint8Array[],
   { signal, fail }: CallOptions & { fail(error: unknown): void },
 ): Promise<Uploaded> {
+  const requests = new AbortController();
   const ids: string[] = [];
   const sent = buffers.map(() => Promise.resolve());
   let sizeBytes = 0;
@@ -85,17 +95,20 @@ async function uploadBlocks(
       const id = blockId(target, ids.length);
       ids.push(id);
       sizeBytes += filled;
-      const sending = sendBlock(client, target, id, block, { signal });
+      const sending = sendBlock(client, target, id, block, { signal: requests.signal });
       sending.catch(fail); // At once, and not when its turn comes: nothing more is to be read then.
       sent[slot] = sending;
       const next = ids.length % buffers.length;
-      await sent[next];
+      await orAborted(sent[next] as Promise<void>, signal);
       filled = filled < BLOCK_SIZE_BYTES ? 0 : await reader.read(buffers[next] as Uint8Array);
     }
-    await Promise.all(sent);
+    await orAborted(Promise.all(sent), signal);
   } catch (error) {
     fail(error);
-    await Promise.allSettled(sent); // Their buffers go back to be used by others.
+    // A block that the service has got whole arrives, whoever hangs up: it must not do so after the others were discarded.
+    const timer = setTimeout(() => requests.abort(error), UNDER_WAY_LIMIT_MS);
+    await Promise.allSettled(sent); // Their buffers go back to be used by others, too.
+    clearTimeout(timer);
     throw error;
   }
   return await committed(client, target, sizeBytes, { signal }, (blob, call) => blob.commitBlockList(ids, { ...writeOptions(target), ...call }));

@@ -8,6 +8,8 @@ import { readObject } from "./gs-read.ts";
 import { mergedByKey } from "./object-names.ts";
 
 const SECONDS_PER_DAY = 86_400;
+/** Between the end of one generation and the beginning of the one that took its place. */
+const OVERWRITING_MS_MAX = 1000;
 
 /** https://cloud.google.com/storage/docs/json_api/v1/buckets#resource */
 interface GsBucket {
@@ -53,18 +55,22 @@ async function* versionsBelow(context: GsContext, prefix: string, isWanted: (nam
   yield* versionsOf(context, generations);
 }
 
-/** The newest first. A bucket keeps no delete markers: an object whose newest generation has an end was deleted then. */
+/** The newest first. A bucket keeps no delete markers: an object whose generation had an end before there was another was deleted then. */
 function* versionsOf({ names }: GsContext, generations: readonly GsObject[]): Generator<ObjectVersion> {
-  const [newest] = generations;
-  const key = newest === undefined ? undefined : names.keyOf(newest.name);
+  const [first] = generations;
+  const key = first === undefined ? undefined : names.keyOf(first.name);
   if (key === undefined) return;
-  const sorted = generations.toSorted((a, b) => (BigInt(a.generation) < BigInt(b.generation) ? 1 : -1));
-  const deletedAt = sorted[0]?.timeDeleted;
-  if (deletedAt !== undefined) {
-    const mark = `${sorted[0]?.generation}-deleted`;
-    yield { key, sizeBytes: 0, modifiedAt: new Date(deletedAt), version: mark, versionId: mark, isDeleteMarker: true };
+  let nextCreatedAt = Infinity;
+  for (const object of generations.toSorted((a, b) => (BigInt(a.generation) < BigInt(b.generation) ? 1 : -1))) {
+    const deletedAt = new Date(object.timeDeleted ?? Number.NaN);
+    if (deletedAt.getTime() + OVERWRITING_MS_MAX < nextCreatedAt) {
+      const mark = `${object.generation}-deleted`;
+      yield { key, sizeBytes: 0, modifiedAt: deletedAt, version: mark, versionId: mark, isDeleteMarker: true };
+    }
+    const version = infoOf(key, object);
+    nextCreatedAt = version.modifiedAt.getTime();
+    yield { ...version, isDeleteMarker: false };
   }
-  for (const object of sorted) yield { ...infoOf(key, object), isDeleteMarker: false };
 }
 
 export function gsLocks(context: GsContext): Locks {

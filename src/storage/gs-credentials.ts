@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import type { Storage as GoogleStorage } from "@google-cloud/storage";
 import type { CallOptions } from "../runtime.ts";
 import type { HttpSender } from "./http-request.ts";
+import { orAborted } from "./or-aborted.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 export interface GsCredentials {
@@ -32,7 +33,7 @@ export async function gsCredentials(file: string | undefined, { agents }: HttpSe
         client = new Storage({ ...keyFile, clientOptions: { transporterOptions: transporterOptions as never } }).authClient;
         seen = now;
       }
-      return { ...(await withSignal(client.getRequestHeaders(), signal)) };
+      return { ...(await orAborted(client.getRequestHeaders(), signal)) }; // The library's requests know no signal: they are left to their own end.
     },
     forget: () => {
       client = undefined;
@@ -45,13 +46,4 @@ async function versionOf(path: string | undefined): Promise<string> {
   if (path === undefined) return "";
   const stats = await stat(path, { bigint: true }).catch(() => undefined);
   return stats === undefined ? "" : `${stats.mtimeNs}-${stats.ino}-${stats.size}`;
-}
-
-/** The library's requests know no signal: they are left to their own end. */
-function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

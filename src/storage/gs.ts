@@ -2,6 +2,7 @@
 // Resumable uploads that were never finished cannot be listed: the store forgets them after a week.
 import { Buffer } from "node:buffer";
 import type { ByteStream } from "../bytes/stream.ts";
+import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { type Buffers, buffersOf } from "./buffers.ts";
 import { gsClock, gsLocks, gsVersions } from "./gs-capabilities.ts";
@@ -62,6 +63,7 @@ async function put(context: GsContext, { settings, runtime, buffers }: PutContex
   const { ifAbsent, ifVersion, signal } = options;
   signal.throwIfAborted();
   const what = `write ${key} in ${context.location}`;
+  if (ifVersion !== undefined && !/^\d+$/.test(ifVersion)) throw new EtcdsafeError("STORAGE_CONFLICT", `cannot ${what}: no generation is called ${ifVersion}`);
   const { storageClass, kmsKey } = settings.gs;
   const conditions = { ifGenerationMatch: ifAbsent === true ? "0" : ifVersion };
   const id = Buffer.from(runtime.randomBytes(16)).toString("hex");

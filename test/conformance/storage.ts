@@ -222,8 +222,11 @@ function putting(open: () => Promise<OpenedStorage>): void {
     await using opened = await open();
     const contents = [1, 2, 3].map((writer) => pattern(LARGE_SIZE_BYTES + writer));
     const storages = await Promise.all(contents.map(() => opened.again()));
-    await Promise.all(contents.map((content, writer) => storages[writer]!.put("k", inChunks(content, 300_007), { signal })));
-    expect(contents.map(sha256)).toContain(sha256(await bytes(opened.storage, "k")));
+    const results = await Promise.allSettled(contents.map((content, writer) => storages[writer]!.put("k", inChunks(content, 300_007), { signal })));
+    // A store where all uploads to one key share their parts refuses those that come too late.
+    for (const result of results) if (result.status === "rejected") expect(result.reason).toMatchObject({ code: "STORAGE_CONFLICT" });
+    const written = contents.filter((_, writer) => results[writer]!.status === "fulfilled");
+    expect(written.map(sha256)).toContain(sha256(await bytes(opened.storage, "k")));
   });
 
   test("storage: takes puts of many objects at once", async () => {

@@ -72,7 +72,7 @@ test("azblob storage: a blob of the same name that another writer made in betwee
       proxy.change(({ method, path }) => (method === "PUT" && !path.includes("comp=block&") && lost++ === 0 ? { status: 500, afterwards: true } : undefined));
     };
     await expectThrown("STORAGE_CONFLICT", () => storage.put(key, body(), { signal, ifAbsent: true }), /cannot write fence-\d+ in azblob:/);
-    expect(lost).toBe(2);
+    expect(lost).toBeGreaterThan(1);
   }
 });
 
@@ -107,15 +107,22 @@ test("azblob storage: a download goes on where its connection broke", async () =
   expect(proxy.requests.length - from).toBe(3);
 });
 
-test("azblob storage: what a failed upload has staged is no blob, is found, and can be discarded; an object that came to be there stays", async () => {
-  const { storage } = await open(await newContainer());
+test("azblob storage: what an upload has staged that was killed is no blob, is found, and can be discarded; an object that came to be there stays", async () => {
+  await using proxy = await startHttpProxy(server.url);
+  const container = await newContainer();
+  const { storage: dying } = await open(container, { endpoint: through(proxy.url) });
+  const { storage } = await open(container);
   const unfinished = storage.unfinished!;
-  const broken = async function* () {
-    for (let round = 0; round < 3; round++) yield LARGE; // More than is under way at a time: some of it is staged for certain.
-    throw new Error("the source broke");
-  };
   const startedAt = Date.now();
-  for (const key of ["a/1", "a/2", "b/1"]) await expect(storage.put(key, broken(), { signal })).rejects.toThrow("the source broke");
+  for (const key of ["a/1", "a/2", "b/1"]) {
+    const body = async function* () {
+      for (let round = 0; round < 3; round++) yield LARGE; // More than is under way at a time: some of it is staged for certain.
+      proxy.change(() => ({ status: 403 })); // From here on as if it were dead: it cleans nothing up.
+      throw new Error("the source broke");
+    };
+    proxy.change(() => undefined);
+    await expect(dying.put(key, body(), { signal })).rejects.toThrow("the source broke");
+  }
   await storage.put("a/empty", streamOf(), { signal });
   expect(await Array.fromAsync(storage.list("", { signal }), ({ key }) => key)).toEqual(["a/empty"]);
   const found = await Array.fromAsync(unfinished.list("a/", { signal }));
