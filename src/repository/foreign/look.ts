@@ -62,7 +62,6 @@ async function lookAt(storage: Storage, candidate: Candidate, options: CallOptio
     const head = packing === "none" || stored.length === 0 ? stored : await unpackHead(storage, object, HEAD_SIZE_BYTES, options);
     if (isDatabase(head)) looksLikeOne = true;
     else {
-      if (!looksLikeOne) return undefined;
       const kind = snapshotKind(head, head.length);
       if (kind.verdict !== "zeros") throw notADatabase(name, kind); // With a first page of zeros, the second meta page may be good.
     }

@@ -35,9 +35,8 @@ export async function* readZip(
 }
 
 async function onlyEntry(storage: Storage, key: string, sizeBytes: number, options: CallOptions): Promise<{ readonly start: number; readonly entry: Entry }> {
-  const reader = new RangeReader(storage, key, sizeBytes, options);
   try {
-    return await Promise.race([firstEntry(reader, key, sizeBytes), reader.failure]);
+    return await firstEntry(new RangeReader(storage, key, sizeBytes, options), key, sizeBytes);
   } catch (error) {
     options.signal.throwIfAborted();
     if (error instanceof EtcdsafeError) throw error;
@@ -63,9 +62,6 @@ function corrupt(key: string, why: string, cause?: unknown): EtcdsafeError {
 }
 
 class RangeReader extends RandomAccessReader {
-  /** Rejects with what yauzl throws at bytes that it did not expect: into a callback, where nobody else would hear of it. */
-  readonly failure: Promise<never>;
-  readonly #fail: (error: Error) => void;
   readonly #storage: Storage;
   readonly #key: string;
   readonly #sizeBytes: number;
@@ -77,22 +73,16 @@ class RangeReader extends RandomAccessReader {
     this.#key = key;
     this.#sizeBytes = sizeBytes;
     this.#options = options;
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => undefined); // Most of the time nothing is thrown, and sometimes something after all is over.
-    this.failure = promise;
-    this.#fail = reject;
   }
 
   override read(buffer: Buffer, offset: number, length: number, position: number, callback: (error: Error | null) => void): void {
-    this.#read(length, position)
-      .then(
-        (bytes) => {
-          buffer.set(bytes, offset);
-          callback(null);
-        },
-        (error: Error) => callback(error),
-      )
-      .catch(this.#fail);
+    this.#read(length, position).then(
+      (bytes) => {
+        buffer.set(bytes, offset);
+        callback(null);
+      },
+      (error: Error) => callback(error),
+    );
   }
 
   override _readStreamForRange(): never {

@@ -93,6 +93,24 @@ test("zip: an archive of anything but one file, and one that lies about its size
   await expectThrown("OBJECT_CORRUPT", () => unpacked("zip", zipOf({ ...one, claimedSizeBytes: 10 ** 9 })), /less than the 1000000000 bytes/);
 });
 
+test("zip: a directory that is said to be where nothing is, is not looked for there", async () => {
+  const bytes = Buffer.from(PACKED.zip);
+  bytes.writeUInt32LE(0xffff_fff0, bytes.length - 6);
+  const inner = new MemoryStorage();
+  await inner.put("x", streamOf(bytes), { signal });
+  // As stores do: HTTP 416.
+  const strict = wrapped(inner, {
+    read: (key, options) => {
+      if ((options.range?.start ?? 0) >= bytes.length) throw new EtcdsafeError("STORAGE_UNREACHABLE", "range not satisfiable");
+      return inner.read(key, options);
+    },
+  });
+  const drain = async () => {
+    for await (const _ of unpack(strict, { key: "x", storedSizeBytes: bytes.length, packing: "zip" }, { signal }));
+  };
+  await expectThrown("OBJECT_CORRUPT", drain, /^x is no zip archive of one snapshot: bytes 4294967280 to \d+ are not in it$/);
+});
+
 test("what unpacks to more than any snapshot has is given up", async () => {
   const chunk = new Uint8Array(256 * 1024 * 1024);
   let yieldedBytes = 0;
