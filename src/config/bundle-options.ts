@@ -8,7 +8,7 @@ export const BUNDLE_OPTIONS = {
     group: "What to do",
     commands: ["save"],
     description:
-      "Files and directories of this host to store beside the snapshot, such as certificates and configuration, under their own paths or NAME; may be repeated. What is not there is an error. Symbolic links are stored as links.",
+      "Files and directories of this host to store beside the snapshot, such as certificates and configuration, under their own paths or NAME; may be repeated. Paths are those that this process sees, also with --host-root. What is not there is an error. Symbolic links are stored as links.",
   },
   "include-preset": {
     kind: "list",

@@ -119,6 +119,12 @@ test("bundle: a kubeadm host's files are saved, verified, shown, planned, and un
   expect((await readdir(directory.path)).filter((name) => name.startsWith("out"))).toEqual(["out"]);
   await expectExit(0, [...restore, "--to-snapshot", path("snapshot.db"), "--bundle-dir", path("out-3")]);
   expect(await filesBelow(path("out-3"))).toEqual(await filesBelow(out));
+
+  const plan = await expectExit(0, [...restore, "--data-dir", path("data-4"), "--bundle-dir", path("out-4"), "--plan", "-o", "json"]);
+  expect(JSON.parse(plan.stdout).plan.source.bundle).toEqual(manifest.bundle);
+  await writeFile(path("plan.json"), plan.stdout);
+  await expectExit(0, ["restore", "--from-plan", path("plan.json"), "--repository", repository, "--bundle-dir", path("out-4")]);
+  expect(await filesBelow(path("out-4"))).toEqual(await filesBelow(out));
 });
 
 test("bundle: private keys are not stored unencrypted by accident, and what is missing stops the save before it begins", async () => {
