@@ -8,6 +8,8 @@ export interface AgeKeys {
   /** `AGE-SECRET-KEY-1…`, as `age-keygen` prints them. */
   readonly identities: readonly string[];
   readonly passphrase: string | undefined;
+  /** Of the one file that is to be opened: then nothing else is needed. */
+  readonly fileKey?: Uint8Array;
 }
 
 const X25519 = "X25519";
@@ -42,6 +44,7 @@ export async function recipientOf(identity: string): Promise<string> {
  */
 export async function unwrapFileKey(header: AgeHeader, keys: AgeKeys, name: string): Promise<Uint8Array> {
   checkScryptStanzas(header.stanzas, name);
+  if (keys.fileKey !== undefined && isAuthentic(header, keys.fileKey)) return keys.fileKey;
   const fileKey = header.stanzas[0]!.type === SCRYPT ? await byPassphrase(header, keys, name) : await byIdentity(header, keys, name);
   if (!isAuthentic(header, fileKey)) throw new FormatError("OBJECT_CORRUPT", `${name}: ${WRONG_MAC}`, 0);
   return fileKey;

@@ -41,7 +41,8 @@ export async function wrapFileKey(fileKey: Uint8Array, to: AgeRecipients): Promi
   });
   for (const recipient of new Set(to.recipients)) {
     const fault = await recipientFault(recipient);
-    if (fault !== undefined) throw new EtcdsafeError("CONFIG_INVALID", `${recipient} ${fault}`);
+    if (fault !== undefined)
+      throw new EtcdsafeError("CONFIG_INVALID", `${X25519_RECIPIENT.test(recipient) ? recipient : "what is named as a recipient"} ${fault}`);
     encrypter.addRecipient(recipient);
   }
   if (to.recipients.length === 0 || fileKey.length !== FILE_KEY_SIZE_BYTES) throw new EtcdsafeError("INTERNAL", "nobody could open this file");

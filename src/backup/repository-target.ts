@@ -1,4 +1,5 @@
 // A save into a repository: uploaded from the spool while the spool is being checked; the manifest last, when all is known.
+import type { AgeRecipients } from "../age/recipients.ts";
 import type { BundleRequest, GatheredBundle } from "../bundle/gather.ts";
 import type { Spool } from "../bytes/spool.ts";
 import { type ByteReader, readerOf } from "../bytes/stream.ts";
@@ -8,12 +9,15 @@ import { openSnapshot, type SnapshotStream } from "../cluster/snapshot-stream.ts
 import { EtcdsafeError } from "../errors.ts";
 import { listBackups } from "../repository/catalogue.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
+import { type AskedEncryption, chooseEncryption } from "../repository/encryption-policy.ts";
 import { type Manifest, snapshotObject } from "../repository/manifest.ts";
-import { BUNDLE_OBJECT, backupId, SNAPSHOT_OBJECT } from "../repository/names.ts";
+import { BUNDLE_OBJECT, backupId, REPOSITORY_KEY, SNAPSHOT_OBJECT } from "../repository/names.ts";
+import { type LockPolicy, versionLocker } from "../repository/object-lock.ts";
 import { placeBackup, requireMayWrite } from "../repository/placement.ts";
-import { type BackupUpload, beginUpload } from "../repository/publish.ts";
-import { type Author, openOrCreateRepository, type Repository } from "../repository/repository.ts";
+import { type BackupUpload, beginUpload, type Protection } from "../repository/publish.ts";
+import { type Author, openOrCreateRepository, openRepository, type Repository } from "../repository/repository.ts";
 import { writeAttempt } from "../repository/sidecars.ts";
+import type { SigningKey } from "../repository/signature.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { comparedLately, notCompared } from "./comparison.ts";
@@ -25,6 +29,13 @@ import { stateOf } from "./state.ts";
 import { check, receive, revisionBefore, type SavePhase, type TakeOptions } from "./take.ts";
 
 export interface RepositoryTargetOptions {
+  readonly encryption: AskedEncryption;
+  /** Whether `storage` is on this host: what leaves it is encrypted, unless somebody says otherwise. */
+  readonly isOnThisHost: boolean;
+  /** Undefined: backups are not signed. */
+  readonly signing: SigningKey | undefined;
+  /** How the stored versions are locked, where they are. */
+  readonly lock?: LockPolicy | undefined;
   readonly storage: Storage;
   readonly author: Author;
   readonly cluster: string;
@@ -44,6 +55,7 @@ export class RepositoryTarget implements SaveTarget {
   readonly #options: RepositoryTargetOptions;
   #repository: Repository | undefined;
   #bundle: GatheredBundle | undefined;
+  #encryption: AgeRecipients | undefined;
   #startedAt = "";
   #clusterId = "";
 
@@ -52,12 +64,24 @@ export class RepositoryTarget implements SaveTarget {
   }
 
   async prepare(observed: ObservedCluster, options: Options): Promise<void> {
-    const { storage, author, cluster } = this.#options;
+    const { storage, author, cluster, lock } = this.#options;
     this.#startedAt = options.runtime.now().toISOString();
+    await this.#chooseEncryption(options);
+    if (lock !== undefined) await versionLocker(storage, lock, options); // It throws where that cannot be, before etcd is asked for anything.
     this.#repository = await openOrCreateRepository(storage, author, options);
     await requireMayWrite(this.#repository, cluster, observed, options);
     this.#clusterId = observed.clusterId;
     this.#bundle = await this.#gathered(options);
+  }
+
+  /** Before a repository is created where there is none: a refusal leaves nothing. */
+  async #chooseEncryption({ runtime, signal }: Options): Promise<void> {
+    const { storage, encryption: asked, isOnThisHost } = this.#options;
+    const exists = (await storage.stat(REPOSITORY_KEY, { signal })) !== undefined;
+    const policy = exists ? (await openRepository(storage, { signal })).file.policy.encryption : undefined;
+    this.#encryption = chooseEncryption(asked, policy, { location: storage.location, isOnThisHost });
+    if (asked === "not-said" && this.#encryption !== undefined)
+      runtime.log({ level: "info", message: `encrypted to ${policy?.recipients.join(", ")}, as the repository's policy says` });
   }
 
   async comparedAlready(options: Options): Promise<string | undefined> {
@@ -133,7 +157,7 @@ export class RepositoryTarget implements SaveTarget {
   async #gathered(options: Options): Promise<GatheredBundle | undefined> {
     const { bundle } = this.#options;
     if (bundle === undefined) return undefined;
-    return (await import("../bundle/gather.ts")).gatherBundle(bundle, { ...options, encrypted: false });
+    return (await import("../bundle/gather.ts")).gatherBundle(bundle, { ...options, encrypted: this.#encryption !== undefined });
   }
 
   async #storeBundle(upload: BackupUpload, backup: string, { runtime, signal }: TakeOptions): Promise<ManifestFacts["bundle"]> {
@@ -149,7 +173,7 @@ export class RepositoryTarget implements SaveTarget {
     const { author, cluster } = this.#options;
     const { runtime, signal } = take;
     const id = backupId(createdAt, revision, runtime.randomBytes);
-    const upload = await beginUpload(this.#opened(), author, { cluster, id, action: "save" }, { runtime, signal });
+    const upload = await beginUpload(this.#opened(), author, { cluster, id, action: "save" }, { runtime, signal, protection: this.#protection() });
     try {
       const known = await work(upload);
       const bundle = await this.#storeBundle(upload, id, take);
@@ -191,6 +215,11 @@ export class RepositoryTarget implements SaveTarget {
     const draft = buildManifest({ ...facts, timeline: "", timelineBegan: null });
     const { timeline, began } = await placeBackup(this.#opened(), cluster, observed, draft, { runtime, signal });
     return { ...draft, timeline, timelineBegan: began };
+  }
+
+  #protection(): Protection {
+    const { signing, lock } = this.#options;
+    return { encryption: this.#encryption, signing, lock };
   }
 
   #opened(): Repository {

@@ -1,5 +1,7 @@
 // A backup in a few fields: one row of `list`.
 import type { CatalogueEntry } from "../repository/catalogue.ts";
+import { snapshotObject } from "../repository/manifest.ts";
+import type { ObjectEncryption } from "../repository/object-encoder.ts";
 import type { VerificationLevel } from "../repository/sidecars.ts";
 import { formatAge } from "./format.ts";
 import { printableLine } from "./printable.ts";
@@ -15,12 +17,15 @@ export interface BackupSummary {
   readonly etcdVersion: string | null;
   readonly rawSizeBytes: number | null;
   readonly storedSizeBytes: number | null;
+  /** Who can open it: of its snapshot; null where it is not encrypted, or that is not known. */
+  readonly encryption: ObjectEncryption | null;
   /** The deepest level that reading the stored bytes back last passed. */
   readonly verified: { readonly level: VerificationLevel; readonly finishedAt: string } | null;
   /** Why it is damaged, or cannot be read. */
   readonly faults: readonly string[];
 }
 
+const RECIPIENT_SHOWN_LENGTH = 12;
 const DEEPEST_FIRST: readonly VerificationLevel[] = ["points", "structure", "hash", "stored-bytes"];
 
 export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary {
@@ -33,6 +38,7 @@ export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary
       etcdVersion: null,
       rawSizeBytes: null,
       storedSizeBytes: null,
+      encryption: null,
       verified: null,
     };
     return { cluster, id: entry.id, state: "unreadable", ...unknown, faults: [entry.error.message] };
@@ -50,6 +56,7 @@ export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary
     etcdVersion: manifest.servingMember?.etcdVersion ?? null,
     rawSizeBytes: manifest.objects.reduce((sum, { rawSizeBytes }) => sum + rawSizeBytes, 0),
     storedSizeBytes: entry.storedSizeBytes,
+    encryption: snapshotObject(manifest).encryption,
     verified: passed === undefined ? null : { level: passed.level, finishedAt: passed.finishedAt },
     faults: entry.damage,
   };
@@ -58,6 +65,14 @@ export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary
 /** `structure 3d`: the level, and how long ago. */
 export function verifiedText({ verified }: BackupSummary, nowMs: number): string {
   return verified === null ? "no" : `${verified.level} ${formatAge(nowMs - Date.parse(verified.finishedAt))}`;
+}
+
+/** For a narrow column: `age1ql3z7hjy… +1`. */
+export function encryptionText({ encryption }: BackupSummary): string {
+  if (encryption === null) return "";
+  const [first, ...others] = encryption.recipients;
+  if (encryption.passphrase || first === undefined) return "passphrase";
+  return `${first.slice(0, RECIPIENT_SHOWN_LENGTH)}…${others.length === 0 ? "" : ` +${others.length}`}`;
 }
 
 /** A line for each backup that has faults: in the table they would make all others wide. */

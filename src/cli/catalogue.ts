@@ -59,6 +59,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "backups[].state": "`proven`, `unconfirmed`, `suspect`, `partial`, `damaged` or `unreadable`",
       "backups[].createdAt, .timeline, .revision, .keys, .etcdVersion": "from its manifest; null where unknown",
       "backups[].rawSizeBytes, .storedSizeBytes": "sizes of all its objects, unpacked and as stored",
+      "backups[].encryption": "who can open it: `scheme`, `recipients`, `passphrase`; null where it is not encrypted",
       "backups[].verified": "`level` and `finishedAt` of the deepest verification passed, or null",
       "backups[].faults[]": "why it is damaged or unreadable",
       "location, layout":
@@ -103,6 +104,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "verified[].failure": "`code`, `message`, `hint` of what came first; null where it passed",
       "verified[].findings[]": "`severity` (`warning` or `error`), `object`, `offset` in bytes (null: no place in it is to blame), `text`",
       "verified[].findingsTotal": "all of them, listed or not",
+      "verified[].origin":
+        "of a backup: `signed` by a key that --trusted-key names, or `not-proven`: integrity only, whoever can write to the repository could have made it",
     },
     load: () => import("./commands/verify.ts"),
   },
@@ -139,7 +142,10 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
         does: "the same, to be saved as plan.json and copied to each host",
       },
       { line: "etcdsafe restore --from-plan plan.json --member m1 --repository /backup", does: "one host's part of it" },
-      { line: "etcdsafe restore latest --repository /backup --data-dir /var/lib/etcd --bundle-dir /root/files", does: "and the files that were saved beside it" },
+      {
+        line: "etcdsafe restore latest --repository /backup --data-dir /var/lib/etcd --bundle-dir /root/files",
+        does: "and the files that were saved beside it",
+      },
       { line: "etcdsafe restore latest --repository /backup --to-snapshot snapshot.db", does: "a plain snapshot for other tools" },
     ],
     example: `${MEMBERS_FILE}\n\n${INTERRUPTED_RESTORE}`,
@@ -217,7 +223,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   "repo validate": {
     summary: "try out whether a store keeps what etcdsafe promises",
     description:
-      "Does all that backups, recorders and removal need, with your store and your credentials, on objects of its own below `_probe/`, which it removes again as far as it may; a version that --object-lock-mode has it lock stays for a minute. Nothing else is touched, and no repository has to be there. Exit code 0: all of it works. 3: backups can be saved and restored, but something else does not work: conditions (needed for recorders and several hosts), removal, clocks, or a default retention without --state-url. 6: not fit for backups. 5: the store could not be reached.",
+      "Does all that backups, recorders and removal need, with your store and your credentials, on objects of its own below `_probe/`, which it removes again as far as it may; older versions of them stay where a store keeps those, and a version that --object-lock-mode has it lock stays for a minute. Nothing else is touched, and no repository has to be there. Exit code 0: all of it works. 3: backups can be saved and restored, but something else does not work: conditions (needed for recorders and several hosts), removal, clocks, or a default retention without --state-url. 6: not fit for backups. 5: the store could not be reached.",
     examples: [
       { line: "etcdsafe repo validate --repository s3://backups/etcd/prod", does: "before the first save" },
       {
@@ -237,6 +243,53 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "leftBehind[]": "keys that could not be removed",
     },
     load: () => import("./commands/repo-validate.ts"),
+  },
+  "repo check": {
+    summary: "look whether everything in a repository is whole and in its place",
+    description:
+      "Reads every manifest and every other document, and compares what they name with what is stored, by size. Names what is missing, damaged, left over, or none of etcdsafe's. Changes nothing, and reads no snapshot: `verify` does that. Exit code 6 where something is wrong; leftovers alone are no fault.",
+    examples: [{ line: "etcdsafe repo check --repository /backup", does: "all clusters" }],
+    json: {
+      "location, clusters, backups, objects, storedSizeBytes": "what was looked at",
+      "findings[].severity": "`error` or `warning`",
+      "findings[].key, .text": "where, and what is wrong there",
+    },
+    load: () => import("./commands/repo-check.ts"),
+  },
+  "repo gc": {
+    summary: "remove what interrupted uploads left",
+    description:
+      "Objects of backups that have no manifest, unfinished uploads and old upload markers, of all clusters; nothing that somebody is writing, that a backup needs, or that is not etcdsafe's. An upload counts as dead when its marker has missed three heartbeats, by the store's clock. Takes the writer lease of each cluster in which there is something to remove: exit code 7 where another process has it. 3: some of it could not be removed.",
+    examples: [
+      { line: "etcdsafe repo gc --repository s3://backups/etcd/prod --plan", does: "only say what would be removed" },
+      { line: "etcdsafe repo gc --repository s3://backups/etcd/prod", does: "remove it" },
+    ],
+    json: {
+      plan: "with `--plan`: `remove[]` and `leave[]`, as below",
+      "removed[]":
+        "`cluster`, `backup`, `reason`, `objects[]` (`key`, `sizeBytes`), `unfinished[]` (`key`, `uploadId`, `startedAt`) and `marker` (a key, or null)",
+      "leave[]": "`cluster`, `backup` and `reason` of what was left alone",
+      "failed[]": "the same of what could not be removed, with `code`",
+      isHidden: "whether the store keeps versions, so that what was removed still takes space",
+    },
+    load: () => import("./commands/repo-gc.ts"),
+  },
+  "repo rekey": {
+    summary: "encrypt stored backups to others",
+    description:
+      "Stores a backup again under a new id and publishes it once it was read back; the old one stays until it is pruned, and whoever could read that still can. Unless --new-key is given, what is encrypted keeps its key, and only who can open it changes: where the store can copy parts of objects, they are not uploaded again. What was not encrypted becomes so.",
+    operands: [{ name: "backup", required: false, description: "which backup; or all, with --all" }],
+    examples: [
+      { line: "etcdsafe repo rekey latest --repository /backup --identity-file old.txt --recipient age1…", does: "one backup, to somebody else" },
+      { line: "etcdsafe repo rekey --all --new-key --repository /backup --identity-file leaked.txt --recipient age1…", does: "all, after a key has leaked" },
+    ],
+    json: {
+      "rekeyed[]": "one object for each backup",
+      "rekeyed[].backup, .newId": "the old one, and the new one (null where it failed)",
+      "rekeyed[].outcome": "`rekeyed`, `already` (with --all: it, or one that it was rekeyed to, is encrypted to exactly these) or `failed`",
+      "rekeyed[].failure": "`code`, `message`, `hint`; null where there is none",
+    },
+    load: () => import("./commands/repo-rekey.ts"),
   },
   "config show": {
     summary: "show every option's value and where it comes from",

@@ -30,6 +30,9 @@ const BESIDE_A_PLAN: readonly OptionName[] = [
   "bundle-dir",
   "cert",
   "key",
+  "identity-file",
+  "passphrase-file",
+  "trusted-key",
 ];
 const IN_MEMBERS_FILE: readonly OptionName[] = ["initial-cluster", "initial-advertise-peer-urls", "data-dir", "wal-dir"];
 
@@ -64,6 +67,20 @@ const CONFLICTS: readonly Conflict[] = [
     others: ["check-members"],
     why: "without a local copy, no members are compared",
     applies: (config) => config.get("check-members") !== "none",
+  },
+  {
+    commands: ["save"],
+    option: "output",
+    others: ["recipient", "recipients-file", "passphrase-file", "sign-key-file"],
+    why: "a plain snapshot is not encrypted",
+  },
+  { commands: ["save"], option: "unencrypted", others: ["recipient", "recipients-file", "passphrase-file"], why: "encrypted, or not" },
+  { commands: ["save"], option: "passphrase-file", others: ["recipient", "recipients-file"], why: "age encrypts to recipients, or with one passphrase" },
+  {
+    commands: ["repo rekey"],
+    option: "new-passphrase-file",
+    others: ["recipient", "recipients-file"],
+    why: "age encrypts to recipients, or with one passphrase",
   },
   { commands: ["list", "show", "verify"], option: "all-clusters", others: ["cluster"], why: "all or one" },
   { commands: ["restore"], option: "from-plan", others: plannedOptions(), why: "the plan says that, and nothing is planned again" },

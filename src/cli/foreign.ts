@@ -6,6 +6,7 @@ import type { ReadBackup } from "../repository/foreign/resolve.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
 import { requireSnapshotFile } from "./operand.ts";
+import { provesOrigin } from "./protection.ts";
 import { openForReading, openStorageForReading } from "./repository.ts";
 
 /** One look per run: source and evidence are of the same listing. */
@@ -59,7 +60,11 @@ function findIn(invocation: Invocation): Promise<ForeignLocation | undefined> {
 
 async function find(invocation: Invocation): Promise<ForeignLocation | undefined> {
   const { findForeign } = await import("../repository/foreign/location.ts");
-  return findForeign(await openStorageForReading(invocation), invocation);
+  const storage = await openStorageForReading(invocation);
+  const location = await findForeign(storage, invocation);
+  if (location !== undefined && provesOrigin(invocation.config))
+    throw new EtcdsafeError("MANIFEST_UNTRUSTED", `${storage.location} holds other tools' backups, which nobody has signed (--trusted-key)`);
+  return location;
 }
 
 function isNoRepository(error: unknown): boolean {

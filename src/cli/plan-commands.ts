@@ -11,7 +11,7 @@ import type { Invocation } from "./command.ts";
 /** What changes from run to run, or says only what is printed. */
 const OF_ONE_RUN: readonly OptionName[] = ["plan", "format", "log-format", "log-level", "from-plan", "member"];
 /** Facts about the host that the command runs on: no plan knows them. */
-const OF_THE_HOST: readonly OptionName[] = ["host-root", "bundle-dir", "cert", "key"];
+const OF_THE_HOST: readonly OptionName[] = ["host-root", "bundle-dir", "cert", "key", "identity-file", "passphrase-file", "trusted-key"];
 /** A URL, and not a path. */
 const URL_START = /^[a-z][a-z0-9+.-]*:\/\//i;
 
@@ -70,9 +70,12 @@ function flag(name: OptionName, value: unknown): string[] {
   if (kind === "path" || kind === "secret-file") return [`--${name}`, resolve(String(value))];
   if (kind === "location") return [`--${name}`, absoluteLocation(String(value))];
   if (name === "evidence") return [`--${name}`, (value as readonly string[]).map(placeOrRevision).join(",")];
+  const { paths } = optionSpec(name);
+  if (paths !== undefined) return [`--${name}`, (value as readonly string[]).map((item) => (paths.but?.test(item) === true ? item : resolve(item))).join(",")];
   return [`--${name}`, Array.isArray(value) ? value.join(",") : String(value)];
 }
 
-function absoluteLocation(location: string): string {
+/** A local path as it is called from any directory, a URL as it is. */
+export function absoluteLocation(location: string): string {
   return URL_START.test(location) ? location : resolve(location);
 }

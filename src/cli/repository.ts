@@ -6,6 +6,7 @@ import type { LockPolicy } from "../repository/object-lock.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Invocation } from "./command.ts";
+import { trustedOnly } from "./protection.ts";
 import { version } from "./version.ts";
 
 /** For commands that only look: nothing can be changed through it. With --as-of, as it was then. Throws REPOSITORY_NOT_FOUND where there is none. */
@@ -70,9 +71,9 @@ export async function author(): Promise<Author> {
 async function openStore(invocation: Invocation, time: Date | undefined): Promise<Storage> {
   const stateUrl = invocation.config.get("state-url");
   const main = await openStorageAt(invocation, repositoryLocation(invocation), time);
-  if (stateUrl === undefined) return main;
+  if (stateUrl === undefined) return trustedOnly(main, invocation);
   const { stateSplit } = await import("../storage/state-split.ts");
-  return stateSplit(main, await openStorageAt(invocation, stateUrl));
+  return trustedOnly(stateSplit(main, await openStorageAt(invocation, stateUrl)), invocation);
 }
 
 function repositoryLocation({ config }: Invocation): string {

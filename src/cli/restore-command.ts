@@ -4,7 +4,7 @@ import type { MemberSpec } from "../etcd-files/membership/initial-cluster.ts";
 import { shellCommand } from "../restore/instructions/shell-command.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
-import { storeFlags } from "./plan-commands.ts";
+import { absoluteLocation, storeFlags } from "./plan-commands.ts";
 
 /** Members of one cluster hold the same bytes, so they are all restored by the same policies. */
 const POLICIES: readonly OptionName[] = ["keep-alarms", "disable-auth", "expire-leases", "keep-leased-keys", "target-version"];
@@ -21,6 +21,9 @@ const SHARED: readonly OptionName[] = [
   "host-root",
   "cert",
   "key",
+  "identity-file",
+  "passphrase-file",
+  "trusted-key",
   ...POLICIES,
 ];
 
@@ -32,7 +35,8 @@ export function restoreCommand(
 ): string {
   // The id, not `latest`: which backup is the newest may change between two hosts' runs.
   const words = ["etcdsafe", "restore", source.backupId ?? source.location];
-  if (source.backupId !== null) words.push("--repository", config.get("repository") ?? "", "--cluster", config.get("cluster"), ...storeFlags(config));
+  if (source.backupId !== null)
+    words.push("--repository", absoluteLocation(config.get("repository") ?? ""), "--cluster", config.get("cluster"), ...storeFlags(config));
   for (const name of SHARED) {
     const value = config.get(name);
     if (config.origin(name).kind === "default" || value === undefined) continue;

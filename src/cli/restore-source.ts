@@ -5,7 +5,11 @@ import type { SnapshotSource, SourceFacts } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
 import { orForeign, requireFileOrForeign, resolveIn } from "./foreign.ts";
 import { orFileOfThatName, readOperand } from "./operand.ts";
+import { keysOf, provesOrigin, requireNoProof } from "./protection.ts";
 import { openForReading } from "./repository.ts";
+
+/** Beside the checks, which only show that nothing was changed since. */
+const ORIGIN_NOT_PROVEN = "Integrity only, origin not proven (no --trusted-key): whoever can write to the repository could have made this backup.";
 
 /** `text` names a backup or a file. Throws USAGE for standard input, and what finding and opening it throws. */
 export async function openSource(invocation: Invocation, text: string): Promise<SnapshotSource> {
@@ -17,6 +21,7 @@ export async function openSource(invocation: Invocation, text: string): Promise<
   if (operand.kind === "file") {
     const foreign = await requireFileOrForeign(operand.path, invocation);
     if (foreign !== undefined) return openForeignSource(foreign, operand.path, invocation);
+    requireNoProof(invocation, operand.path);
     return (await import("../restore/file-source.ts")).snapshotFileSource(operand.path);
   }
   return orForeign(
@@ -27,8 +32,9 @@ export async function openSource(invocation: Invocation, text: string): Promise<
 }
 
 async function openBackupSource(invocation: Invocation, reference: string): Promise<SnapshotSource> {
-  const [{ resolveBackup }, { backupSource }] = await Promise.all([import("../repository/resolve.ts"), import("../restore/backup-source.ts")]);
+  const [{ resolveBackup }, { backupSource, keyNeeded }] = await Promise.all([import("../repository/resolve.ts"), import("../restore/backup-source.ts")]);
   const cluster = invocation.config.get("cluster");
+  const keys = await keysOf(invocation);
   const warnings: string[] = [];
   const passedOver = (warning: string) => void warnings.push(`${warning}.`);
   const { repository, entry } = await orFileOfThatName(
@@ -41,8 +47,8 @@ async function openBackupSource(invocation: Invocation, reference: string): Prom
   );
   const unmarked = entry.state === "damaged" ? null : entry.id;
   return withWayOn(invocation, { kind: "backup", backupId: unmarked }, async () => ({
-    ...(await backupSource(repository, cluster, entry, invocation)),
-    warnings,
+    ...(await backupSource(repository, cluster, entry, { ...invocation, keys, isToBeRead: !invocation.config.get("plan") })),
+    warnings: [...warnings, ...(provesOrigin(invocation.config) ? [] : [ORIGIN_NOT_PROVEN]), ...(keys === undefined ? keyNeeded(entry) : [])],
   }));
 }
 

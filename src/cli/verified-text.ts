@@ -15,7 +15,13 @@ export function verifiedText(verified: readonly Verified[]): string {
   const names = verified.map(nameOf);
   const width = Math.max(0, ...names.map((name) => name.length));
   const lines = verified.map((each, index) => `${names[index]!.padEnd(width)}  ${outcomeText(each)}\n${findingsText(each)}`);
-  return `${lines.join("")}${verified.length > 1 ? summaryText(verified) : ""}`;
+  return `${lines.join("")}${verified.length > 1 ? summaryText(verified) : ""}${originText(verified)}`;
+}
+
+/** What passed was not changed since; that somebody made it up shows in a signature alone. */
+function originText(verified: readonly Verified[]): string {
+  const isUnproven = verified.some((each) => each.outcome === "passed" && "origin" in each && each.origin === "not-proven");
+  return isUnproven ? "Integrity only, origin not proven (no --trusted-key): whoever can write to the repository could have made what passed.\n" : "";
 }
 
 function nameOf(verified: Verified): string {

@@ -45,7 +45,7 @@ function valueSchema(name: OptionName, directory: string) {
   const written =
     spec.kind === "list" ? z.union([one, many], { error: ({ input }) => (input === null ? "has no value" : "takes one value or a list of them") }) : one;
   return written.transform((value, context) => {
-    const read: ReadValue = typeof value === "string" ? readOpenValue(spec, value, directory) : readList(value);
+    const read: ReadValue = typeof value === "string" ? readOpenValue(spec, value, directory) : readList(spec, value, directory);
     if ("value" in read) return read.value;
     context.addIssue(read.refused);
     return z.NEVER;

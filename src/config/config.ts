@@ -95,7 +95,12 @@ function defaultSetting(name: OptionName): Setting | undefined {
 
 function readFlag(name: OptionName, texts: readonly string[]): ReadValue {
   const spec = optionSpec(name);
-  return spec.kind === "list" ? readList(texts.flatMap((text) => text.split(","))) : readOpenValue(spec, texts.at(-1)!);
+  return spec.kind === "list"
+    ? readList(
+        spec,
+        texts.flatMap((text) => text.split(",")),
+      )
+    : readOpenValue(spec, texts.at(-1)!);
 }
 
 /** A variable that is an option's but for a slip would be ignored silently, and with it, say, a certificate. */

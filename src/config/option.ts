@@ -12,6 +12,8 @@ export type CommandName =
   | "repo adopt"
   | "repo rekey"
   | "repo validate"
+  | "repo check"
+  | "repo gc"
   | "config show"
   | "config validate"
   | "version";

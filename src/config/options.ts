@@ -1,8 +1,8 @@
 // Every option, once; the rows about etcd and about restored members are in files of their own. From this table come the flags, the variables
 // ETCDSAFE_<OPTION>, the keys of the configuration file, `config show` and docs/cli.md.
 // Names are mechanical: `--check-members` is ETCDSAFE_CHECK_MEMBERS and the key `check-members`.
-import { ENCRYPTION_OPTIONS } from "./encryption-options.ts";
 import { BUNDLE_OPTIONS } from "./bundle-options.ts";
+import { ENCRYPTION_OPTIONS } from "./encryption-options.ts";
 import { ETCD_OPTIONS } from "./etcd-options.ts";
 import { type CommandName, LONGEST_TIMER, type OptionSpec, STORAGE_GROUPS, type ValueOf } from "./option.ts";
 import { POLICY_OPTIONS } from "./policy-options.ts";
@@ -20,6 +20,8 @@ const ALL: readonly CommandName[] = [
   "repo adopt",
   "repo rekey",
   "repo validate",
+  "repo check",
+  "repo gc",
   "config show",
   "config validate",
   "version",
@@ -126,7 +128,6 @@ export const OPTIONS = {
     defaultText: "none",
     description: "Give the whole save up after this long. For a snapshot, etcdctl understands its command timeout as this.",
   },
-
 
   ...BUNDLE_OPTIONS,
 

@@ -11,7 +11,10 @@ export const STORED: readonly CommandName[] = [
   "restore",
   "repo init",
   "repo adopt",
+  "repo rekey",
   "repo validate",
+  "repo check",
+  "repo gc",
 ];
 const SENDING: readonly CommandName[] = ["save", "repo validate"];
 const LOOKING: readonly CommandName[] = ["list", "show", "verify", "restore"];

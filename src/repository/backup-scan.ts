@@ -35,7 +35,7 @@ export async function scanBackups(storage: Storage, cluster: string, options: Ca
   return backups.sort((a, b) => (order(a) < order(b) ? 1 : -1));
 }
 
-/** `createdAt` of those backups whose ids do not tell which is newer: more often than not of none, and then nothing is read. */
+/** `createdAt` and `publishedAt` of those backups whose ids do not tell which is newer: more often than not of none, and then nothing is read. */
 async function timesWithinSeconds(
   storage: Storage,
   cluster: string,
@@ -58,7 +58,8 @@ function secondOf(id: string): string {
 /** A backup that cannot be read counts as the newest of its second: so nobody takes another for the newest without having met it. */
 async function createdAt(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<string> {
   try {
-    return (await readManifest(storage, cluster, id, options)).createdAt;
+    const { createdAt, publishedAt } = await readManifest(storage, cluster, id, options);
+    return `${createdAt} ${publishedAt}`; // One that was rekeyed was created when its base was.
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
     return LAST;

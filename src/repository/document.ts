@@ -7,7 +7,7 @@ import type { Storage } from "../storage/storage.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 
 /** docs/repository-format.md, "Types". */
-const DOCUMENT_SIZE_BYTES_MAX = 16 * 1024 * 1024;
+export const DOCUMENT_SIZE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Names in `requires` that this reader understands; version 1 defines none. */
 const FEATURES: ReadonlySet<string> = new Set();

@@ -70,6 +70,10 @@ export function manifestKey(cluster: string, id: string): string {
   return backupObjectKey(cluster, id, "manifest.json");
 }
 
+export function isManifestKey(key: string): boolean {
+  return /^[^/]+\/backups\/[^/]+\/manifest\.json$/.test(key);
+}
+
 export function verificationsPrefix(cluster: string, id?: string): string {
   return id === undefined ? `${cluster}/verifications/` : `${cluster}/verifications/${id}/`;
 }

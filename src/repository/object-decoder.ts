@@ -1,7 +1,7 @@
 // A stored object → its raw bytes, in order or by range. Nothing is believed that the manifest, the seek table and the checksums do not
 // all say: a zstd decoder alone ends without an error where its input stops after a whole frame. docs/repository-format.md, "Stored objects".
 import { createHash } from "node:crypto";
-import { openAge, type RangedBytes } from "../age/file.ts";
+import { type AgeFile, openAge, type RangedBytes } from "../age/file.ts";
 import type { AgeKeys } from "../age/identities.ts";
 import { type ByteStream, readerOf, release } from "../bytes/stream.ts";
 import { EtcdsafeError, FormatError } from "../errors.ts";
@@ -35,12 +35,8 @@ export async function openObject(storage: Storage, key: string, facts: ObjectFac
     const known = `${ZSTD_SEEKABLE} alone or with ${AGE}`;
     throw new EtcdsafeError("REPOSITORY_UNSUPPORTED", `${key} is stored as ${facts.codec.join(", ")}; this etcdsafe reads only ${known}`);
   }
-  const { keys } = options;
-  if (second === AGE && keys === undefined)
-    throw new EtcdsafeError("DECRYPTION_KEY_MISSING", `${key} is encrypted ${encryptedTo(facts)}, and no key was given`);
-  await checkStoredSize(storage, key, facts, options);
-  const stored = storedBytes(storage, key, facts);
-  const packed = second === AGE ? await openEncrypted(stored, keys!, key, options) : stored;
+  if (second === undefined) await checkStoredSize(storage, key, facts, options);
+  const packed = second === AGE ? await openEncrypted(storage, key, facts, options) : storedBytes(storage, key, facts);
   return new SeekableObject(key, facts, packed, await readFrames(packed, key, facts.rawSizeBytes, options));
 }
 
@@ -60,8 +56,16 @@ function storedBytes(storage: Storage, key: string, { storedSizeBytes: sizeBytes
   return { sizeBytes, read, readAll: (onStored, options) => shown(read({ start: 0, end: sizeBytes }, options), onStored) };
 }
 
-async function openEncrypted(stored: Packed, keys: AgeKeys, key: string, options: CallOptions): Promise<Packed> {
-  const { sizeBytes, read, readThrough } = await openAge(stored, keys, key, options);
+/** The file inside of an encrypted object, of the size that `facts` say. Throws as openObject. */
+export async function openAgeObject(storage: Storage, key: string, facts: ObjectFacts, options: OpenOptions): Promise<AgeFile> {
+  if (options.keys === undefined) throw new EtcdsafeError("DECRYPTION_KEY_MISSING", `${key} is encrypted ${encryptedTo(facts)}, and no key was given`);
+  await checkStoredSize(storage, key, facts, options);
+  return openAge(storedBytes(storage, key, facts), options.keys, key, options);
+}
+
+async function openEncrypted(storage: Storage, key: string, facts: ObjectFacts, options: OpenOptions): Promise<Packed> {
+  const { sizeBytes, read, readThrough } = await openAgeObject(storage, key, facts, options);
+  const stored = storedBytes(storage, key, facts);
   return { sizeBytes, read, readAll: (onStored, reading) => readThrough(stored.readAll(onStored, reading)) };
 }
 

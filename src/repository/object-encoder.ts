@@ -12,6 +12,8 @@ import { encodeSeekTable, type Frame } from "./seek-table.ts";
 /** Names in a manifest's `codec` of what this file does. */
 export const ZSTD_SEEKABLE = "zstd-seekable";
 export const AGE = "age";
+/** Behind the name of an object that is encrypted. */
+export const ENCRYPTED_SUFFIX = ".age";
 
 /** What a manifest has to say about the bytes of an object. */
 export interface ObjectFacts {

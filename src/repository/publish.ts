@@ -1,22 +1,38 @@
 // Publication of a backup: marker, objects, manifest last. docs/repository-format.md, "Order of writing".
+import type { AgeRecipients } from "../age/recipients.ts";
 import { type ByteReader, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
+import type { ObjectInfo } from "../storage/storage.ts";
 import { encodeManifest, type Manifest, type StoredObject } from "./manifest.ts";
 import { backupObjectKey, manifestKey } from "./names.ts";
-import { type EncodeOptions, encodeObject } from "./object-encoder.ts";
+import { ENCRYPTED_SUFFIX, type EncodeOptions, encodeObject, type ObjectFacts } from "./object-encoder.ts";
 import { checkStoredSize } from "./object-frames.ts";
+import { type LockPolicy, versionLocker } from "./object-lock.ts";
 import type { Author, Repository } from "./repository.ts";
+import { encodeSignature, type SigningKey, signatureKey } from "./signature.ts";
 import { placeUploadMarker } from "./upload-marker.ts";
 
 /** A backup being written; either published or abandoned in the end. */
 export interface BackupUpload {
   /** Encodes and stores one object; the entry for the manifest's `objects`. The name of one that is encrypted gets `.age` behind it. */
-  put(object: Pick<StoredObject, "role" | "name">, raw: ByteReader, options: EncodeOptions): Promise<StoredObject>;
+  put(object: Pick<StoredObject, "role" | "name">, raw: ByteReader, options: Omit<EncodeOptions, "encryption">): Promise<StoredObject>;
+  /** The same for an object that is encoded already: `write` puts it, if absent, under the key it is given, and `facts` are asked for when that is done. */
+  putEncoded(object: Pick<StoredObject, "role" | "name">, write: (key: string) => Promise<ObjectInfo>, facts: () => ObjectFacts): Promise<StoredObject>;
   /** Writes the manifest, after which the backup exists, and takes the marker away. The objects it names must be there. */
   publish(manifest: Manifest, options: CallOptions): Promise<void>;
   /** Removes what was stored, as far as the store lets us in `limitMs`. Never throws: `repo gc` finds the rest. After `publish` began it removes nothing. */
   abandon(limitMs: number): Promise<void>;
+}
+
+/** What every backup of a run is given. */
+export interface Protection {
+  /** Absent: its objects are not encrypted. */
+  readonly encryption?: AgeRecipients | undefined;
+  /** Absent: its manifest is not signed. */
+  readonly signing?: SigningKey | undefined;
+  /** Absent: its versions are not locked. */
+  readonly lock?: LockPolicy | undefined;
 }
 
 /** Begins a backup with an id of its own. */
@@ -24,35 +40,50 @@ export async function beginUpload(
   { storage }: Repository,
   author: Author,
   backup: { readonly cluster: string; readonly id: string; readonly action: "save" | "copy" | "compact" | "rekey" },
-  options: CallOptions & { readonly runtime: Pick<Runtime, "now" | "sleep" | "log"> },
+  options: CallOptions & { readonly runtime: Pick<Runtime, "now" | "sleep" | "log">; readonly protection?: Protection },
 ): Promise<BackupUpload> {
   const { cluster, id, action } = backup;
-  const { runtime } = options;
+  const { runtime, protection: { encryption, signing, lock } = {} } = options;
+  const lockVersion = lock && (await versionLocker(storage, lock, options));
   const marker = await placeUploadMarker(storage, author, { cluster, backup: id, action }, options);
   const own = new Set<string>();
+  const stored: ObjectInfo[] = [];
   let publishing = false;
+  const putEncoded: BackupUpload["putEncoded"] = async ({ role, name }, write, factsOf) => {
+    const key = backupObjectKey(cluster, id, name);
+    own.add(key);
+    const info = await write(key).catch((error: unknown) => {
+      if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") own.delete(key); // It is another writer's.
+      throw error;
+    });
+    const facts = factsOf();
+    if (info.sizeBytes !== facts.storedSizeBytes)
+      throw new EtcdsafeError("OBJECT_TRUNCATED", `${storage.location} holds ${info.sizeBytes} bytes of ${key} after it was sent ${facts.storedSizeBytes}`);
+    stored.push(info);
+    return { role, name, ...facts, storeVersion: info.versionId ?? null };
+  };
   return {
-    put: async ({ role, name: plainName }, raw, options) => {
-      const name = options.encryption === undefined ? plainName : `${plainName}.age`;
-      const key = backupObjectKey(cluster, id, name);
-      own.add(key);
-      const encoded = encodeObject(raw, options);
-      const { sizeBytes } = await storage.put(key, encoded.stored, { signal: options.signal, ifAbsent: true }).catch((error: unknown) => {
-        if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") own.delete(key); // It is another writer's.
-        throw error;
-      });
-      const facts = encoded.facts();
-      if (sizeBytes !== facts.storedSizeBytes)
-        throw new EtcdsafeError("OBJECT_TRUNCATED", `${storage.location} holds ${sizeBytes} bytes of ${key} after it was sent ${facts.storedSizeBytes}`);
-      return { role, name, ...facts, storeVersion: null };
+    put: ({ role, name }, raw, options) => {
+      const encoded = encodeObject(raw, { ...options, encryption });
+      const write = (key: string) => storage.put(key, encoded.stored, { signal: options.signal, ifAbsent: true });
+      return putEncoded({ role, name: encryption === undefined ? name : `${name}${ENCRYPTED_SUFFIX}` }, write, encoded.facts);
     },
+    putEncoded,
     publish: async (manifest, { signal }) => {
       const bytes = encodeManifest(manifest);
       // A process that slept for long may find that `repo gc` took its objects for garbage.
       for (const object of manifest.objects) await checkStoredSize(storage, backupObjectKey(cluster, id, object.name), object, { signal });
+      const key = manifestKey(cluster, id);
+      if (signing !== undefined) {
+        own.add(signatureKey(key));
+        stored.push(await storage.put(signatureKey(key), streamOf(encodeSignature(key, bytes, signing)), { signal, ifAbsent: true }));
+      }
+      // All checks have passed by now: nothing is locked that will not be a backup, but for what fails from here on.
+      for (const info of stored) await lockVersion?.(info, { signal });
       publishing = true;
       try {
-        await storage.put(manifestKey(cluster, id), streamOf(bytes), { signal, ifAbsent: true });
+        const info = await storage.put(key, streamOf(bytes), { signal, ifAbsent: true });
+        await lockVersion?.(info, { signal });
       } catch (error) {
         await marker.stop(); // Whether the manifest arrived is not known for certain, so nothing is removed.
         throw error;

@@ -5,7 +5,7 @@ import type { BackupEntry } from "../repository/catalogue.ts";
 import { readClusterFile } from "../repository/cluster-file.ts";
 import { bundleObject, type Manifest, snapshotObject } from "../repository/manifest.ts";
 import { backupObjectKey } from "../repository/names.ts";
-import { decodeObject, openObject } from "../repository/object-decoder.ts";
+import { decodeObject, encryptedTo, type OpenOptions, openObject } from "../repository/object-decoder.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -13,11 +13,16 @@ import type { FormerMember } from "./former-members.ts";
 import { peekObject } from "./peek-object.ts";
 import { type DatabaseFacts, peekedFacts, type SnapshotSource, type SourceFacts } from "./source.ts";
 
+export interface SourceOptions extends OpenOptions {
+  /** Not so for a plan that is only shown: that needs no key. */
+  readonly isToBeRead?: boolean;
+}
+
 /**
  * Throws SNAPSHOT_DAMAGED for a backup that later reading found damaged: restoring it could only fail. Of one that was looked into when it was saved
- * nothing is read yet; of any other it throws as well what reading its object throws, and SNAPSHOT_* where that holds no database to restore.
+ * nothing is read yet, but for trying the keys where there are any; of any other it throws as well what reading its object throws, and SNAPSHOT_* where that holds no database to restore.
  */
-export async function backupSource({ storage }: Repository, cluster: string, entry: BackupEntry, options: CallOptions): Promise<SnapshotSource> {
+export async function backupSource({ storage }: Repository, cluster: string, entry: BackupEntry, options: SourceOptions): Promise<SnapshotSource> {
   const { manifest } = entry;
   if (entry.state === "damaged")
     throw new EtcdsafeError("SNAPSHOT_DAMAGED", `${entry.id} is damaged: ${entry.damage.join("; ")}`, { hint: "`etcdsafe list` shows the others." });
@@ -35,29 +40,42 @@ export async function backupSource({ storage }: Repository, cluster: string, ent
     hashKv: manifest.hashKv,
     ...(manifest.bundle === undefined ? {} : { bundle: manifest.bundle }),
   };
-  const bundle = bundleSource(storage, cluster, manifest);
+  const bundle = bundleSource(storage, cluster, manifest, options.keys);
   const beside = { members: await knownMembers(storage, cluster, manifest, options), ...(bundle === undefined ? {} : { bundle }) };
   const recorded = recordedFacts(manifest);
-  if (recorded !== undefined) return { facts: { ...facts, ...recorded }, ...beside, content: { read: (reading) => decodeObject(storage, key, object, reading) } };
+  // One that does not fit is to be found out before anything is planned.
+  if (object.encryption !== null && (options.keys !== undefined || options.isToBeRead === true)) await openObject(storage, key, object, options);
+  if (recorded !== undefined)
+    return {
+      facts: { ...facts, ...recorded },
+      ...beside,
+      content: { read: (reading) => decodeObject(storage, key, object, { ...reading, keys: options.keys }) },
+    };
   const reader = await openObject(storage, key, object, options);
   const found = await peekObject(facts.location, reader, options);
   requireRecordedRevision(facts.location, manifest, found.revision);
   return { facts: { ...facts, ...peekedFacts(found) }, ...beside, content: { read: (reading) => reader.stream(reading) } };
 }
 
-function bundleSource(storage: Storage, cluster: string, manifest: Manifest): SnapshotSource["bundle"] {
+function bundleSource(storage: Storage, cluster: string, manifest: Manifest, keys: OpenOptions["keys"]): SnapshotSource["bundle"] {
   const object = bundleObject(manifest);
   if (object === undefined) return undefined;
   const label = `${storage.location}: ${manifest.id}/${object.name}`;
   return {
     read: async (reading) => {
       const [{ readBundle }, { bundleDifferences }] = await Promise.all([import("../bundle/read.ts"), import("../bundle/holds.ts")]);
-      const bundle = await readBundle(label, decodeObject(storage, backupObjectKey(cluster, manifest.id, object.name), object, reading));
+      const bundle = await readBundle(label, decodeObject(storage, backupObjectKey(cluster, manifest.id, object.name), object, { ...reading, keys }));
       const [difference] = bundleDifferences(manifest, bundle);
       if (difference !== undefined) throw new EtcdsafeError("BUNDLE_INVALID", `${label} is not what was saved: ${difference}`);
       return bundle;
     },
   };
+}
+
+/** For a plan that is made without a key. */
+export function keyNeeded({ id, manifest }: BackupEntry): string[] {
+  const object = snapshotObject(manifest);
+  return object.encryption === null ? [] : [`${id} is encrypted ${encryptedTo(object)}: restoring it takes --identity-file or --passphrase-file.`];
 }
 
 /** When the backup was taken, and when the cluster last saved under its name: who has joined since may be alive as well. */

@@ -19,7 +19,7 @@ export async function chooseBackup(
     const { id } = await resolveBackup(repository, cluster, reference, { signal, passedOver });
     return { cluster, id };
   } catch (error) {
-    if (!(error instanceof EtcdsafeError) || error.code !== "MANIFEST_INVALID") throw error;
+    if (!(error instanceof EtcdsafeError) || (error.code !== "MANIFEST_INVALID" && error.code !== "MANIFEST_UNTRUSTED")) throw error;
     const named = (await scanBackups(repository.storage, cluster, { signal })).find(({ id }) => id.startsWith(reference));
     if (named === undefined) throw error;
     return { cluster, id: named.id };

@@ -4,6 +4,7 @@
 import { EtcdsafeError } from "../errors.ts";
 import { type Manifest, readManifest } from "../repository/manifest.ts";
 import { manifestKey } from "../repository/names.ts";
+import { encryptedTo } from "../repository/object-decoder.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { type Verification, writeVerification } from "../repository/sidecars.ts";
 import type { CallOptions } from "../runtime.ts";
@@ -12,8 +13,11 @@ import { Examination, type Failure } from "./examination.ts";
 import type { VerifyLevel, VerifyOptions } from "./options.ts";
 import { examineObject, MANIFEST_OBJECT } from "./stored-object.ts";
 
-/** As the sidecar stores it. */
-export type BackupVerification = Omit<Verification, "format" | "requires" | "tool" | "writer">;
+/** As the sidecar stores it, but for `origin`. */
+export interface BackupVerification extends Omit<Verification, "format" | "requires" | "tool" | "writer"> {
+  /** `signed`: somebody who is trusted vouches for the manifest. Else whoever can write to the store may have made the backup. */
+  readonly origin: "signed" | "not-proven";
+}
 
 /** A backup that could not be read. */
 export interface NotVerified {
@@ -31,18 +35,28 @@ export interface BackupName {
 
 /** Verifies one backup and stores the result. Throws what keeps it from being read; BACKUP_NOT_FOUND when it is removed meanwhile. */
 export async function verifyBackup({ storage }: Repository, { cluster, id }: BackupName, author: Author, options: VerifyOptions): Promise<BackupVerification> {
-  const { runtime, level } = options;
+  const { runtime } = options;
   const examination = new Examination();
   const startedAt = runtime.now().toISOString();
   const manifest = await readTrusted(storage, { cluster, id }, examination, options);
-  for (const object of manifest?.objects ?? []) await examineObject(storage, { manifest: manifest!, object }, examination, options);
+  const level = manifest === undefined ? options.level : levelFor(manifest, options);
+  for (const object of manifest?.objects ?? []) await examineObject(storage, { manifest: manifest!, object }, examination, { ...options, level });
   if (examination.failure?.code === "STORAGE_NOT_FOUND" && (await storage.stat(manifestKey(cluster, id), options)) === undefined) {
     throw new EtcdsafeError("BACKUP_NOT_FOUND", `${id} of cluster ${cluster} was removed from ${storage.location} while it was verified`);
   }
   const { outcome, failure, findings, hashKv, readSizeBytes } = examination;
   const facts = { backup: id, level, outcome, startedAt, finishedAt: runtime.now().toISOString(), readSizeBytes, hashKv, failure, findings };
   await keepResult(() => writeVerification(storage, cluster, author, facts, options), id, options);
-  return { cluster, ...facts, findingsTotal: findings.length };
+  return { cluster, ...facts, findingsTotal: findings.length, origin: options.provesOrigin === true ? "signed" : "not-proven" };
+}
+
+/** The deepest that the keys allow, unless one was asked for; and says so where it is not the usual one. */
+function levelFor({ id, objects }: Manifest, { level, keys, atDefaultLevel, runtime }: VerifyOptions): VerifyLevel {
+  const encrypted = objects.find(({ encryption }) => encryption !== null);
+  if (encrypted === undefined || keys !== undefined || atDefaultLevel !== true) return level;
+  const message = `${id} is encrypted ${encryptedTo(encrypted)}, and no key was given (--identity-file, --passphrase-file): only its stored bytes are verified`;
+  runtime.log({ level: "warn", message });
+  return "stored-bytes";
 }
 
 /** Verifies all of `backups`, going on after every one that fails or cannot be read. Throws only when aborted. */

@@ -42,7 +42,7 @@ test("backup summary: what is not known of a backup is null", () => {
   const error = new EtcdsafeError("MANIFEST_INVALID", "it is not JSON");
   expect(summaryOf("prod", { id: "x", manifest: null, error })).toEqual({
     ...{ cluster: "prod", id: "x", state: "unreadable", createdAt: null, timeline: null, revision: null, keys: null, etcdVersion: null },
-    ...{ rawSizeBytes: null, storedSizeBytes: null, verified: null, faults: ["it is not JSON"] },
+    ...{ rawSizeBytes: null, storedSizeBytes: null, encryption: null, verified: null, faults: ["it is not JSON"] },
   });
 });
 

@@ -4,7 +4,7 @@ import { type Verified, verifiedText } from "../../src/cli/verified-text.ts";
 const times = { startedAt: "2026-11-21T09:30:00.000Z", finishedAt: "2026-11-21T09:30:02.500Z", readSizeBytes: 20_500_000 };
 const passed: Verified = {
   ...{ cluster: "prod", backup: "20261121T093000Z-0000000000000000002-aaaaaa", level: "structure", outcome: "passed", ...times },
-  ...{ hashKv: { revision: "12351", compactRevision: "12000", hash: 1480317217 }, failure: null, findings: [], findingsTotal: 0 },
+  ...{ hashKv: { revision: "12351", compactRevision: "12000", hash: 1480317217 }, failure: null, findings: [], findingsTotal: 0, origin: "signed" },
 };
 const failure = { code: "OBJECT_CORRUPT", message: "it was changed", hint: "Use another backup." };
 
@@ -14,6 +14,10 @@ function findings(count: number) {
 
 test("one that passed takes one line", () => {
   expect(verifiedText([passed])).toBe(`prod/${passed.backup}  passed  structure, 20.5 MB read in 2.5 s, HashKV 1480317217 at revision 12351\n`);
+});
+
+test("of what passed and was signed by nobody who is trusted, the origin is not proven", () => {
+  expect(verifiedText([{ ...passed, origin: "not-proven" }])).toMatch(/\nIntegrity only, origin not proven \(no --trusted-key\): .*\n$/);
 });
 
 test("a failure shows its findings with their places, then what to do; many are cut short", () => {
@@ -28,7 +32,7 @@ test("a finding is told with its place where it has one, and of a backup with it
   const finding = { severity: "error", object: "a.db", offset: null, text: "it is a gzip file" } as const;
   const shown = (...verified: Verified[]) => verifiedText(verified).split("\n")[1];
   expect(shown({ ...about, file: "a.db", findings: [finding] })).toBe("  error: it is a gzip file");
-  const backup = { ...about, cluster: "p", backup: "b" };
+  const backup = { ...about, cluster: "p", backup: "b", origin: "signed" } as const;
   expect(shown({ ...backup, findings: [{ ...finding, object: "manifest.json", text: "bad" }] })).toBe("  error: manifest.json: bad");
   expect(shown({ ...backup, findings: [{ ...finding, object: "snapshot.db.zst", offset: 7, text: "bad" }] })).toBe("  error: snapshot.db.zst, byte 7: bad");
 });

@@ -154,7 +154,15 @@ async function defragmentAndPut(): Promise<{ slowestPutMs: number }> {
 }
 
 function request(storage: Storage, spoolDirectory: string | undefined): SaveRequest {
-  const target = new RepositoryTarget({ storage, author: AUTHOR, cluster: "default", compareEveryMs: undefined });
+  const target = new RepositoryTarget({
+    storage,
+    author: AUTHOR,
+    cluster: "default",
+    compareEveryMs: undefined,
+    encryption: "not-said",
+    isOnThisHost: true,
+    signing: undefined,
+  });
   const spool = spoolDirectory === undefined ? undefined : join(spoolDirectory, "spool");
   if (spool !== undefined) mkdirSync(spool, { recursive: true });
   return { connection, checkMembers: "all", stallLimitMs: 30_000, spoolDirectory: spool, target };

@@ -1,7 +1,7 @@
 // `etcdsafe list`
 import { type CatalogueEntry, listBackups, listClusters } from "../../repository/catalogue.ts";
 import { requireClusterName } from "../../repository/resolve.ts";
-import { faultsText, summaryOf, verifiedText } from "../backup-summary.ts";
+import { encryptionText, faultsText, summaryOf, verifiedText } from "../backup-summary.ts";
 import type { Invocation } from "../command.ts";
 import { orForeign } from "../foreign.ts";
 import { formatAge, formatSize } from "../format.ts";
@@ -35,6 +35,7 @@ async function listOurs(invocation: Invocation): Promise<number> {
     { title: "keys", align: "right", of: ({ keys }) => (keys === null ? "" : String(keys)) },
     { title: "size", align: "right", of: ({ rawSizeBytes }) => (rawSizeBytes === null ? "" : formatSize(rawSizeBytes)) },
     { title: "stored", align: "right", of: ({ storedSizeBytes }) => (storedSizeBytes === null ? "" : formatSize(storedSizeBytes)) },
+    ...(summaries.some(({ encryption }) => encryption !== null) ? [{ title: "encrypted to", of: encryptionText }] : []),
     { title: "verified", of: (row) => verifiedText(row, nowMs) },
   ];
   output.print({ backups: summaries }, () =>

@@ -7,13 +7,16 @@ import type { Config } from "../../config/config.ts";
 import { formatDuration } from "../../config/duration.ts";
 import { originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
+import { snapshotObject } from "../../repository/manifest.ts";
+import { encryptedTo } from "../../repository/object-decoder.ts";
 import { bundleText } from "../bundle-text.ts";
 import type { Invocation } from "../command.ts";
 import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
 import { databaseHashText, formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
-import { author, openNamedStorage } from "../repository.ts";
+import { askedProtection } from "../protection.ts";
+import { author, lockOf, openNamedStorage } from "../repository.ts";
 import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -49,7 +52,7 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   const path = config.get("output");
   if (path === undefined) {
     const compareEveryMs = config.get("check-members-every");
-    const { RepositoryTarget } = await import("../../backup/repository-target.ts");
+    const [{ RepositoryTarget }, { isOnThisHost }] = await Promise.all([import("../../backup/repository-target.ts"), import("../../storage/on-this-host.ts")]);
     const bundle = bundleRequest(config);
     return new RepositoryTarget({
       bundle,
@@ -57,6 +60,9 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
       author: await author(),
       cluster: config.get("cluster"),
       compareEveryMs,
+      ...(await askedProtection(invocation, "passphrase-file")),
+      lock: lockOf(invocation),
+      isOnThisHost: isOnThisHost(config.get("repository") ?? ""),
     });
   }
   if (path !== "-") return fileTarget(path, invocation.runtime);
@@ -82,6 +88,7 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ["size", formatSize(rawSizeBytes)],
     ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
     ["bundle", manifest?.bundle === undefined ? null : bundleText(manifest.bundle)],
+    ["encrypted", manifest === null || snapshotObject(manifest).encryption === null ? null : encryptedTo(snapshotObject(manifest))],
     ["database SHA-256", manifest === null ? databaseHashText(databaseSha256) : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
     ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file ?? "not kept"}: ${suspect.stateWhy}`] as const),

@@ -2,7 +2,8 @@
 import { tmpdir } from "node:os";
 import { EtcdsafeError } from "../../errors.ts";
 import { type BackupEntry, listClusters } from "../../repository/catalogue.ts";
-import type { Manifest } from "../../repository/manifest.ts";
+import { type Manifest, snapshotObject } from "../../repository/manifest.ts";
+import { encryptedTo } from "../../repository/object-decoder.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { findBackup, type ResolveOptions, resolveBackup } from "../../repository/resolve.ts";
 import { bundleText } from "../bundle-text.ts";
@@ -11,6 +12,7 @@ import { orForeign } from "../foreign.ts";
 import { formatSize } from "../format.ts";
 import { orFileOfThatName, requireNotEmpty } from "../operand.ts";
 import { facts, table } from "../output.ts";
+import { provesOrigin } from "../protection.ts";
 import { openForReading } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -40,7 +42,7 @@ async function showOurs(invocation: Invocation, reference: string, resolving: Re
     },
   );
   const { manifest, state, damage, verifications } = entry;
-  output.print({ state, damage, manifest, verifications: Object.values(verifications) }, () => entryText(entry, location));
+  output.print({ state, damage, manifest, verifications: Object.values(verifications) }, () => entryText(entry, location, provesOrigin(config)));
   return 0;
 }
 
@@ -61,7 +63,7 @@ async function findInAnyCluster(repository: Repository, reference: string, optio
   });
 }
 
-function entryText({ manifest, state, damage, verifications, storedSizeBytes }: BackupEntry, location: string): string {
+function entryText({ manifest, state, damage, verifications, storedSizeBytes }: BackupEntry, location: string, isSigned: boolean): string {
   const { counts, servingMember, hashKv, snapshot } = manifest;
   const parts = [
     facts([
@@ -88,6 +90,9 @@ function entryText({ manifest, state, damage, verifications, storedSizeBytes }: 
       ["alarms", manifest.alarms?.map(({ alarm, memberId }) => `${alarm} of ${memberId}`).join(", ")],
       ["authentication", manifest.authEnabled === null ? null : manifest.authEnabled ? "on" : "off"],
       ["size", `${formatSize(snapshot.dataSizeBytes)}, stored as ${formatSize(storedSizeBytes)}`],
+      ["encrypted", snapshotObject(manifest).encryption === null ? "no" : encryptedTo(snapshotObject(manifest))],
+      ["origin", isSigned ? "signed by a key that is trusted" : "not proven (no --trusted-key)"],
+      ...(manifest.origin.kind === "rekeyed" ? [["rekeyed from", manifest.origin.base] as const] : []),
       ["bundle", manifest.bundle === undefined ? null : bundleText(manifest.bundle)],
       ["SHA-256", snapshot.dataSha256],
       ["checked", manifest.checked.join(", ")],

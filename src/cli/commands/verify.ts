@@ -7,6 +7,7 @@ import type { Invocation } from "../command.ts";
 import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
 import { orForeign, requireFileOrForeign } from "../foreign.ts";
 import { readOperand } from "../operand.ts";
+import { keysOf, provesOrigin, requireNoProof } from "../protection.ts";
 import { type Unread, type Verified, verifiedText } from "../verified-text.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -17,15 +18,28 @@ export async function run(invocation: Invocation): Promise<number> {
 
 async function verify(invocation: Invocation): Promise<Verified[]> {
   const { config, runtime, signal, operands } = invocation;
-  const options = { runtime, signal, level: config.get("level"), spoolDirectory: config.get("spool-dir") ?? tmpdir(), stepPrefix: "" };
+  const options = {
+    runtime,
+    signal,
+    level: config.get("level"),
+    spoolDirectory: config.get("spool-dir") ?? tmpdir(),
+    stepPrefix: "",
+    keys: await keysOf(invocation),
+    atDefaultLevel: config.origin("level").kind === "default",
+    provesOrigin: provesOrigin(config),
+  };
   const wantsAll = config.get("all") || config.get("all-clusters");
   const operand = readOperand(operands[0] ?? "latest");
   if (operand.kind === "file") {
     const foreign = await requireFileOrForeign(operand.path, invocation);
     if (foreign !== undefined) return (await import("../verify-foreign.ts")).verifyForeignBackups(foreign, operand.path, invocation, options);
+    requireNoProof(invocation, operand.path);
     return [await verifyFile(operand.path, options)];
   }
-  if (operand.kind === "stdin") return [await verifyStream("standard input", addAbortSignal(signal, process.stdin), options)];
+  if (operand.kind === "stdin") {
+    requireNoProof(invocation, "-");
+    return [await verifyStream("standard input", addAbortSignal(signal, process.stdin), options)];
+  }
   const { verifyAll, verifyNamed } = await import("../verify-backups.ts");
   return orForeign<Verified[]>(
     invocation,

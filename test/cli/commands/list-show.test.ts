@@ -117,6 +117,7 @@ test("list: the same as JSON, and of every cluster", async () => {
     etcdVersion: "3.6.16",
     rawSizeBytes: 4128,
     storedSizeBytes: 100,
+    encryption: null,
     verified: null,
     faults: [],
   });

@@ -1,0 +1,63 @@
+// `etcdsafe repo rekey [BACKUP]`
+import type { AgeRecipients } from "../../age/recipients.ts";
+import { EtcdsafeError } from "../../errors.ts";
+import { type RekeyOptions, rekeyBackup } from "../../rekey/rekey.ts";
+import { type Rekeyed, rekeyAll } from "../../rekey/rekey-all.ts";
+import { encryptedTo } from "../../repository/object-decoder.ts";
+import { encryptionFacts } from "../../repository/object-encoder.ts";
+import { openRepository, type Repository } from "../../repository/repository.ts";
+import { resolveBackup } from "../../repository/resolve.ts";
+import type { Invocation } from "../command.ts";
+import { PARTLY_DONE } from "../exit-codes.ts";
+import { printableLine } from "../printable.ts";
+import { askedProtection, keysOf } from "../protection.ts";
+import { author, lockOf, openNamedStorage } from "../repository.ts";
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { config, operands, output } = invocation;
+  const all = config.get("all");
+  if (all === operands.length > 0) throw new EtcdsafeError("USAGE", "one backup or all", { hint: "Name one backup, or give --all." });
+  const { encryption, signing } = await askedProtection(invocation, "new-passphrase-file");
+  const keys = await keysOf(invocation);
+  const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const to = recipientsOf(encryption, repository);
+  const { runtime, signal } = invocation;
+  const options: RekeyOptions = { runtime, signal, keys, to, newKey: config.get("new-key"), protection: { signing, lock: lockOf(invocation) } };
+  const rekeyed = all
+    ? await rekeyAll(repository, config.get("cluster"), await author(), options)
+    : [await rekeyOne(repository, operands[0]!, invocation, options)];
+  output.print({ rekeyed }, () => rekeyedText(rekeyed, options));
+  return rekeyed.some(({ outcome }) => outcome === "failed") ? PARTLY_DONE : 0;
+}
+
+function recipientsOf(asked: Awaited<ReturnType<typeof askedProtection>>["encryption"], { file, storage }: Repository): AgeRecipients {
+  if (typeof asked === "object") return asked;
+  const recipients = file.policy.encryption?.recipients ?? [];
+  if (recipients.length > 0) return { recipients };
+  throw new EtcdsafeError("USAGE", `it is not said to whom, and the policy of the repository in ${storage.location} names nobody`, {
+    hint: "Give --recipient, --recipients-file or --new-passphrase-file.",
+  });
+}
+
+async function rekeyOne(repository: Repository, reference: string, { config, runtime, signal }: Invocation, options: RekeyOptions): Promise<Rekeyed> {
+  const passedOver = (message: string) => runtime.log({ level: "warn", message });
+  const entry = await resolveBackup(repository, config.get("cluster"), reference, { signal, passedOver });
+  const { id } = await rekeyBackup(repository, await author(), entry, options);
+  return { backup: entry.id, outcome: "rekeyed", newId: id, failure: null };
+}
+
+function rekeyedText(rekeyed: readonly Rekeyed[], { to, newKey }: RekeyOptions): string {
+  const lines = rekeyed.map(({ backup, outcome, newId, failure }) => {
+    if (outcome === "failed") return `${backup}  FAILED  ${failure?.code}: ${printableLine(failure?.message ?? "")}\n`;
+    return outcome === "rekeyed" ? `${backup}  stored again as ${newId}\n` : `${backup}  already done${newId === backup ? "" : `: ${newId}`}\n`;
+  });
+  if (!rekeyed.some(({ outcome }) => outcome === "rekeyed")) return lines.join("");
+  return [
+    ...lines,
+    `Encrypted ${encryptedTo({ encryption: encryptionFacts(to) })}${newKey ? ", each with a new key" : ""}.\n`,
+    "Whoever could read the old backups still can: they are there until they are pruned, and copies may be elsewhere.\n",
+    ...(newKey
+      ? []
+      : ["What was encrypted keeps its key: who has opened an old one may have kept that, and opens the new one with it. --new-key encrypts again.\n"]),
+  ].join("");
+}

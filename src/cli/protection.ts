@@ -1,0 +1,49 @@
+// To whom a command encrypts, what it opens backups with, who signs and who is believed: from its options.
+import type { AgeKeys } from "../age/identities.ts";
+import { throwFaults } from "../config/config-error.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { AskedEncryption } from "../repository/encryption-policy.ts";
+import type { SigningKey } from "../repository/signature.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Invocation } from "./command.ts";
+
+/** What opens backups; undefined where no option says. Throws all faults of these options at once. */
+export async function keysOf({ config }: Invocation): Promise<AgeKeys | undefined> {
+  if (config.get("identity-file") === undefined && config.get("passphrase-file") === undefined) return undefined;
+  const { value, faults } = await (await import("../config/encryption.ts")).readKeys(config);
+  throwFaults(faults);
+  return value;
+}
+
+/** How what is written is to be protected. Throws as keysOf. */
+export async function askedProtection(
+  { config }: Invocation,
+  passphrase: "passphrase-file" | "new-passphrase-file",
+): Promise<{ readonly encryption: AskedEncryption; readonly signing: SigningKey | undefined }> {
+  const { readAskedEncryption, readSigning } = await import("../config/encryption.ts");
+  const [encryption, signing] = await Promise.all([readAskedEncryption(config, passphrase), readSigning(config)]);
+  throwFaults([...encryption.faults, ...signing.faults]);
+  return { encryption: encryption.value, signing: signing.value };
+}
+
+/** With --trusted-key, manifests can only be read where one of these keys has signed them. Throws as keysOf. */
+export async function trustedOnly(storage: Storage, { config }: Invocation): Promise<Storage> {
+  if (!provesOrigin(config)) return storage;
+  const [{ readTrusted }, { onlySigned }] = await Promise.all([import("../config/encryption.ts"), import("../repository/trusted-manifests.ts")]);
+  const { value, faults } = await readTrusted(config);
+  throwFaults(faults);
+  return onlySigned(storage, value);
+}
+
+/** Throws USAGE where somebody asks for proof that a file cannot give. */
+export function requireNoProof({ config }: Invocation, path: string): void {
+  if (config.origin("trusted-key").kind !== "flag") return;
+  throw new EtcdsafeError("USAGE", `--trusted-key: the file ${path} is no backup of a repository, and nobody has signed it`, {
+    hint: "Leave --trusted-key out if you know where the file comes from.",
+  });
+}
+
+/** Whether what is read is known to come from somebody who is trusted. */
+export function provesOrigin(config: Invocation["config"]): boolean {
+  return config.get("trusted-key") !== undefined;
+}

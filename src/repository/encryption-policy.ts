@@ -1,0 +1,29 @@
+// To whom a new backup is encrypted: what was asked for, else what the repository's policy says. Pure.
+import type { AgeRecipients } from "../age/recipients.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { RepositoryFile } from "./repository.ts";
+
+/** `unencrypted`: somebody said that it shall not be. */
+export type AskedEncryption = AgeRecipients | "unencrypted" | "not-said";
+
+export interface EncryptionPlace {
+  /** For messages: the store. */
+  readonly location: string;
+  /** Whether the store is on the host that saves. */
+  readonly isOnThisHost: boolean;
+}
+
+/**
+ * Undefined: not at all. Throws ENCRYPTION_REQUIRED where that is not allowed: in a repository that requires encryption, and, unless somebody said so,
+ * in a store outside this host.
+ */
+export function chooseEncryption(asked: AskedEncryption, policy: RepositoryFile["policy"]["encryption"], place: EncryptionPlace): AgeRecipients | undefined {
+  if (typeof asked === "object") return asked;
+  if (asked === "not-said" && policy !== undefined && policy.recipients.length > 0) return { recipients: policy.recipients };
+  if (policy?.required === true)
+    throw new EtcdsafeError("ENCRYPTION_REQUIRED", `the policy of the repository in ${place.location} requires that backups are encrypted`);
+  if (asked === "unencrypted" || place.isOnThisHost) return undefined;
+  throw new EtcdsafeError("ENCRYPTION_REQUIRED", `${place.location} is outside this host, and it is not said to whom the backup is to be encrypted`, {
+    hint: "Give --recipient or --passphrase-file: snapshots hold every Secret of the cluster. To store them for anyone to read who gets at the store, type --unencrypted. Nothing was written.",
+  });
+}

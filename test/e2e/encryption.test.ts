@@ -1,0 +1,252 @@
+// Encrypted and signed backups by the command line: saved by a host that cannot read them, refused without the right key, recovered by hand.
+import { generateKeyPairSync } from "node:crypto";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { provisionAge } from "../../scripts/provision/age.ts";
+import { provisionZstd } from "../../scripts/provision/zstd.ts";
+import { runCli } from "../support/cli.ts";
+import { outputOf } from "../support/command.ts";
+import { type EtcdCluster, startCluster } from "../support/etcd.ts";
+import { putMany } from "../support/etcd-data.ts";
+import { expectFailure, expectVerdict } from "../support/failures.ts";
+import { expectExit, logLines } from "../support/saving.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const directory = await temporaryDirectory("encryption");
+const at = (name: string) => join(directory.path, name);
+const PASSPHRASE = "correct horse battery staple";
+let cluster: EtcdCluster;
+/** Recipients of the identities in own.txt and other.txt. */
+let own: string;
+let other: string;
+/** Encrypted to `own`, and signed. */
+let original: string;
+let originalId: string;
+
+beforeAll(async () => {
+  cluster = await startCluster({ minor: "3.7" });
+  await putMany(
+    await cluster.client(),
+    Array.from({ length: 50 }, (_, index) => ({ key: `key-${index}`, value: Buffer.alloc(1000, `value ${index} `) })),
+  );
+  [own, other] = [await writeIdentity("own.txt"), await writeIdentity("other.txt")];
+  await writeFile(at("passphrase.txt"), `${PASSPHRASE}\n`);
+  for (const name of ["signer", "stranger"]) {
+    const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+    await writeFile(at(`${name}.pem`), privateKey.export({ type: "pkcs8", format: "pem" }));
+    await writeFile(at(`${name}.pub`), publicKey.export({ type: "spki", format: "pem" }));
+  }
+  original = at("original");
+  originalId = await save(original, "--recipient", own, "--sign-key-file", at("signer.pem"));
+});
+afterAll(async () => {
+  await cluster?.stop();
+  await directory.remove();
+});
+
+test("encrypted save: age, zstd and sha256sum alone give the file that the manifest describes", async () => {
+  const [{ age }, zstd] = await Promise.all([provisionAge(), provisionZstd()]);
+  const backup = join(original, "default", "backups", originalId);
+  expect((await readdir(backup)).sort()).toEqual(["manifest.json", "manifest.json.sig", "snapshot.db.zst.age"]);
+  const { objects } = JSON.parse(await readFile(join(backup, "manifest.json"), "utf8"));
+  expect(objects[0]).toMatchObject({ codec: ["zstd-seekable", "age"], encryption: { scheme: "age", recipients: [own], passphrase: false } });
+  const command = `"$1" -d -i "$2" snapshot.db.zst.age | "$3" -d | sha256sum`;
+  const printed = await outputOf("sh", ["-c", `set -e; cd "${backup}"; ${command}`, "sh", age, at("own.txt"), zstd]);
+  expect(printed.split(" ")[0]).toBe(objects[0].rawSha256);
+});
+
+test("encrypted save: list and show say to whom, without any key", async () => {
+  const listed = await expectExit(0, ["list", "--repository", original]);
+  expect(listed.stdout).toMatch(/ENCRYPTED TO/);
+  expect(listed.stdout).toContain(`${own.slice(0, 12)}…`);
+  expect((await expectExit(0, ["show", "latest", "--repository", original])).stdout).toMatch(new RegExp(`encrypted +to ${own}`));
+});
+
+test("encrypted save: verified as deep as the keys allow, and it says so", async () => {
+  const without = await expectExit(0, ["verify", "--repository", original, "-o", "json"]);
+  expect(JSON.parse(without.stdout).verified).toMatchObject([{ level: "stored-bytes", outcome: "passed", origin: "not-proven" }]);
+  expect(logLines(without.stderr)).toContainEqual(
+    expect.objectContaining({ level: "warn", message: expect.stringMatching(/only its stored bytes are verified/) }),
+  );
+  const withKey = await expectExit(0, ["verify", "--repository", original, "--identity-file", `${at("other.txt")},${at("own.txt")}`, "-o", "json"]);
+  expect(JSON.parse(withKey.stdout).verified).toMatchObject([{ level: "structure", outcome: "passed" }]);
+  expectFailure("DECRYPTION_KEY_MISSING", await runCli(["verify", "--level", "structure", "--repository", original]), {
+    message: new RegExp(`encrypted to ${own}, and no key was given`),
+  });
+  expectFailure("DECRYPTION_FAILED", await runCli(["verify", "--repository", original, "--identity-file", at("other.txt")]), {
+    message: /encrypted to others than the identity given/,
+  });
+});
+
+test("encrypted save: restored with its key; planned without, which says what it takes", async () => {
+  const restore = (...args: string[]) => ["restore", "latest", "--repository", original, "--data-dir", at("data"), "--copy", ...args];
+  const planned = JSON.parse((await expectExit(0, [...restore("--plan"), "-o", "json"])).stdout).plan.warnings.join("\n");
+  expect(planned).toMatch(/Integrity only, origin not proven/);
+  expect(planned).toMatch(new RegExp(`is encrypted to ${own}: restoring it takes --identity-file`));
+  expectFailure("DECRYPTION_KEY_MISSING", await runCli(restore()), { message: /no key was given/ });
+  expectFailure("DECRYPTION_FAILED", await runCli(restore("--identity-file", at("other.txt"))), { message: /encrypted to others/ });
+  expect(await readdir(directory.path)).not.toContain("data");
+  const trusting = ["--trusted-key", at("signer.pub"), "--identity-file", at("own.txt")];
+  expect(JSON.parse((await expectExit(0, [...restore("--plan", ...trusting), "-o", "json"])).stdout).plan.warnings.join("\n")).not.toMatch(
+    /Integrity|encrypted/,
+  );
+  await expectExit(0, restore(...trusting));
+  expect(await readdir(at("data"))).toEqual(["member"]);
+});
+
+test("passphrase: encrypts, and opens again", async () => {
+  const repository = at("by-passphrase");
+  await save(repository, "--passphrase-file", at("passphrase.txt"));
+  expect((await expectExit(0, ["show", "latest", "--repository", repository])).stdout).toMatch(/encrypted +with a passphrase/);
+  expectFailure("DECRYPTION_KEY_MISSING", await runCli(["verify", "--level", "hash", "--repository", repository]), {
+    message: /with a passphrase, and no key/,
+  });
+  const verified = await expectExit(0, ["verify", "--repository", repository, "--passphrase-file", at("passphrase.txt"), "-o", "json"]);
+  expect(JSON.parse(verified.stdout).verified).toMatchObject([{ level: "structure", outcome: "passed" }]);
+  expect(await everything(repository)).not.toContain(PASSPHRASE);
+});
+
+test("policy: its recipients are encrypted to, and where it requires encryption nothing else is stored", async () => {
+  const repository = at("by-policy");
+  await expectExit(0, ["repo", "init", "--repository", repository]);
+  const file = join(repository, "etcdsafe-repository.json");
+  const setPolicy = async (encryption: object) => writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, "utf8")), policy: { encryption } }));
+  await setPolicy({ required: true, recipients: [] });
+  for (const typed of [[], ["--unencrypted"]])
+    expectFailure("ENCRYPTION_REQUIRED", await runCli([...saving(repository), ...typed]), {
+      message: /policy of the repository in .* requires that backups are encrypted/,
+    });
+  await setPolicy({ required: true, recipients: [other] });
+  await save(repository);
+  expectFailure("ENCRYPTION_REQUIRED", await runCli([...saving(repository), "--unencrypted"]), { message: /requires/ });
+  const { backups } = JSON.parse((await expectExit(0, ["list", "--repository", repository, "-o", "json"])).stdout);
+  expect(backups).toMatchObject([{ encryption: { recipients: [other] } }]);
+});
+
+test("options: what cannot be honoured is an error, and no secret is repeated", async () => {
+  const identity = (await readFile(at("own.txt"), "utf8")).trim();
+  const refused: [string[], RegExp][] = [
+    [["--recipient", identity], /is an identity, which is secret/],
+    [["--recipient", "age1nobody"], /"age1nobody" is a recipient of a kind that is not supported: X25519 only/],
+    [["--recipients-file", at("own.txt")], /own\.txt, line 1: holds what is an identity/],
+    [["--recipient", own, "--passphrase-file", at("passphrase.txt")], /age encrypts to recipients, or with one passphrase/],
+    [["--recipient", own, "--unencrypted"], /encrypted, or not/],
+    [["--recipient", own, "--sign-key-file", at("signer.pub")], /signer\.pub holds no private key/],
+    [["--recipient", own, "--trusted-key", at("signer.pem")], /signer\.pem holds a private key/],
+  ];
+  for (const [args, message] of refused) {
+    const result = await runCli([...saving(at("never")), ...args]);
+    expectFailure("USAGE", result, { message, hint: /./ });
+    expect(`${result.stderr}${result.stdout}`).not.toContain(identity);
+  }
+  expectFailure("CONFIG_INVALID", await runCli(saving(at("never")), { env: { ETCDSAFE_UNENCRYPTED: "true" } }), { message: /type --unencrypted/ });
+  const opening = await runCli(["verify", "--repository", original, "--identity-file", identity]);
+  expectFailure("USAGE", opening, { message: /names a secret key itself/ });
+  expect(opening.stderr).not.toContain(identity);
+  expect(await readdir(directory.path)).not.toContain("never");
+});
+
+test("signatures: with a trusted key, what it did not sign is damaged, and latest passes over it", async () => {
+  const repository = await copied("signed");
+  const unsigned = await save(repository, "--recipient", own);
+  const trusting = ["--repository", repository, "--trusted-key", at("signer.pub")];
+  const { backups } = JSON.parse((await expectExit(0, ["list", ...trusting, "-o", "json"])).stdout);
+  expect(backups).toMatchObject([
+    { id: unsigned, state: "unreadable", faults: [expect.stringMatching(/is not signed/)] },
+    { id: originalId, state: "unconfirmed" },
+  ]);
+  const latest = await expectExit(0, ["show", "latest", ...trusting, "-o", "json"]);
+  expect(JSON.parse(latest.stdout).manifest.id).toBe(originalId);
+  expect(logLines(latest.stderr)).toContainEqual(expect.objectContaining({ level: "warn", message: expect.stringMatching(`${unsigned}.*is not signed`) }));
+  expectFailure("MANIFEST_UNTRUSTED", await runCli(["show", unsigned, ...trusting]), { message: /is not signed, and only signed backups are trusted/ });
+  expectFailure("MANIFEST_UNTRUSTED", await runCli(["restore", unsigned, "--data-dir", at("data2"), ...trusting]), { message: /is not signed/ });
+  expectVerdict("MANIFEST_UNTRUSTED", await runCli(["verify", unsigned, ...trusting, "-o", "json"]), { message: /is not signed/ });
+  const signed = await expectExit(0, ["verify", originalId, ...trusting, "-o", "json"]);
+  expect(JSON.parse(signed.stdout).verified).toMatchObject([{ outcome: "passed", origin: "signed" }]);
+  const byOther = await runCli(["show", originalId, "--repository", repository, "--trusted-key", at("stranger.pub")]);
+  expectFailure("MANIFEST_UNTRUSTED", byOther, { message: /is signed by [A-Za-z0-9+/]{43}=, which no --trusted-key names/ });
+});
+
+test("signatures: a manifest or signature that was changed is not believed; without a trusted key, it is", async () => {
+  const changes: [string, string, (text: string) => string, RegExp][] = [
+    ["changed", "manifest.json", (text) => text.replace('"stateWhy": "', '"stateWhy": "not '), /is not the manifest that was signed/],
+    ["hash", "manifest.json.sig", (text) => text.replace(/"signedSha256": ".{4}/, '"signedSha256": "0000'), /is not the manifest that was signed/],
+    ["signature", "manifest.json.sig", (text) => text.replace(/"signature": ".{4}/, '"signature": "AAAA'), /was not made with the key it names/],
+    ["junk", "manifest.json.sig", () => "{}", /has a signature that cannot be read/],
+  ];
+  for (const [name, file, change, message] of changes) {
+    const repository = await copied(name);
+    const path = join(repository, "default", "backups", originalId, file);
+    await writeFile(path, change(await readFile(path, "utf8")));
+    expectFailure("MANIFEST_UNTRUSTED", await runCli(["show", originalId, "--repository", repository, "--trusted-key", at("signer.pub")]), { message });
+    await expectExit(0, ["show", originalId, "--repository", repository]);
+  }
+});
+
+test("rekey: a new header for the same payload opens to the new recipient alone; the old backup stays", async () => {
+  const repository = await copied("rekeyed");
+  const trusting = ["--repository", repository, "--trusted-key", at("signer.pub")];
+  const rekey = ["repo", "rekey", "latest", ...trusting, "--recipient", other, "--sign-key-file", at("signer.pem")];
+  expectFailure("DECRYPTION_KEY_MISSING", await runCli(rekey), { message: /no key was given/ });
+  const text = await expectExit(0, [...rekey, "--identity-file", at("own.txt")]);
+  expect(text.stdout).toMatch(/Whoever could read the old backups still can/);
+  const { backups } = JSON.parse((await expectExit(0, ["list", ...trusting, "-o", "json"])).stdout);
+  expect(backups).toMatchObject([{ encryption: { recipients: [other] } }, { id: originalId }]);
+  const [{ id }] = backups;
+  const shown = JSON.parse((await expectExit(0, ["show", "latest", ...trusting, "-o", "json"])).stdout);
+  expect(shown.manifest).toMatchObject({ id, origin: { kind: "rekeyed", base: originalId } });
+  expect(await payloadOf(repository, id)).toEqual(await payloadOf(repository, originalId));
+  await expectExit(0, ["verify", id, ...trusting, "--identity-file", at("other.txt"), "--level", "structure"]);
+  expectFailure("DECRYPTION_FAILED", await runCli(["verify", id, ...trusting, "--identity-file", at("own.txt")]), { message: /encrypted to others/ });
+});
+
+test("rekey --all --new-key: every backup once, also those that were not encrypted, and nothing the second time", async () => {
+  const repository = await copied("all-rekeyed");
+  const plain = await save(repository);
+  const rekey = ["repo", "rekey", "--all", "--new-key", "--repository", repository, "--recipient", other, "-o", "json", "--identity-file", at("own.txt")];
+  const { rekeyed } = JSON.parse((await expectExit(0, rekey)).stdout);
+  expect(rekeyed).toMatchObject([
+    { backup: originalId, outcome: "rekeyed" },
+    { backup: plain, outcome: "rekeyed" },
+  ]);
+  expect(await payloadOf(repository, rekeyed[0].newId)).not.toEqual(await payloadOf(repository, originalId));
+  const opened = await expectExit(0, ["verify", "--all", "--repository", repository, "--identity-file", `${at("own.txt")},${at("other.txt")}`, "-o", "json"]);
+  expect(JSON.parse(opened.stdout).verified.map(({ level, outcome }: { level: string; outcome: string }) => [level, outcome])).toEqual(
+    Array(4).fill(["structure", "passed"]),
+  );
+  const again = JSON.parse((await expectExit(0, rekey)).stdout);
+  expect(again.rekeyed.map(({ outcome }: { outcome: string }) => outcome)).toEqual(Array(4).fill("already"));
+});
+
+function saving(repository: string): string[] {
+  return ["save", "--endpoints", cluster.endpoints.join(","), "--repository", repository];
+}
+
+async function save(repository: string, ...args: string[]): Promise<string> {
+  return JSON.parse((await expectExit(0, [...saving(repository), "-o", "json", ...args])).stdout).manifest.id;
+}
+
+async function copied(name: string): Promise<string> {
+  await cp(original, at(name), { recursive: true });
+  return at(name);
+}
+
+async function writeIdentity(name: string): Promise<string> {
+  const identity = await generateX25519Identity();
+  await writeFile(at(name), `${identity}\n`);
+  return identityToRecipient(identity);
+}
+
+/** What follows the age header. */
+async function payloadOf(repository: string, id: string): Promise<string> {
+  const file = await readFile(join(repository, "default", "backups", id, "snapshot.db.zst.age"));
+  return file.subarray(file.indexOf("\n--- ") + "\n--- ".length + 44).toString("hex");
+}
+
+/** All that a repository holds, as text. */
+async function everything(repository: string): Promise<string> {
+  const files = (await readdir(repository, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  return (await Promise.all(files.map(({ parentPath, name }) => readFile(join(parentPath, name), "latin1")))).join("\n");
+}
