@@ -9,7 +9,7 @@ import type { CallOptions } from "../runtime.ts";
 import { abortable } from "./abortable.ts";
 import { blockId, discardBlocks } from "./azblob-blocks.ts";
 import type { AzblobClient } from "./azblob-client.ts";
-import type { Buffers } from "./buffers.ts";
+import { type Buffers, readStart } from "./buffers.ts";
 import { orAborted } from "./or-aborted.ts";
 import { retried } from "./retry.ts";
 
@@ -48,12 +48,12 @@ export interface Uploaded {
 export async function upload(client: AzblobClient, target: AzblobUpload, body: ByteStream, buffers: Buffers, options: CallOptions): Promise<Uploaded> {
   const own = new AbortController(); // What fails ends the other half: the requests that are under way, or the body.
   const signal = AbortSignal.any([options.signal, own.signal]);
-  const first = buffers.take();
-  const taken = [first];
+  const taken: Uint8Array[] = [];
   try {
     await using reader = readerOf(abortable(body, signal));
-    const filled = await reader.read(first);
-    if (filled < BLOCK_SIZE_BYTES) return await uploadWhole(client, target, first.subarray(0, filled), { signal });
+    const start = await readStart(reader, buffers);
+    if (start.taken !== undefined) taken.push(start.taken);
+    if (start.bytes.length < BLOCK_SIZE_BYTES) return await uploadWhole(client, target, start.bytes, { signal });
     while (taken.length < BLOCKS_UNDER_WAY_MAX) taken.push(buffers.take());
     return await uploadBlocks(client, target, reader, taken, { signal, fail: (error) => own.abort(error) }).catch(async (error: unknown) => {
       const soon = AbortSignal.timeout(DISCARD_LIMIT_MS);

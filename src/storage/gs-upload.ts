@@ -7,7 +7,7 @@ import { type ByteReader, type ByteStream, readerOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { abortable } from "./abortable.ts";
-import type { Buffers } from "./buffers.ts";
+import { type Buffers, readStart } from "./buffers.ts";
 import type { GsClient } from "./gs-client.ts";
 import { onTheWay } from "./gs-errors.ts";
 import { type GsObject, type GsPlace, OBJECT_FIELDS, objectPath, UPLOAD_ID, uploadPath } from "./gs-objects.ts";
@@ -39,15 +39,15 @@ export interface GsUpload {
 export async function upload(client: GsClient, target: GsUpload, body: ByteStream, buffers: Buffers, options: CallOptions): Promise<GsObject> {
   const own = new AbortController(); // What fails ends the other half: the request that is under way, or the body.
   const signal = AbortSignal.any([options.signal, own.signal]);
-  const taken = [buffers.take(), buffers.take()] as const;
+  const taken: Uint8Array[] = [];
   try {
     await using reader = readerOf(abortable(body, signal));
-    const filled = await reader.read(taken[0]);
-    const object =
-      filled < CHUNK_SIZE_BYTES
-        ? await uploadWhole(client, target, taken[0].subarray(0, filled), { signal })
-        : await uploadChunks(client, target, reader, taken, { signal });
-    return object;
+    const { bytes, taken: first } = await readStart(reader, buffers);
+    if (first !== undefined) taken.push(first);
+    if (bytes.length < CHUNK_SIZE_BYTES) return await uploadWhole(client, target, bytes, { signal });
+    const second = buffers.take();
+    taken.push(second);
+    return await uploadChunks(client, target, reader, [bytes, second], { signal });
   } catch (error) {
     own.abort(error);
     throw error;
