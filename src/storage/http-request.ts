@@ -1,7 +1,9 @@
 // One HTTP request to a store, sent once: trying again is retry.ts. For the backends whose SDKs' own transport would copy bodies, wait without
 // a limit, or know nothing of another certificate authority.
+
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
+import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { getCACertificates } from "node:tls";
 import { type ByteStream, collect } from "../bytes/stream.ts";
@@ -40,6 +42,7 @@ export class NetworkError extends Error {
 
 /** Answers that are no objects: messages, metadata, a page of a list. */
 const TEXT_SIZE_BYTES_MAX = 16 * 1024 * 1024;
+const PIECE_SIZE_BYTES = 256 * 1024;
 /** Connections that wait for the next request. */
 const IDLE_CONNECTIONS_MAX = 8;
 
@@ -65,6 +68,11 @@ async function certificatesOf(path: string): Promise<string> {
   throw new EtcdsafeError("CONFIG_INVALID", `${path} holds no certificate authority: it must be a PEM file`);
 }
 
+interface Exchange {
+  readonly outgoing: ClientRequest;
+  readonly incoming: IncomingMessage;
+}
+
 async function send(request: HttpRequest, agents: HttpSender["agents"], idleLimitMs: number, signal: AbortSignal): Promise<HttpAnswer> {
   signal.throwIfAborted();
   const { protocol, host } = new URL(request.url);
@@ -72,37 +80,50 @@ async function send(request: HttpRequest, agents: HttpSender["agents"], idleLimi
   const { method, body = [] } = request;
   const sizeBytes = body.reduce((sum, { length }) => sum + length, 0);
   const headers = { ...request.headers, ...(body.length > 0 || method === "PUT" || method === "POST" ? { "content-length": String(sizeBytes) } : {}) };
-  const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
+  const { incoming, outgoing } = await new Promise<Exchange>((resolve, reject) => {
     const outgoing = begin(request.url, { method, headers, signal, agent: protocol === "https:" ? agents.https : agents.http });
     outgoing.on("error", reject);
-    outgoing.on("response", (response) => {
+    outgoing.on("response", (incoming) => {
       outgoing.setTimeout(0);
-      resolve(response);
+      resolve({ incoming, outgoing });
     });
     outgoing.setTimeout(idleLimitMs, () => outgoing.destroy(new Error(`no byte for ${idleLimitMs / 1000} s`)));
-    for (const part of body) outgoing.write(part);
-    outgoing.end();
+    writeBody(outgoing, body).catch(reject); // Its errors are the request's.
   }).catch((error: Error) => {
     throw failure(host, error, signal);
   });
-  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: bodyOf(incoming, host, idleLimitMs, signal) };
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: bodyOf({ incoming, outgoing }, host, idleLimitMs, signal) };
+}
+
+/** Piece by piece, as the connection takes them: all at once they would be encrypted, and so copied, at once. */
+async function writeBody(outgoing: ClientRequest, body: readonly Uint8Array[]): Promise<void> {
+  for (const part of body) {
+    for (let at = 0; at < part.length && !outgoing.destroyed; at += PIECE_SIZE_BYTES) {
+      if (!outgoing.write(part.subarray(at, at + PIECE_SIZE_BYTES))) await once(outgoing, "drain");
+    }
+  }
+  outgoing.end();
 }
 
 /** The time counts while a chunk is waited for, not while its taker is busy with it. */
-async function* bodyOf(incoming: IncomingMessage, host: string, idleLimitMs: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* bodyOf({ incoming, outgoing }: Exchange, host: string, idleLimitMs: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   try {
     for (;;) {
       const timer = setTimeout(() => incoming.destroy(new Error(`no byte for ${idleLimitMs / 1000} s`)), idleLimitMs);
       const next = await chunks.next().finally(() => clearTimeout(timer));
       if (next.done) return;
-      yield next.value;
+      const { value: chunk } = next;
+      yield chunk;
+      // Nobody else looks into a buffer that is this chunk alone, and V8 lets 64 MB of dead ones gather, or twice that while much comes in.
+      if (chunk.length === chunk.buffer.byteLength) (chunk.buffer as ArrayBuffer).transfer(0);
       signal.throwIfAborted();
     }
   } catch (error) {
     throw failure(host, error as Error, signal);
   } finally {
     incoming.destroy();
+    if (!outgoing.writableFinished) outgoing.destroy(); // Answered before it was sent: nobody may be there to take the rest.
   }
 }
 

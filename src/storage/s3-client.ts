@@ -3,7 +3,7 @@
 import { Readable } from "node:stream";
 import { getCACertificates } from "node:tls";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
-import { collect } from "../bytes/stream.ts";
+import { type ByteStream, collect } from "../bytes/stream.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { type HttpSend, httpSender, NetworkError } from "./http-request.ts";
 import { retried } from "./retry.ts";
@@ -93,8 +93,8 @@ const FIXED = {
   expectContinueHeader: false,
   disableClockSkewCorrection: true,
   followRegionRedirects: false,
-  streamCollector: (body: AsyncIterable<Uint8Array>) =>
-    collect(body, ANSWER_SIZE_BYTES_MAX, () => new NetworkError(`an answer of more than ${ANSWER_SIZE_BYTES_MAX} bytes`)),
+  streamCollector: (body: Readable | SdkBody) =>
+    collect(bytesOf(body), ANSWER_SIZE_BYTES_MAX, () => new NetworkError(`an answer of more than ${ANSWER_SIZE_BYTES_MAX} bytes`)),
 } as unknown as S3ClientConfig;
 
 /** As the SDK hands it over. */
@@ -116,11 +116,24 @@ function requestHandler(send: HttpSend): NonNullable<S3ClientConfig["requestHand
     const signal = abortSignal ?? new AbortController().signal;
     const answer = await send({ method, url: urlOf(request), headers, ...(bytes && bytes.length > 0 && { body: [bytes] }) }, { signal });
     const texts = Object.entries(answer.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : value]);
-    // The SDK insists on a stream of Node's where an object is read.
-    const stream = Readable.from(answer.body, { objectMode: false });
-    return { response: { statusCode: answer.status, headers: Object.fromEntries(texts), body: stream } };
+    return { response: { statusCode: answer.status, headers: Object.fromEntries(texts), body: new SdkBody(answer.body) } };
   };
   return { handle, metadata: { handlerProtocol: "http/1.1" }, updateHttpClientConfig: () => undefined, httpHandlerConfigs: () => ({}) } as never;
+}
+
+/** The SDK insists on a stream of Node's where an object is read, which would read ahead; this one only carries the bytes. */
+class SdkBody extends Readable {
+  readonly source: ByteStream;
+
+  constructor(source: ByteStream) {
+    super({ read: () => undefined });
+    this.source = source;
+  }
+}
+
+/** What an answer holds: of GetObject's Body too. */
+export function bytesOf(body: unknown): ByteStream {
+  return body instanceof SdkBody ? body.source : (body as ByteStream);
 }
 
 function urlOf({ protocol, hostname, port, path, query }: SdkRequest): string {

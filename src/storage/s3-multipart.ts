@@ -13,13 +13,16 @@ import { combineCrc32c } from "../bytes/crc32c-combine.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { type Committed, type Conditions, committed } from "./s3-commit.ts";
-import { PUT_ID, type S3Place } from "./s3-objects.ts";
+import { isMissing, PUT_ID, type S3Place } from "./s3-objects.ts";
 
 /** S3's own limits; the last part alone may be shorter. */
 export const PART_SIZE_BYTES_MIN: number = 5 * 1024 * 1024;
 export const PARTS_MAX = 10_000;
-/** How long a failed put waits for what it began to be given up; `repo gc` finds what is left then. */
+/** How long a failed put waits for what it began to be given up. */
 const ABORT_LIMIT_MS = 10_000;
+/** A part that was on its way may arrive after the abort, which is therefore done until there is no such upload: S3's own advice. */
+const ABORTS_MAX = 5;
+const ABORT_AGAIN_MS = 100;
 
 export interface MultipartTarget {
   readonly key: string;
@@ -118,10 +121,21 @@ export class MultipartUpload {
 
   /** Whatever went wrong before: the parts are given up, as far as the store can be reached at once. */
   async abort(): Promise<void> {
-    const options = { signal: AbortSignal.timeout(ABORT_LIMIT_MS) };
     const { connection } = this.#place;
-    const abort = () => connection.ask(this.#target.what, (client, send) => client.send(new AbortMultipartUploadCommand(this.#named()), send), options);
-    await abort().catch(() => undefined);
+    const options = { signal: AbortSignal.timeout(ABORT_LIMIT_MS) };
+    const abort = () => connection.once(this.#target.what, (client, send) => client.send(new AbortMultipartUploadCommand(this.#named()), send), options);
+    try {
+      for (let round = 1; round <= ABORTS_MAX; round++) {
+        const isGone = await abort().then(
+          () => false,
+          (error: unknown) => isMissing(error, "NoSuchUpload"),
+        );
+        if (isGone) return;
+        await connection.runtime.sleep(ABORT_AGAIN_MS * round, options.signal);
+      }
+    } catch {
+      // Out of time. `repo gc` finds what is left.
+    }
   }
 
   #named(): { Bucket: string; Key: string; UploadId: string } {

@@ -3,7 +3,7 @@ import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s
 import type { ByteStream } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { readResumed } from "./resumed-read.ts";
-import type { S3Connection } from "./s3-client.ts";
+import { bytesOf, type S3Connection } from "./s3-client.ts";
 import { reasonOf } from "./s3-errors.ts";
 import { headObject, type S3Place } from "./s3-objects.ts";
 import type { ReadOptions } from "./storage.ts";
@@ -59,9 +59,8 @@ async function* nothing(): AsyncGenerator<Uint8Array> {
 
 /** Fewer bytes than were announced are a broken connection too, and so is another range than the one asked for. */
 async function* bodyOf(connection: S3Connection, what: string, answer: GetObjectCommandOutput, at: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const body = answer.Body as AsyncIterable<Uint8Array>;
   const [, from = "0", last] = /^bytes (\d+)-(\d+)\//.exec(answer.ContentRange ?? "") ?? [];
-  const chunks = body[Symbol.asyncIterator]();
+  const chunks = bytesOf(answer.Body)[Symbol.asyncIterator]();
   try {
     if (Number(from) !== at) throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: bytes from ${at} on were asked for, ${from} on were sent`);
     for (let left = last === undefined ? (answer.ContentLength ?? 0) : Number(last) + 1 - at; ; ) {

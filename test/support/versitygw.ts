@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from "@aws-sdk/client-s3";
 import { provisionVersitygw } from "../../scripts/provision/versitygw.ts";
 import { DEFAULT_SETTINGS, type S3Settings, type StorageSettings } from "../../src/storage/settings.ts";
+import type { CertificateFiles } from "./certificates.ts";
 import { claimPorts, releasePorts } from "./ports.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -32,7 +33,7 @@ process.on("exit", () => {
 });
 
 export interface S3ServerOptions {
-  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly tls?: CertificateFiles & { readonly caFile: string };
 }
 
 export async function startVersitygw({ tls }: S3ServerOptions = {}): Promise<S3Server> {
@@ -42,7 +43,7 @@ export async function startVersitygw({ tls }: S3ServerOptions = {}): Promise<S3S
   const [objects, versions, logPath] = [join(directory.path, "objects"), join(directory.path, "versions"), join(directory.path, "log")];
   await Promise.all([mkdir(objects), mkdir(versions)]);
   const log = openSync(logPath, "a");
-  const certificate = tls === undefined ? [] : ["--cert", tls.certFile, "--key", tls.keyFile];
+  const certificate = tls === undefined ? [] : ["--cert", tls.cert, "--key", tls.key];
   const args = ["--port", `127.0.0.1:${port}`, "--keep-alive", "--quiet", ...certificate, "posix", "--versioning-dir", versions, objects];
   const env = { ...process.env, ROOT_ACCESS_KEY: KEYS.accessKeyId, ROOT_SECRET_KEY: KEYS.secretAccessKey };
   const child = spawn(binary, args, { env, stdio: ["ignore", log, log] });
@@ -53,7 +54,8 @@ export async function startVersitygw({ tls }: S3ServerOptions = {}): Promise<S3S
     child.once("error", () => resolve());
   }).finally(() => running.delete(child));
   const url = `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`;
-  const client = new S3Client({ endpoint: url, region: "us-east-1", forcePathStyle: true, credentials: KEYS });
+  const requestHandler = tls === undefined ? {} : { httpsAgent: { ca: await readFile(tls.caFile) } };
+  const client = new S3Client({ endpoint: url, region: "us-east-1", forcePathStyle: true, credentials: KEYS, requestHandler });
   const stop = async () => {
     client.destroy();
     child.kill("SIGTERM");

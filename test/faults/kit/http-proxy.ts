@@ -78,17 +78,28 @@ async function serve(target: URL, incoming: IncomingMessage, answer: ServerRespo
   for await (const chunk of reply as AsyncIterable<Buffer>) {
     const piece = chunk.subarray(0, left);
     left -= piece.length;
-    if (piece.length > 0 && !answer.write(piece)) await Promise.race([once(answer, "drain"), once(answer, "close")]);
+    if (piece.length > 0 && !answer.write(piece)) await drained(answer);
     if (left === 0) break;
   }
   if (fault === undefined || fault.honest) answer.end();
   else setTimeout(() => answer.destroy(), 20); // What was written so far is to arrive first.
 }
 
+function drained(answer: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      answer.off("drain", done).off("close", done);
+      resolve();
+    };
+    answer.on("drain", done).on("close", done);
+  });
+}
+
 async function forward(target: URL, incoming: IncomingMessage): Promise<IncomingMessage> {
   const { hostname: host, port } = target;
   const outgoing = sendRequest({ host, port, method: incoming.method, path: incoming.url, headers: incoming.headers });
   incoming.pipe(outgoing);
+  incoming.once("close", () => incoming.complete || outgoing.destroy()); // A client that goes away takes its request with it.
   const [reply] = await once(outgoing, "response");
   return reply;
 }
