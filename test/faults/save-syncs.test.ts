@@ -48,6 +48,7 @@ test("save into a repository: an object is on the disk before it gets its name, 
   const objects = arrivalsOf(effects).filter(({ path }) => !path.includes("/.etcdsafe/"));
   expect(objects.map(({ path }) => path.replace(/^.*\//, ""))).toEqual([
     "etcdsafe-repository.json",
+    "etcdsafe-repository.json", // A second time, to prove that this is refused.
     expect.stringMatching(/^\d{8}T\d{6}Z-\d+-\w+\.json$/), // What says that an upload is going on.
     "snapshot.db.zst",
     "cluster.json",

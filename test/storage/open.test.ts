@@ -41,6 +41,15 @@ test.each([
   await expect(open(location)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
 });
 
+test.each(["s3://key:hunter2@bucket/prefix", "s3://hunter2@bucket", "gs://u:hunter2@b/p", "azblob://u:hunter2@account/container"])(
+  "open: %s holds credentials, which are refused and not repeated",
+  async (location) => {
+    const error = await open(location).catch((error: Error) => error);
+    expect(error).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining("must not hold credentials") });
+    expect((error as Error).message).not.toContain("hunter2");
+  },
+);
+
 test.each(["sftp", "s3", "gs", "azblob"])("open: refuses credentials in a %s URL, and repeats none of them", async (scheme) => {
   const error = await open(`${scheme}://user:hunter2@host/path?sig=hunter2#hunter2`).catch((error: Error) => error);
   expect(error).toMatchObject({ code: "CONFIG_INVALID" });

@@ -1,0 +1,201 @@
+// A bucket with versions and Object Lock, after somebody with the writer's own credentials has overwritten or deleted everything in it; and what
+// `repo validate` and `repo init` say of buckets.
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  DeleteObjectCommand,
+  GetObjectRetentionCommand,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  PutObjectCommand,
+  PutObjectLockConfigurationCommand,
+} from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startHttpProxy } from "../faults/kit/http-proxy.ts";
+import { runCli } from "../support/cli.ts";
+import { type EtcdCluster, startCluster } from "../support/etcd.ts";
+import { putMany } from "../support/etcd-data.ts";
+import { expectFailure } from "../support/failures.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { type VersionTimes, withVersionTimes } from "../support/version-times.ts";
+import { type S3Server, startVersitygw } from "../support/versitygw.ts";
+
+const DAY_MS = 86_400_000;
+/** S3 tells times in whole seconds. */
+const A_SECOND_AND_MORE_MS = 1_100;
+
+let server: S3Server;
+let times: VersionTimes;
+let cluster: EtcdCluster;
+const directory = await temporaryDirectory("bucket-past");
+
+beforeAll(async () => {
+  [server, cluster] = await Promise.all([startVersitygw(), startCluster({ minor: "3.6" })]);
+  times = await withVersionTimes(server.url);
+  const rows = Array.from({ length: 300 }, (_, index) => ({ key: `key-${index}`, value: Buffer.alloc(2_000, `${index} `) }));
+  await putMany(await cluster.client(), rows);
+}, 120_000);
+afterAll(async () => {
+  await times?.close();
+  await server?.stop();
+  await cluster?.stop();
+  await directory.remove();
+});
+
+function run(...args: readonly string[]) {
+  return runCli([...args, "--s3-endpoint", times.url, "--s3-path-style"], { env: server.env, cwd: directory.path });
+}
+
+async function succeed(...args: readonly string[]) {
+  const result = await run(...args);
+  expect(result.exitCode, result.stderr + result.stdout).toBe(0);
+  return result.stdout;
+}
+
+function save(repository: string, ...more: readonly string[]) {
+  return succeed("save", "--endpoints", cluster.endpoints.join(","), "--repository", repository, "--unencrypted", ...more);
+}
+
+async function keysIn(bucket: string): Promise<string[]> {
+  const { Contents: contents = [] } = await server.client.send(new ListObjectsV2Command({ Bucket: bucket }));
+  return contents.map(({ Key: key }) => key!);
+}
+
+/** As whoever has stolen the writer's credentials could: the odd ones are overwritten, then all but those are deleted, and some are both. */
+async function destroy(bucket: string): Promise<void> {
+  for (const [index, key] of (await keysIn(bucket)).entries()) {
+    if (index % 3 !== 0) await server.client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: "your data is ours" }));
+    if (index % 3 !== 1) await server.client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
+  }
+}
+
+test("bucket: what was overwritten and deleted with the writer's own credentials is listed, verified and restored as of before, and nothing else is written", async () => {
+  const bucket = await server.createBucket("locking");
+  const repository = `s3://${bucket}/etcd`;
+  await save(repository, "--object-lock-mode", "compliance", "--retain-for", "1d", "--cluster", "prod");
+  const before = JSON.parse(await succeed("show", "latest", "--repository", repository, "--cluster", "prod", "-o", "json"));
+  await sleep(A_SECOND_AND_MORE_MS);
+  const time = new Date().toISOString();
+  await sleep(A_SECOND_AND_MORE_MS);
+  await destroy(bucket);
+  await sleep(A_SECOND_AND_MORE_MS);
+  const destroyed = await keysIn(bucket);
+
+  const past = ["--repository", repository, "--cluster", "prod", "--as-of", time];
+  expect((await run("list", "--repository", repository, "--cluster", "prod")).exitCode).not.toBe(0);
+  expect(JSON.parse(await succeed("list", ...past, "-o", "json")).backups).toMatchObject([{ id: before.manifest.id, state: before.state }]);
+  expect(JSON.parse(await succeed("show", "latest", ...past, "-o", "json")).manifest).toEqual(before.manifest);
+  const verified = await run("verify", "--all", ...past, "-o", "json");
+  expect(verified.exitCode, verified.stderr).toBe(0);
+  expect(verified.stderr).not.toContain("was not stored");
+  await succeed("restore", "latest", ...past, "--data-dir", join(directory.path, "data"), "--etcd-is-stopped");
+  await succeed("restore", before.manifest.id, ...past, "--to-snapshot", "snapshot.db", "--bump-revision", "none");
+  const file = JSON.parse(await succeed("verify", "snapshot.db", "-o", "json"));
+  expect(file.verified[0]).toMatchObject({ outcome: "passed", hashKv: { hash: before.manifest.hashKv.hash } });
+
+  const tooEarly = await run("list", "--repository", repository, "--as-of", new Date(Date.now() - DAY_MS).toISOString());
+  expectFailure("REPOSITORY_NOT_FOUND", tooEarly, { message: /there is no repository in s3:/ });
+  expect(await keysIn(bucket)).toEqual(destroyed);
+}, 60_000);
+
+test("bucket: each version of a backup's is locked, is named in the manifest, and cannot be deleted", async () => {
+  const bucket = await server.createBucket("locking");
+  const repository = `s3://${bucket}`;
+  const saved = JSON.parse(await save(repository, "--object-lock-mode", "governance", "--retain-for", "30d", "-o", "json"));
+  const { Versions: versions = [] } = await server.client.send(
+    new ListObjectVersionsCommand({ Bucket: bucket, Prefix: `default/backups/${saved.manifest.id}/` }),
+  );
+  expect(versions).toHaveLength(2);
+  for (const { Key, VersionId, LastModified } of versions) {
+    const { Retention: retention } = await server.client.send(new GetObjectRetentionCommand({ Bucket: bucket, Key, VersionId }));
+    expect(retention?.Mode).toBe("GOVERNANCE");
+    expect(Math.abs(retention!.RetainUntilDate!.getTime() - LastModified!.getTime() - 30 * DAY_MS)).toBeLessThan(2_000);
+    await expect(server.client.send(new DeleteObjectCommand({ Bucket: bucket, Key, VersionId }))).rejects.toThrow(/denied|lock|protected/i);
+  }
+  const [object] = saved.manifest.objects;
+  expect(versions.find(({ Key: key }) => key?.endsWith(object.name))?.VersionId).toBe(object.storeVersion);
+  const plain = await run(
+    "save",
+    "--endpoints",
+    cluster.endpoints.join(","),
+    "--repository",
+    `s3://${await server.createBucket()}`,
+    "--unencrypted",
+    "--legal-hold",
+  );
+  expectFailure("CONFIG_INVALID", plain, { message: /versions cannot be locked in s3:.*Object Lock is not enabled/, hint: /--object-lock-mode/ });
+});
+
+test("bucket: one that keeps no versions has no past", async () => {
+  const repository = `s3://${await server.createBucket()}`;
+  await succeed("repo", "init", "--repository", repository);
+  const result = await run("list", "--repository", repository, "--as-of", "2026-11-21T00:00:00Z");
+  expectFailure("USAGE", result, { message: /keeps no versions of its objects/, hint: /versioning/ });
+});
+
+test("bucket: state lives elsewhere where retention would lock each of its versions, and repo validate finds that out", async () => {
+  const bucket = await server.createBucket("locking");
+  const rule = { DefaultRetention: { Mode: "GOVERNANCE", Days: 1 } } as const;
+  await server.client.send(new PutObjectLockConfigurationCommand({ Bucket: bucket, ObjectLockConfiguration: { ObjectLockEnabled: "Enabled", Rule: rule } }));
+  const repository = `s3://${bucket}/etcd`;
+  const alone = await run("repo", "validate", "--repository", repository, "-o", "json");
+  expect(alone.exitCode, alone.stderr).toBe(3);
+  expect(JSON.parse(alone.stdout)).toMatchObject({ verdict: "limited", leftBehind: [] });
+  expect(JSON.parse(alone.stdout).trials.filter(({ outcome }: { outcome: string }) => outcome !== "works")).toMatchObject([
+    { name: "retention", outcome: "fails", detail: expect.stringContaining("--state-url") },
+  ]);
+  const state = ["--state-url", "state"];
+  expect(await succeed("repo", "validate", "--repository", repository, ...state)).toContain("good: ");
+  await save(repository, ...state);
+  expect((await keysIn(bucket)).map((key) => key.replace(/backups\/[^/]+/, "backups/ID"))).toEqual([
+    "etcd/default/backups/ID/manifest.json",
+    "etcd/default/backups/ID/snapshot.db.zst",
+    "etcd/etcdsafe-repository.json",
+  ]);
+  expect(JSON.parse(await succeed("list", "--all-clusters", "--repository", repository, ...state, "-o", "json")).backups).toHaveLength(1);
+  await save(repository, ...state);
+  const without = await run("save", "--endpoints", cluster.endpoints.join(","), "--repository", repository, "--unencrypted");
+  expectFailure("CLUSTER_MISMATCH", without, { message: /./, hint: /./ });
+});
+
+test("bucket: repo init proves that a second create is refused, and repo validate that all is well; where nothing answers, that is no finding", async () => {
+  const repository = `s3://${await server.createBucket()}/a/b`;
+  const validated = JSON.parse(await succeed("repo", "validate", "--repository", repository, "-o", "json"));
+  expect(validated).toMatchObject({ verdict: "good", location: repository, stateLocation: null, leftBehind: [] });
+  expect(JSON.parse(await succeed("repo", "init", "--repository", repository, "-o", "json"))).toMatchObject({ created: true, conditionalCreate: "refused" });
+  expect(await succeed("repo", "init", "--repository", repository)).toMatch(
+    /There is a repository in .* already.*\nA second create of the same object was refused/,
+  );
+  expectFailure("REPOSITORY_NOT_FOUND", await run("repo", "validate", "--repository", "s3://no-such-bucket"), {
+    message: /bucket does not exist/,
+    hint: /aws s3 mb/,
+  });
+  const nobody = await runCli(["repo", "validate", "--repository", repository, "--s3-endpoint", "http://127.0.0.1:9", "--storage-tries", "1"], {
+    env: server.env,
+  });
+  expectFailure("STORAGE_UNREACHABLE", nobody, { message: /_probe\// });
+});
+
+test("bucket: a store that tells the times of versions wrongly is found out", async () => {
+  const repository = `s3://${await server.createBucket("versioned")}`;
+  const direct = ["--s3-endpoint", server.url, "--s3-path-style", "-o", "json"];
+  const wrong = await runCli(["repo", "validate", "--repository", repository, ...direct], { env: server.env });
+  expect(JSON.parse(wrong.stdout).trials).toContainEqual(
+    expect.objectContaining({ name: "versions", outcome: "fails", detail: expect.stringContaining("--as-of") }),
+  );
+  const right = await run("repo", "validate", "--repository", repository, "-o", "json");
+  expect(JSON.parse(right.stdout).trials).toContainEqual(expect.objectContaining({ name: "versions", outcome: "works" }));
+});
+
+test("bucket: a store that keeps asking for fewer requests is given up in the end", async () => {
+  const repository = `s3://${await server.createBucket()}`;
+  await using proxy = await startHttpProxy(server.url, () => ({ status: 429 }));
+  const throttled = ["--s3-endpoint", proxy.url, "--s3-path-style", "--storage-tries", "2"];
+  expectFailure("STORAGE_THROTTLED", await runCli(["list", "--repository", repository, ...throttled], { env: server.env }), { message: /s3:\/\/bucket/ });
+});
+
+test("directory: repo validate and repo init find all that is needed, and leave nothing but the repository's file", async () => {
+  const path = join(directory.path, "local");
+  expect(JSON.parse(await succeed("repo", "validate", "--repository", path, "-o", "json"))).toMatchObject({ verdict: "good", leftBehind: [] });
+  expect(await succeed("repo", "init", "--repository", path)).toMatch(/^Created the repository \w+ in .*\nA second create of the same object was refused/);
+});
