@@ -7,9 +7,8 @@ const K = 0x6b;
 const EIGHT = 0x38;
 const S = 0x73;
 const COLON = 0x3a;
-const ENCRYPTED = "k8s:enc:";
-/** aescbc, secretbox, kms, …: names of a few letters. */
-const PROVIDER_SIZE_BYTES_MAX = 16;
+/** `k8s:enc:` and aescbc, secretbox, kms, …: names of a few letters. */
+const PREFIX_SIZE_BYTES_MAX = 32;
 /** More there are not (`apiserver/pkg/apis/apiserver`, ProviderConfiguration). */
 const PROVIDERS_MAX = 8;
 /** Custom resources, and everything where `--storage-media-type` says so. They are looked into only as long as it is of use: nothing else costs time here. */
@@ -30,6 +29,7 @@ export class KubernetesValues {
   #objects = 0;
   #encrypted = 0;
   #jsonLookedInto = 0;
+  #lastPrefix: Uint8Array = new Uint8Array(0);
   readonly #providers = new Set<string>();
 
   /** Looks at a row's value. */
@@ -51,15 +51,18 @@ export class KubernetesValues {
   }
 
   #addEncrypted(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#providers.size === PROVIDERS_MAX && this.#encrypted > 0) {
-      this.#encrypted += 1;
-      return;
+    // As a rule all of them begin alike, and then nothing is allocated for them.
+    const last = this.#lastPrefix;
+    let same = last.length > 0 && last.length <= end - start;
+    for (let index = 0; same && index < last.length; index++) same = bytes[start + index] === last[index];
+    if (!same) {
+      const head = textOf(bytes, start, Math.min(end, start + PREFIX_SIZE_BYTES_MAX));
+      const [prefix, provider] = /^k8s:enc:([a-z0-9]+):/.exec(head) ?? [];
+      if (prefix === undefined || provider === undefined) return;
+      this.#lastPrefix = Buffer.from(prefix);
+      if (this.#providers.size < PROVIDERS_MAX) this.#providers.add(provider);
     }
-    const head = textOf(bytes, start, Math.min(end, start + ENCRYPTED.length + PROVIDER_SIZE_BYTES_MAX + 1));
-    const [, provider] = /^k8s:enc:([a-z0-9]+):/.exec(head) ?? [];
-    if (provider === undefined) return;
     this.#encrypted += 1;
-    this.#providers.add(provider);
   }
 }
 

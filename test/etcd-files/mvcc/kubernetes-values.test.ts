@@ -42,3 +42,7 @@ test("kubernetes values: only so much JSON is looked into, and any number of enc
   expect(factsOf(many)).toMatchObject({ encrypted: 20 });
   expect(factsOf(many).providers).toHaveLength(8);
 });
+
+test("kubernetes values: a value that begins as the last encrypted one did, and ends there, is no such value", () => {
+  expect(factsOf(["k8s:enc:kms:v2:a:x", "k8s:enc:kms", "k8s:enc:km:x", "k8s:enc:kms:v1:"])).toEqual({ objects: 0, encrypted: 3, providers: ["km", "kms"] });
+});
