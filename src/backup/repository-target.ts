@@ -67,7 +67,7 @@ export class RepositoryTarget implements SaveTarget {
     const { storage, author, cluster, lock } = this.#options;
     this.#startedAt = options.runtime.now().toISOString();
     await this.#chooseEncryption(options);
-    if (lock !== undefined) await versionLocker(storage, lock, options); // It throws where that cannot be, before etcd is asked for anything.
+    if (lock !== undefined) await versionLocker(storage, lock, options); // It throws where that cannot be, before the snapshot is taken.
     this.#repository = await openOrCreateRepository(storage, author, options);
     await requireMayWrite(this.#repository, cluster, observed, options);
     this.#clusterId = observed.clusterId;

@@ -235,7 +235,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "location, stateLocation": "which stores; null without --state-url",
       verdict: "`good`, `limited` or `unfit`: the exit codes 0, 3 and 6",
       "trials[].name":
-        "`put`, `stat`, `read`, `ranged-read`, `list`, `large-upload`, `cancelled-upload`, `conditional-create`, `compare-and-swap`, `remove`, `versions`, `retention`, `lock` or `clock`",
+        "`put`, `stat`, `read`, `ranged-read`, `list`, `large-upload`, `large-read`, `cancelled-upload`, `conditional-create`, `compare-and-swap`, `remove`, `versions`, `retention`, `lock` or `clock`",
       "trials[].store": "`repository` or `state`",
       "trials[].outcome": "`works`, `fails`, `absent` (not offered) or `not-tried`",
       "trials[].neededFor": "`everything`, `several-writers`, `removal` or `nothing`",

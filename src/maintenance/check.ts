@@ -4,7 +4,7 @@ import { missingObjects } from "../repository/catalogue.ts";
 import { readClusterFile } from "../repository/cluster-file.ts";
 
 import { readManifest } from "../repository/manifest.ts";
-import { backupsPrefix, clusterFileKey, manifestKey } from "../repository/names.ts";
+import { backupsPrefix, clusterFileKey, manifestKey, PROBES_PREFIX } from "../repository/names.ts";
 import { type Recognised, recognise } from "../repository/recognise.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { CallOptions } from "../runtime.ts";
@@ -28,13 +28,14 @@ export interface CheckResult {
 }
 
 const READS_IN_FLIGHT = 8;
+const PROBE = "`repo validate` put it there and was not allowed to remove it; remove it with the store's own tools";
 
 export async function checkRepository(repository: Repository, options: CallOptions & { readonly runtime: GcRuntime }): Promise<CheckResult> {
   const { storage } = repository;
   const objects = await Array.fromAsync(storage.list("", options));
   const known = objects.map((info) => ({ info, what: recognise(info.key) }));
   const findings: CheckFinding[] = known.flatMap(({ info: { key }, what }) =>
-    what === undefined ? [{ severity: "warning", key, text: "it is none of etcdsafe's, and left alone" }] : [],
+    what === undefined ? [{ severity: "warning", key, text: key.startsWith(PROBES_PREFIX) ? PROBE : "it is none of etcdsafe's, and left alone" }] : [],
   );
   const clusters = new Set(known.flatMap(({ what }) => (what !== undefined && "cluster" in what ? [what.cluster] : [])));
   const backups = Map.groupBy(

@@ -11,6 +11,7 @@ export type TrialName =
   | "ranged-read"
   | "list"
   | "large-upload"
+  | "large-read"
   | "cancelled-upload"
   | "conditional-create"
   | "compare-and-swap"

@@ -1,4 +1,5 @@
 // What every repository's store has to do, tried one by one.
+import { createHash, type Hash } from "node:crypto";
 import { type ByteStream, collect, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ObjectInfo, ReadOptions } from "../storage/storage.ts";
@@ -53,10 +54,20 @@ export async function tryBasics(run: TrialRun): Promise<void> {
 export async function tryUploads(run: TrialRun): Promise<void> {
   const { storage, options } = run;
   const large = run.key("large");
-  await run.try("large-upload", "everything", async () => {
-    const { sizeBytes } = await storage.put(large, chunks(LARGE_SIZE_BYTES), options);
+  const sent = createHash("sha256");
+  const isStored = await run.try("large-upload", "everything", async () => {
+    const { sizeBytes } = await storage.put(large, hashed(chunks(LARGE_SIZE_BYTES), sent), options);
     if (sizeBytes !== LARGE_SIZE_BYTES) return fails(`the store says that it holds ${sizeBytes} of ${LARGE_SIZE_BYTES} bytes`);
     return works("a stream of a length not known before can be stored");
+  });
+  await run.try("large-read", "everything", async () => {
+    if (!isStored) return notTried("no large object could be stored");
+    const came = createHash("sha256");
+    for await (const _ of hashed(storage.read(large, options), came));
+    return outcomeOf(
+      came.digest("hex") === sent.digest("hex") ? undefined : "other bytes came back than were stored",
+      "what was stored in parts comes back whole",
+    );
   });
   const cancelled = run.key("cancelled");
   await run.try("cancelled-upload", "everything", async () => {
@@ -155,6 +166,13 @@ function pattern(sizeBytes: number): Buffer {
   const bytes = Buffer.allocUnsafe(sizeBytes);
   for (let at = 0; at < sizeBytes; at++) bytes[at] = (at * 31 + (at >> 8)) & 0xff;
   return bytes;
+}
+
+async function* hashed(source: ByteStream, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
 }
 
 async function* chunks(sizeBytes: number, onSent: (sentBytes: number) => void = () => undefined): ByteStream {

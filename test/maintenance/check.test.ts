@@ -120,7 +120,9 @@ test("check: leftovers are warnings: of uploads, of deletions, facts about backu
     reasons: ["x"],
     keys: ["k"],
   });
+  await put("_probe/abc/object", "x");
   expect(await findings()).toEqual([
+    { severity: "warning", key: "_probe/abc/object", text: expect.stringContaining("repo validate") },
     { severity: "warning", key: "default/README.txt", text: "it is none of etcdsafe's, and left alone" },
     { severity: "warning", key: `default/backups/${GONE}/`, text: expect.stringMatching(/^no manifest: .*`etcdsafe repo gc` removes it$/) },
     { severity: "warning", key: `default/deleting/${deleting}.json`, text: expect.stringContaining("next prune finishes it") },

@@ -47,6 +47,7 @@ test("validation: a store that keeps the contract is good, and is left as it was
     "ranged-read",
     "list",
     "large-upload",
+    "large-read",
     "cancelled-upload",
     "conditional-create",
     "compare-and-swap",
@@ -61,11 +62,12 @@ test("validation: a store that keeps the contract is good, and is left as it was
 test.each<[what: string, harm: (inner: Storage) => Storage | Promise<Storage>, verdict: string, fails: readonly TrialName[]]>([
   ["forgets what it is given", (inner) => forgettingStorage(inner, /object$/), "unfit", ["stat", "read", "ranged-read", "list"]],
   ["stores other bytes", (inner) => corruptingStorage(inner, 2_000, { operations: ["put"], key: /object$/ }), "unfit", ["read", "ranged-read"]],
-  ["reads too little", (inner) => truncatingStorage(inner, 5_000, { operations: ["read"] }), "unfit", ["read", "ranged-read"]],
+  ["reads too little", (inner) => truncatingStorage(inner, 5_000, { operations: ["read"] }), "unfit", ["read", "ranged-read", "large-read"]],
+  ["mixes up large objects", (inner) => corruptingStorage(inner, 9_000_000, { operations: ["put"], key: /large$/ }), "unfit", ["large-read"]],
   ["lists what was long ago", (inner) => staleListStorage(inner, { signal }), "unfit", ["list"]],
   ["creates what exists", (inner) => careless(inner, ["ifAbsent"]), "limited", ["conditional-create"]],
   ["replaces what was changed", (inner) => careless(inner, ["ifVersion"]), "limited", ["compare-and-swap"]],
-  ["may not be read", (inner) => failingStorage(inner, denied({ operations: ["read"] })), "unfit", ["read", "ranged-read"]],
+  ["may not be read", (inner) => failingStorage(inner, denied({ operations: ["read"] })), "unfit", ["read", "ranged-read", "large-read"]],
   ["may not be listed", (inner) => failingStorage(inner, denied({ operations: ["list"] })), "unfit", ["list", "cancelled-upload"]],
   ["keeps what is removed", (inner) => wrapped(inner, { remove: async () => undefined }), "limited", ["remove"]],
   [
