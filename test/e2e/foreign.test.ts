@@ -234,6 +234,9 @@ test("what cannot be asked of such a place is refused with what can", async () =
     message: /in etcd-main$/,
     hint: /bucket\/etcd-main$/,
   });
+  const trusted = ["--trusted-key", Buffer.alloc(32, 9).toString("base64")];
+  for (const command of [["list"], ["show", "latest"], ["verify", "--all"], ["restore", "--data-dir", "x"]])
+    expectFailure("MANIFEST_UNTRUSTED", await runCli([...command, ...repository, ...trusted]), { message: /other tools' backups, which nobody has signed/ });
   // A path is a path, wherever it leads.
   expectFailure("FILE_NOT_FOUND", await runCli(["verify", "./none.db", ...repository]), { message: /none\.db/, hint: /named by its path/ });
 });
