@@ -7,7 +7,7 @@ import { type ByteStream, collect } from "../bytes/stream.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { type HttpSend, httpSender, NetworkError } from "./http-request.ts";
 import { retried } from "./retry.ts";
-import { type S3Credentials, s3Credentials } from "./s3-credentials.ts";
+import { s3Credentials } from "./s3-credentials.ts";
 import { isCredentialsRefused, s3Error } from "./s3-errors.ts";
 import { type S3Parameters, s3Plan } from "./s3-settings.ts";
 import type { StorageSettings } from "./settings.ts";
@@ -46,20 +46,18 @@ export async function connectS3(bucket: string, settings: Pick<StorageSettings, 
   if (plan.trustedCa !== undefined && connection.caFile === undefined) sender.agents.https.options.ca = [...getCACertificates("default"), plan.trustedCa];
   const retry = ({ signal }: CallOptions) => ({ triesMax: connection.triesMax, runtime, signal });
 
-  let credentials: S3Credentials | undefined;
+  // What the SDK itself finds: environment, shared files, the instance it runs on.
+  const found = new S3Client({}).config;
+  const credentials = s3Credentials(settings.s3.credentials, found.credentialDefaultProvider as never);
+  const region = plan.region ?? (plan.endpoint === undefined ? undefined : () => found.region().catch(() => REGION_ELSEWHERE));
   const client = new S3Client({
     ...FIXED,
     requestHandler: requestHandler(sender.send),
     forcePathStyle: plan.pathStyle,
+    credentials: credentials.provider,
     ...(plan.endpoint !== undefined && { endpoint: plan.endpoint }),
-    ...(plan.region !== undefined && { region: plan.region }),
-    credentials: () => (credentials as S3Credentials).provider(),
+    ...(region !== undefined && { region }),
   });
-  credentials = s3Credentials(settings.s3.credentials, client.config.credentialDefaultProvider as never);
-  if (plan.region === undefined && plan.endpoint !== undefined) {
-    const configured = client.config.region;
-    client.config.region = () => configured().catch(() => REGION_ELSEWHERE);
-  }
 
   const once = async <T>(what: string, step: S3Step<T>, { signal }: CallOptions, attempt = 1): Promise<T> => {
     for (let renewed = false; ; renewed = true) {
