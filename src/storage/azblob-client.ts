@@ -14,6 +14,8 @@ export interface AzblobClient {
   once<T>(what: string, step: Step<T>, options: CallOptions): Promise<T>;
   /** As `once`, tried again. */
   tried<T>(what: string, step: Step<T>, options: CallOptions): Promise<T>;
+  /** The bytes of what was downloaded under this very signal. */
+  bodyOf(signal: AbortSignal): ByteStream;
   retry(options: CallOptions): { triesMax: number; runtime: Pick<Runtime, "sleep" | "randomBytes">; signal: AbortSignal };
 }
 
@@ -28,7 +30,8 @@ export async function openAzblobClient(
   const sdk = await import("@azure/storage-blob");
   const { connection } = settings;
   const sender = await httpSender(connection);
-  const options = { retryOptions: { maxTries: 1 }, httpClient: httpClient(sender.send) };
+  const bodies = new WeakMap<object, ByteStream>();
+  const options = { retryOptions: { maxTries: 1 }, httpClient: httpClient(sender.send, bodies) };
   const retry = ({ signal }: CallOptions) => ({ triesMax: connection.triesMax, runtime, signal });
   let current: { readonly version: string; readonly client: ContainerClient } | undefined;
 
@@ -58,14 +61,19 @@ export async function openAzblobClient(
     }
   };
   await clientNow();
-  return { once, retry, tried: (what, step, callOptions) => retried(() => once(what, step, callOptions), retry(callOptions)) };
+  const bodyOf = (signal: AbortSignal) => bodies.get(signal) as ByteStream;
+  return { once, retry, bodyOf, tried: (what, step, callOptions) => retried(() => once(what, step, callOptions), retry(callOptions)) };
 }
 
 function authoritiesOf({ agents }: HttpSender): readonly string[] | undefined {
   return agents.https.options.ca as readonly string[] | undefined;
 }
 
-function httpClient(send: HttpSend): IHttpClient {
+/**
+ * `bodies` gets what is downloaded: the SDK's own stream would copy it and hold it for longer, and tries again by itself. It wants one all the same,
+ * and is given one that nobody reads.
+ */
+function httpClient(send: HttpSend, bodies: WeakMap<object, ByteStream>): IHttpClient {
   return {
     sendRequest: async (request) => {
       const { method, url, abortSignal } = request;
@@ -79,16 +87,13 @@ function httpClient(send: HttpSend): IHttpClient {
       // What the SDK wants as a stream is what it asks for so; all else is a message.
       const isStream =
         request.streamResponseStatusCodes?.has(answer.status) === true || request.streamResponseStatusCodes?.has(Number.POSITIVE_INFINITY) === true;
-      if (isStream && answer.status < 300) response.readableStreamBody = Readable.from(copiesOf(answer.body), { objectMode: false });
-      else response.bodyAsText = await textOf(answer);
+      if (isStream && answer.status < 300) {
+        response.readableStreamBody = new Readable({ read: () => undefined });
+        bodies.set(signal, answer.body);
+      } else response.bodyAsText = await textOf(answer);
       return response;
     },
   };
-}
-
-/** A Node stream holds chunks that were read ahead, and a chunk of ours is gone once the next is asked for. */
-async function* copiesOf(body: ByteStream): AsyncGenerator<Buffer> {
-  for await (const chunk of body) yield Buffer.from(chunk);
 }
 
 function bytesOf({ body }: WebResource): readonly Uint8Array[] | undefined {

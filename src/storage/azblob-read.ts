@@ -1,9 +1,9 @@
 // Downloads from Azure Blob Storage, by range, that go on where a connection broke.
+import type { ContainerClient } from "@azure/storage-blob";
 import type { ByteStream } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
 import { statusOf } from "./azblob-errors.ts";
 import type { AzblobContext } from "./azblob-list.ts";
-import { readResumed } from "./resumed-read.ts";
+import { announced, readResumed } from "./resumed-read.ts";
 import type { ReadOptions } from "./storage.ts";
 
 /** The range begins where the blob ends. */
@@ -33,46 +33,24 @@ export async function* readBlob(
   }
   const openAt = async (at: number): Promise<ByteStream> => {
     if (range !== undefined && at >= range.end) return nothing();
-    return await client.once(
-      what,
-      async (container, call) => {
-        const blob = versionId === undefined ? container.getBlobClient(name) : container.getBlobClient(name).withVersion(versionId);
-        const conditions = etag === undefined ? {} : { ifMatch: etag };
-        const sizeBytes = range === undefined ? undefined : range.end - at;
-        const answer = await blob.download(at, sizeBytes, { maxRetryRequests: 0, conditions, ...call }).catch((error: unknown) => {
-          if (statusOf(error) === OUT_OF_RANGE) return undefined;
-          throw error;
-        });
-        if (answer === undefined) return nothing();
-        etag ??= answer.etag;
-        return mapped(what, answer.readableStreamBody as NodeJS.ReadableStream & AsyncIterable<Buffer>, signal);
-      },
-      options,
-    );
+    const own = AbortSignal.any([signal]); // Which only this download has.
+    const step = async (container: ContainerClient, call: { readonly abortSignal: AbortSignal }) => {
+      const blob = versionId === undefined ? container.getBlobClient(name) : container.getBlobClient(name).withVersion(versionId);
+      const conditions = etag === undefined ? {} : { ifMatch: etag };
+      const sizeBytes = range === undefined ? undefined : range.end - at;
+      return await blob.download(at, sizeBytes, { maxRetryRequests: 0, conditions, ...call }).catch((error: unknown) => {
+        if (statusOf(error) === OUT_OF_RANGE) return undefined;
+        throw error;
+      });
+    };
+    const answer = await client.once(what, step, { signal: own });
+    if (answer === undefined) return nothing();
+    etag ??= answer.etag;
+    return announced(what, client.bodyOf(own), answer.contentLength);
   };
   yield* readResumed(start, openAt, client.retry(options));
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
   // No bytes.
-}
-
-/** The SDK ends its stream with an error of its own where fewer bytes came than were announced. */
-async function* mapped(what: string, body: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]();
-  const pull = () =>
-    chunks.next().catch((error: Error) => {
-      signal.throwIfAborted();
-      throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${error.message}`, { cause: error });
-    });
-  try {
-    for (let next = await pull(); !next.done; next = await pull()) {
-      const { value: chunk } = next;
-      yield chunk;
-      // It is this stream's alone, and V8 lets dead buffers gather by the dozens of megabytes.
-      if (chunk.length === chunk.buffer.byteLength) (chunk.buffer as ArrayBuffer).transfer(0);
-    }
-  } finally {
-    await chunks.return?.();
-  }
 }

@@ -5,7 +5,7 @@ import type { GsClient } from "./gs-client.ts";
 import { onTheWay } from "./gs-errors.ts";
 import { type GsPlace, objectPath } from "./gs-objects.ts";
 import { type HttpAnswer, textOf } from "./http-request.ts";
-import { readResumed } from "./resumed-read.ts";
+import { announced, readResumed } from "./resumed-read.ts";
 import type { ReadOptions } from "./storage.ts";
 
 const PARTIAL = 206;
@@ -45,29 +45,13 @@ export async function* readObject(client: GsClient, { place, what, generation: w
     if (at > 0 && answer.status !== PARTIAL)
       throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: bytes from ${at} on were asked for, all were sent`);
     generation ??= singleHeader(answer, "x-goog-generation");
-    return mapped(what, answer);
+    return announced(what, answer.body, Number(answer.headers["content-length"] ?? 0));
   };
   yield* readResumed(start, openAt, client.retry(options));
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
   // No bytes.
-}
-
-/** Fewer bytes than were announced are a broken connection too. */
-async function* mapped(what: string, { body, headers }: HttpAnswer): AsyncGenerator<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]();
-  try {
-    for (let left = Number(headers["content-length"] ?? Number.NaN); ; ) {
-      const next = await onTheWay(what, () => chunks.next());
-      if (next.done && left > 0) throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${left} bytes too few came`);
-      if (next.done) return;
-      left -= next.value.length;
-      yield next.value;
-    }
-  } finally {
-    await chunks.return?.();
-  }
 }
 
 function singleHeader({ headers }: HttpAnswer, name: string): string | undefined {

@@ -1,5 +1,7 @@
 // A download that goes on where its connection broke: the same version of the object, from the first byte that is missing.
 import type { ByteStream } from "../bytes/stream.ts";
+import { EtcdsafeError } from "../errors.ts";
+import { NetworkError } from "./http-request.ts";
 import { type RetryOptions, retried } from "./retry.ts";
 
 /** Bytes from `at` on: of the version that an earlier call has found, so that a stream never mixes two. */
@@ -29,4 +31,20 @@ export async function* readResumed(start: number, openAt: OpenAt, retry: RetryOp
   } finally {
     await current?.return?.();
   }
+}
+
+/** A body whose length was announced: fewer bytes are a broken connection, which STORAGE_UNREACHABLE says. `what` ("read a/b in …") begins the message. */
+export async function* announced(what: string, body: ByteStream, sizeBytes: number | undefined): AsyncGenerator<Uint8Array> {
+  let arrivedBytes = 0;
+  try {
+    for await (const chunk of body) {
+      arrivedBytes += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error;
+    throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${error.message}`, { cause: error });
+  }
+  if (sizeBytes === undefined || arrivedBytes >= sizeBytes) return;
+  throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${sizeBytes - arrivedBytes} bytes too few came`);
 }
