@@ -37,3 +37,8 @@ export function formatSpan(spanMs: number): string {
 export function databaseHashText(sha256: string): string {
   return `${sha256} (of all but the last 32 bytes, which hold it)`;
 }
+
+/** "1 backup", "2 backups". */
+export function formatCount(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}

@@ -2,7 +2,7 @@
 import { type CheckResult, checkRepository } from "../../maintenance/check.ts";
 import type { Invocation } from "../command.ts";
 import { CORRUPT } from "../exit-codes.ts";
-import { formatSize } from "../format.ts";
+import { formatCount, formatSize } from "../format.ts";
 import { openForReading } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -15,6 +15,9 @@ export async function run(invocation: Invocation): Promise<number> {
 function checkText({ clusters, backups, objects, storedSizeBytes, findings }: CheckResult): string {
   const count = (severity: string) => findings.filter((finding) => finding.severity === severity).length;
   const lines = findings.map(({ severity, key, text }) => `${severity === "error" ? "ERROR  " : "warning"}  ${key}: ${text}`);
-  const what = `${objects} objects (${formatSize(storedSizeBytes)}), ${backups} backups of ${clusters} clusters`;
-  return [...lines, `${what}: ${count("error")} errors, ${count("warning")} warnings. What is in the backups, \`etcdsafe verify\` tells.`].join("\n");
+  const what = `${formatCount(objects, "object")} (${formatSize(storedSizeBytes)}), ${formatCount(backups, "backup")} of ${formatCount(clusters, "cluster")}`;
+  return [
+    ...lines,
+    `${what}: ${formatCount(count("error"), "error")}, ${formatCount(count("warning"), "warning")}. What is in the backups, \`etcdsafe verify\` tells.`,
+  ].join("\n");
 }

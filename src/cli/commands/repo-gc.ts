@@ -4,7 +4,7 @@ import { openRepository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Invocation } from "../command.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
-import { formatSize } from "../format.ts";
+import { formatCount, formatSize } from "../format.ts";
 import { author, openForReading, openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -37,8 +37,8 @@ function nameOf({ cluster, backup }: { readonly cluster: string; readonly backup
 function contentText({ objects, unfinished, marker }: GcResult["removed"][number]): string {
   const sizeBytes = objects.reduce((sum, object) => sum + object.sizeBytes, 0);
   const parts = [
-    objects.length > 0 ? `${objects.length} ${objects.length === 1 ? "object" : "objects"}, ${formatSize(sizeBytes)}` : "",
-    unfinished.length > 0 ? `${unfinished.length} unfinished ${unfinished.length === 1 ? "upload" : "uploads"}` : "",
+    objects.length > 0 ? `${formatCount(objects.length, "object")}, ${formatSize(sizeBytes)}` : "",
+    unfinished.length > 0 ? formatCount(unfinished.length, "unfinished upload") : "",
     marker === null ? "" : "its upload marker",
   ];
   return parts.filter((part) => part !== "").join(", ");
