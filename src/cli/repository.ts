@@ -41,7 +41,7 @@ export async function openNamedStores(invocation: Invocation): Promise<{ readonl
 }
 
 /** A store that some option or operand names; all are reached by the same options. Throws CONFIG_INVALID for what is no location. */
-export async function openStorageAt(invocation: Invocation, location: string, time?: Date): Promise<Storage> {
+async function openStorageAt(invocation: Invocation, location: string, time?: Date): Promise<Storage> {
   const { settings, faults } = readStorageSettings(invocation.config);
   throwFaults(faults);
   const { openStorage } = await import("../storage/open.ts");
@@ -56,7 +56,7 @@ export function lockOf({ config }: Invocation): LockPolicy | undefined {
 }
 
 /** What --as-of says. */
-export function timeOf({ config }: Invocation): Date | undefined {
+function timeOf({ config }: Invocation): Date | undefined {
   const time = config.get("as-of");
   return time === undefined ? undefined : new Date(time);
 }

@@ -16,7 +16,7 @@ export const STORED: readonly CommandName[] = [
   "repo check",
   "repo gc",
 ];
-const SENDING: readonly CommandName[] = ["save", "repo validate"];
+const SENDING: readonly CommandName[] = ["save", "repo validate", "repo rekey"];
 const LOOKING: readonly CommandName[] = ["list", "show", "verify", "restore"];
 
 export const STORAGE_OPTIONS = {

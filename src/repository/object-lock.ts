@@ -19,13 +19,24 @@ export type LockVersion = (info: ObjectInfo, options: CallOptions) => Promise<vo
 export async function versionLocker(storage: Storage, { retention, legalHold }: LockPolicy, options: CallOptions): Promise<LockVersion> {
   const { locks } = storage;
   if (locks === undefined) throw unlockable(storage, "this kind of store cannot lock versions");
-  if ((await locks.defaults(options)) === undefined) throw unlockable(storage, "Object Lock is not enabled there");
+  // Who may lock may not be allowed to ask: whether that can be done, the first lock tells then.
+  if ((await mayBeDenied(() => locks.defaults(options))) === undefined) throw unlockable(storage, "Object Lock is not enabled there");
   return async ({ key, versionId, modifiedAt }, lockOptions) => {
     if (versionId === undefined) throw unlockable(storage, `${key} was stored without a version`);
     // By the store's clock, which is the one that counts the retention.
     const until = new Date(modifiedAt.getTime() + (retention?.retainForMs ?? 0));
     await locks.lock(key, versionId, { ...(retention && { retention: { mode: retention.mode, until } }), ...(legalHold && { legalHold }) }, lockOptions);
   };
+}
+
+/** What `ask` answers, or that it may not be asked. */
+export async function mayBeDenied<T>(ask: () => Promise<T>): Promise<T | "denied"> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof EtcdsafeError && error.code === "STORAGE_DENIED") return "denied";
+    throw error;
+  }
 }
 
 function unlockable({ location }: Storage, why: string): EtcdsafeError {

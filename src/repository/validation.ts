@@ -60,7 +60,7 @@ export async function validateStores({ main, state, lock }: Stores, options: Tri
 }
 
 /** Pure. */
-export function verdictOf(trials: readonly Trial[]): Verdict {
+function verdictOf(trials: readonly Trial[]): Verdict {
   const missing = trials.filter(({ outcome, neededFor }) => outcome !== "works" && neededFor !== "nothing");
   if (missing.some(({ neededFor }) => neededFor === "everything")) return "unfit";
   return missing.length > 0 ? "limited" : "good";

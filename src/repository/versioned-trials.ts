@@ -2,7 +2,7 @@
 import { collect, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ObjectVersion } from "../storage/capabilities.ts";
-import { type LockPolicy, versionLocker } from "./object-lock.ts";
+import { type LockPolicy, mayBeDenied, versionLocker } from "./object-lock.ts";
 import { fails, type TrialRun, works } from "./trial-run.ts";
 
 /** A version that was locked for a trial is gone soon, whatever retention is configured. */
@@ -39,9 +39,15 @@ export async function tryVersions(run: TrialRun): Promise<void> {
 /** Whether the store locks by itself what etcdsafe rewrites. */
 export async function tryRetention(run: TrialRun, holdsState: boolean): Promise<void> {
   const { storage, options } = run;
+  const asked = mayBeDenied(async () => storage.locks?.defaults(options));
+  if ((await asked.catch(() => undefined)) === "denied") {
+    const detail = "whether the store locks versions by itself may not be asked; if it does, give --state-url";
+    await run.try("retention", "nothing", async () => ({ outcome: "not-tried", detail }));
+    return;
+  }
   await run.try("retention", holdsState ? "removal" : "nothing", async () => {
-    const defaults = await storage.locks?.defaults(options);
-    if (defaults === undefined) return works("versions are not locked by the store");
+    const defaults = await asked;
+    if (defaults === undefined || defaults === "denied") return works("versions are not locked by the store");
     const { retention } = defaults;
     if (retention === undefined) return works("versions can be locked, and are not unless that is asked for");
     const text = `every new version is locked for ${retention.days === 1 ? "a day" : `${retention.days} days`} (${retention.mode})`;

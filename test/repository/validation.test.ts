@@ -131,3 +131,14 @@ test("validation: versions are read back, and locked where that is asked for", a
   const bare = await validated(storage, { lock });
   expect({ verdict: bare.verdict, fails: bare.fails }).toEqual({ verdict: "unfit", fails: ["lock"] });
 });
+
+test("validation: credentials that may not ask how the store locks are no fault", async () => {
+  const storage = versionedStorage();
+  storage.time = new Date();
+  const defaults = async () => {
+    throw new EtcdsafeError("STORAGE_DENIED", "s3:GetBucketObjectLockConfiguration is not allowed");
+  };
+  const lock: LockPolicy = { retention: { mode: "governance", retainForMs: 86_400_000 }, legalHold: false };
+  const { verdict, fails, notTried } = await validated({ ...storage, locks: { ...storage.locks, defaults } }, { lock });
+  expect({ verdict, fails, notTried }).toEqual({ verdict: "good", fails: [], notTried: ["retention"] });
+});

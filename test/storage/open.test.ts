@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { streamOf } from "../../src/bytes/stream.ts";
 import { openStorage, placeOf } from "../../src/storage/open.ts";
 import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 
 const open = (location: string) => openStorage(location, DEFAULT_SETTINGS, testRuntime());
@@ -60,4 +62,14 @@ test.each(["sftp", "s3", "gs", "azblob"])("open: refuses credentials in a %s URL
 test("open: the past of a directory, which keeps no versions, is a mistake of the caller's", async () => {
   const error = await openStorage("/backups", { ...DEFAULT_SETTINGS, time: new Date() }, testRuntime()).catch((error: Error) => error);
   expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining("keeps no versions") });
+});
+
+test("open: a limit of the bandwidth holds for a directory too", async () => {
+  await using directory = await temporaryDirectory("open");
+  const slept: number[] = [];
+  const runtime = { ...testRuntime(), monotonicMs: () => 0, sleep: async (delayMs: number) => void slept.push(delayMs) };
+  const limits = { uploadBytesPerSecond: 10_000, downloadBytesPerSecond: undefined };
+  const storage = await openStorage(directory.path, { ...DEFAULT_SETTINGS, limits }, runtime);
+  await storage.put("k", streamOf(Buffer.alloc(20_000)), { signal: new AbortController().signal });
+  expect(slept.length).toBeGreaterThan(3);
 });
