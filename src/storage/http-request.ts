@@ -50,7 +50,7 @@ const IDLE_CONNECTIONS_MAX = 8;
 export async function httpSender({ caFile, proxy, idleLimitMs }: ConnectionSettings): Promise<HttpSender> {
   const ca = caFile === undefined ? {} : { ca: [...getCACertificates("default"), await certificatesOf(caFile)] };
   const proxyEnv = proxy === undefined ? process.env : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy };
-  const options = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX, proxyEnv };
+  const options = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX, timeout: idleLimitMs, proxyEnv };
   const agents = { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...ca }) };
   return { agents, send: (request, { signal }) => send(request, agents, idleLimitMs, signal) };
 }
@@ -82,12 +82,31 @@ async function send(request: HttpRequest, agents: HttpSender["agents"], idleLimi
   const headers = { ...request.headers, ...(body.length > 0 || method === "PUT" || method === "POST" ? { "content-length": String(sizeBytes) } : {}) };
   const { incoming, outgoing } = await new Promise<Exchange>((resolve, reject) => {
     const outgoing = begin(request.url, { method, headers, signal, agent: protocol === "https:" ? agents.https : agents.http });
-    outgoing.on("error", reject);
-    outgoing.on("response", (incoming) => {
+    // While there is no socket, as long as a proxy says nothing, a destroyed request tells nobody.
+    const giveUp = (error: Error) => {
+      settled();
+      reject(error);
+      outgoing.destroy(error);
+    };
+    const onSilence = () => giveUp(new Error(`no byte for ${idleLimitMs / 1000} s`));
+    const onAbort = () => giveUp(signal.reason);
+    const connecting = setTimeout(onSilence, idleLimitMs);
+    const settled = () => {
+      clearTimeout(connecting);
+      signal.removeEventListener("abort", onAbort);
+    };
+    signal.addEventListener("abort", onAbort);
+    outgoing.setTimeout(idleLimitMs, onSilence);
+    outgoing.once("socket", () => clearTimeout(connecting));
+    outgoing.on("error", (error) => {
+      settled();
+      reject(error);
+    });
+    outgoing.once("response", (incoming) => {
+      settled();
       outgoing.setTimeout(0);
       resolve({ incoming, outgoing });
     });
-    outgoing.setTimeout(idleLimitMs, () => outgoing.destroy(new Error(`no byte for ${idleLimitMs / 1000} s`)));
     writeBody(outgoing, body).catch(reject); // Its errors are the request's.
   }).catch((error: Error) => {
     throw failure(host, error, signal);

@@ -1,7 +1,7 @@
 // What the way to S3 does to requests, and what becomes of them: versitygw behind the proxies of the fault kit.
 import { writeFile } from "node:fs/promises";
 import { createServer, request as sendRequest } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -295,5 +295,20 @@ test("s3 storage: goes through a proxy where one is given", async () => {
   } finally {
     forward.closeAllConnections();
     forward.close();
+  }
+});
+
+test("s3 storage: gives up a proxy that says nothing, and is done with it at once when it is aborted", async () => {
+  const silent = createTcpServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  try {
+    const proxy = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const storage = await open("bucket", "https://store.example", { proxy, idleLimitMs: 300, triesMax: 2 });
+    await expectThrown("STORAGE_UNREACHABLE", () => put(storage, "k", "x"), /no byte for 0\.3 s/);
+    const patient = await open("bucket", "https://store.example", { proxy, idleLimitMs: 60_000 });
+    const putting = patient.put("k", streamOf(Buffer.from("x")), { signal: AbortSignal.timeout(100) });
+    await expect(putting).rejects.toMatchObject({ name: "TimeoutError" });
+  } finally {
+    silent.close();
   }
 });
