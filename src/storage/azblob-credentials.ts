@@ -28,6 +28,9 @@ export async function readAccess(account: string, settings: AzblobSettings): Pro
   const endpoint = settings.endpoint ?? found.endpoint ?? `https://${account}.${found.domain ?? DEFAULT_DOMAIN}`;
   const secret =
     found.key !== undefined ? ({ kind: "key", key: found.key } as const) : found.sas !== undefined ? ({ kind: "sas", sas: found.sas } as const) : undefined;
+  if (secret === undefined && !endpoint.startsWith("https:")) {
+    throw invalid(`${endpoint} is no https:// address, and no key or SAS is given: access tokens are sent over TLS alone`);
+  }
   return { endpoint: endpoint.replace(/\/+$/, ""), secret: secret ?? { kind: "identity" } };
 }
 

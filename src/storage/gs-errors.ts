@@ -43,9 +43,12 @@ export function noBucket(what: string): EtcdsafeError {
 
 /** A token that was not to be had: `error` comes from google-auth-library, whose requests and configuration may hold keys. */
 export function noToken(what: string, error: unknown): EtcdsafeError {
+  if (error instanceof EtcdsafeError) return error;
   const { message, status = 0, response } = error as { message: string; status?: number; response?: { status: number; data?: unknown } };
   const answered = response?.status ?? status;
-  const said = response === undefined ? message : `the token endpoint refused (${answered}): ${tokenReason(response.data)}`;
+  // Of the file that GOOGLE_APPLICATION_CREDENTIALS names: what JSON.parse says repeats a part of it.
+  const reason = error instanceof SyntaxError ? "the credentials are not JSON" : message;
+  const said = response === undefined ? reason : `the token endpoint refused (${answered}): ${tokenReason(response.data)}`;
   const text = `cannot ${what}: no access token for Google Cloud: ${said.slice(0, MESSAGE_LENGTH_MAX)}`;
   if (answered === 429 || answered >= 500 || isNetwork(error)) return new EtcdsafeError("STORAGE_UNREACHABLE", text);
   return new EtcdsafeError("STORAGE_DENIED", text, { hint: CREDENTIALS_HINT });
@@ -72,6 +75,6 @@ function reasonIn(body: string): { message: string; reason: string } {
 }
 
 /** RFC 9110 §10.2.3, its seconds; a date would need the store's clock. */
-export function waitMs(retryAfter: string | undefined): number | undefined {
+function waitMs(retryAfter: string | undefined): number | undefined {
   return retryAfter !== undefined && /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : undefined;
 }

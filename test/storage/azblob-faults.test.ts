@@ -156,6 +156,7 @@ test("azblob storage: says what the service refuses, without keys and signatures
     () => open("c", { credentials: join(directory.path, "other.json") }),
     /credentials are those of the storage account other/,
   );
+  await expectThrown("CONFIG_INVALID", () => open("c", { credentials: undefined }), /access tokens are sent over TLS alone/);
 });
 
 test("azblob storage: a key that was rotated is read again in the middle of an upload", async () => {

@@ -176,6 +176,9 @@ test("gs storage: workload identity: a token is had for what the token file hold
   tokens.refuse();
   const error = await expectThrown("STORAGE_DENIED", () => storage.stat("large", { signal }), /no access token for Google Cloud: .*invalid_grant/);
   expect(`${error.message} ${error.hint}`).not.toContain("subject-2");
+  await writeFile(credentials, "secret-in-a-broken-file");
+  const unreadable = await expectThrown("CONFIG_INVALID", () => storage.stat("large", { signal }), /credentials\.json are not those of a service account/);
+  expect(unreadable.message).not.toContain("secret");
 });
 
 test("gs storage: a version is locked and held by its generation", async () => {
