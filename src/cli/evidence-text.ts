@@ -27,8 +27,13 @@ export function evidenceText({ evidence }: PlannedRevision): string {
 /** Counted to the newest thing that shows how far the cluster went; of what came after that, nothing is known. */
 function lossText({ newest, revisions, secondsBetween, upperBound }: PlannedLoss): string {
   if (newest === null) return "nothing newer than the source is known";
-  const time = secondsBetween === null ? "" : ` in ${formatSpan(secondsBetween * 1000)}`;
-  // None: the newest is where an earlier restore went on, and what was written since nothing shows.
-  const count = revisions === "0" ? "no revision that is known" : `${upperBound ? "at most" : "at least"} ${revisions} revision${revisions === "1" ? "" : "s"}`;
+  const span = secondsBetween === null ? null : formatSpan(secondsBetween * 1000);
+  // All revisions between are ones that an earlier restore jumped over.
+  if (revisions === "0") {
+    const time = span === null ? "" : `, ${span} after the source`;
+    return `no revision that is known, but whatever was written since an earlier restore went on at ${newest.revision}${time} (${newest.where})`;
+  }
+  const time = span === null ? "" : ` in ${span}`;
+  const count = `${upperBound ? "at most" : "at least"} ${revisions} revision${revisions === "1" ? "" : "s"}`;
   return `${count}${time}, up to ${newest.revision} (${newest.where})`;
 }

@@ -1,6 +1,6 @@
 // Plans and results of a restore for people.
 import type { RestoreResult } from "../restore/apply.ts";
-import { etcdCommand } from "../restore/instructions/etcd-command.ts";
+import { etcdCommand, toBeAdded } from "../restore/instructions/etcd-command.ts";
 import { STAGE } from "../restore/instructions/steps.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SnapshotFilePlan, SnapshotFileResult } from "../restore/to-snapshot.ts";
@@ -45,7 +45,7 @@ function startLines(plan: RestorePlan, written: RestorePlan["members"]): string[
   if (plan.distro !== null) return [`Go on with step ${STAGE.start} of the plan ("Start etcd") when all its hosts have come this far.`];
   const version = etcdFor(plan.versions);
   return [
-    `To start ${written.length === 1 ? "it" : "them"}${version === undefined ? "" : ` (${version})`}, with client URLs and certificates added:`,
+    `To start ${written.length === 1 ? "it" : "them"}${version === undefined ? "" : ` (${version})`}${toBeAdded(written)}:`,
     ...written.map((member) => `  ${etcdCommand(member, plan.members, plan.quotaBackendBytes)}`),
     '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
   ];

@@ -78,7 +78,7 @@ export function goneOn({ name, memberDir, revision }: OwnMember, { members }: Pi
   const hint =
     members.length === 1
       ? "Start it and go on with what it has. To go back to the source all the same, and lose that, restore without --from-plan."
-      : `A member that is broken is replaced while the others have their quorum: \`etcdctl member remove ${id}\`, \`etcdctl member add ${name}\`, and a start with an empty data directory.`;
+      : `A member that is broken is replaced while the others have their quorum: \`etcdctl member remove ${id}\`, \`etcdctl member add ${name}\`, and a start with an empty data directory. Where the others are gone, and with them the quorum, make a new plan: without --from-plan, on this host, so that what this member has served counts.`;
   return new EtcdsafeError(
     "PLAN_MISMATCH",
     `${memberDir} is ${name} of this very plan, and was started since: ${served}. Restoring it again would take back writes that were acknowledged`,

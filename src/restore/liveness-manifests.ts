@@ -29,11 +29,14 @@ const MANIFESTS = "etc/kubernetes/manifests";
 /** Manifests take a few kilobytes; who has put a backup there did not mean it as one. */
 const MANIFEST_SIZE_BYTES_MAX = 1024 * 1024;
 
-/** Of the pods, whose directories are among those to be written, `targets`. */
+/**
+ * Of the pods, whose directories are among those to be written, `targets`: by path, and by device and inode. The host's file system may be mounted in more
+ * places than at `hostRoot`, so that a directory's own path may lead there as well.
+ */
 export async function compareWithTargets({ pods, ...seen }: SeenManifests, targets: readonly string[], hostRoot: string): Promise<SeenManifests> {
   if (pods === null) return { ...seen, pods };
   const ofTarget = async (pod: EtcdPod) => {
-    const directories = pod.directories.map((directory) => join(hostRoot, directory));
+    const directories = pod.directories.flatMap((directory) => [directory, join(hostRoot, directory)]);
     return { ...pod, isOfTarget: await areSame(directories, targets) };
   };
   return { ...seen, pods: await Promise.all(pods.map(ofTarget)) };

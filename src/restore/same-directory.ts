@@ -3,8 +3,9 @@ import type { BigIntStats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
-/** Whether one of `directories` is one of `targets`, lies in one, or around one. A target need not exist. */
+/** Whether one of `directories` is one of `targets`, lies in one, or around one, by its path or by device and inode. Neither need exist. */
 export async function areSame(directories: readonly string[], targets: readonly string[]): Promise<boolean> {
+  if (directories.some((directory) => targets.some((target) => isPathWithin(directory, target) || isPathWithin(target, directory)))) return true;
   const [chains, targetChains] = await Promise.all([Promise.all(directories.map(upwards)), Promise.all(targets.map(upwards))]);
   return chains.some((chain) => targetChains.some((other) => isWithin(chain, other) || isWithin(other, chain)));
 }
@@ -18,6 +19,10 @@ async function upwards(path: string): Promise<(string | undefined)[]> {
 
 function isWithin(inner: readonly (string | undefined)[], [outer]: readonly (string | undefined)[]): boolean {
   return outer !== undefined && inner.includes(outer);
+}
+
+function isPathWithin(inner: string, outer: string): boolean {
+  return `${resolve(inner)}/`.startsWith(`${resolve(outer)}/`);
 }
 
 function identityOf(stats: BigIntStats | undefined): string | undefined {

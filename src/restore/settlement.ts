@@ -45,7 +45,15 @@ export function settlementOf(unfinished: Unfinished, asked: Asked): Settlement {
   if (isUntouched(unfinished)) return "undo";
   const missing = moves.find((move) => move.state === "lost" && (isOld(move) || isElsewhere(move, moves)));
   if (missing === undefined) return "undo";
-  throw stuck(journal, `${missing.from} was to become ${missing.to}, and is at neither place now`);
+  throw stuck(journal, `${missing.from} was to become ${missing.to}, and ${whatIsThere(missing, moves)}`);
+}
+
+/** Of what moves and is at neither place: something else may be there. */
+function whatIsThere({ isAtFrom, isAtTo, from, to }: FoundMove, moves: readonly FoundMove[]): string {
+  // What was restored may be there rightly, in place of what was moved away.
+  const isStranger = isAtFrom && !moves.some((move) => move.to === from && move.state === "done");
+  const place = isAtTo ? to : isStranger ? from : undefined;
+  return place === undefined ? "is at neither place now" : `what is at ${place} now is another file or directory than the one that was moved`;
 }
 
 /** What has come to be known since may be more than what the interrupted restore went beyond. */

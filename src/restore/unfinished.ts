@@ -109,7 +109,8 @@ export interface Settled {
 
 /**
  * Finishes or undoes what interrupted restores left in the plan's data directories, before anything else is done there. `requireStopped` is asked before
- * files are moved; not where all are in place already, since then members may well run. Throws RESTORE_UNFINISHED.
+ * files are moved; not where all are in place already, since then members may well run. Throws RESTORE_UNFINISHED, and TARGET_NOT_EMPTY where only --replace
+ * is missing for the plan to be the interrupted one: to undo that would do nothing for it.
  */
 export async function settleUnfinished(plan: RestorePlan, { requireStopped, onPlaced }: FinishSteps): Promise<Settled> {
   const asked = askedBy(plan);
@@ -118,9 +119,12 @@ export async function settleUnfinished(plan: RestorePlan, { requireStopped, onPl
   });
   const released = found.filter(isReleased);
   for (const each of released) await settle(each, "finish", onPlaced);
-  const done = released.find(({ journal }) => journal.request === asked.request);
+  const replacing = plan.replace ? undefined : askedBy({ ...plan, replace: true });
+  const done = released.find(({ journal }) => journal.request === asked.request || journal.request === replacing?.request);
   if (done !== undefined) return { finished: done.journal, hasUndone: false };
   await requireStopped?.();
+  const lacking = found.find((each) => lacksReplace(each, plan));
+  if (lacking !== undefined) throw replaceMissing(lacking);
   let finished: Journal | undefined;
   let hasUndone = false;
   for (const unfinished of found.filter((each) => !isReleased(each))) {
@@ -130,6 +134,22 @@ export async function settleUnfinished(plan: RestorePlan, { requireStopped, onPl
     else finished = unfinished.journal;
   }
   return { finished, hasUndone };
+}
+
+/** Whether it would be finished for the plan if that had --replace, and is not as it is. */
+function lacksReplace(unfinished: Unfinished, plan: RestorePlan): boolean {
+  if (plan.replace || isReleased(unfinished) || settlementOf(unfinished, askedBy(plan)) === "finish") return false;
+  return settlementOf(unfinished, askedBy({ ...plan, replace: true })) === "finish";
+}
+
+function replaceMissing({ journal: { startedAt, dataDirs } }: Unfinished): EtcdsafeError {
+  return new EtcdsafeError(
+    "TARGET_NOT_EMPTY",
+    `this restore was begun with --replace at ${startedAt}, and interrupted while it put its files in place (${dataDirs.join(", ")})`,
+    {
+      hint: `The same command with --replace finishes it. Until then ${GUARD_NAME} is there, and no etcd starts; what was there is kept. Nothing was written.`,
+    },
+  );
 }
 
 async function settle(unfinished: Unfinished, settlement: Settlement, onPlaced: FinishSteps["onPlaced"]): Promise<void> {
@@ -148,6 +168,7 @@ export async function unfinishedTexts(plan: RestorePlan): Promise<string[]> {
   return (await findUnfinished(dataDirsOf(plan))).map((unfinished) => {
     const { journal } = unfinished;
     const what = `A restore that began at ${journal.startedAt} was interrupted while it put its files in place (${journal.dataDirs.join(", ")})`;
+    if (lacksReplace(unfinished, plan)) return `${what}; restore finishes that one if --replace is given, and refuses without.`;
     if (settlementOf(unfinished, asked) === "undo") return `${what}; restore undoes that first: what was there gets its place back.`;
     if (journal.request !== asked.request) return `${what}; it was another one, and all but done, so that restore finishes it first.`;
     return `${what}; restore finishes that one, cluster ${journal.result.plan.clusterId}, and does not do what is said here.`;

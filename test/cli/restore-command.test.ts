@@ -33,6 +33,11 @@ test("restore command: of a backup by its id, in the repository and under the na
   expect(await commandFor(BACKUP, { repository: "/r", cluster: "prod" }, environment)).toContain(`${from} /r --cluster prod --name b`);
 });
 
+test("restore command: a repository that is a relative path is named absolutely, and a URL as it is", async () => {
+  expect(await commandFor(BACKUP, { repository: "repo" })).toContain(` --repository ${process.cwd()}/repo --cluster default `);
+  expect(await commandFor(BACKUP, { repository: "s3://bucket/repo" })).toContain(" --repository s3://bucket/repo --cluster default ");
+});
+
 test("restore command: what was given for all members is given again, wherever it came from, and defaults are not", async () => {
   const given = { "data-dir": "/d", "skip-hash-check": "true" } as const;
   expect(await commandFor(FILE, given, { ETCDSAFE_WAL_DIR: "/w" })).toContain(".db' --data-dir /d --wal-dir /w --skip-hash-check --name b --initial-advertise");

@@ -94,6 +94,30 @@ test("restored: a member whose peer URL is a name listens on every address, and 
   );
 });
 
+test("restored: client URLs that were named are in the command, and what is left to be added is said", () => {
+  const { plan, hashKv } = restored("3.6.0", "-1");
+  const started = (clientUrls: readonly string[], peerUrl = "http://10.0.0.1:2380") => {
+    const members = plan.members.map((member) => ({ ...member, peerUrls: [peerUrl], clientUrls, clientUrlsAssumed: false }));
+    return restoredText({ plan: { ...plan, members }, hashKv, leftovers: [], finishes: null });
+  };
+  const plain = started(["http://10.0.0.1:2379", "http://m1.example:2389"]);
+  expect(plain).toContain("To start it (etcd 3.6 or newer):\n  etcd --name n1 ");
+  expect(plain).toContain(
+    "--initial-advertise-peer-urls http://10.0.0.1:2380 --listen-client-urls http://10.0.0.1:2379,http://0.0.0.0:2389 --advertise-client-urls http://10.0.0.1:2379,http://m1.example:2389 --initial-cluster ",
+  );
+  expect(started(["https://10.0.0.1:2379"])).toContain("To start it (etcd 3.6 or newer), with certificates added:\n");
+  expect(started(["http://10.0.0.1:2379"], "https://10.0.0.1:2380")).toContain(", with certificates added:\n");
+  expect(started([])).toContain(", with client URLs and certificates added:\n");
+});
+
+test("restore plan: where only an earlier restore is newer than the source, that is said, and no number", () => {
+  const { plan } = restored("3.6.0", "-1");
+  const newest = { kind: "restore-record", where: "restore of 7", revision: "27000000002", isUpperBound: false, at: null } as const;
+  expect(planText({ ...plan, loss: { newest, revisions: "0", secondsBetween: 624, upperBound: false } }, NOW)).toMatch(
+    /^lost +no revision that is known, but whatever was written since an earlier restore went on at 27000000002, 10 min 24 s after the source \(restore of 7\)$/m,
+  );
+});
+
 test("restored: a member listens on each port once, also on one that is its scheme's default", () => {
   const listens = (...peerUrls: string[]) => {
     const { plan, hashKv } = restored("3.6.0", "-1");

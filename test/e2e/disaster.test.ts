@@ -148,7 +148,7 @@ test("disaster on etcd units: the plan brings them back, with API servers elsewh
   const start = async (rehearsal: Rehearsal) => {
     for (const [index, host] of [...rehearsal.hosts.values()].entries()) {
       const variables = Object.entries(etcdFlags(rehearsal, index)).map(([flag, value]) => `ETCD_${flag.toUpperCase().replaceAll("-", "_")}=${value}\n`);
-      await writeFile(join(host.root, "etc/etcd.env"), variables.join(""));
+      await writeFile(join(host.root, "etc/etcd.env"), `${variables.join("")}ETCD_QUOTA_BACKEND_BYTES=8589934592\n`);
       await host.do("systemctl start --no-block etcd");
     }
     await startApiServer(rehearsal.others.get(API_SERVER)!);
@@ -163,6 +163,7 @@ test("disaster on etcd units: the plan brings them back, with API servers elsewh
     await recover(rehearsal, "systemd");
     await expectRestored(rehearsal);
     await expectPods(rehearsal.others.get(API_SERVER)!, PODS);
+    for (const host of rehearsal.hosts.values()) expect(await host.log()).toMatch(/"initial-cluster-state":"existing".*"quota-[a-z]+-bytes":8589934592/);
     expect(await rehearsal.hosts.get("cp3")!.do("ls /var/lib/etcd")).toMatch(/^member\nmember\.before-restore-\d{8}T\d{6}Z\n$/);
   });
 }, 180_000);

@@ -57,6 +57,7 @@ test("found members: a plan knows what it has restored, until it was started, an
   const refusal = goneOn(ownMember(plan, later[1]!)!, plan);
   expect(refusal).toMatchObject({ code: "PLAN_MISMATCH", message: expect.stringMatching(/m1 of this very plan.* up to revision 1000000012/) });
   expect(refusal.hint).toContain(`member remove ${plan.members.find(({ name }) => name === "m1")!.id}`);
+  expect(refusal.hint).toMatch(/Where the others are gone, .*make a new plan: without --from-plan, on this host/);
   expect(`${refusal.message} ${refusal.hint}`).not.toContain("plan again");
 
   // Another plan's, or another member's.

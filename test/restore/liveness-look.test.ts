@@ -119,6 +119,25 @@ test("a manifest's directory is the same under another name: by device and inode
   expect(await verdict("/srv/none", "var/lib/etcd")).toBe("stopped");
 });
 
+test("with a host root, a manifest's directory may be the target by its own path too: as it is called, and by device and inode", async () => {
+  await using directory = await temporaryDirectory("look");
+  const [root, manifests] = [join(directory.path, "host"), join(directory.path, "host/etc/kubernetes/manifests")];
+  await mkdir(manifests, { recursive: true });
+  await mkdir(join(directory.path, "etcd"));
+  await symlink("etcd", join(directory.path, "link"));
+  const verdict = async (hostPath: string, dataDir: string) => {
+    const pod = `{kind: Pod, spec: {containers: [{name: etcd, command: [etcd, --data-dir=${join(directory.path, hostPath)}, --listen-peer-urls=http://10.9.9.9:2380]}]}}`;
+    await writeFile(join(manifests, "etcd.yaml"), pod);
+    const formerMembers = [{ id: "0000000000000003", name: "", peerUrls: [], clientUrls: [] }];
+    const liveness = { etcdIsStopped: false, hostRoot: root };
+    return (await lookForEtcd(planFor(join(directory.path, dataDir), { formerMembers }), { signal, liveness })).verdict;
+  };
+  expect(await verdict("etcd", "etcd")).toBe("alive");
+  expect(await verdict("link", "etcd")).toBe("alive");
+  expect(await verdict("new", "new")).toBe("alive");
+  expect(await verdict("etcd", "etcd-events")).toBe("stopped");
+});
+
 test("an etcd that is started while the files are written keeps them from being put in place", async () => {
   await using directory = await temporaryDirectory("look");
   const [path, dataDir] = [join(directory.path, "snapshot.db"), join(directory.path, "data")];

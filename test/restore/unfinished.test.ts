@@ -4,9 +4,12 @@ import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { isGuarded, type Journal, journalText, readJournal, removeGuard, setGuard } from "../../src/restore/journal.ts";
 import { doMove, movesOf, withInodes } from "../../src/restore/moves.ts";
+import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
+import { requestIdentity } from "../../src/restore/request-identity.ts";
 import { settlementOf } from "../../src/restore/settlement.ts";
 import type { StagedMember } from "../../src/restore/stage.ts";
-import { asIfUndone, findUnfinished, finish, putInPlace, undo } from "../../src/restore/unfinished.ts";
+import { asIfUndone, findUnfinished, finish, putInPlace, settleUnfinished, undo, unfinishedTexts } from "../../src/restore/unfinished.ts";
+import { restoreRequest, snapshotFacts } from "../support/restore-request.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 
 const FIRST = "0000000000000000-0000000000000000.wal";
@@ -197,6 +200,54 @@ test("unfinished: one that does not go beyond what is known by now is undone, un
   expect(await settled(released, "this", 1000n)).toMatchObject({ did: "finish" });
 });
 
+/** A plan without --replace for what the scene's restore writes, and that restore as one that had --replace and is otherwise the same. */
+async function begunWithReplace(state: { moves: number; released?: number }): Promise<{ scene: Scene; plan: RestorePlan }> {
+  const scene = await staged();
+  const [a, b] = scene.dataDirs as [string, string];
+  const plan = planRestore(
+    restoreRequest({
+      source: snapshotFacts(),
+      cluster: ["a", "b"].map((name) => ({ name, peerUrls: [`http://${name}:2380`] })),
+      targets: [
+        { name: "a", dataDir: a },
+        { name: "b", dataDir: b, walDir: join(scene.path, "w") },
+      ],
+      token: "t",
+    }),
+  );
+  const journal = { ...scene.journal, request: requestIdentity({ ...plan, replace: true }) };
+  for (const dataDir of scene.dataDirs) await setGuard(dataDir, journal);
+  for (const move of journal.moves.slice(0, state.moves)) await doMove(move);
+  for (const dataDir of scene.dataDirs.slice(0, state.released ?? 0)) await removeGuard(dataDir, journal);
+  return { scene: { ...scene, journal, [Symbol.asyncDispose]: () => scene[Symbol.asyncDispose]() }, plan };
+}
+
+test("unfinished: one with --replace is not undone by the same command without, which says so; with it, it is finished", async () => {
+  for (const moves of [0, 3, MOVES]) {
+    const { scene, plan } = await begunWithReplace({ moves });
+    await using _ = scene;
+    const before = await tree(scene.path);
+    await expect(settleUnfinished(plan, {})).rejects.toMatchObject({
+      code: "TARGET_NOT_EMPTY",
+      message: expect.stringContaining("begun with --replace"),
+      hint: expect.stringMatching(/The same command with --replace finishes it\. Until then proxy is there/),
+    });
+    expect(await tree(scene.path)).toEqual(before);
+    expect(await unfinishedTexts(plan)).toEqual([
+      expect.stringMatching(/was interrupted .*; restore finishes that one if --replace is given, and refuses without\.$/),
+    ]);
+    expect(await settleUnfinished({ ...plan, replace: true }, {})).toMatchObject({ finished: { id: "id" } });
+    expect(await tree(scene.path)).toEqual({ ...NEW, ...KEPT });
+  }
+});
+
+test("unfinished: one with --replace whose members may run already is finished by the same command without, which says that", async () => {
+  const { scene, plan } = await begunWithReplace({ moves: MOVES, released: 1 });
+  await using _ = scene;
+  expect(await settleUnfinished(plan, {})).toMatchObject({ finished: { id: "id" } });
+  expect(await findUnfinished(scene.dataDirs)).toEqual([]);
+});
+
 test("unfinished: the directory that was made for old WAL files goes again, also where none had come into it", async () => {
   for (const moves of [3, 4]) {
     await using scene = await died({ moves });
@@ -272,6 +323,12 @@ test("unfinished: where nothing was moved yet, what somebody has changed since i
   await expect(settled(scene, "this")).rejects.toMatchObject({ code: "RESTORE_UNFINISHED", message: expect.stringContaining("is every file system mounted") });
   await mkdir(join(scene.path, "a/member"));
   await writeFile(join(scene.path, "a/member/mine"), "mine");
+  await using moved = await died({ moves: 4 });
+  await rename(join(moved.path, "a/member.before-restore-t"), join(moved.path, "gone"));
+  await mkdir(join(moved.path, "a/member.before-restore-t"));
+  await expect(settled(moved, "another")).rejects.toMatchObject({
+    message: expect.stringMatching(/what is at \S+\/a\/member\.before-restore-t now is another file or directory than the one that was moved; is every/),
+  });
   const { "a/member/snap/db": _, ...old } = OLD;
   expect(await settled(scene, "this")).toEqual({ did: "undo", left: { ...old, ...STAGED, "a/member/mine": "mine", "gone/snap/db": "old a" } });
 });

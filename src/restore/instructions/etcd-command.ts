@@ -1,24 +1,38 @@
-// The command line that starts a restored member: all that the restored files depend on. Client URLs and certificates are the operator's to add.
+// The command line that starts a restored member: all that the restored files depend on, and what is known besides. Certificates are the operator's to add.
 import { isIP } from "node:net";
 import { shellCommand } from "./shell-command.ts";
 import { type InstructedMember, initialCluster } from "./steps.ts";
 
-/** `member` has a data directory. What a member listens on must be addresses, its peer URLs may be names (etcd server/embed/config.go). */
-export function etcdCommand({ name, peerUrls, dataDir, walDir }: InstructedMember, members: readonly InstructedMember[], quotaBackendBytes: number): string {
+/** `member` has a data directory. What a member listens on must be addresses, what it is to be found at may be names (etcd server/embed/config.go). */
+export function etcdCommand(member: InstructedMember, members: readonly InstructedMember[], quotaBackendBytes: number): string {
+  const { name, peerUrls, clientUrls, dataDir, walDir } = member;
   return shellCommand([
     "etcd",
     ...["--name", name, "--data-dir", dataDir ?? "", ...(walDir === null ? [] : ["--wal-dir", walDir])],
     ...["--listen-peer-urls", listenUrls(peerUrls).join(","), "--initial-advertise-peer-urls", peerUrls.join(",")],
+    ...(hasClientUrls(member) ? ["--listen-client-urls", listenUrls(clientUrls).join(","), "--advertise-client-urls", clientUrls.join(",")] : []),
     ...["--initial-cluster", initialCluster(members), "--initial-cluster-state", "existing"],
     ...["--quota-backend-bytes", String(quotaBackendBytes)],
   ]);
 }
 
+/** What the commands of `members` still need, for behind what they are for; empty for nothing. */
+export function toBeAdded(members: readonly InstructedMember[]): string {
+  const isKnown = members.every(hasClientUrls);
+  const isSecure = members.some(({ peerUrls, clientUrls }) => [...peerUrls, ...clientUrls].some((url) => url.startsWith("https:")));
+  if (!isKnown) return ", with client URLs and certificates added";
+  return isSecure ? ", with certificates added" : "";
+}
+
+function hasClientUrls({ clientUrls, clientUrlsAssumed }: InstructedMember): boolean {
+  return !clientUrlsAssumed && clientUrls.length > 0;
+}
+
 /** Each port once: on every address where one of its URLs has a name for a host. */
-function listenUrls(peerUrls: readonly string[]): string[] {
+function listenUrls(urls: readonly string[]): string[] {
   const everywhere = new Map<string, string>();
-  for (const url of peerUrls) if (!isAddress(url)) everywhere.set(portOf(url), `${new URL(url).protocol}//0.0.0.0:${portOf(url)}`);
-  return [...new Set(peerUrls.map((url) => everywhere.get(portOf(url)) ?? url))];
+  for (const url of urls) if (!isAddress(url)) everywhere.set(portOf(url), `${new URL(url).protocol}//0.0.0.0:${portOf(url)}`);
+  return [...new Set(urls.map((url) => everywhere.get(portOf(url)) ?? url))];
 }
 
 function isAddress(url: string): boolean {

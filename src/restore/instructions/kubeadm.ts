@@ -29,30 +29,55 @@ export function kubeadmInstructions(restore: InstructedRestore): HostInstruction
 
 /**
  * "existing": with "new", members whose directories are missing would serve an empty keyspace. A larger quota than is needed is kept; an argument may be in
- * quotes. A pod that has another directory of the host than the restored one is not started.
+ * quotes. What sed would not edit rightly is left as it is, and not started; nor is a pod that has another directory of the host than the restored one.
  */
 function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir }: InstructedMember): InstructionStep {
   const manifest = stoppedManifest("etcd");
   const flags = [`--initial-cluster=${sedText(initialCluster(members))}`, "--initial-cluster-state=existing", `--quota-backend-bytes='"$quota"'`];
-  const insert = `s#^( *)- etcd$#&${flags.map((flag) => `\\n\\1- ${flag}`).join("")}#`;
+  const insert = `s#${PROGRAM}#&${flags.map((flag) => `\\n\\1- ${flag}`).join("")}#`;
+  const edited = `grep -q -- '- --initial-cluster-state=existing$' ${manifest} && [ "$(grep -v '^ *#' ${manifest} | grep -cE -- '${ANY_FLAG}')" = ${flags.length} ]`;
   return {
     number: STAGE.start,
     title: "Start etcd",
     commands: [
-      `quota=$(sed -nE 's/^ *- .?--quota-backend-bytes=([0-9]+).*/\\1/p' ${manifest}); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
-      `sed -i -E -e '/^ *- .?--(initial-cluster|initial-cluster-state|quota-backend-bytes)=/d' -e '${insert}' ${manifest}`,
-      [`grep -q -- '- --initial-cluster-state=existing$' ${manifest}`, ...(dataDir === null ? [] : [mounts(manifest, dataDir)]), startPods(["etcd"])].join(
-        " && ",
-      ),
+      `quota=$(sed -nE 's/^ *- +.?--quota-backend-bytes=([0-9]+).*/\\1/p' ${manifest}); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
+      `${orStop(canEdit(manifest), `${manifest} is left as it is: write the command as - etcd, and each of its flags as - --flag=value on one line, then run this step again`)} && sed -i -E -e '/${OWN_FLAG}/d' -e '${insert}' ${manifest}`,
+      [
+        orStop(
+          edited,
+          `${manifest} must have --initial-cluster-state=existing, and each of --initial-cluster, --initial-cluster-state and --quota-backend-bytes once`,
+        ),
+        ...(dataDir === null ? [] : [mounts(manifest, dataDir)]),
+        startPods(["etcd"]),
+      ].join(" && "),
     ],
   };
+}
+
+/** Each in single quotes, as sed and grep take them with -E. */
+const QUOTE = `["'\\'']?`;
+const PROGRAM = `^( *)- +${QUOTE}etcd${QUOTE} *$`;
+const FLAGS = "--(initial-cluster|initial-cluster-state|quota-backend-bytes)";
+/** One that is deleted, since it is the whole of its line. */
+const OWN_FLAG = `^ *- +${QUOTE}${FLAGS}=`;
+/** One that etcd would take, however it is written. */
+const ANY_FLAG = `${FLAGS}([^a-z-]|$)`;
+
+/** Whether there is one place to insert at, and nothing is left of what is replaced. */
+function canEdit(manifest: string): string {
+  return `[ "$(grep -cE '${PROGRAM}' ${manifest})" = 1 ] && ! grep -vE '^ *#|${OWN_FLAG}' ${manifest} | grep -qE -- '${ANY_FLAG}'`;
+}
+
+/** Fails, and says what is the matter, unless `test` succeeds. */
+function orStop(test: string, message: string): string {
+  return `{ { ${test}; } || { ${shellCommand(["echo", `STOP: ${message}`])}; false; }; }`;
 }
 
 /** Fails, and says why, where the pod has another directory of the host, as kubeadm's configuration may say (`etcd.local.dataDir`). */
 function mounts(manifest: string, dataDir: string): string {
   const path = dataDir.replaceAll(/[.[\]*+?(){}|^$\\]/g, "\\$&");
   const grep = `grep -qE ${shellCommand([`^ *path: ["']?${path}/?["']?$`])} ${manifest}`;
-  return `{ ${grep} || { ${shellCommand(["echo", `STOP: ${manifest} mounts another directory than ${dataDir}, which was restored`])}; false; }; }`;
+  return orStop(grep, `${manifest} mounts another directory than ${dataDir}, which was restored`);
 }
 
 /** As the replacement of a `s#…#…#` in single quotes means it. */

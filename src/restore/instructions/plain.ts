@@ -1,6 +1,6 @@
 // No distribution is named: etcd's own command line, and in words what etcdsafe cannot know.
-import { etcdCommand } from "./etcd-command.ts";
-import { compareStep, etcdctlNeeds, restoreStep } from "./restore-step.ts";
+import { etcdCommand, toBeAdded } from "./etcd-command.ts";
+import { compareStep, ETCDCTL, etcdctlNeeds, restoreStep } from "./restore-step.ts";
 import { type HostInstructions, hostOf, type InstructedRestore, STAGE } from "./steps.ts";
 
 export function plainInstructions(restore: InstructedRestore): HostInstructions[] {
@@ -20,11 +20,11 @@ export function plainInstructions(restore: InstructedRestore): HostInstructions[
         restoreStep(restore, member),
         {
           number: STAGE.start,
-          title: "Start etcd, with client URLs and certificates added",
+          title: `Start etcd${toBeAdded(members)}`,
           why: '"existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.',
           commands: [etcdCommand(member, members, quotaBackendBytes)],
         },
-        ...(index === 0 ? [compareStep(restore, "etcdctl", etcdctlNeeds(restore))] : []),
+        ...(index === 0 ? [compareStep(restore, ETCDCTL, etcdctlNeeds(restore))] : []),
         {
           number: STAGE.startApiServers,
           title: "Start what writes to etcd again, and afresh whatever has read from it before",

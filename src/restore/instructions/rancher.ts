@@ -1,4 +1,5 @@
 // k3s and RKE2 with embedded etcd: one server restores a snapshot file, the others join it again with an empty etcd directory.
+import { etcdctlWithout } from "./restore-step.ts";
 import { shellCommand } from "./shell-command.ts";
 import { adoptStep, EVIDENCE_NOTE, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
@@ -46,7 +47,7 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
   const start = [`systemctl start ${unit}`, waitFor(`${kubectl} get --raw=/readyz`)];
   const tls = `${dataDir}/server/tls/etcd`;
   const connection = ["--endpoints", "https://127.0.0.1:2379", "--cacert", `${tls}/server-ca.crt`, "--cert", `${tls}/client.crt`, "--key", `${tls}/client.key`];
-  const etcdctl = shellCommand(["etcdctl", ...connection]);
+  const etcdctl = `${etcdctlWithout(connection.filter((word) => word.startsWith("--")))} ${shellCommand(connection)}`;
   const kept = `${dataDir}/server/db/etcd.before-restore-${restore.time}`;
   const restart = { number: 7, title: "Restart the agents", commands: [`systemctl restart ${agentUnit}`] };
   return [

@@ -18,6 +18,14 @@ export function compareStep({ members, compareRevision }: InstructedRestore, etc
   };
 }
 
+/** Without the variables of these flags: etcdctl refuses a flag whose variable is set as well (etcdctl/ctlv3/command/global.go), and operators have them exported. */
+export function etcdctlWithout(flags: readonly string[]): string {
+  return `env ${flags.map((flag) => `-u ETCDCTL_${flag.replace(/^--/, "").toUpperCase()}`).join(" ")} etcdctl`;
+}
+
+/** An etcdctl on the host itself: it takes the rest from the environment. */
+export const ETCDCTL = etcdctlWithout(["--endpoints"]);
+
 /** For an etcdctl on the host itself: what it takes from the environment. */
 export function etcdctlNeeds({ members, authEnabled }: InstructedRestore): string {
   const isSecure = members.some(({ clientUrls }) => clientUrls.some((url) => url.startsWith("https:")));

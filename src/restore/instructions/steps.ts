@@ -40,6 +40,8 @@ export interface InstructedMember {
   readonly name: string;
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
+  /** True: nobody named client URLs, and these are only customary. */
+  readonly clientUrlsAssumed: boolean;
   /** Null where the plan does not say, since another one writes it. */
   readonly dataDir: string | null;
   readonly walDir: string | null;

@@ -1,5 +1,5 @@
 // etcd as the unit `etcd` on hosts of its own, with or without a Kubernetes that keeps its state there (kubeadm's external etcd).
-import { compareStep, etcdctlNeeds, masterLeasesStep, restoreStep } from "./restore-step.ts";
+import { compareStep, ETCDCTL, etcdctlNeeds, masterLeasesStep, restoreStep } from "./restore-step.ts";
 import { shellCommand } from "./shell-command.ts";
 import { API_SERVER_STEPS, stopPods, WORKER_STEPS } from "./static-pods.ts";
 import { type HostInstructions, hostOf, type InstructedMember, type InstructedRestore, type InstructionStep, initialCluster, STAGE, waitFor } from "./steps.ts";
@@ -9,6 +9,8 @@ const LOG = "journalctl -o cat _SYSTEMD_INVOCATION_ID=$(systemctl show -p Invoca
 /** The second is what etcd 3.4 logs, unless it is given --logger=zap: which of the variables it takes. */
 const LOGGED_EXISTING = '"initial-cluster-state":"existing"|ETCD_INITIAL_CLUSTER_STATE=existing';
 const LOGGED = '"(data-dir|initial-cluster-state|quota-[a-z]+-bytes)":[^,]*|ETCD_(DATA_DIR|INITIAL_CLUSTER_STATE|QUOTA_BACKEND_BYTES)=[^ ]*|data dir = .*';
+/** What the unit sets, itself and in its files of variables; a file may be missing. */
+const VARIABLES = `systemctl show -p Environment etcd; cat $(systemctl show -p EnvironmentFiles etcd | sed -n 's/^EnvironmentFiles=\\(.*\\) (ignore_errors=.*/\\1/p') /dev/null 2>/dev/null`;
 const DROP_IN = "/etc/systemd/system/etcd.service.d";
 
 export function systemdInstructions(restore: InstructedRestore): HostInstructions[] {
@@ -19,7 +21,7 @@ export function systemdInstructions(restore: InstructedRestore): HostInstruction
       { number: STAGE.stop, title: "Stop the API servers and etcd", commands: ["systemctl stop etcd"] },
       restoreStep(restore, member),
       startStep(restore, member),
-      ...(index === 0 ? [compareStep(restore, "etcdctl", etcdctlNeeds(restore)), masterLeasesStep(restore, "etcdctl")] : []),
+      ...(index === 0 ? [compareStep(restore, ETCDCTL, etcdctlNeeds(restore)), masterLeasesStep(restore, ETCDCTL)] : []),
     ],
   }));
   const apiServers = {
@@ -40,10 +42,11 @@ export function systemdInstructions(restore: InstructedRestore): HostInstruction
 
 /**
  * As a file of variables, since a unit's own files of variables beat variables that are set in a drop-in; the last file wins. Flags in ExecStart beat both,
- * so etcd's log has the last word. A start that waits would wait for a quorum, which is there once the next hosts have started theirs.
+ * so etcd's log has the last word. A larger quota than is needed is kept, wherever the unit has it from. A start that waits would wait for a quorum, which
+ * is there once the next hosts have started theirs.
  */
 function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir }: InstructedMember): InstructionStep {
-  const variables = [`ETCD_INITIAL_CLUSTER=${initialCluster(members)}`, "ETCD_INITIAL_CLUSTER_STATE=existing", `ETCD_QUOTA_BACKEND_BYTES=${quotaBackendBytes}`];
+  const variables = [`ETCD_INITIAL_CLUSTER=${initialCluster(members)}`, "ETCD_INITIAL_CLUSTER_STATE=existing"];
   return {
     number: STAGE.start,
     title: "Start etcd",
@@ -51,8 +54,9 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir 
       `etcd must log "initial-cluster-state":"existing"${dataDir === null ? "" : `, the data directory ${dataDir}`} and a quota of at least ${quotaBackendBytes} bytes. If it does not, the unit's flags or --config-file say ` +
       "otherwise: change them there. With another state, a member whose directory is missing would serve an empty keyspace.",
     commands: [
+      `quota=$({ ${VARIABLES}; } | grep -oE 'ETCD_QUOTA_BACKEND_BYTES=.?[0-9]+' | grep -oE '[0-9]+$' | sort -n | tail -n 1); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
       `mkdir -p ${DROP_IN}`,
-      `${shellCommand(["printf", "%s\\n", ...variables])} >${DROP_IN}/restored.env`,
+      `${shellCommand(["printf", "%s\\n", ...variables])} "ETCD_QUOTA_BACKEND_BYTES=$quota" >${DROP_IN}/restored.env`,
       `printf '%s\\n' '[Service]' 'EnvironmentFile=${DROP_IN}/restored.env' >${DROP_IN}/restored.conf`,
       "systemctl daemon-reload",
       // One that has failed too often is not started otherwise.

@@ -5,8 +5,11 @@ import { type HostInstructions, waitFor } from "./steps.ts";
 
 /** A reboot that wipes a partition takes minutes. */
 const BOOT_LIMIT_SECONDS = 900;
+/** By what it lists: talosctl may end well where a directory is missing. */
+const HAS_MEMBER = "talosctl -n $node ls /var/lib/etcd/member 2>/dev/null | grep -qw snap";
 
 export function talosInstructions(restore: SnapshotRestore): HostInstructions[] {
+  const copy = `./etcd-$node-${restore.time}`;
   return [
     {
       member: null,
@@ -20,8 +23,10 @@ export function talosInstructions(restore: SnapshotRestore): HostInstructions[] 
         {
           number: 2,
           title: "Keep what each has",
-          why: "A node that does not answer is passed over.",
-          commands: [`for node in $ALL; do talosctl -n $node cp /var/lib/etcd ./etcd-$node-${restore.time} || echo "$node: nothing kept"; done`],
+          why: `As ${copy}, once that is whole; until then it is called ….part. A node that does not answer, or has no member, is passed over. Where another one is not kept, set that right and run this again.`,
+          commands: [
+            `for node in $ALL; do [ -e ${copy} ] || { talosctl -n $node cp /var/lib/etcd ${copy}.part && [ -n "$(find ${copy}.part -path '*/snap/db' -size +0)" ] && mv ${copy}.part ${copy}; } || echo "$node: NOT KEPT"; done`,
+          ],
         },
         {
           number: 3,
@@ -32,10 +37,11 @@ export function talosInstructions(restore: SnapshotRestore): HostInstructions[] 
         {
           number: 4,
           title: "Stop etcd and the API servers: wipe what the nodes hold, but not their configuration",
-          why: `All of them, so that no old member is left. A node with new disks, or one that waits for its bootstrap, needs none of it.${quotaNote(restore, 2, `\`cluster.etcd.extraArgs.quota-backend-bytes: "${restore.quotaBackendBytes}"\` in the nodes' machine configuration`)}`,
+          why: `All of them, so that no old member is left; but none while one with a member is not kept (to do without its copy, \`mkdir\` that). A node with new disks, or one that waits for its bootstrap, needs none of it, and one that does not answer must not come back with its old member.${quotaNote(restore, 2, `\`cluster.etcd.extraArgs.quota-backend-bytes: "${restore.quotaBackendBytes}"\` in the nodes' machine configuration`)}`,
           commands: [
-            "for node in $ALL; do talosctl -n $node reset --graceful=false --reboot --system-labels-to-wipe=EPHEMERAL; done",
-            waitFor("talosctl -n $FIRST service etcd | grep -q Preparing", BOOT_LIMIT_SECONDS),
+            `stop=; for node in $ALL; do if [ -e ${copy} ]; then :; elif ${HAS_MEMBER}; then echo "STOP: $node has a member, and step 2 has not kept it; nothing is wiped"; stop=1; else echo "$node: passed over, since it does not answer or has no member"; fi; done; [ -z "$stop" ]`,
+            `[ -z "$stop" ] && for node in $ALL; do [ ! -e ${copy} ] || talosctl -n $node reset --graceful=false --reboot --system-labels-to-wipe=EPHEMERAL; done`,
+            `[ -z "$stop" ] && ${waitFor("talosctl -n $FIRST service etcd | grep -q Preparing", BOOT_LIMIT_SECONDS)}`,
           ],
         },
         {

@@ -1,7 +1,10 @@
 import { execFileSync } from "node:child_process";
+import { dirname } from "node:path";
 import { expect, test } from "vitest";
+import { provisionEtcd } from "../../../scripts/provision.ts";
 import { memberInstructions, snapshotInstructions } from "../../../src/restore/instructions/instructions.ts";
 import type { HostInstructions, InstructedRestore } from "../../../src/restore/instructions/steps.ts";
+import { runCommand } from "../../support/command.ts";
 
 const QUOTA = 5 * 1024 ** 3;
 const RESTORE: InstructedRestore = {
@@ -9,6 +12,7 @@ const RESTORE: InstructedRestore = {
     name: `cp${n}`,
     peerUrls: [`https://10.0.0.${n}:2380`],
     clientUrls: [`https://10.0.0.${n}:2379`],
+    clientUrlsAssumed: false,
     dataDir: "/var/lib/etcd",
     walDir: null,
   })),
@@ -70,7 +74,7 @@ test("instructions for kubeadm: the static pod gets what it needs, whatever it h
 test("instructions for kubeadm: a pod that mounts another directory than the restored one is not started", () => {
   const last = startCommands("cp1").at(-1)!;
   const started = (path: string) => {
-    const manifest = `    - --initial-cluster-state=existing\n  volumes:\n  - hostPath:\n      path: ${path}\n      type: DirectoryOrCreate\n`;
+    const manifest = `    - --initial-cluster=cp1=u\n    - --initial-cluster-state=existing\n    - --quota-backend-bytes=1\n  volumes:\n  - hostPath:\n      path: ${path}\n      type: DirectoryOrCreate\n`;
     const script = `cd "$(mktemp -d)" && mkdir manifests && cat >etcd.yaml; ${last}; ls manifests; rm -r "$PWD"`;
     const here = script.replaceAll(/\/etc\/kubernetes\/manifests-stopped\/etcd\.yaml/g, "etcd.yaml").replaceAll("/etc/kubernetes/manifests/", "manifests/");
     return execFileSync("sh", ["-c", here], { input: manifest, encoding: "utf8" });
@@ -152,3 +156,22 @@ test.each(["kubeadm", "systemd", null, "k3s", "rke2", "talos", "openshift"] as c
       : snapshotInstructions(distro, { ...SNAPSHOT, quotaBackendBytes: QUOTA });
   for (const command of commandsOf(hosts)) execFileSync("sh", ["-n", "-c", command]);
 });
+
+test.each(["systemd", null, "k3s", "rke2"] as const)(
+  "instructions for %s: etcdctl takes its commands also where an operator has exported its variables",
+  async (distro) => {
+    const restore = { ...RESTORE, members: RESTORE.members.map((member) => ({ ...member, clientUrls: ["https://127.0.0.1:1"] })) };
+    const hosts =
+      distro === "systemd" || distro === null ? memberInstructions(distro, restore) : snapshotInstructions(distro, { ...SNAPSHOT, quotaBackendBytes: QUOTA });
+    const commands = commandsOf(hosts).filter((command) => /\betcdctl\b/.test(command) && !command.startsWith("timeout"));
+    expect(commands.length).toBeGreaterThan(0);
+    const { etcdctl } = await provisionEtcd("3.6");
+    const given = commands.some((command) => command.includes("--cacert")) ? { ETCDCTL_CACERT: "/ca", ETCDCTL_CERT: "/cert", ETCDCTL_KEY: "/key" } : {};
+    const env = { PATH: `${dirname(etcdctl)}:${process.env["PATH"]}`, ETCDCTL_ENDPOINTS: "https://10.0.0.9:2379", ETCDCTL_COMMAND_TIMEOUT: "100ms", ...given };
+    for (const command of commands) {
+      const { stderr } = await runCommand("sh", ["-c", command], { env, limitMs: 20_000 });
+      expect(stderr).toMatch(/no such file|deadline exceeded|connection refused/);
+      expect(stderr).not.toContain("conflicting");
+    }
+  },
+);

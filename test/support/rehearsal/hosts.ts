@@ -60,7 +60,8 @@ export class Host implements AsyncDisposable {
 
   #environment(): NodeJS.ProcessEnv {
     const kept = Object.entries(process.env).filter(([name]) => !/^(ETCD|ETCDCTL_|ETCDSAFE_(?!CACHE)|VITEST|NODE_OPTIONS$)/.test(name));
-    return { ...Object.fromEntries(kept), PATH: `${this.#path}:${process.env["PATH"]}`, HOST: this.root };
+    // As operators have it exported: etcdctl refuses the flag beside it.
+    return { ...Object.fromEntries(kept), PATH: `${this.#path}:${process.env["PATH"]}`, HOST: this.root, ETCDCTL_ENDPOINTS: "http://127.0.0.1:1" };
   }
 }
 

@@ -34,10 +34,10 @@ while :; do
   sleep 0.1
 done`;
 
-/** `crictl ps -q --name REGEX` and `crictl exec ID COMMAND`; a container's id is its name here. */
+/** `crictl ps -q --name REGEX` and `crictl exec ID COMMAND`, which does not pass on its environment; a container's id is its name here. */
 const CRICTL = `case $1 in
 ps) ls "$HOST/run/containers" | grep -E -- "$4" || true ;;
-exec) [ -e "$HOST/run/containers/$2" ] || exit 1; shift 2; exec "$@" ;;
+exec) [ -e "$HOST/run/containers/$2" ] || exit 1; shift 2; exec env -i PATH="$PATH" "$@" ;;
 *) echo "crictl: $*" >&2; exit 2 ;;
 esac`;
 

@@ -1,0 +1,52 @@
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { systemdInstructions } from "../../../src/restore/instructions/systemd.ts";
+import { runCommand } from "../../support/command.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+
+const NEEDED = 4 * 1024 ** 3;
+const MEMBER = { name: "m'1", peerUrls: ["http://10.0.0.1:2380"], clientUrls: [], clientUrlsAssumed: true, dataDir: "/var/lib/etcd", walDir: null };
+const COMMANDS = systemdInstructions({
+  members: [MEMBER],
+  quotaBackendBytes: NEEDED,
+  compareRevision: "7",
+  authEnabled: false,
+  perHost: true,
+  restoreCommand: () => "true",
+})
+  .find(({ member }) => member !== null)!
+  .steps.find(({ number }) => number === 3)!.commands;
+
+/** The variables that step 3 leaves, where the unit has `environment` and a file with `file`. */
+async function variables({ environment = "", file }: { environment?: string; file?: string }): Promise<string> {
+  await using directory = await temporaryDirectory("systemd");
+  const at = (path: string) => join(directory.path, path);
+  await mkdir(at("bin"));
+  if (file !== undefined) await writeFile(at("etcd.conf"), file);
+  const show = `[ "$1" != show ] || printf '%s\\n' 'Environment=${environment}' 'EnvironmentFiles=${at("etcd.conf")} (ignore_errors=yes)' 'EnvironmentFiles=${at("none")} (ignore_errors=yes)'`;
+  for (const [name, script] of [
+    ["systemctl", show],
+    ["journalctl", `echo '"initial-cluster-state":"existing"'`],
+  ] as const) {
+    await writeFile(at(`bin/${name}`), `#!/bin/sh\n${script}\n`);
+    await chmod(at(`bin/${name}`), 0o755);
+  }
+  const script = ["set -e", ...COMMANDS].join("\n").replaceAll("/etc/systemd/", `${directory.path}/`);
+  const { exitCode, stderr } = await runCommand("sh", ["-c", script], {
+    env: { ...process.env, PATH: `${at("bin")}:${process.env["PATH"]}` },
+    limitMs: 20_000,
+  });
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  return readFile(at("system/etcd.service.d/restored.env"), "utf8");
+}
+
+test.each([
+  [{}, NEEDED],
+  [{ file: "ETCD_NAME=m1\nETCD_QUOTA_BACKEND_BYTES=8589934592\n" }, 8589934592],
+  [{ file: '#ETCD_X=1\nETCD_QUOTA_BACKEND_BYTES="8589934592"\n' }, 8589934592],
+  [{ file: "ETCD_QUOTA_BACKEND_BYTES=2147483648\n" }, NEEDED],
+  [{ environment: "ETCD_NAME=m1 ETCD_QUOTA_BACKEND_BYTES=8589934592", file: "ETCD_NAME=m1\n" }, 8589934592],
+])("systemd: of the unit's quota and the one that is needed, the larger counts: %j", async (unit, quota) => {
+  expect(await variables(unit)).toBe(`ETCD_INITIAL_CLUSTER=m'1=http://10.0.0.1:2380\nETCD_INITIAL_CLUSTER_STATE=existing\nETCD_QUOTA_BACKEND_BYTES=${quota}\n`);
+});
