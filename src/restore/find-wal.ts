@@ -5,6 +5,7 @@ import { runInWorker } from "../bytes/worker.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import type { WalAfter } from "../etcd-files/wal/changes-after.ts";
 import type { WalAfterInput } from "../etcd-files/wal/changes-worker.ts";
+import type { WalFacts } from "../etcd-files/wal/facts.ts";
 import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { WalBeside } from "./wal-beside.ts";
@@ -17,17 +18,29 @@ export async function findWalBeside(databasePath: string, options: CallOptions):
     const { consistentIndex } = peekSnapshotFile(databasePath);
     const input: WalAfterInput = { directory: wal, index: consistentIndex };
     const { facts, changes } = await runInWorker<WalAfterInput, WalAfter>(new URL("../etcd-files/wal/changes-worker", import.meta.url), input, options);
-    const { entries, snapshot, fault } = facts;
     return {
       directory: wal,
       consistentIndex: consistentIndex.toString(),
-      // A member that has just received its whole database from the leader has no entries yet.
-      lastIndex: (entries?.lastIndex ?? snapshot?.index ?? 0n).toString(),
+      lastIndex: facts.lastIndex.toString(),
       missingEntries: changes,
-      damage: fault?.kind === "corrupt" ? `${fault.segment}: ${fault.text}` : null,
+      damage: damageOf(facts, consistentIndex),
     };
   }
   return null;
+}
+
+/**
+ * A member writes every entry to its log before it is in its database, and a restored one starts with a log as long as its database says: one that ends
+ * before has lost its end, or is of another member. A write that never completed is none as long as it comes after that.
+ */
+function damageOf({ fault, segments, lastIndex }: WalFacts, consistentIndex: bigint): string | null {
+  const empty = segments.find(({ records }) => records === 0);
+  if (fault?.kind === "corrupt") return `${fault.segment}: ${fault.text}`;
+  // Each has its first records before it has its name (`server/storage/wal/wal.go` Create and cut).
+  if (empty !== undefined) return `${empty.name}: ${fault?.text ?? "it holds no record"}`;
+  if (lastIndex >= consistentIndex) return null;
+  const cause = fault === undefined ? "" : ` (${fault.segment}: ${fault.text})`;
+  return `it ends before entry ${consistentIndex}, which the database holds, so it has lost its end or is not this database's${cause}`;
 }
 
 async function holdsSegments(directory: string): Promise<boolean> {

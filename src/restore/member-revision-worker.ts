@@ -41,11 +41,12 @@ function readLog(walDirs: readonly string[], context: WorkerContext): MemberFile
 }
 
 function endOfLog(path: string, last: FileSegment): MemberFiles["log"] {
-  const { metadata, entries, snapshot, fault } = walFacts([last]);
-  // A member that has just received its whole database from the leader has no entries yet.
-  const ends = [last.firstIndex - 1n, entries?.lastIndex ?? 0n, snapshot?.index ?? 0n];
-  const lastIndex = ends.reduce((most, each) => (each > most ? each : most));
-  const corruption = fault?.kind === "corrupt" ? fault.text : null;
+  const { metadata, fault, segments, ...facts } = walFacts([last]);
+  const before = last.firstIndex - 1n;
+  const lastIndex = before > facts.lastIndex ? before : facts.lastIndex;
+  // Each has its first records before it has its name (`server/storage/wal/wal.go` Create and cut).
+  const isEmpty = segments.some(({ records }) => records === 0);
+  const corruption = fault?.kind === "corrupt" || (isEmpty && fault !== undefined) ? fault.text : isEmpty ? "its last file holds no record" : null;
   return { path, lastIndex, metadata: metadata ?? null, corruption, at: statSync(join(path, last.name)).mtime.toISOString() };
 }
 

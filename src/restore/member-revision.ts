@@ -47,6 +47,8 @@ export function memberEvidence(directory: string, { database, log }: MemberFiles
     const unapplied = log.lastIndex - database.consistentIndex;
     const revision = database.revision + unapplied;
     if (unapplied > 0n) found.push({ kind, where: log.path, revision: revision.toString(), isUpperBound: true, at: log.at });
+    const end = `${log.path} ends with entry ${log.lastIndex}, before entry ${database.consistentIndex}, which ${database.path} holds`;
+    if (unapplied < 0n) warnings.push(`${end}: it has lost its end, or is not that member's; entries that it has lost are not counted.`);
     if (log.corruption !== null) warnings.push(`${log.path} is damaged (${log.corruption}): entries that lie behind the damage are not counted.`);
   }
   return { ...NO_EVIDENCE, found, warnings };

@@ -12,7 +12,7 @@ export interface WalBeside {
   readonly lastIndex: string;
   /** How many of its entries the database lacks, of those that change data. */
   readonly missingEntries: number;
-  /** Why it can be read no further; null where it can be read to its end, or to a write that never completed. */
+  /** Why it can be read no further, or cannot be all; null where it can be read to its end, or to a write that never completed, and reaches the database's last entry. */
   readonly damage: string | null;
 }
 

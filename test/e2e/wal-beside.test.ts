@@ -1,8 +1,13 @@
 // A member that was killed: what it acknowledged last is in its log alone, and a restore of its database must not lose that without a word.
+import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { fileSegments } from "../../src/etcd-files/wal/directory.ts";
+import { readWal } from "../../src/etcd-files/wal/read.ts";
+import { dataDirectoryEvidence } from "../../src/restore/evidence-files.ts";
+import { findWalBeside } from "../../src/restore/find-wal.ts";
 import { runCli } from "../support/cli.ts";
-import { startCluster } from "../support/etcd.ts";
+import { etcdutl, initialCluster, planMembers, startCluster } from "../support/etcd.ts";
 import { putMany, readAll } from "../support/etcd-data.ts";
 import { expectFailure } from "../support/failures.ts";
 import { MINORS_AT_HAND } from "../support/minors.ts";
@@ -51,5 +56,49 @@ test.each([MINORS_AT_HAND[0]!, MINORS_AT_HAND.at(-1)!])(
     const { walBeside, source } = JSON.parse(planned.stdout).plan;
     expect(walBeside.missingEntries).toBe(0);
     expect(Number(source.revision)).toBe(PUTS + 1);
+
+    const wal = join(member.dataDir, "member/wal");
+    const { offset } = [...readWal(fileSegments(wal))].find((record) => record.offset > 600)!;
+    const segment = join(wal, fileSegments(wal)[0]!.name);
+    const file = await open(segment, "r+");
+    await file.write(Buffer.alloc(8, 0xff), 0, 8, offset);
+    await file.close();
+    expectFailure("WAL_NOT_APPLIED", await restore(), { message: /is damaged after entry \d \(it ends before entry .*nobody can tell$/, hint: /--ignore-wal/ });
+    await writeFile(segment, "");
+    expectFailure("WAL_NOT_APPLIED", await restore(), { message: /holds no record\): .*nobody can tell$/, hint: /--ignore-wal/ });
+    expect((await restore("--ignore-wal")).exitCode).toBe(0);
   },
 );
+
+test("logs of real members that are whole are never taken for damaged: of restored ones before and after their first start, and of one that was sent the whole database", async () => {
+  await using cluster = await startCluster({ size: 3, extraArgs: ["--snapshot-count", "20"], electionTimeoutMs: 1000 });
+  const whole = async (dataDir: string, what: string) => {
+    const wal = await findWalBeside(join(dataDir, "member/snap/db"), { signal: new AbortController().signal });
+    expect(wal, what).toMatchObject({ damage: null });
+    expect((await dataDirectoryEvidence(dataDir, undefined, { signal: new AbortController().signal })).warnings, what).toEqual([]);
+    return wal!;
+  };
+  const leader = await cluster.leader();
+  const away = cluster.members.find((member) => member !== leader)!;
+  await away.kill();
+  await whole(away.dataDir, "killed");
+  const rows = Array.from({ length: 6000 }, (_, index) => ({ key: `key-${index}`, value: "v" }));
+  await putMany(await cluster.client(cluster.members.filter((member) => member !== away)), rows);
+  await away.start();
+  await away.kill();
+  const received = await readFile(join(cluster.directory, `${away.name}.log`), "utf8");
+  expect(received).toMatch(/received and saved database snapshot/);
+  await whole(away.dataDir, "that received the database");
+  await cluster.etcdctl(["snapshot", "save", join(cluster.directory, "s.db")], [leader]);
+  for (const by of ["etcdutl", "etcdsafe"]) {
+    const planned = await planMembers(1, join(cluster.directory, by));
+    const { name, peerUrl, dataDir } = planned[0]!;
+    const flags = ["--name", name, "--initial-cluster", initialCluster(planned), "--initial-cluster-token", "t", "--initial-advertise-peer-urls", peerUrl];
+    if (by === "etcdutl") await etcdutl("3.7", ["snapshot", "restore", join(cluster.directory, "s.db"), ...flags, "--data-dir", dataDir]);
+    else expect((await runCli(["restore", join(cluster.directory, "s.db"), ...flags, "--data-dir", dataDir, "--copy"])).exitCode).toBe(0);
+    expect(await whole(dataDir, `restored by ${by}`)).toMatchObject({ consistentIndex: "1", lastIndex: "1" });
+    await using again = await startCluster({ members: planned, directory: join(cluster.directory, `${by}-run`), token: "t", initialClusterState: "existing" });
+    await again.members[0]!.kill();
+    await whole(dataDir, `restored by ${by}, and started`);
+  }
+});

@@ -125,6 +125,13 @@ test("evidence of a data directory: whatever cannot be read is told with what it
   expect(await warned({ revisions: 9, consistentIndex: 2, log: { [KILLED_LOG]: damaged } })).toMatch(
     /^\/member\/wal is damaged \(.*\): entries that lie behind the damage are not counted/,
   );
+  expect(await warned({ revisions: 9, consistentIndex: 60, log: killed() })).toMatch(
+    /^\/member\/wal ends with entry 51, before entry 60, which \/member\/snap\/db holds: it has lost its end, .* not counted/,
+  );
+  const cutShort = Buffer.concat([killed()[KILLED_LOG]!, Buffer.alloc(100_000)]).fill(0xff, 600, 608);
+  expect(await warned({ revisions: 9, consistentIndex: 13, log: { [KILLED_LOG]: cutShort } })).toMatch(/^\/member\/wal ends with entry \d, before entry 13/);
+  const emptied = { ...twoSegments(), [TWO_SEGMENTS[1]]: new Uint8Array(0) };
+  expect(await warned({ revisions: 9, consistentIndex: 51, log: emptied })).toMatch(/^\/member\/wal is damaged \(its last file holds no record\)/);
   const loop = await place();
   await member(join(loop, "member"), {});
   for (const name of ["snap/db", "wal"]) {

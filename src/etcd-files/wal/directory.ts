@@ -17,7 +17,10 @@ export function fileSegments(directory: string): FileSegment[] {
     const parsed = parseWalSegmentName(name);
     if (parsed === undefined) continue;
     const path = join(directory, name);
-    const sizeBytes = attempt("look at", path, () => statSync(path)).size;
+    const stats = attempt("look at", path, () => statSync(path));
+    // Opening a pipe would wait for somebody who writes into it.
+    if (!stats.isFile()) throw new EtcdsafeError("FILE_FAILED", `${path} is no regular file, so it is no part of a log`);
+    const sizeBytes = stats.size;
     segments.push({
       ...parsed,
       name,

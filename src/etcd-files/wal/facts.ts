@@ -16,6 +16,8 @@ export interface WalFacts {
   readonly hardState: HardState | undefined;
   /** Entries in the log, those that a later leader overwrote left out. */
   readonly entries: { readonly firstIndex: RaftIndex; readonly lastIndex: RaftIndex; readonly lastTerm: RaftTerm } | undefined;
+  /** Of the last entry, or of a committed snapshot that no entry follows; 0 for neither. */
+  readonly lastIndex: bigint;
   /** The newest one that is committed: where etcd begins to read. */
   readonly snapshot: WalSnapshot | undefined;
   /** Why reading stopped before the log's end. All else says what was found up to there. */
@@ -82,6 +84,8 @@ class LogSummary {
   readonly #snapshots: WalSnapshot[] = [];
   #firstIndex: RaftIndex | undefined;
   #last: Pick<Entry, "index" | "term"> | undefined;
+  /** It stays behind a snapshot that was written down, but not committed. */
+  #lastEntryIndex = 0n;
   readonly #onEntry: (entry: Entry) => void;
 
   constructor(onEntry: (entry: Entry) => void) {
@@ -98,14 +102,16 @@ class LogSummary {
     else if (content.kind === "snapshot") this.#addSnapshot(content.snapshot);
   }
 
-  facts(): Pick<WalFacts, "metadata" | "hardState" | "entries" | "snapshot"> {
+  facts(): Pick<WalFacts, "metadata" | "hardState" | "entries" | "lastIndex" | "snapshot"> {
     const commit = this.#hardState?.commit ?? 0n;
+    const snapshot = this.#snapshots.findLast(({ index }) => index <= commit);
     const [first, last] = [this.#firstIndex, this.#last];
     return {
       metadata: this.#metadata,
       hardState: this.#hardState,
       entries: first === undefined || last === undefined ? undefined : { firstIndex: first, lastIndex: last.index, lastTerm: last.term },
-      snapshot: this.#snapshots.findLast((snapshot) => snapshot.index <= commit),
+      lastIndex: snapshot !== undefined && snapshot.index > this.#lastEntryIndex ? snapshot.index : this.#lastEntryIndex,
+      snapshot,
     };
   }
 
@@ -123,6 +129,7 @@ class LogSummary {
     }
     if (this.#firstIndex === undefined || index < this.#firstIndex) this.#firstIndex = index;
     this.#last = { index, term };
+    this.#lastEntryIndex = index;
   }
 
   /** A follower that received the whole database goes on after the snapshot's index, without the entries before it. */

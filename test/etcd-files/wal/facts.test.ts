@@ -40,6 +40,7 @@ test("WAL facts: a killed member's log, as that member's status had it", () => {
     metadata: LIVE_IDS,
     hardState: { term: 2n, vote: LIVE_IDS.memberId, commit: 51n },
     entries: { firstIndex: 1n, lastIndex: 51n, lastTerm: 2n },
+    lastIndex: 51n,
     snapshot: { index: 42n, term: 2n, confState: votersOnly([LIVE_IDS.memberId as MemberId]) },
     fault: undefined,
   });
@@ -115,6 +116,8 @@ test("WAL facts: missing entries are told, unless a received snapshot stands for
 
 test("WAL facts: a snapshot beyond what is committed is not where etcd would begin", () => {
   expect(logOf(snapshot(0n), entry(1n), entry(2n), snapshot(1n), state(1n), snapshot(2n)).snapshot?.index).toBe(1n);
+  // As after a kill between the two: etcd goes on with the entries that were there.
+  expect(logOf(snapshot(0n), entry(1n), entry(2n), state(2n), snapshot(9n))).toMatchObject({ snapshot: { index: 0n }, lastIndex: 2n });
 });
 
 test("WAL facts: a log that changes hands is corrupt", () => {
@@ -123,7 +126,7 @@ test("WAL facts: a log that changes hands is corrupt", () => {
 });
 
 test("WAL facts: no files make an empty log", () => {
-  expect(factsOf({})).toEqual({ segments: [], metadata: undefined, hardState: undefined, entries: undefined, snapshot: undefined, fault: undefined });
+  expect(factsOf({})).toEqual({ segments: [], metadata: undefined, hardState: undefined, entries: undefined, lastIndex: 0n, snapshot: undefined, fault: undefined });
 });
 
 test("WAL facts: content that cannot be decoded is corrupt, after the last good record", () => {
