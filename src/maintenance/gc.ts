@@ -29,13 +29,14 @@ export async function planGc({ storage }: Repository, options: GcOptions): Promi
 }
 
 /** Removes what the plan says, as the writer of each cluster concerned. Throws WRITER_LOCKED where another is. */
-export async function applyGc({ storage }: Repository, plan: GarbagePlan, author: Author, options: GcOptions): Promise<GcResult> {
+export async function applyGc(repository: Repository, plan: GarbagePlan, author: Author, options: GcOptions): Promise<GcResult> {
+  const { storage } = repository;
   const removed: Garbage[] = [];
   const leave: LeftAlone[] = [...plan.leave];
   const failed: GcResult["failed"][number][] = [];
   for (const [cluster, garbage] of Map.groupBy(plan.remove, (each) => each.cluster)) {
     const request = { cluster, purpose: "gc", author, expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };
-    await using lease = await takeWriterLease(storage, request, options);
+    await using lease = await takeWriterLease(repository, request, options);
     const signal = AbortSignal.any([options.signal, lease.signal]);
     for (const each of garbage) {
       const { backup } = each;

@@ -8,9 +8,10 @@ import { streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
+import { requireConditions } from "./conditions.ts";
 import { type DocumentKind, encodeDocument, readDocument } from "./document.ts";
 import { randomId, writerLeaseKey } from "./names.ts";
-import type { Author } from "./repository.ts";
+import type { Author, Repository } from "./repository.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { writerLeaseSchema } from "./schemas/writer-lease.ts";
 
@@ -45,12 +46,17 @@ const WRITER_LEASE: DocumentKind<typeof writerLeaseSchema> = {
 const RENEWALS_PER_EXPIRY = 3;
 const WATCH_POLL_MS = 1000;
 
-/** Takes the lease, which disposing of it gives back. Throws WRITER_LOCKED, with who holds it and since when. */
+/**
+ * Takes the lease, which disposing of it gives back. Throws WRITER_LOCKED, with who holds it and since when; CONFIG_INVALID where the store ignores
+ * conditions, so that nobody could hold it.
+ */
 export async function takeWriterLease(
-  storage: Storage,
+  repository: Repository,
   request: LeaseRequest,
   options: CallOptions & { readonly runtime: LeaseRuntime },
 ): Promise<WriterLease> {
+  requireConditions(repository, request.purpose);
+  const { storage } = repository;
   const key = writerLeaseKey(request.cluster);
   const found = await readLease(storage, key, options);
   if (found !== undefined && (await isHeld(storage, key, found, options))) throw lockedBy(found.file, request.cluster, storage.location);

@@ -1,8 +1,9 @@
 // `repo check` and `repo gc` as an operator sees them: texts, documents and exit codes. What they find is in test/maintenance and test/faults/save-kills.
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { runCli } from "../support/cli.ts";
+import { runCli, startCli } from "../support/cli.ts";
 import { expectFailure } from "../support/failures.ts";
 import { expectExit } from "../support/saving.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -54,4 +55,28 @@ test("repo check and gc: leftovers are warned of, planned, removed and gone; dam
   const damaged = await runCli(["repo", "check", ...at]);
   expect(damaged.exitCode).toBe(6);
   expect(damaged.stdout).toMatch(/^ERROR {4}default\/writer\.json: .*not JSON/);
+});
+
+test("repo gc: a collector that was suspended until another took its lease over finds out before it removes anything more", async () => {
+  await using directory = await temporaryDirectory("upkeep");
+  const repository = join(directory.path, "repository");
+  const at = ["--repository", repository];
+  const lease = join(repository, "default/writer.json");
+  await expectExit(0, ["repo", "init", ...at]);
+  const ids = Array.from({ length: 400 }, (_, index) => ID.replace("12345", String(10_000 + index)));
+  for (const id of ids) {
+    await mkdir(join(repository, "default/backups", id), { recursive: true });
+    await writeFile(join(repository, "default/backups", id, "snapshot.db.zst"), "half");
+  }
+  const collecting = startCli(["repo", "gc", ...at]);
+  await expect.poll(() => existsSync(lease), { interval: 5, timeout: 60_000 }).toBe(true);
+  collecting.signal("SIGSTOP");
+  const before = JSON.parse(await readFile(lease, "utf8"));
+  expect(before.holder.purpose).toBe("gc");
+  // As another would that has waited until it expired.
+  await writeFile(lease, JSON.stringify({ ...before, epoch: "2", holder: { ...before.holder, id: "aaaaaaaaaaaa", host: "cp-2", purpose: "prune" } }));
+  collecting.signal("SIGCONT");
+  expectFailure("WRITER_LEASE_LOST", await collecting.finished, { message: /^the writer lease default\/writer\.json was lost: prune on cp-2 .* has it now$/ });
+  expect((await readdir(join(repository, "default/backups"))).length).toBeGreaterThan(0);
+  expect(JSON.parse(await readFile(lease, "utf8"))).toMatchObject({ epoch: "2", releasedAt: null });
 });

@@ -72,7 +72,7 @@ test("gc: waits for no writer, and tells who it is", async () => {
   await put(OBJECT);
   const plan = await planGc(repository(), options);
   const request = { cluster: "default", purpose: "prune", author: AUTHOR, expiresAfterSeconds: 30 };
-  await using _lease = await takeWriterLease(storage, request, options);
+  await using _lease = await takeWriterLease(repository(), request, options);
   await expectThrown("WRITER_LOCKED", () => applyGc(repository(), plan, AUTHOR, options), /^prune on test/);
   expect(await keys()).toContain(OBJECT);
 });

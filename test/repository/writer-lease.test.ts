@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
+import type { Repository } from "../../src/repository/repository.ts";
 import { takeWriterLease } from "../../src/repository/writer-lease.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
@@ -41,9 +42,10 @@ function hurried(): TestRuntime {
   };
 }
 
-function take(storage: Storage, runtime: TestRuntime = suspended(), purpose = "gc") {
+function take(storage: Storage, runtime: TestRuntime = suspended(), purpose = "gc", ignoresConditions = false) {
   const author = { tool: { name: "etcdsafe", version: "0.1.0" }, writer: { host: "backup-1", pid: 4711 } };
-  return takeWriterLease(storage, { cluster: "default", purpose, author, expiresAfterSeconds: SECONDS }, { runtime, signal });
+  const repository = { storage, file: { ignoresConditions } as unknown as Repository["file"] };
+  return takeWriterLease(repository, { cluster: "default", purpose, author, expiresAfterSeconds: SECONDS }, { runtime, signal });
 }
 
 const stored = (storage: MemoryStorage) => JSON.parse(Buffer.from(storage.bytesOf(KEY)!).toString());
@@ -147,6 +149,16 @@ test("writer lease: is lost when it could not be renewed for as long as it lasts
   await using holder = await take(gone);
   await gone.remove(KEY, { signal });
   await expectThrown("WRITER_LEASE_LOST", () => holder.requireHeld({ signal }), /its file is gone$/);
+});
+
+test("writer lease: nobody holds one on a store that ignores conditions", async () => {
+  const memory = new MemoryStorage();
+  await expectThrown(
+    "CONFIG_INVALID",
+    () => take(memory, suspended(), "gc", true),
+    /^gc needs a store that refuses to create what exists already, and memory: does not$/,
+  );
+  expect(memory.bytesOf(KEY)).toBeUndefined();
 });
 
 test("writer lease: a file that is none is refused, and left as it is", async () => {
