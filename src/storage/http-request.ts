@@ -50,6 +50,7 @@ const IDLE_CONNECTIONS_MAX = 8;
 export async function httpSender({ caFile, proxy, idleLimitMs }: ConnectionSettings): Promise<HttpSender> {
   const ca = caFile === undefined ? {} : { ca: [...getCACertificates("default"), await certificatesOf(caFile)] };
   const proxyEnv = proxy === undefined ? process.env : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy };
+  // The time-out is that of connections which no request has yet, as while a proxy is asked for one.
   const options = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX, timeout: idleLimitMs, proxyEnv };
   const agents = { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...ca }) };
   return { agents, send: (request, { signal }) => send(request, agents, idleLimitMs, signal) };
@@ -90,14 +91,9 @@ async function send(request: HttpRequest, agents: HttpSender["agents"], idleLimi
     };
     const onSilence = () => giveUp(new Error(`no byte for ${idleLimitMs / 1000} s`));
     const onAbort = () => giveUp(signal.reason);
-    const connecting = setTimeout(onSilence, idleLimitMs);
-    const settled = () => {
-      clearTimeout(connecting);
-      signal.removeEventListener("abort", onAbort);
-    };
+    const settled = () => signal.removeEventListener("abort", onAbort);
     signal.addEventListener("abort", onAbort);
     outgoing.setTimeout(idleLimitMs, onSilence);
-    outgoing.once("socket", () => clearTimeout(connecting));
     outgoing.on("error", (error) => {
       settled();
       reject(error);
