@@ -105,6 +105,11 @@ test("restored: client URLs that were named are in the command, and what is left
   expect(plain).toContain(
     "--initial-advertise-peer-urls http://10.0.0.1:2380 --listen-client-urls http://10.0.0.1:2379,http://0.0.0.0:2389 --advertise-client-urls http://10.0.0.1:2379,http://m1.example:2389 --initial-cluster ",
   );
+  // Unencrypted, for who is on the host: not for everybody.
+  expect(started(["http://localhost:2379", "http://10.0.0.1:2379"])).toContain(
+    "--listen-client-urls http://127.0.0.1:2379,http://10.0.0.1:2379 --advertise-client-urls http://localhost:2379,",
+  );
+  expect(started(["unix:///run/etcd.sock", "http://m1.example:80"])).toContain("--listen-client-urls unix:///run/etcd.sock,http://0.0.0.0:80 ");
   expect(started(["https://10.0.0.1:2379"])).toContain("To start it (etcd 3.6 or newer), with certificates added:\n");
   expect(started(["http://10.0.0.1:2379"], "https://10.0.0.1:2380")).toContain(", with certificates added:\n");
   expect(started([])).toContain(", with client URLs and certificates added:\n");
@@ -125,7 +130,8 @@ test("restored: a member listens on each port once, also on one that is its sche
     return /--listen-peer-urls (\S+)/.exec(restoredText({ plan: { ...plan, members }, hashKv, leftovers: [], finishes: null }))?.[1];
   };
   expect(listens("http://h:80", "https://h.example:443")).toBe("http://0.0.0.0:80,https://0.0.0.0:443");
-  expect(listens("http://127.0.0.1:2380", "http://localhost:2380", "http://10.0.0.1:2381")).toBe("http://0.0.0.0:2380,http://10.0.0.1:2381");
+  expect(listens("http://127.0.0.1:2380", "http://localhost:2380", "http://10.0.0.1:2381")).toBe("http://127.0.0.1:2380,http://10.0.0.1:2381");
+  expect(listens("http://localhost:2380", "http://one:2380")).toBe("http://0.0.0.0:2380");
   expect(listens("http://one:2380", "http://two:2380")).toBe("http://0.0.0.0:2380");
   expect(listens("http://[::1]:2380")).toBe("'http://[::1]:2380'");
 });

@@ -28,11 +28,17 @@ function hasClientUrls({ clientUrls, clientUrlsAssumed }: InstructedMember): boo
   return !clientUrlsAssumed && clientUrls.length > 0;
 }
 
-/** Each port once: on every address where one of its URLs has a name for a host. */
-function listenUrls(urls: readonly string[]): string[] {
+/** Each port once: on every address where one of its URLs has a name for a host; what is only for this host stays so. */
+function listenUrls(named: readonly string[]): string[] {
+  const urls = named.map((url) => url.replace(/^(https?:\/\/)localhost(?=:|$)/, (_, scheme) => `${scheme}127.0.0.1`));
   const everywhere = new Map<string, string>();
-  for (const url of urls) if (!isAddress(url)) everywhere.set(portOf(url), `${new URL(url).protocol}//0.0.0.0:${portOf(url)}`);
-  return [...new Set(urls.map((url) => everywhere.get(portOf(url)) ?? url))];
+  for (const url of urls) if (!isSocket(url) && !isAddress(url)) everywhere.set(portOf(url), `${new URL(url).protocol}//0.0.0.0:${portOf(url)}`);
+  return [...new Set(urls.map((url) => (isSocket(url) ? undefined : everywhere.get(portOf(url))) ?? url))];
+}
+
+/** A Unix socket: it has no port. */
+function isSocket(url: string): boolean {
+  return /^unixs?:/.test(url);
 }
 
 function isAddress(url: string): boolean {
