@@ -58,12 +58,16 @@ const ELSEWHERE = new Set(["PermanentRedirect", "TemporaryRedirect", "Authorizat
 
 const DENIED_HINT = "The credentials need s3:ListBucket, GetObject, PutObject and AbortMultipartUpload there; `etcdsafe repo validate` tries each.";
 const CREDENTIALS_HINT = "Check the credentials: --s3-credentials, or what the AWS environment variables and files give.";
+const CERTIFICATE_HINT = "Give the certificate authority that signed the store's certificate: --storage-ca.";
 const BUCKET_HINT = "Check --repository; buckets are made with the store's own tools: `aws s3 mb s3://BUCKET`.";
 
 /** `what` ("write a/b in s3://bucket") begins the message; `now` is this host's time, to tell a wrong clock. Errors that are no store's come back as they are. */
 export function s3Error(what: string, error: unknown, now: Date): unknown {
   if (error instanceof EtcdsafeError) return error;
-  if (error instanceof NetworkError) return new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${error.message}`, { cause: error });
+  if (error instanceof NetworkError) {
+    const hint = /certificate/i.test(error.message) ? { hint: CERTIFICATE_HINT } : {};
+    return new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${error.message}`, { cause: error, ...hint });
+  }
   const { name = "", message = "", $metadata, $response } = error as SdkError;
   if (/^(Credentials|TokenProvider|Provider)\w*Error$/.test(name)) {
     return new EtcdsafeError("STORAGE_DENIED", `cannot ${what}: no credentials: ${shortened(message)}`, { hint: CREDENTIALS_HINT });

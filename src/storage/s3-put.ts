@@ -127,6 +127,6 @@ async function putParts(place: S3Place, commit: Commit, { first, reader, buffers
 function tooLong(what: string): EtcdsafeError {
   const limitGib = Math.floor((PART_SIZE_BYTES * PARTS_MAX) / 1024 ** 3);
   return new EtcdsafeError("STORAGE_FULL", `cannot ${what}: it is longer than ${limitGib} GiB, the most that an object in S3 may hold here`, {
-    hint: "Keep so large a backup in a store of another kind, or compress it better: --compression-level.",
+    hint: "Keep so large a backup in a store of another kind.",
   });
 }

@@ -259,7 +259,8 @@ test("s3 storage: trusts the certificate authority that it is given, and no othe
     const large = pattern(LARGE_SIZE_BYTES);
     await storage.put("large", inChunks(large, 1 << 20), { signal });
     expect(sha256(await bytes(storage, "large"))).toBe(sha256(large));
-    await expectThrown("STORAGE_UNREACHABLE", () => open(bucket, secure.url).then((other) => put(other, "k", "x")), /certificate/);
+    const untrusting = await open(bucket, secure.url);
+    expect((await expectThrown("STORAGE_UNREACHABLE", () => put(untrusting, "k", "x"), /certificate/)).hint).toMatch(/--storage-ca/);
   } finally {
     await secure.stop();
   }
