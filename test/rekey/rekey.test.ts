@@ -1,0 +1,169 @@
+// Backups stored again for others: by streaming, by the store's own copies, and not at all where the old one is bad or something fails.
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { beforeAll, expect, test } from "vitest";
+import type { AgeKeys } from "../../src/age/identities.ts";
+import { collect } from "../../src/bytes/stream.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
+import { type RekeyOptions, rekeyBackup } from "../../src/rekey/rekey.ts";
+import { rekeyAll } from "../../src/rekey/rekey-all.ts";
+import { type BackupEntry, listBackups } from "../../src/repository/catalogue.ts";
+import { snapshotObject } from "../../src/repository/manifest.ts";
+import { backupObjectKey } from "../../src/repository/names.ts";
+import { decodeObject } from "../../src/repository/object-decoder.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
+import { expectThrown } from "../support/failures.ts";
+import type { MemoryStorage } from "../support/memory-storage.ts";
+import { testRuntime } from "../support/test-runtime.ts";
+import { AUTHOR, CLUSTER, newRepository, put, signal, someSnapshot, storeBackup } from "../verify/stored-backup.ts";
+
+const PASSPHRASE = { passphrase: "a passphrase", workFactor: 10 };
+let own: { readonly keys: AgeKeys; readonly recipients: readonly string[] };
+let other: typeof own;
+
+beforeAll(async () => {
+  const newKey = async () => {
+    const identity = await generateX25519Identity();
+    return { keys: { identities: [identity], passphrase: undefined }, recipients: [await identityToRecipient(identity)] };
+  };
+  [own, other] = [await newKey(), await newKey()];
+});
+
+for (const canCompose of [false, true]) {
+  test(`rekey: a new header${canCompose ? ", the payload copied by the store" : ""}; the same bytes inside, the same age, and the newest`, async () => {
+    const { storage, file } = await newRepository();
+    const raw = someSnapshot();
+    const id = await storeBackup({ storage, file }, raw, { encryption: own });
+    const composing = canCompose ? composed(storage) : storage;
+    const manifest = await rekeyBackup({ storage: composing, file }, AUTHOR, await entryOf(storage, id), options({ keys: own.keys, to: other }));
+    expect(manifest).toMatchObject({ origin: { kind: "rekeyed", base: id }, createdAt: "2026-11-21T09:30:00.000Z" });
+    expect(await opened(storage, manifest.id, other.keys)).toEqual(Buffer.from(raw));
+    await expectThrown("DECRYPTION_FAILED", () => opened(storage, manifest.id, own.keys), /encrypted to others/);
+    expect((await listBackups({ storage, file }, CLUSTER, { signal })).map((entry) => entry.id)).toEqual([manifest.id, id]);
+    const payload = (backup: string) =>
+      Buffer.from(storage.bytesOf(snapshotKey(backup))!)
+        .toString("latin1")
+        .replace(/^.*?\n--- .{43}\n/s, "");
+    expect(payload(manifest.id)).toBe(payload(id));
+    expect(await uploads(storage)).toEqual([]);
+  });
+}
+
+test("rekey: to a passphrase, and from it with a new key", async () => {
+  const repository = await newRepository();
+  const raw = someSnapshot();
+  const id = await storeBackup(repository, raw, { encryption: own });
+  const locked = await rekeyBackup(repository, AUTHOR, await entryOf(repository.storage, id), options({ keys: own.keys, to: PASSPHRASE }));
+  const keys = { identities: [], passphrase: PASSPHRASE.passphrase };
+  expect(await opened(repository.storage, locked.id, keys)).toEqual(Buffer.from(raw));
+  const again = await rekeyBackup(repository, AUTHOR, await entryOf(repository.storage, locked.id), options({ keys, to: other, newKey: true }));
+  expect(await opened(repository.storage, again.id, other.keys)).toEqual(Buffer.from(raw));
+});
+
+test("rekey: of a backup whose object was changed nothing is published, and nothing is left", async () => {
+  const { storage, file } = await newRepository();
+  const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+  const key = snapshotKey(id);
+  const bytes = storage.bytesOf(key)!;
+  await put(storage, key, bytes.with(bytes.length - 100, bytes.at(-100)! ^ 1));
+  const before = await keysOf(storage);
+  for (const [each, newKey] of [
+    [storage, false],
+    [composed(storage), false],
+    [storage, true],
+  ] as const) {
+    const rekeying = rekeyBackup({ storage: each, file }, AUTHOR, await entryOf(storage, id), options({ keys: own.keys, to: other, newKey }));
+    await expect(rekeying).rejects.toMatchObject({ code: "OBJECT_CORRUPT" });
+    expect(await keysOf(storage)).toEqual(before);
+  }
+});
+
+test("rekey: what the store does not hold as it was sent is not published", async () => {
+  const { storage, file } = await newRepository();
+  const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+  const before = await keysOf(storage);
+  for (const newKey of [false, true]) {
+    const lying = wrapped(storage, {
+      put: async (key, body, put) => {
+        const bytes = await collect(body, 1e9, () => new Error());
+        const changed = key.endsWith(".age") ? bytes.with(bytes.length - 1, bytes.at(-1)! ^ 1) : bytes;
+        return storage.put(
+          key,
+          (async function* () {
+            yield changed;
+          })(),
+          put,
+        );
+      },
+    });
+    const rekeying = rekeyBackup({ storage: lying, file }, AUTHOR, await entryOf(storage, id), options({ keys: own.keys, to: other, newKey }));
+    await expect(rekeying).rejects.toMatchObject({ code: "OBJECT_CORRUPT" });
+    expect(await keysOf(storage)).toEqual(before);
+  }
+});
+
+test("rekey: a backup that is known to be damaged is refused; with all the others, it is one that failed", async () => {
+  const { storage, file } = await newRepository();
+  const bad = await storeBackup({ storage, file }, someSnapshot(), { encryption: own, suffix: "aaaaaa" });
+  const good = await storeBackup({ storage, file }, someSnapshot(), { encryption: own, suffix: "bbbbbb", second: "01" });
+  await put(storage, snapshotKey(bad), Buffer.from("short"));
+  await expectThrown(
+    "SNAPSHOT_DAMAGED",
+    async () => rekeyBackup({ storage, file }, AUTHOR, await entryOf(storage, bad), options({ keys: own.keys, to: other })),
+    /is damaged/,
+  );
+  const results = await rekeyAll({ storage, file }, CLUSTER, AUTHOR, options({ keys: own.keys, to: other }));
+  expect(results).toMatchObject([
+    { backup: bad, outcome: "failed", newId: null, failure: { code: "SNAPSHOT_DAMAGED" } },
+    { backup: good, outcome: "rekeyed", failure: null },
+  ]);
+});
+
+function options(changes: Partial<RekeyOptions> & Pick<RekeyOptions, "keys" | "to">): RekeyOptions {
+  return { runtime: testRuntime(), signal, newKey: false, protection: {}, ...changes };
+}
+
+/** The same, with copies by the store; bytes of its objects that are put any other way are a fault of the test. */
+function composed(inner: MemoryStorage): Storage {
+  return wrapped(inner, {
+    put: async (key, body, put) => {
+      if (key.endsWith(".age")) throw new EtcdsafeError("INTERNAL", "the store was to copy this");
+      return inner.put(key, body, put);
+    },
+    composed: {
+      put: (key, pieces, put) =>
+        inner.put(
+          key,
+          (async function* () {
+            for (const piece of pieces) {
+              if ("bytes" in piece) yield piece.bytes;
+              else yield* inner.read(piece.key, { signal, range: piece });
+            }
+          })(),
+          put,
+        ),
+    },
+  });
+}
+
+async function entryOf(storage: MemoryStorage, id: string): Promise<BackupEntry> {
+  const repository = { storage, file: (await newRepository()).file };
+  return (await listBackups(repository, CLUSTER, { signal })).find((entry) => entry.id === id) as BackupEntry;
+}
+
+async function opened(storage: MemoryStorage, id: string, keys: AgeKeys): Promise<Uint8Array> {
+  const { manifest } = await entryOf(storage, id);
+  return collect(decodeObject(storage, snapshotKey(id), snapshotObject(manifest), { signal, keys }), 1e9, () => new Error());
+}
+
+function snapshotKey(id: string): string {
+  return backupObjectKey(CLUSTER, id, "snapshot.db.zst.age");
+}
+
+async function keysOf(storage: MemoryStorage): Promise<string[]> {
+  return (await Array.fromAsync(storage.list("", { signal }))).map(({ key }) => key);
+}
+
+async function uploads(storage: MemoryStorage): Promise<string[]> {
+  return (await keysOf(storage)).filter((key) => key.includes("/uploads/"));
+}

@@ -1,0 +1,30 @@
+// To whom a backup is encrypted, and when it is refused because nobody is named.
+import { expect, test } from "vitest";
+import { type AskedEncryption, chooseEncryption } from "../../src/repository/encryption-policy.ts";
+import { expectThrown } from "../support/failures.ts";
+
+const HERE = { location: "/backup", isOnThisHost: true };
+const BUCKET = { location: "s3://bucket", isOnThisHost: false };
+const ASKED: AskedEncryption = { recipients: ["age1asked"] };
+const NAMED = { required: true, recipients: ["age1policy"] };
+
+test("encryption policy: what is asked for counts, else the policy's recipients, else nothing on this host", () => {
+  for (const policy of [undefined, NAMED]) expect(chooseEncryption(ASKED, policy, BUCKET)).toBe(ASKED);
+  expect(chooseEncryption("not-said", NAMED, BUCKET)).toEqual({ recipients: ["age1policy"] });
+  expect(chooseEncryption("not-said", { ...NAMED, required: false }, HERE)).toEqual({ recipients: ["age1policy"] });
+  expect(chooseEncryption("not-said", undefined, HERE)).toBeUndefined();
+  for (const place of [HERE, BUCKET]) expect(chooseEncryption("unencrypted", { ...NAMED, required: false }, place)).toBeUndefined();
+});
+
+test("encryption policy: outside this host, somebody has to be named, or it has to be said", async () => {
+  const refused = /s3:\/\/bucket is outside this host/;
+  for (const policy of [undefined, { required: false, recipients: [] }])
+    await expectThrown("ENCRYPTION_REQUIRED", () => chooseEncryption("not-said", policy, BUCKET), refused);
+});
+
+test("encryption policy: where it is required, nobody can do without", async () => {
+  for (const place of [HERE, BUCKET]) {
+    await expectThrown("ENCRYPTION_REQUIRED", () => chooseEncryption("unencrypted", NAMED, place), /policy .* requires/);
+    await expectThrown("ENCRYPTION_REQUIRED", () => chooseEncryption("not-said", { required: true, recipients: [] }, place), /policy .* requires/);
+  }
+});
