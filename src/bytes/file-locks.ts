@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants, open, readFile, realpath, stat } from "node:fs/promises";
 import type { CallOptions } from "../runtime.ts";
+import { type Mount, readMounts } from "./mounts.ts";
 
 export interface FileLock {
   /** Null where it cannot be found out. A lock that only keeps writers away does not count. */
@@ -57,22 +58,20 @@ export function deviceName(device: bigint): string {
 /** What the kernel calls the file system's device; stat tells another number for the subvolumes of btrfs. */
 async function mountedDevice(path: string): Promise<string[]> {
   try {
-    const device = deviceOfMount(await readFile("/proc/self/mountinfo", "utf8"), await realpath(path));
+    const device = deviceOfMount(await readMounts(), await realpath(path));
     return device === undefined ? [] : [device];
   } catch {
     return [];
   }
 }
 
-/** The device of the mount that `path` lies in, by /proc/self/mountinfo (`man 5 proc_pid_mountinfo`): `36 35 98:0 /root /mount/point options …`. */
-export function deviceOfMount(mounts: string, path: string): string | undefined {
-  let found: { readonly point: string; readonly device: string } | undefined;
-  for (const line of mounts.split("\n")) {
-    const [, , device, , escaped] = line.split(" ");
-    if (device === undefined || escaped === undefined) continue;
-    const point = escaped.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+/** The device of the mount that `path` lies in, in the digits of /proc/locks. */
+export function deviceOfMount(mounts: readonly Mount[], path: string): string | undefined {
+  let found: Mount | undefined;
+  for (const mount of mounts) {
+    const { point } = mount;
     const isAbove = path === point || path.startsWith(point === "/" ? point : `${point}/`);
-    if (isAbove && point.length >= (found?.point.length ?? 0)) found = { point, device };
+    if (isAbove && point.length >= (found?.point.length ?? 0)) found = mount;
   }
   return found?.device
     .split(":")

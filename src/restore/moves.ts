@@ -81,7 +81,10 @@ async function createKept(directory: string): Promise<void> {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
   const made = await stat(directory);
-  if (made.uid !== uid || made.gid !== gid) await chown(directory, uid, gid);
+  if (made.uid !== uid || made.gid !== gid) {
+    await chown(directory, uid, gid);
+    await syncDirectory(directory);
+  }
   await syncDirectory(dirname(directory));
 }
 

@@ -1,9 +1,9 @@
 // What a restore does with what is in its targets already: keeps it under another name with --replace, and else refuses. Pure.
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
 import { type Owner, type PlannedAccess, planAccess, type RunningUser } from "./access.ts";
 import { dataDirEntry, type EntryKind, keptNames, walDirEntry } from "./target-entries.ts";
-import type { TargetFacts } from "./target-facts.ts";
+import type { ExistingMember, TargetFacts } from "./target-facts.ts";
 
 /** What is asked for of all targets. */
 export interface TargetsRequest {
@@ -55,10 +55,20 @@ export function requireTarget({ dataDir, walDir, member }: TargetFacts, replace:
   const target = { dataDir: dataDir.path, walDir: walDir?.path ?? null };
   requireEntries("data", dataDir.path, dataDir.names, (name) => dataDirEntry(name, target), replace);
   if (walDir !== null) requireEntries("WAL", walDir.path, walDir.names, walDirEntry, replace);
-  if (!member?.isMount) return;
-  throw new EtcdsafeError("TARGET_NOT_EMPTY", `${join(dataDir.path, "member")} is a mount of its own, so it cannot be moved out of the way`, {
-    hint: "Mount the file system on the data directory, or empty it: what is replaced is kept beside the new one.",
-  });
+  if (member?.isMount) {
+    throw new EtcdsafeError("TARGET_NOT_EMPTY", `${join(dataDir.path, "member")} is a mount of its own, so it cannot be moved out of the way`, {
+      hint: "Mount the file system on the data directory, or empty it: what is replaced is kept beside the new one.",
+    });
+  }
+  const [mount] = member?.mounts ?? [];
+  if (mount === undefined) return;
+  throw new EtcdsafeError(
+    "TARGET_NOT_EMPTY",
+    `${mount} is a mount of its own: it would go with the old member, and the next boot would mount the old member's files over the new member's`,
+    {
+      hint: "Unmount it, for good (/etc/fstab, or the unit that mounts it). To keep the log on a disk of its own, mount that beside the data directory and give --wal-dir, to etcd as well; nothing was written.",
+    },
+  );
 }
 
 /** The way on where what is in the way can be replaced. */
@@ -93,8 +103,16 @@ export function leftoversIn({ dataDir, walDir }: TargetFacts): string[] {
 
 /** What the operator should know before what is there is replaced. */
 export function targetWarnings({ dataDir, walDir, member }: TargetFacts, replace: boolean): string[] {
-  if (!replace || member === null || walDir !== null || member.hasWal) return [];
+  if (!replace || member === null) return [];
+  const links = member.links.filter(({ path }) => walDir === null || basename(path) !== "wal").map(linkWarning);
+  if (walDir !== null || member.hasWal) return links;
   return [
+    ...links,
     `The member in ${dataDir.path} has no log in member/wal: if its etcd has a --wal-dir, give the same to the restore, so that the new member does not start with the old one's log.`,
   ];
+}
+
+function linkWarning({ path, target }: ExistingMember["links"][number]): string {
+  const way = basename(path) === "wal" ? ` To keep the log there, give --wal-dir ${target}, to etcd as well.` : "";
+  return `${path} is a link to ${target}: the restored member gets a directory of its own there, and what the link leads to stays as it is.${way}`;
 }

@@ -1,7 +1,8 @@
 // What is in the way of a restore: the directories it is to write, and the member that may be there. Looked at; nothing is written.
 import { type BigIntStats, existsSync } from "node:fs";
-import { lstat, readdir, stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { access, constants, lstat, readdir, readlink, realpath, stat, statfs } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { readMounts } from "../bytes/mounts.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import type { MemberTarget } from "./plan.ts";
@@ -27,6 +28,8 @@ export interface DirectoryFacts {
   /** Null: there is no such directory yet. */
   readonly access: FileAccess | null;
   readonly names: readonly string[];
+  /** Why nothing can be written to this directory, or to the one that it will be made in; null where it can. */
+  readonly writeFault: string | null;
   /** Of this directory, or of the one that it will be made in. */
   readonly fileSystem: { readonly device: string; readonly freeBytes: number | null };
 }
@@ -34,6 +37,10 @@ export interface DirectoryFacts {
 export interface ExistingMember {
   /** A directory of its own file system, or a mount, cannot be renamed. */
   readonly isMount: boolean;
+  /** What is mounted inside of it: it would go with the directory when that is renamed, until the next boot mounts it on what is there then. */
+  readonly mounts: readonly string[];
+  /** Which of it, its `snap` and its `wal` are links, and where to. */
+  readonly links: readonly { readonly path: string; readonly target: string }[];
   /** Whether its `wal` holds a segment. */
   readonly hasWal: boolean;
   /** Of what is there of it. */
@@ -63,10 +70,25 @@ export async function namesIn(directory: string): Promise<readonly string[]> {
     return (await readdir(directory)).sort();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") return [];
+    if (code === "ENOENT") {
+      await requireNoDanglingLink(directory);
+      return [];
+    }
     if (code === "ENOTDIR") throw await fileInTheWay(directory);
     throw error;
   }
+}
+
+/** A directory cannot be made through a link that leads nowhere. */
+async function requireNoDanglingLink(directory: string): Promise<void> {
+  let place = directory;
+  while (place !== dirname(place) && (await lstat(place).catch(() => undefined)) === undefined) place = dirname(place);
+  const target = (await statIfThere(place)) === undefined ? await readlink(place).catch(() => undefined) : undefined;
+  if (target === undefined) return;
+  const why = place === directory ? `is a link to ${target}` : `cannot be made: ${place} is a link to ${target}`;
+  throw new EtcdsafeError("FILE_FAILED", `${directory} ${why}, and there is nothing there`, {
+    hint: "If that is on a disk of its own, mount it; else make the directory that the link leads to, or name another one. Nothing was written.",
+  });
 }
 
 async function directoryFacts(path: string, names: NamesIn): Promise<DirectoryFacts> {
@@ -76,10 +98,15 @@ async function directoryFacts(path: string, names: NamesIn): Promise<DirectoryFa
   while (!existsSync(existing) && existing !== dirname(existing)) existing = dirname(existing);
   const { dev } = await stat(existing, { bigint: true });
   const free = await statfs(existing).catch(() => undefined); // Some network file systems do not tell.
+  const writeFault = await access(existing, constants.W_OK | constants.X_OK).then(
+    () => null,
+    (error: Error) => error.message,
+  );
   return {
     path,
     access: stats === undefined ? null : accessOf(stats),
     names: entries,
+    writeFault,
     fileSystem: { device: dev.toString(), freeBytes: free === undefined ? null : free.bavail * free.bsize },
   };
 }
@@ -98,20 +125,34 @@ async function existingMember(dataDir: string, walDir: DirectoryFacts | null, wh
     walFile: segment && whereIs(join(wal, segment)),
     snapFile: raftSnapshot && join(snap, raftSnapshot),
   };
-  const access: Partial<Record<keyof typeof places, FileAccess>> = {};
+  const found: Partial<Record<keyof typeof places, FileAccess>> = {};
   for (const [kind, place] of Object.entries(places)) {
     const stats = place === undefined ? undefined : await statIfThere(place);
-    if (stats !== undefined) access[kind as keyof typeof places] = accessOf(stats);
+    // What is no directory says nothing of who may use one.
+    if (stats !== undefined && stats.isDirectory() === DIRECTORIES.has(kind)) found[kind as keyof typeof places] = accessOf(stats);
   }
   const database = await statIfThere(places.database);
+  const place = join(await realpath(dirname(path)), basename(path));
+  const mounts = (await readMounts()).map(({ point }) => point);
   const [{ dev }, parent] = await Promise.all([lstat(path, { bigint: true }), stat(dataDir, { bigint: true })]);
   return {
-    isMount: dev !== parent.dev,
+    isMount: dev !== parent.dev || mounts.includes(place),
+    mounts: mounts.filter((point) => point.startsWith(`${place}/`)).map((point) => join(path, relative(place, point))),
+    links: (await Promise.all([path, snap, join(path, "wal")].map(linkAt))).flat(),
     hasWal: segment !== undefined,
-    access,
+    access: found,
     databaseSizeBytes: database === undefined ? null : Number(database.size),
     revision: database?.isFile() ? revisionOf(places.database) : null,
   };
+}
+
+const DIRECTORIES: ReadonlySet<string> = new Set(["member", "snap", "wal"]);
+
+async function linkAt(path: string): Promise<ExistingMember["links"]> {
+  return readlink(path).then(
+    (target) => [{ path, target: resolve(dirname(path), target) }],
+    () => [],
+  );
 }
 
 /** Null for a database that cannot be read: what is replaced may well be damaged. */

@@ -6,7 +6,7 @@ import { fileError } from "./file-error.ts";
 import { planFileSystems, requireSpace } from "./free-space.ts";
 import type { MemberTarget, PlannedRestoreMember, RestorePlan } from "./plan.ts";
 import { leftoversIn, planTarget, requireTarget, targetWarnings } from "./replace.ts";
-import { type TargetFacts, targetFacts } from "./target-facts.ts";
+import { type DirectoryFacts, type TargetFacts, targetFacts } from "./target-facts.ts";
 import { asIfUndone, findUnfinished } from "./unfinished.ts";
 
 /** The members that this run writes, where their files go. */
@@ -46,7 +46,7 @@ export function planTargets(
 
 /**
  * What is planned for the targets, once more with what is there now. Throws TARGET_NOT_EMPTY where that may not be written to or is not what the
- * plan was made for, OWNER_NOT_PERMITTED and TARGET_NO_SPACE.
+ * plan was made for, OWNER_NOT_PERMITTED, FILE_FAILED where nothing can be written, and TARGET_NO_SPACE.
  */
 export function requireTargets(plan: RestorePlan, facts: readonly TargetFacts[]): { readonly plan: RestorePlan; readonly leftovers: readonly string[] } {
   for (const each of facts) requireTarget(each, plan.replace);
@@ -55,8 +55,13 @@ export function requireTargets(plan: RestorePlan, facts: readonly TargetFacts[])
   const leftovers = facts.flatMap(leftoversIn);
   const members = now.members.map((member, index) => asPlanned(plan.members[index]!, member));
   for (const { access, dataDir } of members) if (access !== null && dataDir !== null) requirePermittedAccess(access, dataDir, user);
+  for (const { dataDir, walDir } of facts) for (const each of [dataDir, walDir]) if (each !== null) requireWritable(each);
   requireSpace(now.bytes.fileSystems, leftovers);
   return { plan: { ...now, members, warnings: plan.warnings }, leftovers };
+}
+
+function requireWritable({ path, writeFault }: DirectoryFacts): void {
+  if (writeFault !== null) throw new EtcdsafeError("FILE_FAILED", `the restore cannot write to ${path}: ${writeFault}`);
 }
 
 /** A plan that was made where the target is not says nothing of it; and who plans need not be who restores. */

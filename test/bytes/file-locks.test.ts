@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { databaseLock, deviceName, deviceOfMount, lockHolder } from "../../src/bytes/file-locks.ts";
+import { parseMounts } from "../../src/bytes/mounts.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const LOCKS = `1: OFDLCK ADVISORY  WRITE -1 fe:00:9979063 0 EOF
@@ -36,12 +37,13 @@ test("device numbers are written as the kernel writes them", () => {
 });
 
 test("the device of a mount is that of the deepest one around the path, the newest of several at one place", () => {
-  const mounts = [
+  const mountinfo = [
     "22 1 254:0 / / rw - ext4 a rw",
     "30 22 0:42 /s /var/my\\040data rw - btrfs b rw",
     "31 22 8:17 / /var rw - ext4 c rw",
     "32 31 8:33 / /var rw - ext4 d rw",
   ].join("\n");
+  const mounts = parseMounts(mountinfo);
   expect(deviceOfMount(mounts, "/var/my data/member/snap/db")).toBe("00:2a");
   expect(deviceOfMount(mounts, "/var/my database")).toBe("08:21");
   expect(deviceOfMount(mounts, "/variable")).toBe("fe:00");

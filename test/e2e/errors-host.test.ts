@@ -130,8 +130,10 @@ test("what cannot be written to", async () => {
     message: /^cannot write etcdsafe-repository\.json in the repository \/.*\/fixed: EROFS/,
   });
   expectFailure("FILE_FAILED", await runCliMounted(mount, ["restore", snapshot, "--copy", "--data-dir", join(fixed, "data")]), {
-    message: /EROFS.*\/fixed\/data/,
+    message: /^the restore cannot write to \/.*\/fixed\/data: EROFS/,
   });
+  const planned = await runCliMounted(mount, ["restore", snapshot, "--copy", "--data-dir", join(fixed, "data"), "--plan"]);
+  expect(planned.stdout, planned.stderr).toMatch(/^! the restore cannot write to \/.*\/fixed\/data: EROFS.*; restore refuses that\.$/m);
   const unwritten = await runCliMounted(mount, [...save, "--output", join(fixed, "new.db"), "-o", "json"]);
   expectFailure("FILE_FAILED", unwritten, { message: /^the output file \/.*\/fixed\/new\.db cannot be written: EROFS/ });
   // A machine reads all of standard error line by line, and the last line is the error.

@@ -1,6 +1,6 @@
 // Restores into directories that hold a member: what a started etcd makes of them, on mounts, as whose files, and while one is half done.
 import { existsSync } from "node:fs";
-import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -249,6 +249,47 @@ cd ${dataDir}; ls -d */snap/db; cd ${walDir}; ls -d *.wal */*.wal`;
   expect(stdout).toMatch(/^member\.before-restore-\w+\/snap\/db\nmember\/snap\/db$/m);
   expect(stdout).toMatch(new RegExp(`^${WAL_NAME}\nbefore-restore-\\w+/${WAL_NAME}$`, "m"));
   await releasePorts([member.clientUrl, member.peerUrl, member.metricsUrl].map((url) => Number(new URL(url).port)));
+});
+
+test.each([
+  {
+    mounted: "member/wal",
+    message: /\/member\/wal is a mount of its own: it would go with the old member, and the next boot/,
+    hint: /\/etc\/fstab.*--wal-dir/,
+  },
+  { mounted: "member/snap", message: /\/member\/snap is a mount of its own/, hint: /Unmount it/ },
+  { mounted: "member/snap/db", message: /\/member\/snap\/db is a mount of its own/, hint: /Unmount it/ },
+  { mounted: "member", message: /\/member is a mount of its own, so it cannot be moved/, hint: /on the data directory/ },
+])("what is mounted at $mounted, of the same file system too, is refused with the plan and before anything is written", async ({ mounted, message, hint }) => {
+  const place = join(directory.path, `mounted at ${mounted.replaceAll("/", "-")}`);
+  const [dataDir, link, at] = [join(place, "data"), join(place, "link"), join(place, "data", mounted)];
+  for (const path of ["snap", "wal"]) await mkdir(join(dataDir, "member", path), { recursive: true });
+  await writeFile(join(dataDir, "member/snap/db"), "old");
+  await writeFile(join(dataDir, "member/wal", WAL_NAME), "old");
+  await symlink(dataDir, link);
+  const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
+  const startedBy = ["unshare", "--mount", ...asRoot, "--", "sh", "-c", `mount --bind "$1" "$1" && shift && exec "$@"`, "sh", at];
+  const restore = (...flags: readonly string[]) =>
+    runCli(["restore", snapshot, "--bump-revision", "none", "--data-dir", link, "--replace", "--etcd-is-stopped", ...flags], { startedBy });
+  const planned = await restore("--plan");
+  expect(planned.stdout, planned.stderr).toMatch(message);
+  expectFailure("TARGET_NOT_EMPTY", await restore(), { message, hint });
+  expect(await readdir(dataDir)).toEqual(["member"]);
+  expect(await readdir(join(dataDir, "member"))).toEqual(["snap", "wal"]);
+});
+
+test("a log that was on another disk by a link is said to come off it", async () => {
+  const dataDir = join(directory.path, "linked/data");
+  const disk = join(directory.path, "linked/disk");
+  for (const path of [join(dataDir, "member/snap"), disk]) await mkdir(path, { recursive: true });
+  await writeFile(join(dataDir, "member/snap/db"), "old");
+  await writeFile(join(disk, WAL_NAME), "old");
+  await symlink("../../disk", join(dataDir, "member/wal"));
+  const plan = ["restore", snapshot, "--bump-revision", "none", "--data-dir", dataDir, "--replace", "--plan"];
+  const { stdout } = await expectExit(0, plan);
+  expect(stdout).toContain(`${dataDir}/member/wal is a link to ${disk}: the restored member gets a directory of its own there`);
+  expect(stdout).toContain(`give --wal-dir ${disk}, to etcd as well`);
+  expect((await expectExit(0, [...plan, "--wal-dir", disk])).stdout).not.toContain("is a link to");
 });
 
 /** Of files below a directory, by path: owner and mode. */

@@ -1,6 +1,6 @@
 // What a power failure could take back of a restore: nothing of what is renamed into place, and once it has ended, nothing at all.
 // The order is that of etcd-formats §8.12: contents, directories, rename, the directory that holds the new name.
-import { mkdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../support/cli.ts";
@@ -88,6 +88,23 @@ test("restore --replace: each of the renames is on the disk before the next, and
     effects.findIndex(({ kind, path }) => kind === "rename" && !path.endsWith("/proxy")),
   );
   expect(unsyncedAfter(effects)).toEqual([]);
+});
+
+test("restore: owner and mode of everything are on the disk before it comes into place", async () => {
+  expect(process.getuid?.(), "only root may give files to others: run this test as root").toBe(0);
+  const [dataDir, walDir] = [join(directory.path, "owned/data"), join(directory.path, "owned/logs/a")];
+  const flags = [...ONE, "--data-dir", dataDir, "--wal-dir", walDir];
+  await restored(...flags, "--owner", "1001:1002");
+  for (const path of ["member", "member/snap"]) await chmod(join(dataDir, path), 0o750);
+  await chmod(join(dataDir, "member/snap/db"), 0o640);
+  for (const [effects, changed] of [
+    [await restored(...flags, "--replace", "--owner", "1003:1004"), 7],
+    [await restored(...ONE, "--data-dir", join(directory.path, "owned/new/data"), "--owner", "1001:1002"), 8],
+  ] as const) {
+    expect(steps(effects).filter((step) => step.includes("before it was on the disk"))).toEqual([]);
+    expect(unsyncedAfter(effects)).toEqual([]);
+    expect(new Set(effects.filter(({ kind }) => kind === "access").map(({ path }) => path)).size).toBeGreaterThanOrEqual(changed);
+  }
 });
 
 test("restore --to-snapshot: the file is on the disk before it gets its name, and the name when it ends", async () => {

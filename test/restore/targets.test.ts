@@ -1,11 +1,11 @@
 // What a restore finds in its targets, and what it makes of that: refusals, what is kept and under which names, owners, room.
-import { chmod, chown, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { planAccess, requirePermittedAccess } from "../../src/restore/access.ts";
 import { planFileSystems, requireSpace } from "../../src/restore/free-space.ts";
 import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
-import { leftoversIn, planTarget, requireTarget } from "../../src/restore/replace.ts";
+import { leftoversIn, planTarget, requireTarget, targetWarnings } from "../../src/restore/replace.ts";
 import { keptNames } from "../../src/restore/target-entries.ts";
 import { type TargetFacts, targetFacts } from "../../src/restore/target-facts.ts";
 import { planTargets, requireTargets, requireUnchanged } from "../../src/restore/targets.ts";
@@ -30,12 +30,12 @@ function planOf(dataDir: string): RestorePlan {
 /** A target as it would be with these entries; nothing of it exists. */
 function target(names: readonly string[], changes: Partial<TargetFacts> = {}): TargetFacts {
   const fileSystem = { device: "1", freeBytes: 1000 };
-  const member = names.includes("member") ? { isMount: false, hasWal: true, access: {}, databaseSizeBytes: 4096, revision: "7" } : null;
-  return { name: "m", dataDir: { path: "/data", access: null, names, fileSystem }, walDir: null, member, ...changes };
+  const member = names.includes("member") ? { isMount: false, mounts: [], links: [], hasWal: true, access: {}, databaseSizeBytes: 4096, revision: "7" } : null;
+  return { name: "m", dataDir: { path: "/data", access: null, names, writeFault: null, fileSystem }, walDir: null, member, ...changes };
 }
 
 function withWal(names: readonly string[], walNames: readonly string[], walDir = "/wal"): TargetFacts {
-  return target(names, { walDir: { path: walDir, access: null, names: walNames, fileSystem: { device: "2", freeBytes: 5 } } });
+  return target(names, { walDir: { path: walDir, access: null, names: walNames, writeFault: null, fileSystem: { device: "2", freeBytes: 5 } } });
 }
 
 test("target: an empty one, a mount's lost+found, and what other restores kept or left are not in the way", () => {
@@ -66,10 +66,32 @@ test.each(["config", "proxy", "member.old", "wal", "restore"])("target: %s is no
 });
 
 test("target: a member that is a mount of its own cannot be replaced", () => {
-  const mounted = target(["member"], { member: { isMount: true, hasWal: true, access: {}, databaseSizeBytes: null, revision: null } });
+  const mounted = target(["member"], { member: { isMount: true, mounts: [], links: [], hasWal: true, access: {}, databaseSizeBytes: null, revision: null } });
   expect(() => requireTarget(mounted, true)).toThrow(
     expect.objectContaining({ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("mount of its own") }),
   );
+});
+
+test("target: a member with something mounted in it cannot be replaced, also where that is only of the same file system", () => {
+  const facts = { isMount: false, links: [], hasWal: true, access: {}, databaseSizeBytes: null, revision: null };
+  const mounted = target(["member"], { member: { ...facts, mounts: ["/data/member/wal"] } });
+  const message = expect.stringMatching(/^\/data\/member\/wal is a mount of its own: it would go with the old member/);
+  expect(() => requireTarget(mounted, true)).toThrow(
+    expect.objectContaining({ code: "TARGET_NOT_EMPTY", message, hint: expect.stringContaining("--wal-dir") }),
+  );
+});
+
+test("target: links in a member that is replaced are told, but not that of a log that goes where --wal-dir says", () => {
+  const links = ["member", "member/snap", "member/wal"].map((name) => ({ path: `/data/${name}`, target: `/disk/${name}` }));
+  const member = { isMount: false, mounts: [], links, hasWal: true, access: {}, databaseSizeBytes: null, revision: null };
+  const warned = (facts: TargetFacts, replace = true) => targetWarnings(facts, replace).map((text) => text.replace(/ is a link to .*?:/, ":"));
+  expect(warned(target(["member"], { member })).map((text) => text.split(":")[0])).toEqual(["/data/member", "/data/member/snap", "/data/member/wal"]);
+  expect(targetWarnings(target(["member"], { member }), true)[2]).toMatch(
+    / is a link to \/disk\/member\/wal: .* give --wal-dir \/disk\/member\/wal, to etcd as well/,
+  );
+  expect(targetWarnings(withWal(["member"], [WAL_NAME]), true)).toEqual([]);
+  expect(targetWarnings({ ...withWal(["member"], [WAL_NAME]), member }, true)).toHaveLength(2);
+  expect(warned(target(["member"], { member }), false)).toEqual([]);
 });
 
 test("target: what is replaced is kept under names that nothing has yet", () => {
@@ -90,7 +112,9 @@ test("target: what is replaced is kept under names that nothing has yet", () => 
 
 test("access: as what is replaced, kind by kind; or as --owner says, with those modes; or as the directory; or the running user's", () => {
   const old = { member: { uid: 5, gid: 6, mode: "0750" }, database: { uid: 5, gid: 7, mode: "0640" } };
-  const replaced = target(["member"], { member: { isMount: false, hasWal: true, access: old, databaseSizeBytes: null, revision: null } });
+  const replaced = target(["member"], {
+    member: { isMount: false, mounts: [], links: [], hasWal: true, access: old, databaseSizeBytes: null, revision: null },
+  });
   expect(planAccess(replaced, null, ROOT)).toMatchObject({
     from: "replaced",
     member: old.member,
@@ -118,7 +142,7 @@ test("access: who is not root may give files to nobody but himself and his group
 test("access: a plan that another user made is carried out for that user, unless the directory has come to be somebody's", () => {
   const planned = planOf("/data");
   const roomy = { device: "1", freeBytes: null };
-  const absent = target([], { dataDir: { path: "/data", access: null, names: [], fileSystem: roomy } });
+  const absent = target([], { dataDir: { path: "/data", access: null, names: [], writeFault: null, fileSystem: roomy } });
   const user = { uid: process.getuid!() + 1, gid: process.getgid!(), groups: [] };
   const plan = planTargets(planned, [absent], { replace: false, owner: null }, { ...user, uid: process.getuid!() });
   expect(requireTargets(plan, [absent]).plan.members).toEqual(plan.members);
@@ -127,20 +151,21 @@ test("access: a plan that another user made is carried out for that user, unless
   if (process.getuid!() === 0)
     expect(requireTargets(ofAnother, [absent]).plan.members[0]!.access).toMatchObject({ from: "running-user", member: { uid: user.uid } });
   else expect(() => requireTargets(ofAnother, [absent])).toThrow(expect.objectContaining({ code: "OWNER_NOT_PERMITTED" }));
-  const appeared = target([], { dataDir: { path: "/data", access: { uid: 3, gid: 4, mode: "0700" }, names: [], fileSystem: roomy } });
+  const appeared = target([], { dataDir: { path: "/data", access: { uid: 3, gid: 4, mode: "0700" }, names: [], writeFault: null, fileSystem: roomy } });
   expect(() => requireTargets(plan, [appeared])).toThrow(
     expect.objectContaining({ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("has changed") }),
   );
   // As a run of the same plan has made it that died.
   const { uid, gid } = plan.members[0]!.access!.directory;
   const made = target(["member.etcdsafe-s"], {
-    dataDir: { path: "/data", access: { uid, gid, mode: "0700" }, names: ["member.etcdsafe-s"], fileSystem: roomy },
+    dataDir: { path: "/data", access: { uid, gid, mode: "0700" }, names: ["member.etcdsafe-s"], writeFault: null, fileSystem: roomy },
   });
   expect(requireTargets(plan, [made])).toMatchObject({ plan: { members: plan.members }, leftovers: ["/data/member.etcdsafe-s"] });
 });
 
 test("target: what is to be replaced has to be what the plan says, and to stay so while the files are written", () => {
-  const revision = (shown: string) => target(["member"], { member: { isMount: false, hasWal: true, access: {}, databaseSizeBytes: 4096, revision: shown } });
+  const revision = (shown: string) =>
+    target(["member"], { member: { isMount: false, mounts: [], links: [], hasWal: true, access: {}, databaseSizeBytes: 4096, revision: shown } });
   const roomy = ({ dataDir, ...facts }: TargetFacts) => ({ ...facts, dataDir: { ...dataDir, fileSystem: { device: "1", freeBytes: null } } });
   const [before, later] = [roomy(revision("7")), roomy(revision("8"))];
   const plan = planTargets(planOf("/data"), [before], { replace: true, owner: null });
@@ -185,6 +210,28 @@ test("target: facts are those of the files that are there, through links, and da
   await writeFile(join(elsewhere, "snap/db"), "no database");
   expect((await targetFacts({ name: "m", dataDir })).member).toMatchObject({ revision: null, databaseSizeBytes: 11 });
   expect(await targetFacts({ name: "m", dataDir: join(directory.path, "a/b") })).toMatchObject({ member: null, dataDir: { access: null, names: [] } });
+});
+
+test("target: a file called member says nothing of who may use a directory", async () => {
+  await using directory = await temporaryDirectory("targets");
+  await writeFile(join(directory.path, "member"), "", { mode: 0o644 });
+  const facts = await targetFacts({ name: "m", dataDir: directory.path });
+  expect(facts.member?.access).toEqual({});
+  expect(planAccess(facts, null, ROOT)).toMatchObject({ from: "data-directory", member: { mode: "0700" } });
+  await rm(join(directory.path, "member"));
+  await mkdir(join(directory.path, "member/snap/db"), { recursive: true, mode: 0o755 });
+  expect(Object.keys((await targetFacts({ name: "m", dataDir: directory.path })).member!.access)).toEqual(["member", "snap"]);
+});
+
+test("target: a link that leads nowhere is told, at the place itself and above it", async () => {
+  await using directory = await temporaryDirectory("targets");
+  const link = join(directory.path, "link");
+  await symlink("/nowhere/at/all", link);
+  const refused = (message: string) => ({ code: "FILE_FAILED", message, hint: expect.stringContaining("mount it") });
+  await expect(targetFacts({ name: "m", dataDir: link })).rejects.toMatchObject(refused(`${link} is a link to /nowhere/at/all, and there is nothing there`));
+  const below = join(link, "data");
+  const message = `${below} cannot be made: ${link} is a link to /nowhere/at/all, and there is nothing there`;
+  await expect(targetFacts({ name: "m", dataDir: directory.path, walDir: below })).rejects.toMatchObject(refused(message));
 });
 
 test("target: a file where the data directory should be is refused, and so is one further up, which is named", async () => {

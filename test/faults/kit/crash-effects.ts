@@ -1,7 +1,7 @@
 // What the crash points count, and what a test asks of them: shared between the preload in the child and the driver in the test.
 
 /** Something a process does to a file system that a crash can come before, after or (a write) in the middle of. */
-export type EffectKind = "open" | "write" | "sync" | "truncate" | "rename" | "link" | "unlink" | "rm" | "mkdir" | "copy";
+export type EffectKind = "open" | "write" | "sync" | "truncate" | "rename" | "link" | "unlink" | "rm" | "mkdir" | "copy" | "access";
 
 export interface Effect {
   readonly kind: EffectKind;

@@ -1,5 +1,5 @@
 // What a power failure could still take back of what a process did to files: replayed from its recorded effects, by the rules of POSIX, where
-// a file's sync keeps its content alone and a directory's sync the names in it. Removals are not asked to last.
+// a file's sync keeps its content and who may use it, and a directory's sync the names in it. Removals are not asked to last.
 import { dirname } from "node:path";
 import type { RecordedEffect } from "./crash-effects.ts";
 
@@ -34,7 +34,7 @@ function replay(nodes: Map<string, Node>, { kind, path, from, ended }: RecordedE
     node(name).changedAt = at;
   };
   // Counted at both ends: a sync that begins while it goes on does not keep it.
-  if (kind === "write" || kind === "truncate") change(path);
+  if (kind === "write" || kind === "truncate" || kind === "access") change(path);
   if (kind === "sync" && !ended) node(path).syncing.push(at);
   if (!ended) return;
   if (kind === "sync") {

@@ -45,6 +45,8 @@ const BY_PATH: Readonly<Record<string, readonly [EffectKind, 0 | 1]>> = {
   mkdir: ["mkdir", 0],
   mkdtemp: ["mkdir", 0],
   truncate: ["truncate", 0],
+  chmod: ["access", 0],
+  chown: ["access", 0],
 };
 const BY_DESCRIPTOR: Readonly<Record<string, EffectKind>> = { fsync: "sync", fdatasync: "sync", ftruncate: "truncate" };
 const BY_HANDLE: Readonly<Record<string, EffectKind>> = { sync: "sync", datasync: "sync", truncate: "truncate" };
