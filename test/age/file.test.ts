@@ -67,6 +67,9 @@ describe("age file: round trip", () => {
     encrypter.setPassphrase(passphrase);
     encrypter.setScryptWorkFactor(WORK_FACTOR);
     for (const each of [file, await encrypter.encrypt(plain)]) expectSame(await plainOf(each, { identities: [], passphrase }), plain);
+    const mac = Buffer.from(file).indexOf("\n--- ") + 6;
+    const remade = Buffer.from(file).with(mac, file[mac] === 65 ? 66 : 65);
+    await expectThrown("OBJECT_CORRUPT", () => plainOf(remade, { identities: [], passphrase }), /the MAC of its header is wrong/);
     await expectThrown("DECRYPTION_FAILED", () => plainOf(file, { identities: [], passphrase: "another" }), /encrypted with another passphrase/);
     await expectThrown("DECRYPTION_KEY_MISSING", () => plainOf(file, keysOf(own.identity)), /encrypted with a passphrase, and none was given/);
   });
