@@ -11,7 +11,7 @@ import type { SnapshotSource } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
 import { PARTLY_DONE } from "./exit-codes.ts";
 import { instructionsText } from "./instructions-text.ts";
-import { sameCommand } from "./plan-commands.ts";
+import { repositoryOf, sameCommand } from "./plan-commands.ts";
 import { registerSnapshotFile } from "./register-restore.ts";
 import type { FormerData } from "./restore-evidence.ts";
 import { withWayOn } from "./restore-source.ts";
@@ -72,6 +72,6 @@ function instructionsFor(invocation: Invocation, plan: DatabasePlan, file: strin
 /** A file may be restored before it is settled where the cluster's backups go. */
 function adoptCommand(config: Config, { source }: DatabasePlan): string | null {
   if (config.get("copy")) return null;
-  const [repository, cluster] = [config.get("repository") ?? "<where its backups go>", source.cluster ?? config.get("cluster")];
+  const [repository, cluster] = [repositoryOf(config)?.location ?? "<where its backups go>", source.cluster ?? config.get("cluster")];
   return shellCommand(["etcdsafe", "repo", "adopt", "--repository", repository, "--cluster", cluster]);
 }

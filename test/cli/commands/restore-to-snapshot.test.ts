@@ -76,3 +76,14 @@ test("restore --to-snapshot --distro k3s: what the host has counts, also once it
   await rename(join(root, dataDir), join(root, `${dataDir}-old-1763000000`));
   expect((await plan()).plan.revision).toMatchObject({ after: planned.plan.revision.after });
 });
+
+test("restore --to-snapshot --distro: every command names a repository that is a relative path absolutely", async () => {
+  const cwd = path("elsewhere");
+  await mkdir(cwd);
+  await expectExit(0, ["repo", "init", "--repository", join(cwd, "repo")]);
+  for (const distro of ["k3s", "talos", "openshift"]) {
+    const { stdout } = await runCli(["restore", path("snapshot.db"), "--repository", "repo", "--to-snapshot", "r.db", "--distro", distro, "--plan"], { cwd });
+    const named = [...stdout.matchAll(/^ +etcdsafe .* --repository (\S+)/gm)].map(([, repository]) => repository);
+    expect(named).toEqual([join(cwd, "repo"), join(cwd, "repo")]);
+  }
+});
