@@ -185,6 +185,22 @@ test("signatures: a manifest or signature that was changed is not believed; with
   }
 });
 
+test("signatures: what has none at all is refused where a trusted key is given: files, and other tools' backups", async () => {
+  const file = at("elsewhere/snapshot.db");
+  await expectExit(0, ["save", "--endpoints", cluster.endpoints.join(","), "--output", file]);
+  const trusting = ["--trusted-key", at("signer.pub")];
+  expectFailure("USAGE", await runCli(["verify", file, ...trusting]), {
+    message: /is no backup of a repository, and nobody has signed it/,
+    hint: /Leave --trusted-key out/,
+  });
+  const restore = ["restore", file, "--data-dir", at("data3"), "--copy", ...trusting];
+  expectFailure("USAGE", await runCli(restore), { message: /nobody has signed it/, hint: /Leave --trusted-key out/ });
+  const foreign = ["--repository", at("elsewhere")];
+  await expectExit(0, ["list", ...foreign]);
+  for (const command of [["list"], ["verify"], ["restore", "latest", "--data-dir", at("data3"), "--copy"]])
+    expectFailure("MANIFEST_UNTRUSTED", await runCli([...command, ...foreign, ...trusting]), { message: /other tools' backups, which nobody has signed/ });
+});
+
 test("rekey: a new header for the same payload opens to the new recipient alone; the old backup stays", async () => {
   const repository = await copied("rekeyed");
   const trusting = ["--repository", repository, "--trusted-key", at("signer.pub")];
