@@ -2,6 +2,8 @@
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { EtcdsafeError } from "../errors.ts";
+import { MEMBERS_MAX } from "../etcd-files/membership/initial-cluster.ts";
+import { memberNameFault } from "../etcd-files/membership/member-name.ts";
 import { faultText } from "./origin.ts";
 import { nearest } from "./suggest.ts";
 import { readYamlFile } from "./yaml-file.ts";
@@ -23,9 +25,10 @@ export interface MemberEntry {
 const text = z.string({ error: ({ input }) => (input === undefined ? "is missing" : input === null ? "has no value" : "takes one value") }).min(1, "is empty");
 const list = (of: z.ZodType, what: string) =>
   z.array(of, { error: ({ input }) => (input === undefined ? "is missing" : `takes a list of ${what}`) }).min(1, "is an empty list");
-const clientUrl = text.regex(/^(https?:\/\/[^/@?#\s]+|unixs?:[^\s]+)$/, "is not a URL such as https://10.0.0.1:2379");
-const memberKeys = { name: text, peerUrls: list(text, "URLs"), clientUrls: list(clientUrl, "URLs").optional(), dataDir: text, walDir: text.optional() };
-const fileKeys = { token: text.optional(), members: list(z.strictObject(memberKeys, { error: objectError }), "members") };
+const clientUrl = text.refine(isClientUrl, "is not a URL such as https://10.0.0.1:2379");
+const name = text.refine((value) => value === "" || memberNameFault(value) === undefined, { error: ({ input }) => memberNameFault(String(input)) });
+const memberKeys = { name, peerUrls: list(text, "URLs"), clientUrls: list(clientUrl, "URLs").optional(), dataDir: text, walDir: text.optional() };
+const fileKeys = { token: text.optional(), members: members() };
 const schema = z.strictObject(fileKeys, { error: objectError });
 
 /** Throws MEMBERS_INVALID with everything that is wrong, by line. */
@@ -50,6 +53,15 @@ export async function readMembersFile(path: string): Promise<MembersFile> {
       ...(walDir === undefined ? {} : { walDir: resolve(directory, walDir) }),
     })),
   };
+}
+
+function members(): z.ZodType {
+  return list(z.strictObject(memberKeys, { error: objectError }), "members").max(MEMBERS_MAX, `names more than ${MEMBERS_MAX} members`);
+}
+
+/** One that a plan can hold and be read from again: URL refuses hosts and ports that cannot be. */
+function isClientUrl(value: string): boolean {
+  return /^(https?:\/\/[^/@?#\s]+|unixs?:[^\s]+)$/.test(value) && URL.canParse(value);
 }
 
 function objectError({ code, input }: { readonly code?: string | undefined; readonly input?: unknown }): string | undefined {

@@ -7,6 +7,8 @@ import type { Owner } from "./access.ts";
 
 const run = promisify(execFile);
 const LOOKUP_LIMIT_MS = 10_000;
+/** `man 2 chown`: the number behind it stands for "leave it as it is". */
+const ID_MAX = 4_294_967_294;
 
 /** A user's own group where none is named. Throws USAGE for names that this host does not know. */
 export async function resolveOwner(text: string): Promise<Owner> {
@@ -17,6 +19,8 @@ export async function resolveOwner(text: string): Promise<Owner> {
   if (uid === undefined) throw unknown(text, `this host knows no user ${JSON.stringify(user)}`);
   if (gid === undefined)
     throw unknown(text, group === undefined ? `this host knows no user ${uid}, and so not its group` : `this host knows no group ${JSON.stringify(group)}`);
+  for (const id of [uid, gid])
+    if (id > ID_MAX) throw new EtcdsafeError("USAGE", `--owner ${text}: ${id} is beyond ${ID_MAX}, the last number that a user or group can have`);
   return { uid, gid };
 }
 

@@ -3,7 +3,7 @@
 import { isAbsolute, join, relative, sep } from "node:path";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError } from "../errors.ts";
-import { memberNamed, planCluster } from "../etcd-files/membership/plan-cluster.ts";
+import { memberNamed, type PlannedCluster, planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { WAL_PREALLOCATED_SIZE_BYTES } from "../etcd-files/wal/constants.ts";
 import type { Owner, PlannedAccess } from "./access.ts";
 import { type DatabasePlan, type DatabaseRequest, databaseSizeBytes, databaseWarnings, planDatabase } from "./database-plan.ts";
@@ -124,6 +124,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
   const sizeBytes = databaseSizeBytes(database);
   const token = agreedToken(request, database.revision);
   const cluster = planCluster(request.cluster, token);
+  requireReachable(cluster);
   for (const { name } of targets) memberNamed(cluster, name);
   if (request.perHost) for (const target of targets) requireOwnDirectories([target]);
   else requireOwnDirectories(targets);
@@ -162,6 +163,18 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     },
     warnings: databaseWarnings(database, request.evidence),
   };
+}
+
+/** etcd takes more than that, for its own tests (sockets) and where Go reads URLs as nobody else does; etcdutl writes it all. */
+function requireReachable({ members }: PlannedCluster): void {
+  for (const { name, peerUrls } of members) {
+    const url = peerUrls.find((each) => !each.startsWith("http") || !URL.canParse(each));
+    if (url === undefined) continue;
+    const why = url.startsWith("unix") ? "is a socket, on which other hosts cannot reach the member" : "has a host that cannot be";
+    throw new EtcdsafeError("MEMBERS_INVALID", `member ${JSON.stringify(name)}: the peer URL ${url} ${why}`, {
+      hint: "Write it as http://host:port or https://host:port; a single member may have http://localhost:2380.",
+    });
+  }
 }
 
 /** `--wal-dir` may name what is the default anyway. */

@@ -28,10 +28,32 @@ test("members file: names, peer URLs and directories, the latter from where the 
 test("members file: client URLs may be named; what is none is refused", async () => {
   const file = (url: string) => `members:\n  - { name: m1, peerUrls: [http://a:2380], clientUrls: ["${url}"], dataDir: /d }\n`;
   expect((await readText(file("https://a.example:2379"))).read).toMatchObject({ members: [{ name: "m1", clientUrls: ["https://a.example:2379"] }] });
-  for (const url of ["a:2379", "https://user:secret@a:2379", "https://a:2379/path"]) {
+  for (const url of ["a:2379", "https://user:secret@a:2379", "https://a:2379/path", "http://[::1", "http://a:99999999", "http://a b:1"]) {
     const { read } = await readText(file(url));
     expect(read).toMatchObject({ message: "FILE:2: members[0].clientUrls[0] is not a URL such as https://10.0.0.1:2379" });
   }
+});
+
+test("members file: names that --initial-cluster cannot carry are refused where they stand", async () => {
+  const file = (name: string) => `members:\n  - { peerUrls: [http://a:2380], dataDir: /d, name: ${JSON.stringify(name)} }\n`;
+  const cannot = (separator: string) => `holds "${separator}", which --initial-cluster cannot carry in a name`;
+  for (const [name, why] of [
+    ["a,b", cannot(",")],
+    ["a=b", cannot("=")],
+    [" ", "is blank"],
+    ["a\nb", "holds a control character"],
+    ["a\u007f", "holds a control character"],
+  ] as const) {
+    expect((await readText(file(name))).read).toEqual({ code: "MEMBERS_INVALID", message: `FILE:2: members[0].name ${why}` });
+  }
+  expect((await readText(file("é 日本 😀"))).read).toMatchObject({ members: [{ name: "é 日本 😀" }] });
+});
+
+test("members file: more members than any cluster has are refused before anything is looked at for them", async () => {
+  const file = (count: number) =>
+    `members:\n${Array.from({ length: count }, (_, index) => `  - { name: m${index}, peerUrls: ["http://m${index}:2380"], dataDir: /d${index} }\n`).join("")}`;
+  expect((await readText(file(100))).read).toMatchObject({ members: { length: 100 } });
+  expect((await readText(file(101))).read).toEqual({ code: "MEMBERS_INVALID", message: "FILE:1: members names more than 100 members" });
 });
 
 test("members file: every fault with its line", async () => {

@@ -35,9 +35,9 @@ const CLUSTERS = [
       "a<b>c=http://127.0.0.1:42001",
       "d&\"e'\\f=http://127.0.0.1:42002",
       "é 日本 😀=http://127.0.0.1:42003",
-      "line\u2028and\u2029paragraph\tand tab=http://127.0.0.1:42004",
-      ' m5\u007f=unix:///run/a&b<c>"d.sock',
-      ' m5\u007f=http://a<b>&"c.example:42005',
+      "line\u2028and\u2029paragraph=http://127.0.0.1:42004",
+      ' m5=unix:///run/a&b<c>"d.sock',
+      ' m5=http://a<b>&"c.example:42005',
     ].join(","),
   },
 ] as const;

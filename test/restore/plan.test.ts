@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { planRestore, type RestoreRequest } from "../../src/restore/plan.ts";
-import { snapshotFacts } from "../support/restore-request.ts";
+import { restoreRequest, snapshotFacts } from "../support/restore-request.ts";
 
 const SOURCE = snapshotFacts();
 /** etcd-formats §4.2: ids that real etcd gave these members under this token. */
@@ -168,5 +168,17 @@ test("restore plan: directories that lie in each other are refused; a WAL beside
   expect(fault(targets(["/w/data", "/w"]))).toThrow('member "n1": the data directory /w/data and the WAL directory /w lie in each other');
   for (const right of [targets(["/q", "/q/wal"]), targets(["/q"], ["/q2"]), targets(["/q", "/wal/a"], ["/r", "/wal/b"]), targets(["/..q"], ["/q"])]) {
     expect(planRestore(request({ targets: right })).members).toHaveLength(3);
+  }
+});
+
+test("plan: peer URLs that etcd takes and nobody could reach are refused", () => {
+  for (const [url, why] of [
+    ["unix:///run/etcd.sock", "is a socket, on which other hosts cannot reach the member"],
+    ["unixs://localhost:1", "is a socket"],
+    ["http://a<b>:1", "has a host that cannot be"],
+  ] as const) {
+    const plan = () =>
+      planRestore(restoreRequest({ source: snapshotFacts(), cluster: [{ name: "m", peerUrls: [url] }], targets: [{ name: "m", dataDir: "/d" }] }));
+    expect(plan).toThrow(expect.objectContaining({ code: "MEMBERS_INVALID", message: expect.stringContaining(`member "m": the peer URL ${url} ${why}`) }));
   }
 });

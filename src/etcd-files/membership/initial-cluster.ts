@@ -9,6 +9,9 @@ export interface MemberSpec {
   readonly peerUrls: readonly string[];
 }
 
+/** Ours. etcd's own guide knows clusters of 3, 5 and 7; each member's directory is looked at, all at once. */
+export const MEMBERS_MAX = 100;
+
 /**
  * `m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380`; a name repeats for each further URL of its member. The URLs are not looked at yet: planCluster does.
  * Throws MEMBERS_INVALID, where etcd would go on with an empty name or URL.
@@ -23,6 +26,7 @@ export function parseInitialCluster(text: string): MemberSpec[] {
     const name = entry.slice(0, equals);
     urls.set(name, [...(urls.get(name) ?? []), entry.slice(equals + 1)]);
   }
+  if (urls.size > MEMBERS_MAX) throw new EtcdsafeError("MEMBERS_INVALID", `--initial-cluster names ${urls.size} members, more than ${MEMBERS_MAX}`);
   if (urls.size === 0) throw new EtcdsafeError("MEMBERS_INVALID", "--initial-cluster names no member");
   return [...urls].map(([name, peerUrls]) => ({ name, peerUrls }));
 }

@@ -4,6 +4,7 @@ import { EtcdsafeError } from "../../errors.ts";
 import { clusterId, inGoOrder, memberId } from "./ids.ts";
 import type { MemberSpec } from "./initial-cluster.ts";
 import { encodeMemberJson } from "./member-json.ts";
+import { memberNameFault } from "./member-name.ts";
 import { parsePeerUrl } from "./peer-url.ts";
 
 /** A voter of the cluster to be. */
@@ -42,6 +43,8 @@ export function memberNamed(cluster: PlannedCluster, name: string): PlannedMembe
 function planMember(spec: MemberSpec, token: string): PlannedMember {
   const owner = `member ${JSON.stringify(spec.name)}`;
   if (spec.name === "") throw new EtcdsafeError("MEMBERS_INVALID", `a member without a name (peer URLs: ${spec.peerUrls.join(", ")})`);
+  const fault = memberNameFault(spec.name);
+  if (fault !== undefined) throw new EtcdsafeError("MEMBERS_INVALID", `the member name ${JSON.stringify(spec.name)} ${fault}`);
   if (spec.peerUrls.length === 0) throw new EtcdsafeError("MEMBERS_INVALID", `${owner} has no peer URL`);
   const peerUrls = inGoOrder(spec.peerUrls.map((url) => parsePeerUrl(url, owner)));
   const id = memberId(peerUrls, token);

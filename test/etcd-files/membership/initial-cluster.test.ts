@@ -24,6 +24,14 @@ test.each([
   expect(() => parseInitialCluster(text)).toThrow(expect.objectContaining({ code: "MEMBERS_INVALID", message }));
 });
 
+test("initial cluster: more members than any cluster has are refused", () => {
+  const of = (count: number) => Array.from({ length: count }, (_, index) => `m${index}=http://m${index}:1`).join(",");
+  expect(parseInitialCluster(of(100))).toHaveLength(100);
+  expect(() => parseInitialCluster(of(101))).toThrow(
+    expect.objectContaining({ code: "MEMBERS_INVALID", message: "--initial-cluster names 101 members, more than 100" }),
+  );
+});
+
 test("initial cluster: a second URL without its name is refused with the way to write it", () => {
   expect(() => parseInitialCluster("m1=http://a:1,http://b:1")).toThrow(
     expect.objectContaining({ code: "MEMBERS_INVALID", hint: "If it is another URL of m1, write m1=http://b:1." }),

@@ -28,6 +28,10 @@ test.each([
   ["no member", [], "no member is named"],
   ["a member without URLs", [{ name: "a", peerUrls: [] }], 'member "a" has no peer URL'],
   ["a member without a name", [{ name: "", peerUrls: ["http://a:1"] }], "a member without a name (peer URLs: http://a:1)"],
+  ["a name with a comma", [{ name: "a,b", peerUrls: ["http://a:1"] }], 'the member name "a,b" holds ","'],
+  ["a name with an equals sign", [{ name: "a=b", peerUrls: ["http://a:1"] }], 'the member name "a=b" holds "="'],
+  ["a blank name", [{ name: " \t", peerUrls: ["http://a:1"] }], "is blank"],
+  ["a line break before a name", [{ name: "\na", peerUrls: ["http://a:1"] }], 'the member name "\\na" holds a control character'],
   ["a URL etcd would not take", [{ name: "a", peerUrls: ["http://a:1/"] }], 'member "a": the peer URL "http://a:1/" must not have a path'],
   ["a URL twice in one member", [{ name: "a", peerUrls: ["http://a:1", "HTTP://a:1"] }], 'member "a" has the peer URL http://a:1 twice'],
   [
