@@ -9,7 +9,7 @@ import { openSnapshot, type SnapshotStream } from "../cluster/snapshot-stream.ts
 import { EtcdsafeError } from "../errors.ts";
 import { listBackups } from "../repository/catalogue.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
-import { type AskedEncryption, chooseEncryption } from "../repository/encryption-policy.ts";
+import { type AskedEncryption, chooseEncryption, requireUsableRecipients } from "../repository/encryption-policy.ts";
 import { type Manifest, snapshotObject } from "../repository/manifest.ts";
 import { BUNDLE_OBJECT, backupId, REPOSITORY_KEY, SNAPSHOT_OBJECT } from "../repository/names.ts";
 import { type LockPolicy, versionLocker } from "../repository/object-lock.ts";
@@ -72,16 +72,6 @@ export class RepositoryTarget implements SaveTarget {
     await requireMayWrite(this.#repository, cluster, observed, options);
     this.#clusterId = observed.clusterId;
     this.#bundle = await this.#gathered(options);
-  }
-
-  /** Before a repository is created where there is none: a refusal leaves nothing. */
-  async #chooseEncryption({ runtime, signal }: Options): Promise<void> {
-    const { storage, encryption: asked, isOnThisHost } = this.#options;
-    const exists = (await storage.stat(REPOSITORY_KEY, { signal })) !== undefined;
-    const policy = exists ? (await openRepository(storage, { signal })).file.policy.encryption : undefined;
-    this.#encryption = chooseEncryption(asked, policy, { location: storage.location, isOnThisHost });
-    if (asked === "not-said" && this.#encryption !== undefined)
-      runtime.log({ level: "info", message: `encrypted to ${policy?.recipients.join(", ")}, as the repository's policy says` });
   }
 
   async comparedAlready(options: Options): Promise<string | undefined> {
@@ -215,6 +205,18 @@ export class RepositoryTarget implements SaveTarget {
     const draft = buildManifest({ ...facts, timeline: "", timelineBegan: null });
     const { timeline, began } = await placeBackup(this.#opened(), cluster, observed, draft, { runtime, signal });
     return { ...draft, timeline, timelineBegan: began };
+  }
+
+  /** Before a repository is created where there is none: a refusal leaves nothing. */
+  async #chooseEncryption({ runtime, signal }: Options): Promise<void> {
+    const { storage, encryption: asked, isOnThisHost } = this.#options;
+    const exists = (await storage.stat(REPOSITORY_KEY, { signal })) !== undefined;
+    const policy = exists ? (await openRepository(storage, { signal })).file.policy.encryption : undefined;
+    this.#encryption = chooseEncryption(asked, policy, { location: storage.location, isOnThisHost });
+    if (asked !== "not-said" || policy === undefined) return;
+    await requireUsableRecipients(policy, storage.location);
+    if (this.#encryption !== undefined)
+      runtime.log({ level: "info", message: `encrypted to ${policy.recipients.join(", ")}, as the repository's policy says` });
   }
 
   #protection(): Protection {

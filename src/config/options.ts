@@ -138,7 +138,7 @@ export const OPTIONS = {
     default: "structure",
     group: "What to do",
     commands: ["verify"],
-    description: "How deep to look: the stored bytes, the unpacked bytes' hash, or the database's structure, rows and HashKV too.",
+    description: "How deep to look: the stored bytes, the unpacked bytes' hash, or the database's structure, rows and HashKV too. Of encrypted backups without any key, the default is the stored bytes.",
   },
   all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify", "repo rekey"], description: "Every backup of the cluster." },
 

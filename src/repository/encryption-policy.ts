@@ -1,5 +1,5 @@
-// To whom a new backup is encrypted: what was asked for, else what the repository's policy says. Pure.
-import type { AgeRecipients } from "../age/recipients.ts";
+// To whom a new backup is encrypted: what was asked for, else what the repository's policy says.
+import { type AgeRecipients, recipientFault } from "../age/recipients.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { RepositoryFile } from "./repository.ts";
 
@@ -26,4 +26,19 @@ export function chooseEncryption(asked: AskedEncryption, policy: RepositoryFile[
   throw new EtcdsafeError("ENCRYPTION_REQUIRED", `${place.location} is outside this host, and it is not said to whom the backup is to be encrypted`, {
     hint: "Give --recipient or --passphrase-file: snapshots hold every Secret of the cluster. To store them for anyone to read who gets at the store, type --unencrypted. Nothing was written.",
   });
+}
+
+/** Throws REPOSITORY_INVALID for a policy that names somebody to whom nothing can be encrypted: before there is anything to encrypt. */
+export async function requireUsableRecipients({ recipients }: NonNullable<RepositoryFile["policy"]["encryption"]>, location: string): Promise<void> {
+  for (const [index, recipient] of recipients.entries()) {
+    const fault = await recipientFault(recipient);
+    if (fault === undefined) continue;
+    throw new EtcdsafeError(
+      "REPOSITORY_INVALID",
+      `the policy of the repository in ${location} cannot be kept: recipient ${index + 1} of ${recipients.length} ${fault}`,
+      {
+        hint: "Mend policy.encryption.recipients in etcdsafe-repository.json, or say with --recipient to whom.",
+      },
+    );
+  }
 }

@@ -1,6 +1,6 @@
 // To whom a backup is encrypted, and when it is refused because nobody is named.
 import { expect, test } from "vitest";
-import { type AskedEncryption, chooseEncryption } from "../../src/repository/encryption-policy.ts";
+import { type AskedEncryption, chooseEncryption, requireUsableRecipients } from "../../src/repository/encryption-policy.ts";
 import { expectThrown } from "../support/failures.ts";
 
 const HERE = { location: "/backup", isOnThisHost: true };
@@ -27,4 +27,11 @@ test("encryption policy: where it is required, nobody can do without", async () 
     await expectThrown("ENCRYPTION_REQUIRED", () => chooseEncryption("unencrypted", NAMED, place), /policy .* requires/);
     await expectThrown("ENCRYPTION_REQUIRED", () => chooseEncryption("not-said", { required: true, recipients: [] }, place), /policy .* requires/);
   }
+});
+
+test("encryption policy: one that names nobody who can be encrypted to is found out beforehand", async () => {
+  const good = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+  await requireUsableRecipients({ required: true, recipients: [good] }, "/backup");
+  const bad = { required: true, recipients: [good, "ssh-ed25519 AAAA"] };
+  await expectThrown("REPOSITORY_INVALID", () => requireUsableRecipients(bad, "/backup"), /recipient 2 of 2 is a recipient of a kind that is not supported/);
 });

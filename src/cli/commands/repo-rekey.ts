@@ -3,6 +3,7 @@ import type { AgeRecipients } from "../../age/recipients.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import { type RekeyOptions, rekeyBackup } from "../../rekey/rekey.ts";
 import { type Rekeyed, rekeyAll } from "../../rekey/rekey-all.ts";
+import { type AskedEncryption, requireUsableRecipients } from "../../repository/encryption-policy.ts";
 import { encryptedTo } from "../../repository/object-decoder.ts";
 import { encryptionFacts } from "../../repository/object-encoder.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
@@ -20,7 +21,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const { encryption, signing } = await askedProtection(invocation, "new-passphrase-file");
   const keys = await keysOf(invocation);
   const repository = await openRepository(await openNamedStorage(invocation), invocation);
-  const to = recipientsOf(encryption, repository);
+  const to = await recipientsOf(encryption, repository);
   const { runtime, signal } = invocation;
   const options: RekeyOptions = { runtime, signal, keys, to, newKey: config.get("new-key"), protection: { signing, lock: lockOf(invocation) } };
   const rekeyed = all
@@ -30,10 +31,13 @@ export async function run(invocation: Invocation): Promise<number> {
   return rekeyed.some(({ outcome }) => outcome === "failed") ? PARTLY_DONE : 0;
 }
 
-function recipientsOf(asked: Awaited<ReturnType<typeof askedProtection>>["encryption"], { file, storage }: Repository): AgeRecipients {
+async function recipientsOf(asked: AskedEncryption, { file, storage }: Repository): Promise<AgeRecipients> {
   if (typeof asked === "object") return asked;
-  const recipients = file.policy.encryption?.recipients ?? [];
-  if (recipients.length > 0) return { recipients };
+  const policy = file.policy.encryption;
+  if (policy !== undefined && policy.recipients.length > 0) {
+    await requireUsableRecipients(policy, storage.location);
+    return { recipients: policy.recipients };
+  }
   throw new EtcdsafeError("USAGE", `it is not said to whom, and the policy of the repository in ${storage.location} names nobody`, {
     hint: "Give --recipient, --recipients-file or --new-passphrase-file.",
   });
