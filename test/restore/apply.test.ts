@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { formatId } from "../../src/bytes/u64.ts";
 import { rowsOf } from "../../src/etcd-files/bbolt/buckets.ts";
 import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
@@ -16,6 +17,7 @@ import { DEFAULT_POLICIES } from "../../src/restore/keyspace.ts";
 import { planRestore, type RestorePlan, type RestoreRequest } from "../../src/restore/plan.ts";
 import { checkWrittenDatabase } from "../../src/restore/self-check.ts";
 import type { SnapshotSource } from "../../src/restore/source.ts";
+import { planTargets, readTargets } from "../../src/restore/targets.ts";
 import { writeSnapshotFile } from "../../src/restore/to-snapshot.ts";
 import type { Progress } from "../../src/runtime.ts";
 import { randomHistory } from "../support/random-history.ts";
@@ -185,6 +187,71 @@ test("restore: one target that is not empty refuses all of them before anything 
   await writeFile(join(directory.path, "c/notes"), "mine");
   await expect(applyRestore(plan, source, { signal, runtime: testRuntime() })).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
   expect((await readdir(directory.path)).sort()).toEqual(["c", "source.db"]);
+});
+
+/** A plan that replaces member a, which is there, and the options of its restore. */
+async function replacing(directory: string) {
+  const database = join(directory, "a/member/snap/db");
+  await mkdir(join(database, ".."), { recursive: true });
+  await writeFile(database, SNAPSHOT.subarray(0, -32));
+  const { source, plan: unseen } = await planned(directory);
+  const plan = planTargets(unseen, await readTargets(unseen), { replace: true, owner: null });
+  return { source, plan, database, options: { signal, liveness: { etcdIsStopped: true, hostRoot: join(directory, "no host") } } };
+}
+
+/** As etcd locks its database; taken when it returns. The process ends with the test. */
+function lockNow(database: string, marker: string): void {
+  const holder = spawn("flock", ["-x", database, "sh", "-c", 'echo > "$0"; cat', marker], { stdio: ["pipe", "ignore", "ignore"] });
+  onTestFinished(() => void holder.stdin?.end());
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (const giveUpAt = performance.now() + 10_000; !existsSync(marker); Atomics.wait(pause, 0, 0, 10))
+    if (performance.now() > giveUpAt) throw new Error(`${database} could not be locked`);
+}
+
+test("restore: what is replaced has to stay as it was planned until everything is staged", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan, database, options } = await replacing(directory.path);
+  let hasGrown = false;
+  const progress = () => {
+    if (!hasGrown) appendFileSync(database, new Uint8Array(4096));
+    hasGrown = true;
+  };
+  const restoring = applyRestore(plan, source, { ...options, runtime: { ...testRuntime(), progress } });
+  await expect(restoring).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", message: expect.stringMatching(/\/a has changed since the restore was planned$/) });
+  expect(hasGrown).toBe(true);
+  expect((await readdir(directory.path)).sort()).toEqual(["a", "source.db"]);
+  expect(await readdir(join(directory.path, "a"))).toEqual(["member"]);
+});
+
+test("restore: an etcd that was started while the files were written is seen before any guard is set", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan, database, options } = await replacing(directory.path);
+  let isLocked = false;
+  const progress = () => {
+    if (!isLocked) lockNow(database, join(directory.path, "locked"));
+    isLocked = true;
+  };
+  // The journal of what is put in place says when that began.
+  const now = vi.fn(() => new Date());
+  const restoring = applyRestore(plan, source, { ...options, runtime: { ...testRuntime(), now, progress } });
+  await expect(restoring).rejects.toMatchObject({ code: "ETCD_MAY_BE_ALIVE", message: expect.stringContaining("lock") });
+  expect(isLocked).toBe(true);
+  expect(now).not.toHaveBeenCalled();
+  expect(await readdir(join(directory.path, "a"))).toEqual(["member"]);
+});
+
+test("restore: an etcd that was started at the last moment is seen once the guards are set, before anything is moved", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan, database, options } = await replacing(directory.path);
+  const { ino } = await stat(join(directory.path, "a/member"));
+  const now = () => {
+    lockNow(database, join(directory.path, "locked"));
+    return new Date();
+  };
+  const restoring = applyRestore(plan, source, { ...options, runtime: { ...testRuntime(), now } });
+  await expect(restoring).rejects.toMatchObject({ code: "ETCD_MAY_BE_ALIVE", message: expect.stringContaining("lock") });
+  expect(await readdir(join(directory.path, "a"))).toEqual(["member"]);
+  expect((await stat(join(directory.path, "a/member"))).ino).toBe(ino);
 });
 
 test("restore: a plan whose ids do not follow from its members and token is refused", async () => {

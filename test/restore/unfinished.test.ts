@@ -1,7 +1,8 @@
 // Every state in which a restore can die while it puts its files in place, made by hand: what the next restore decides there, and what that leaves.
-import { chown, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync, renameSync } from "node:fs";
+import { chown, cp, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { isGuarded, type Journal, journalText, readJournal, removeGuard, setGuard } from "../../src/restore/journal.ts";
 import { doMove, movesOf, withInodes } from "../../src/restore/moves.ts";
 import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
@@ -285,6 +286,26 @@ test("unfinished: what has to be known of it is told when everything is in place
     await (unfinished === undefined ? putInPlace(scene.journal, { onPlaced }) : finish(unfinished, { onPlaced }));
     expect(told).toEqual([[state.released === undefined, true]]);
   }
+});
+
+test("unfinished: what has gone from its place once it was moved there keeps every guard, and is not told to be restored", async () => {
+  await using scene = await died({ moves: MOVES - 1 });
+  const at = (path: string) => join(scene.path, path);
+  await using file = await open("/dev/null");
+  const handles = Object.getPrototypeOf(file) as FileHandle;
+  const sync = vi.spyOn(handles, "sync").mockImplementation(async () => {
+    // As when somebody moves it away right then, or a mount comes over it.
+    if (existsSync(at("b/member"))) renameSync(at("b/member"), at("b/elsewhere"));
+  });
+  const onPlaced = vi.fn(async () => undefined);
+  const [unfinished] = await findUnfinished(scene.dataDirs);
+  const finishing = finish(unfinished!, { onPlaced }).finally(() => sync.mockRestore());
+  await expect(finishing).rejects.toMatchObject({
+    code: "RESTORE_UNFINISHED",
+    message: expect.stringContaining(`what was restored as ${at("b/member")} is not there`),
+  });
+  expect(onPlaced).not.toHaveBeenCalled();
+  for (const dataDir of scene.dataDirs) expect(await isGuarded(dataDir, scene.journal)).toBe(true);
 });
 
 test("unfinished: a failure when a guard was gone already is not taken back, and what can be started is not removed", async () => {
