@@ -50,7 +50,9 @@ function walOfFile(path: string, context: WorkerContext): WalFacts {
 
 function readOne(path: string): RaftSnapshotOutcome {
   try {
-    const { size } = statSync(path);
+    const stats = statSync(path);
+    if (!stats.isFile()) return { fault: { offset: null, text: "it is no regular file" } }; // A pipe would be waited for.
+    const { size } = stats;
     if (size > RAFT_SNAPSHOT_SIZE_BYTES_MAX) return { fault: { offset: null, text: `the file has ${size} bytes, more than a .snap file may have` } };
     return raftSnapshotFacts(readFileSync(path));
   } catch (error) {

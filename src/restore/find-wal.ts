@@ -2,6 +2,7 @@
 import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { runInWorker } from "../bytes/worker.ts";
+import { EtcdsafeError } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import type { WalAfter } from "../etcd-files/wal/changes-after.ts";
 import type { WalAfterInput } from "../etcd-files/wal/changes-worker.ts";
@@ -10,21 +11,21 @@ import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { WalBeside } from "./wal-beside.ts";
 
-/** Null where there is none. Reads all of the log. Throws FILE_FAILED, and what peekSnapshot throws. */
+/** Null where there is none. Reads all of the log; one that cannot be read is damaged. Throws FILE_FAILED for the database, and what peekSnapshot throws. */
 export async function findWalBeside(databasePath: string, options: CallOptions): Promise<WalBeside | null> {
   const directory = dirname(await realpath(databasePath)); // Whatever a link to it lies beside is not its log.
   for (const wal of [join(directory, "..", "wal"), join(directory, "wal")]) {
     if (!(await holdsSegments(wal))) continue;
     const { consistentIndex } = peekSnapshotFile(databasePath);
     const input: WalAfterInput = { directory: wal, index: consistentIndex };
-    const { facts, changes } = await runInWorker<WalAfterInput, WalAfter>(new URL("../etcd-files/wal/changes-worker", import.meta.url), input, options);
-    return {
-      directory: wal,
-      consistentIndex: consistentIndex.toString(),
-      lastIndex: facts.lastIndex.toString(),
-      missingEntries: changes,
-      damage: damageOf(facts, consistentIndex),
-    };
+    const beside = { directory: wal, consistentIndex: consistentIndex.toString() };
+    try {
+      const { facts, changes } = await runInWorker<WalAfterInput, WalAfter>(new URL("../etcd-files/wal/changes-worker", import.meta.url), input, options);
+      return { ...beside, lastIndex: facts.lastIndex.toString(), missingEntries: changes, damage: damageOf(facts, consistentIndex) };
+    } catch (error) {
+      if (!(error instanceof EtcdsafeError) || error.code !== "FILE_FAILED") throw error;
+      return { ...beside, lastIndex: "0", missingEntries: 0, damage: error.message };
+    }
   }
   return null;
 }

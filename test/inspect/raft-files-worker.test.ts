@@ -1,9 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { WorkerContext } from "../../src/bytes/worker.ts";
-import { run } from "../../src/inspect/raft-files-worker.ts";
+import { runInWorker, type WorkerContext } from "../../src/bytes/worker.ts";
+import { type RaftFilesInput, type RaftFilesOutput, run } from "../../src/inspect/raft-files-worker.ts";
 import { restoreGoldens } from "../etcd-files/restore-goldens.ts";
 import { KILLED_LOG, liveSegment } from "../etcd-files/wal/live-log.ts";
 import { runs, SEED } from "../support/counts.ts";
@@ -39,6 +40,20 @@ test("a file that vanished is an error", async () => {
   expect(() => run({ wal: { path: join(directory.path, "absent"), isDirectory: true }, raftSnapshots: [] }, CONTEXT)).toThrow(
     expect.objectContaining({ code: "FILE_FAILED" }),
   );
+});
+
+test("pipes that are called like parts of a member are faults, and not waited for", async () => {
+  await using directory = await temporaryDirectory("inspect");
+  const pipe = join(directory.path, KILLED_LOG);
+  execFileSync("mkfifo", [pipe]);
+  // In a thread of its own, since whoever opens one waits for good.
+  const look = (input: RaftFilesInput) =>
+    runInWorker<RaftFilesInput, RaftFilesOutput>(new URL("../../src/inspect/raft-files-worker", import.meta.url), input, {
+      signal: AbortSignal.timeout(20_000),
+    });
+  expect((await look({ raftSnapshots: [pipe] })).raftSnapshots).toEqual([{ fault: { offset: null, text: "it is no regular file" } }]);
+  const message = `${pipe} is no regular file, so it is no part of a log`;
+  await expect(look({ wal: { path: directory.path, isDirectory: true }, raftSnapshots: [] })).rejects.toMatchObject({ code: "FILE_FAILED", message });
 });
 
 test("a log that is given up stops at the next read", async () => {
