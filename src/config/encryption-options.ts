@@ -2,6 +2,7 @@
 import type { CommandName, OptionSpec } from "./option.ts";
 
 const WRITING: readonly CommandName[] = ["save", "repo rekey"];
+const CHOOSING: readonly CommandName[] = [...WRITING, "repo init"];
 const OPENING: readonly CommandName[] = ["verify", "restore", "repo rekey"];
 const READING: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "repo rekey"];
 
@@ -13,16 +14,24 @@ export const ENCRYPTION_OPTIONS = {
     kind: "list",
     placeholder: "AGE1…,…",
     group: "Encryption and signatures",
-    commands: WRITING,
+    commands: CHOOSING,
     defaultText: "those of the repository's policy",
-    description: "Encrypt to these age recipients (X25519), as `age-keygen` prints them; may be repeated. The host that saves needs no secret key.",
+    description:
+      "Encrypt to these age recipients (X25519), as `age-keygen` prints them; may be repeated. The host that saves needs no secret key. repo init: put them into the repository's policy, for all who save there.",
   },
   "recipients-file": {
     kind: "path",
     placeholder: "FILE",
     group: "Encryption and signatures",
-    commands: WRITING,
+    commands: CHOOSING,
     description: "The same from a file: a recipient on each line, and comments behind #.",
+  },
+  "require-encryption": {
+    kind: "boolean",
+    default: "false",
+    group: "Encryption and signatures",
+    commands: ["repo init"],
+    description: "Have the repository refuse backups that are not encrypted, whoever saves.",
   },
   "identity-file": {
     kind: "list",

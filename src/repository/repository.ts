@@ -62,9 +62,13 @@ async function clusterWithBackups(storage: Storage, { signal }: CallOptions): Pr
 export async function openOrCreateRepository(
   storage: Storage,
   { tool }: Author,
-  options: CallOptions & { readonly runtime: Pick<Runtime, "now" | "randomBytes"> },
+  options: CallOptions & {
+    readonly runtime: Pick<Runtime, "now" | "randomBytes">;
+    /** Of a new one. */
+    readonly policy?: RepositoryFile["policy"];
+  },
 ): Promise<Repository> {
-  const { runtime, signal } = options;
+  const { runtime, signal, policy = {} } = options;
   if ((await storage.stat(REPOSITORY_KEY, { signal })) === undefined && (await isEmpty(storage, { signal }))) {
     const file: RepositoryFile = {
       format: FORMAT_VERSION,
@@ -72,7 +76,7 @@ export async function openOrCreateRepository(
       id: randomId(runtime.randomBytes),
       createdAt: runtime.now().toISOString(),
       createdBy: tool,
-      policy: {},
+      policy,
     };
     // Whoever is faster, there is one afterwards.
     if (await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal })) return proveConditions({ storage, file }, { signal });

@@ -109,16 +109,19 @@ test("passphrase: encrypts, and opens again", async () => {
 });
 
 test("policy: its recipients are encrypted to, and where it requires encryption nothing else is stored", async () => {
-  const repository = at("by-policy");
-  await expectExit(0, ["repo", "init", "--repository", repository]);
-  const file = join(repository, "etcdsafe-repository.json");
-  const setPolicy = async (encryption: object) => writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, "utf8")), policy: { encryption } }));
-  await setPolicy({ required: true, recipients: [] });
+  const nobody = at("by-policy-of-nobody");
+  await expectExit(0, ["repo", "init", "--repository", nobody, "--require-encryption"]);
   for (const typed of [[], ["--unencrypted"]])
-    expectFailure("ENCRYPTION_REQUIRED", await runCli([...saving(repository), ...typed]), {
+    expectFailure("ENCRYPTION_REQUIRED", await runCli([...saving(nobody), ...typed]), {
       message: /policy of the repository in .* requires that backups are encrypted/,
     });
-  await setPolicy({ required: true, recipients: [other] });
+  const repository = at("by-policy");
+  const init = ["repo", "init", "--repository", repository, "--recipient", other];
+  const made = JSON.parse((await expectExit(0, [...init, "--require-encryption", "-o", "json"])).stdout);
+  expect(made.repository.policy).toEqual({ encryption: { required: true, recipients: [other] } });
+  await expectExit(0, [...init, "--require-encryption"]);
+  await expectExit(0, ["repo", "init", "--repository", repository]);
+  expectFailure("USAGE", await runCli(init), { message: /its policy of encryption is another one/, hint: /changes none/ });
   await save(repository);
   expectFailure("ENCRYPTION_REQUIRED", await runCli([...saving(repository), "--unencrypted"]), { message: /requires/ });
   const { backups } = JSON.parse((await expectExit(0, ["list", "--repository", repository, "-o", "json"])).stdout);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { bundleTar } from "../../src/bundle/write.ts";
 import { type ByteStream, readerOf, streamOf } from "../../src/bytes/stream.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
 import { type Manifest, readManifest } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, verificationsPrefix } from "../../src/repository/names.ts";
 import { encodeObject } from "../../src/repository/object-encoder.ts";
@@ -10,6 +11,7 @@ import type { Repository } from "../../src/repository/repository.ts";
 import { readVerification, type Verification } from "../../src/repository/sidecars.ts";
 import { readOnly } from "../../src/storage/read-only.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
 import type { VerifyLevel } from "../../src/verify/options.ts";
 import { type BackupVerification, verifyBackup, verifyBackups } from "../../src/verify/verify.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
@@ -293,8 +295,12 @@ describe("what says nothing about the backup", () => {
     const repository = await newRepository();
     const id = await storeBackup(repository, someSnapshot());
     const runtime = recordingRuntime();
-    expect(await verify({ ...repository, storage: readOnly(repository.storage) }, id, "structure", runtime)).toMatchObject({ outcome: "passed" });
-    expect(runtime.events).toMatchObject([{ level: "warn", message: expect.stringContaining("was not stored") }]);
+    const denied = wrapped(repository.storage, { put: () => Promise.reject(new EtcdsafeError("STORAGE_DENIED", "may not write")) });
+    expect(await verify({ ...repository, storage: denied }, id, "structure", runtime)).toMatchObject({ outcome: "passed" });
+    expect(runtime.events).toMatchObject([{ level: "warn", message: expect.stringContaining("was not stored: may not write") }]);
+    const past = recordingRuntime();
+    expect(await verify({ ...repository, storage: readOnly(repository.storage) }, id, "structure", past)).toMatchObject({ outcome: "passed" });
+    expect(past.events).toEqual([]);
   });
 
   test("an aborted verification rejects with the signal's reason and stores nothing", async () => {

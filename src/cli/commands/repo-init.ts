@@ -1,8 +1,10 @@
 // `etcdsafe repo init`
+import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../../errors.ts";
 import { REPOSITORY_KEY } from "../../repository/names.ts";
-import { openOrCreateRepository, proveConditions, type Repository } from "../../repository/repository.ts";
+import { openOrCreateRepository, proveConditions, type Repository, type RepositoryFile } from "../../repository/repository.ts";
 import type { Invocation } from "../command.ts";
+import { askedProtection } from "../protection.ts";
 import { author, openNamedStorage } from "../repository.ts";
 
 /** What became of the second create, and what to say of it. */
@@ -16,13 +18,29 @@ export async function run(invocation: Invocation): Promise<number> {
   const { output, signal } = invocation;
   const storage = await openNamedStorage(invocation);
   const existed = (await storage.stat(REPOSITORY_KEY, { signal })) !== undefined;
-  const opened = await openOrCreateRepository(storage, await author(), invocation);
+  const policy = await policyOf(invocation);
+  const opened = await openOrCreateRepository(storage, await author(), { ...invocation, policy });
+  if (existed && !isDeepStrictEqual(policy, {}) && !isDeepStrictEqual(opened.file.policy.encryption, policy.encryption)) throw otherPolicy(storage.location);
   const { file, conditionalCreate } = existed ? await proven(opened, invocation) : told(opened);
   output.print({ created: !existed, location: storage.location, conditionalCreate, repository: file }, () => {
     const there = existed ? `There is a repository in ${storage.location} already, ${file.id}.` : `Created the repository ${file.id} in ${storage.location}.`;
     return `${there}\n${CONDITIONS[conditionalCreate]}`;
   });
   return 0;
+}
+
+/** What the options say for all who save there. */
+async function policyOf(invocation: Invocation): Promise<RepositoryFile["policy"]> {
+  const { encryption } = await askedProtection(invocation, "passphrase-file");
+  const recipients = typeof encryption === "object" && "recipients" in encryption ? [...encryption.recipients] : [];
+  const required = invocation.config.get("require-encryption");
+  return required || recipients.length > 0 ? { encryption: { required, recipients } } : {};
+}
+
+function otherPolicy(location: string): EtcdsafeError {
+  return new EtcdsafeError("USAGE", `there is a repository in ${location} already, and its policy of encryption is another one`, {
+    hint: "`repo init` gives a new repository its policy and changes none. It is policy.encryption in etcdsafe-repository.json: docs/repository-format.md.",
+  });
 }
 
 async function proven(repository: Repository, { signal }: Invocation): Promise<ReturnType<typeof told>> {
