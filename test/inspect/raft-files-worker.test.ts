@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -46,7 +46,8 @@ test("pipes that are called like parts of a member are faults, and not waited fo
   await using directory = await temporaryDirectory("inspect");
   const pipe = join(directory.path, KILLED_LOG);
   execFileSync("mkfifo", [pipe]);
-  // In a thread of its own, since whoever opens one waits for good.
+  // In a thread of its own, since whoever opens one waits, until it is opened for writing too.
+  await using _released = { [Symbol.asyncDispose]: async () => closeSync(openSync(pipe, "r+")) };
   const look = (input: RaftFilesInput) =>
     runInWorker<RaftFilesInput, RaftFilesOutput>(new URL("../../src/inspect/raft-files-worker", import.meta.url), input, {
       signal: AbortSignal.timeout(20_000),
