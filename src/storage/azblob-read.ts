@@ -1,9 +1,10 @@
 // Downloads from Azure Blob Storage, by range, that go on where a connection broke.
 import type { ContainerClient } from "@azure/storage-blob";
 import type { ByteStream } from "../bytes/stream.ts";
+import { EtcdsafeError } from "../errors.ts";
 import { statusOf } from "./azblob-errors.ts";
 import type { AzblobContext } from "./azblob-list.ts";
-import { announced, readResumed } from "./resumed-read.ts";
+import { announced, readResumed, sizeOfRange } from "./resumed-read.ts";
 import type { ReadOptions } from "./storage.ts";
 
 /** The range begins where the blob ends. */
@@ -40,13 +41,15 @@ export async function* readBlob(
       const sizeBytes = range === undefined ? undefined : range.end - at;
       return await blob.download(at, sizeBytes, { maxRetryRequests: 0, conditions, ...call }).catch((error: unknown) => {
         if (statusOf(error) === OUT_OF_RANGE) return undefined;
+        // The SDK, of an answer without Content-Length: something on the way has taken it apart.
+        if (error instanceof RangeError) throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: the answer does not tell how long it is`);
         throw error;
       });
     };
     const answer = await client.once(what, step, { signal: own });
     if (answer === undefined) return nothing();
     etag ??= answer.etag;
-    return announced(what, client.bodyOf(own), answer.contentLength);
+    return announced(what, client.bodyOf(own), sizeOfRange(answer.contentRange) ?? answer.contentLength);
   };
   yield* readResumed(start, openAt, client.retry(options));
 }

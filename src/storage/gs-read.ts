@@ -5,7 +5,7 @@ import type { GsClient } from "./gs-client.ts";
 import { onTheWay } from "./gs-errors.ts";
 import { type GsPlace, objectPath } from "./gs-objects.ts";
 import { type HttpAnswer, textOf } from "./http-request.ts";
-import { announced, readResumed } from "./resumed-read.ts";
+import { announced, readResumed, sizeOfRange } from "./resumed-read.ts";
 import type { ReadOptions } from "./storage.ts";
 
 const PARTIAL = 206;
@@ -45,7 +45,7 @@ export async function* readObject(client: GsClient, { place, what, generation: w
     if (at > 0 && answer.status !== PARTIAL)
       throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: bytes from ${at} on were asked for, all were sent`);
     generation ??= singleHeader(answer, "x-goog-generation");
-    return announced(what, answer.body, Number(answer.headers["content-length"] ?? 0));
+    return announced(what, answer.body, sizeOfRange(answer.headers["content-range"]) ?? Number(answer.headers["content-length"] ?? 0));
   };
   yield* readResumed(start, openAt, client.retry(options));
 }

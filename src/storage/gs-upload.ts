@@ -18,10 +18,13 @@ import { retried } from "./retry.ts";
 export const CHUNK_SIZE_BYTES: number = 4 * 1024 * 1024;
 /** "Resume Incomplete": the chunk was taken, the object is not whole. */
 const INCOMPLETE = 308;
+/** Answers to a session that the store has forgotten. */
+const GONE: readonly number[] = [404, 410];
 /** The answer to a session that was cancelled. */
 const CANCELLED = 499;
 /** How long a failed upload waits for its session to be cancelled; the store forgets it after a week by itself. */
 const CANCEL_LIMIT_MS = 10_000;
+const RUN_AGAIN = "Nothing of it is kept. Run it again: stores forget uploads that take longer than a week, and may forget others.";
 const CONTENT_TYPE = "application/octet-stream";
 
 export interface GsUpload {
@@ -146,33 +149,38 @@ async function sendChunk(
   const end = start + bytes.length;
   const total = checksum === undefined ? "*" : String(end);
   let keptEnd = start;
+  let isGone = false;
   const request = (range: string, headers: Record<string, string>, body: readonly Uint8Array[]) =>
     client.once(
       what,
-      { method: "PUT", path: session, headers: { ...headers, "content-range": `bytes ${range}/${total}` }, body, expected: [INCOMPLETE] },
+      { method: "PUT", path: session, headers: { ...headers, "content-range": `bytes ${range}/${total}` }, body, expected: [INCOMPLETE, ...GONE] },
       options,
     );
   const take = async (answer: HttpAnswer): Promise<GsObject | undefined> => {
-    if (answer.status !== INCOMPLETE) return await objectIn(what, answer);
+    isGone = GONE.includes(answer.status);
+    if (answer.status !== INCOMPLETE && !isGone) return await objectIn(what, answer);
     await onTheWay(what, () => textOf(answer));
+    if (isGone) return undefined;
     keptEnd = endOfRange(answer.headers.range);
     if (keptEnd >= start && keptEnd <= end) return undefined;
     throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: of ${start} to ${end} bytes sent, the store has kept ${keptEnd}`);
   };
-  return await retried(async (attempt) => {
+  const object = await retried(async (attempt) => {
     if (attempt > 1) {
       const object = await take(await request("*", {}, []));
-      if (object !== undefined) return object;
+      if (object !== undefined || isGone) return object;
     }
     for (let sentFrom = -1; keptEnd < end || checksum !== undefined; ) {
       if (keptEnd === sentFrom) throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: the store keeps nothing of what it is sent`);
       sentFrom = keptEnd;
       const hash: Record<string, string> = checksum === undefined ? {} : { "x-goog-hash": `crc32c=${checksum}` };
       const object = await take(await request(`${keptEnd}-${end - 1}`, hash, [bytes.subarray(keptEnd - start)]));
-      if (object !== undefined) return object;
+      if (object !== undefined || isGone) return object;
     }
     return undefined;
   }, client.retry(options));
+  if (isGone) throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: the store no longer knows of the upload`, { hint: RUN_AGAIN });
+  return object;
 }
 
 /** `Range: bytes=0-N`: what is kept; without it nothing is. */

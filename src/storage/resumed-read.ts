@@ -33,6 +33,12 @@ export async function* readResumed(start: number, openAt: OpenAt, retry: RetryOp
   }
 }
 
+/** How many bytes the range that is answered with has, by its Content-Range: whoever cuts a body short on the way corrects Content-Length at most. */
+export function sizeOfRange(contentRange: string | undefined): number | undefined {
+  const [, first, last] = /^bytes (\d+)-(\d+)\//.exec(contentRange ?? "") ?? [];
+  return last === undefined ? undefined : Number(last) + 1 - Number(first);
+}
+
 /** A body whose length was announced: fewer bytes are a broken connection, which STORAGE_UNREACHABLE says. `what` ("read a/b in …") begins the message. */
 export async function* announced(what: string, body: ByteStream, sizeBytes: number | undefined): AsyncGenerator<Uint8Array> {
   let arrivedBytes = 0;

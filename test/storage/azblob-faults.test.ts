@@ -11,7 +11,7 @@ import { type ByteStream, collect, streamOf } from "../../src/bytes/stream.ts";
 import { openAzblobStorage } from "../../src/storage/azblob.ts";
 import type { AzblobSettings, ConnectionSettings } from "../../src/storage/settings.ts";
 import type { Storage } from "../../src/storage/storage.ts";
-import { startHttpProxy } from "../faults/kit/http-proxy.ts";
+import { type HttpAnswer, startHttpProxy } from "../faults/kit/http-proxy.ts";
 import { startProxy } from "../faults/kit/proxy.ts";
 import { startAzurite } from "../support/azurite.ts";
 import { type CertificateFiles, createAuthority } from "../support/certificates.ts";
@@ -104,6 +104,18 @@ test("azblob storage: a download goes on where its connection broke", async () =
   const from = proxy.requests.length;
   proxy.change(({ index }) => (index < from + 2 ? { bodyBytes: 3 * MIB } : undefined));
   expect(await digestOf(storage, "large")).toBe(digest(LARGE));
+  expect(proxy.requests.length - from).toBe(3);
+});
+
+test("azblob storage: asks again for what was cut short or taken apart on the way", async () => {
+  await using proxy = await startHttpProxy(server.url);
+  const { storage } = await open(await newContainer(), { endpoint: through(proxy.url) });
+  await storage.put("large", inChunks(LARGE), { signal });
+  const from = proxy.requests.length;
+  const withoutLength = ({ headers: { "content-length": _, ...headers }, body }: HttpAnswer) => ({ headers, body });
+  proxy.change(({ index }) => (index === from ? { bodyBytes: 3 * MIB, honest: true } : index === from + 1 ? { changed: withoutLength } : undefined));
+  const all = await collect(storage.read("large", { signal, range: { start: 0, end: LARGE.length } }), 64 * MIB, () => new Error("too long"));
+  expect(digest(all)).toBe(digest(LARGE));
   expect(proxy.requests.length - from).toBe(3);
 });
 

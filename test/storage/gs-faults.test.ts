@@ -58,6 +58,12 @@ test("gs storage: an object of the same name that another writer made in between
   await expectThrown("STORAGE_CONFLICT", () => storage.put("fence", body(), { signal, ifAbsent: true }), /cannot write fence in gs:\/\/backups\/etcd/);
 });
 
+test("gs storage: an upload that the store has forgotten fails as one that may be run again", async () => {
+  await using server = await startScriptedGcs((request, index) => (isChunk(request) && index > 1 ? { status: 410 } : undefined));
+  const { storage } = await open(server.url);
+  await expectThrown("STORAGE_UNREACHABLE", () => storage.put("large", inChunks(LARGE), { signal }), /cannot write large in .*no longer knows of the upload/);
+});
+
 test("gs storage: bursts of 503 and 429 are waited out, as long as the store asks; a store that stays so is said to", async () => {
   await using server = await startScriptedGcs((_, index) =>
     index === 0 ? { status: 429, headers: { "retry-after": "7" } } : index === 1 ? { status: 503 } : undefined,

@@ -1,7 +1,7 @@
 // An HTTP proxy on loopback for object stores: bursts of status codes, answers that are lost after the request took effect, bodies that end too
 // early with the right status, silence.
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse, request as sendRequest } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse, request as sendRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface HttpRequest {
@@ -16,8 +16,15 @@ export type HttpFault =
   | { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: string; readonly afterwards?: boolean }
   /** The target's answer, with only so many bytes of its body. `honest`: its Content-Length says so; else the connection breaks. */
   | { readonly bodyBytes: number; readonly honest?: boolean }
+  /** What the test makes of the target's answer; without Content-Length it is sent in chunks. */
+  | { readonly changed: (answer: HttpAnswer) => HttpAnswer }
   /** No answer for as long as the connection lasts. */
   | { readonly silent: true };
+
+export interface HttpAnswer {
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
 
 /** Undefined: the request passes unharmed. */
 export type HttpScript = (request: HttpRequest) => HttpFault | undefined;
@@ -68,6 +75,14 @@ async function serve(target: URL, incoming: IncomingMessage, answer: ServerRespo
     return;
   }
   const reply = await forward(target, incoming);
+  if (fault !== undefined && "changed" in fault) {
+    const body = Buffer.concat(await Array.fromAsync(reply as AsyncIterable<Buffer>)).toString("utf8");
+    const answered = fault.changed({ headers: reply.headers, body });
+    const { "transfer-encoding": _, ...headers } = answered.headers;
+    if (incoming.method !== "HEAD" && headers["content-length"] !== undefined) headers["content-length"] = String(Buffer.byteLength(answered.body));
+    answer.writeHead(reply.statusCode ?? 502, headers).end(answered.body);
+    return;
+  }
   const headers = { ...reply.headers };
   if (fault?.honest) {
     delete headers["transfer-encoding"];
@@ -98,6 +113,7 @@ function drained(answer: ServerResponse): Promise<void> {
 async function forward(target: URL, incoming: IncomingMessage): Promise<IncomingMessage> {
   const { hostname: host, port } = target;
   const outgoing = sendRequest({ host, port, method: incoming.method, path: incoming.url, headers: incoming.headers });
+  outgoing.on("error", () => undefined); // Also after the answer has come.
   incoming.pipe(outgoing);
   incoming.once("close", () => incoming.complete || outgoing.destroy()); // A client that goes away takes its request with it.
   const [reply] = await once(outgoing, "response");
