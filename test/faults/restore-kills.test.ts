@@ -122,10 +122,10 @@ async function sameAgain(): Promise<string> {
   return "finished";
 }
 
-/** It may replace nothing, so it is refused, by what is there once it has settled what it found. */
+/** One with a token of its own. It may replace nothing, so it is refused, by what is there once it has settled what it found. */
 async function another(): Promise<string> {
   const { state } = await left();
-  const { exitCode, stderr } = await runCli(COMMAND);
+  const { exitCode, stderr } = await runCli([...COMMAND, "--initial-cluster-token", "another"]);
   expect({ exitCode, error: logLines(stderr).at(-1) }).toMatchObject({ exitCode: 9, error: { code: "TARGET_NOT_EMPTY" } });
   const isOld = await isOldInPlace();
   expect(TARGETS.map(({ dataDir }) => existsSync(join(dataDir, "proxy")))).toEqual([false, false]);

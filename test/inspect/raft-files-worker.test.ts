@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { runInWorker, type WorkerContext } from "../../src/bytes/worker.ts";
 import { type RaftFilesInput, type RaftFilesOutput, run } from "../../src/inspect/raft-files-worker.ts";
 import { restoreGoldens } from "../etcd-files/restore-goldens.ts";
@@ -47,7 +47,8 @@ test("pipes that are called like parts of a member are faults, and not waited fo
   const pipe = join(directory.path, KILLED_LOG);
   execFileSync("mkfifo", [pipe]);
   // In a thread of its own, since whoever opens one waits, until it is opened for writing too.
-  await using _released = { [Symbol.asyncDispose]: async () => closeSync(openSync(pipe, "r+")) };
+  const release = setTimeout(() => closeSync(openSync(pipe, "r+")), 5_000);
+  onTestFinished(() => clearTimeout(release));
   const look = (input: RaftFilesInput) =>
     runInWorker<RaftFilesInput, RaftFilesOutput>(new URL("../../src/inspect/raft-files-worker", import.meta.url), input, {
       signal: AbortSignal.timeout(20_000),
