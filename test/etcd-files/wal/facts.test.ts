@@ -126,7 +126,15 @@ test("WAL facts: a log that changes hands is corrupt", () => {
 });
 
 test("WAL facts: no files make an empty log", () => {
-  expect(factsOf({})).toEqual({ segments: [], metadata: undefined, hardState: undefined, entries: undefined, lastIndex: 0n, snapshot: undefined, fault: undefined });
+  expect(factsOf({})).toEqual({
+    segments: [],
+    metadata: undefined,
+    hardState: undefined,
+    entries: undefined,
+    lastIndex: 0n,
+    snapshot: undefined,
+    fault: undefined,
+  });
 });
 
 test("WAL facts: content that cannot be decoded is corrupt, after the last good record", () => {
