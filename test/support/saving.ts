@@ -7,7 +7,7 @@ import { openRepository, type Repository } from "../../src/repository/repository
 import type { Runtime } from "../../src/runtime.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { readOnly } from "../../src/storage/read-only.ts";
-import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
+import { DEFAULT_SETTINGS, type StorageSettings } from "../../src/storage/settings.ts";
 import { runCli } from "./cli.ts";
 import type { CommandResult } from "./command.ts";
 
@@ -51,13 +51,16 @@ export async function expectExit(exitCode: number, args: readonly string[], env:
 }
 
 /** For a look without changing anything. */
-export async function openedRepository(path: string): Promise<Repository> {
-  return openRepository(readOnly(await openStorage(path, DEFAULT_SETTINGS, quietRuntime)), { signal });
+export async function openedRepository(url: string, settings: StorageSettings = DEFAULT_SETTINGS): Promise<Repository> {
+  return openRepository(readOnly(await openStorage(url, settings, quietRuntime)), { signal });
 }
 
 /** Every backup that `list` shows, of all clusters. */
-export async function listedBackups(path: string): Promise<{ readonly cluster: string; readonly entry: CatalogueEntry }[]> {
-  const repository = await openedRepository(path);
+export async function listedBackups(
+  url: string,
+  settings: StorageSettings = DEFAULT_SETTINGS,
+): Promise<{ readonly cluster: string; readonly entry: CatalogueEntry }[]> {
+  const repository = await openedRepository(url, settings);
   const listed: { cluster: string; entry: CatalogueEntry }[] = [];
   for (const cluster of await listClusters(repository, { signal })) {
     for (const entry of await listBackups(repository, cluster, { signal })) listed.push({ cluster, entry });

@@ -34,9 +34,11 @@ process.on("exit", () => {
 
 export interface S3ServerOptions {
   readonly tls?: CertificateFiles & { readonly caFile: string };
+  /** Its objects lie on a file system of this size, which only it sees. */
+  readonly objectsSizeBytes?: number;
 }
 
-export async function startVersitygw({ tls }: S3ServerOptions = {}): Promise<S3Server> {
+export async function startVersitygw({ tls, objectsSizeBytes }: S3ServerOptions = {}): Promise<S3Server> {
   const binary = await provisionVersitygw();
   const directory = await temporaryDirectory("s3");
   const [port] = (await claimPorts(1)) as [number];
@@ -46,7 +48,20 @@ export async function startVersitygw({ tls }: S3ServerOptions = {}): Promise<S3S
   const certificate = tls === undefined ? [] : ["--cert", tls.cert, "--key", tls.key];
   const args = ["--port", `127.0.0.1:${port}`, "--keep-alive", "--quiet", ...certificate, "posix", "--versioning-dir", versions, objects];
   const env = { ...process.env, ROOT_ACCESS_KEY: KEYS.accessKeyId, ROOT_SECRET_KEY: KEYS.secretAccessKey };
-  const child = spawn(binary, args, { env, stdio: ["ignore", log, log] });
+  const mounted = [
+    "--mount",
+    "--",
+    "sh",
+    "-c",
+    'mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@"',
+    "sh",
+    String(objectsSizeBytes),
+    objects,
+    binary,
+  ];
+  const [program, ...programArgs] =
+    objectsSizeBytes === undefined ? [binary] : ["unshare", ...(process.getuid?.() === 0 ? [] : ["--map-root-user"]), ...mounted];
+  const child = spawn(program!, [...programArgs, ...args], { env, stdio: ["ignore", log, log] });
   closeSync(log);
   running.add(child);
   const ended = new Promise<void>((resolve) => {
