@@ -91,19 +91,19 @@ export async function* openChunks(
 ): AsyncGenerator<Uint8Array> {
   await using reader = readerOf(stored);
   const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNKS_AT_ONCE * STORED_CHUNK_SIZE_BYTES, range.end - range.start));
+  const opened = Buffer.allocUnsafeSlow(buffer.length);
   for (let offset = range.start; offset < range.end; ) {
     const wanted = Math.min(buffer.length, range.end - offset);
     const got = await reader.read(buffer.subarray(0, wanted));
     if (got !== wanted) throw new FormatError("OBJECT_TRUNCATED", `${place.name} ends early`, offset + got);
     const chunks = Math.ceil(wanted / STORED_CHUNK_SIZE_BYTES);
-    const plain = Buffer.allocUnsafeSlow(wanted - chunks * TAG_SIZE_BYTES);
+    const plain = opened.subarray(0, wanted - chunks * TAG_SIZE_BYTES);
     for (let done = 0; done < chunks; done++) {
       const at = done * STORED_CHUNK_SIZE_BYTES;
       const sealed = buffer.subarray(at, Math.min(at + STORED_CHUNK_SIZE_BYTES, wanted));
       open(sealed, plain.subarray(done * CHUNK_SIZE_BYTES), place, offset + at, key);
     }
     yield plain;
-    release(plain);
     offset += wanted;
   }
 }

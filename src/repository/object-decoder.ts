@@ -184,13 +184,20 @@ interface Piece {
 }
 
 /**
- * Cuts a stream into pieces of the given sizes, none of them 0, each in memory of its own: they are still being decompressed when the next chunk is
- * asked for. Every piece is emitted, shorter or empty where the stream ends early.
+ * Cuts a stream into pieces of the given sizes, none of them 0. Each is there until so many more were asked for as are decompressed at a time: their
+ * memory is used again. Every piece is emitted, shorter or empty where the stream ends early.
  */
 async function* cut(source: ByteStream, sizes: readonly number[]): AsyncGenerator<Piece> {
   await using reader = readerOf(source);
-  for (const wanted of sizes) {
-    const piece = Buffer.allocUnsafeSlow(wanted);
+  const buffers: Buffer[] = [];
+  for (const [index, wanted] of sizes.entries()) {
+    const slot = index % FRAMES_IN_FLIGHT;
+    let buffer = buffers[slot];
+    if (buffer === undefined || buffer.length < wanted) {
+      if (buffer !== undefined) release(buffer);
+      buffer = buffers[slot] = Buffer.allocUnsafeSlow(wanted);
+    }
+    const piece = buffer.subarray(0, wanted);
     yield { bytes: piece.subarray(0, await reader.read(piece)), wanted };
   }
 }

@@ -9,6 +9,7 @@ import { getCACertificates } from "node:tls";
 import { type ByteStream, collect } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
+import { bodyPieces, giveBack } from "./http-body.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 export interface HttpRequest {
@@ -94,6 +95,10 @@ async function send(request: HttpRequest, agents: HttpSender["agents"], idleLimi
     const settled = () => signal.removeEventListener("abort", onAbort);
     signal.addEventListener("abort", onAbort);
     outgoing.setTimeout(idleLimitMs, onSilence);
+    outgoing.once("socket", (socket) => {
+      socket.on("data", giveBack); // After the request's own listener, which is there by now, has taken everything out.
+      outgoing.once("close", () => socket.off("data", giveBack));
+    });
     outgoing.on("error", (error) => {
       settled();
       reject(error);
@@ -120,18 +125,10 @@ async function writeBody(outgoing: ClientRequest, body: readonly Uint8Array[]): 
   outgoing.end();
 }
 
-/** The time counts while a chunk is waited for, not while its taker is busy with it. */
 async function* bodyOf({ incoming, outgoing }: Exchange, host: string, idleLimitMs: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   try {
-    for (;;) {
-      const timer = setTimeout(() => incoming.destroy(new Error(`no byte for ${idleLimitMs / 1000} s`)), idleLimitMs);
-      const next = await chunks.next().finally(() => clearTimeout(timer));
-      if (next.done) return;
-      const { value: chunk } = next;
-      yield chunk;
-      // Nobody else looks into a buffer that is this chunk alone, and V8 lets 64 MB of dead ones gather, or twice that while much comes in.
-      if (chunk.length === chunk.buffer.byteLength) (chunk.buffer as ArrayBuffer).transfer(0);
+    for await (const piece of bodyPieces(incoming, idleLimitMs)) {
+      yield piece;
       signal.throwIfAborted();
     }
   } catch (error) {

@@ -5,7 +5,7 @@ import { EtcdsafeError } from "../errors.ts";
 import type { ObjectInfo, ReadOptions, Storage } from "./storage.ts";
 import { wrapped } from "./wrapped.ts";
 
-export const PART_SIZE_BYTES: number = 8 * 1024 * 1024;
+export const PART_SIZE_BYTES: number = 4 * 1024 * 1024;
 /** Being fetched, or in the reader's hands: what a read holds in memory at most. */
 const PARTS_HELD_MAX = 4;
 /** Most documents are shorter than this, and need no buffer of a part's size. */
