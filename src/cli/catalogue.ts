@@ -196,6 +196,34 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     },
     load: () => import("./commands/restore.ts"),
   },
+  copy: {
+    summary: "copy backups from one repository to another",
+    description:
+      "Copies what is missing in TO, the newest first, by what is in it: a backup that is there already, under any id or encryption, is left alone. Each is read back before its manifest is written, and a copy that was interrupted is finished by the next. Backups keep their ids, and go byte for byte, with their signatures; with --recipient, --recipients-file or --new-passphrase-file they are opened (--identity-file, --passphrase-file) and encrypted anew. What is encrypted is never decrypted for good. Pins and restore records come along, and so does what the cluster's name is bound to, so that TO can be saved to and restored from. Damaged backups are not copied. Exit code 3: some could not be copied. Repositories: docs/repository-format.md, “Copies”.",
+    operands: [
+      { name: "from", required: true, description: "URL or path of the repository to copy from" },
+      { name: "to", required: true, description: "URL or path of the repository to copy to; created where there is none" },
+    ],
+    examples: [
+      { line: "etcdsafe copy /backup s3://backups/etcd/prod --recipient age1… --identity-file own.txt", does: "to a bucket, encrypted to somebody" },
+      {
+        line: "etcdsafe copy s3://backups/etcd/prod gs://archive/etcd --last 7 --from-config s3.yaml",
+        does: "the newest seven, from a store that is reached by other options",
+      },
+      { line: "etcdsafe copy s3://backups/etcd/prod /backup --since 30d --plan", does: "only say what would be copied" },
+    ],
+    json: {
+      plan: "with `--plan`: the fields below, `copied` meaning what would be",
+      "from, to": "where",
+      "backups[].cluster, .backup": "which one",
+      "backups[].outcome": "`copied`, `present` (in TO already) or `failed`",
+      "backups[].as": "of one that is present: its id in TO; else null",
+      "backups[].storedSizeBytes, .encryption":
+        "of the copy: sizes of all its objects as stored (with --plan: in FROM), and who can open it; null where it was not copied, or nobody has to",
+      "backups[].failure": "`code`, `message`, `hint`; null where there is none",
+    },
+    load: () => import("./commands/copy.ts"),
+  },
   "repo init": {
     summary: "create an empty repository",
     description:

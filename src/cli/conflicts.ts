@@ -75,14 +75,15 @@ const CONFLICTS: readonly Conflict[] = [
     why: "a plain snapshot is not encrypted",
   },
   { commands: ["save"], option: "unencrypted", others: ["recipient", "recipients-file", "passphrase-file"], why: "encrypted, or not" },
+  { commands: ["copy"], option: "unencrypted", others: ["recipient", "recipients-file", "new-passphrase-file"], why: "encrypted, or not" },
   { commands: ["save"], option: "passphrase-file", others: ["recipient", "recipients-file"], why: "age encrypts to recipients, or with one passphrase" },
   {
-    commands: ["repo rekey"],
+    commands: ["copy", "repo rekey"],
     option: "new-passphrase-file",
     others: ["recipient", "recipients-file"],
     why: "age encrypts to recipients, or with one passphrase",
   },
-  { commands: ["list", "show", "verify"], option: "all-clusters", others: ["cluster"], why: "all or one" },
+  { commands: ["list", "show", "verify", "copy"], option: "all-clusters", others: ["cluster"], why: "all or one" },
   { commands: ["restore"], option: "from-plan", others: plannedOptions(), why: "the plan says that, and nothing is planned again" },
   { commands: ["restore"], option: "to-snapshot", others: optionsAboutMembers(), why: "a snapshot file has no members" },
   {

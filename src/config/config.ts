@@ -32,6 +32,11 @@ export class Config {
     return this.#settings.get(name)?.origin ?? { kind: "default" };
   }
 
+  /** The same with this value. Where it comes from stays as it is said there. */
+  with(name: OptionName, setting: Setting): Config {
+    return new Config(new Map(this.#settings).set(name, setting));
+  }
+
   /** The same, as if these options had been given nowhere. */
   without(names: readonly OptionName[]): Config {
     const settings = new Map(this.#settings);

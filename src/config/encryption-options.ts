@@ -1,10 +1,10 @@
 // Rows of the table of options: to whom backups are encrypted, who opens them, who signs them and who is believed.
 import type { CommandName, OptionSpec } from "./option.ts";
 
-const WRITING: readonly CommandName[] = ["save", "repo rekey"];
+const WRITING: readonly CommandName[] = ["save", "copy", "repo rekey"];
 const CHOOSING: readonly CommandName[] = [...WRITING, "repo init"];
-const OPENING: readonly CommandName[] = ["verify", "restore", "repo rekey"];
-const READING: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "repo rekey"];
+const OPENING: readonly CommandName[] = ["verify", "restore", "copy", "repo rekey"];
+const READING: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "copy", "repo rekey"];
 
 /** A public key itself, and no path of a file with one. */
 const BASE64_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -53,7 +53,7 @@ export const ENCRYPTION_OPTIONS = {
     kind: "secret-file",
     placeholder: "FILE",
     group: "Encryption and signatures",
-    commands: ["repo rekey"],
+    commands: ["copy", "repo rekey"],
     description: "File that holds the passphrase to encrypt with, in place of recipients.",
   },
   "new-key": {
@@ -67,7 +67,7 @@ export const ENCRYPTION_OPTIONS = {
     kind: "boolean",
     default: "false",
     group: "Encryption and signatures",
-    commands: ["save"],
+    commands: ["save", "copy"],
     description:
       "Store backups unencrypted outside this host too: snapshots hold every Secret of the cluster. Has to be typed: it counts neither in the environment nor in a file.",
   },
@@ -76,7 +76,8 @@ export const ENCRYPTION_OPTIONS = {
     placeholder: "FILE",
     group: "Encryption and signatures",
     commands: WRITING,
-    description: "Ed25519 private key to sign backups with, PEM, as `openssl genpkey -algorithm ed25519` writes it.",
+    description:
+      "Ed25519 private key to sign backups with, PEM, as `openssl genpkey -algorithm ed25519` writes it. copy: those that it encrypts anew; others keep the signature that they have.",
   },
   "trusted-key": {
     kind: "list",

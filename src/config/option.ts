@@ -8,6 +8,7 @@ export type CommandName =
   | "verify"
   | "inspect"
   | "restore"
+  | "copy"
   | "repo init"
   | "repo adopt"
   | "repo rekey"
@@ -26,7 +27,7 @@ export const LONGEST_TIMER = "24d";
  * duration (`1m30s`) milliseconds · list (`a,b`) texts · boolean · enum one of `choices` · path a file or directory, relative to the working
  * directory, or to the configuration file that names it · location a path or URL · secret-file a path to a file that holds nothing but the secret ·
  * secret text that only the environment may hold · string anything that `pattern` allows · url of a server, http or https, without credentials ·
- * time RFC 3339, becomes the same in UTC · count a whole number · rate (`10MiB`) bytes per second.
+ * time RFC 3339, becomes the same in UTC · moment a time, or a duration before now, which stays as it is written · count a whole number · rate (`10MiB`) bytes per second.
  */
 export type OptionKind =
   | "string"
@@ -40,6 +41,7 @@ export type OptionKind =
   | "secret"
   | "url"
   | "time"
+  | "moment"
   | "count"
   | "rate";
 

@@ -2,6 +2,7 @@
 // ETCDSAFE_<OPTION>, the keys of the configuration file, `config show` and docs/cli.md.
 // Names are mechanical: `--check-members` is ETCDSAFE_CHECK_MEMBERS and the key `check-members`.
 import { BUNDLE_OPTIONS } from "./bundle-options.ts";
+import { COPY_OPTIONS } from "./copy-options.ts";
 import { ENCRYPTION_OPTIONS } from "./encryption-options.ts";
 import { ETCD_OPTIONS } from "./etcd-options.ts";
 import { type CommandName, LONGEST_TIMER, type OptionSpec, STORAGE_GROUPS, type ValueOf } from "./option.ts";
@@ -16,6 +17,7 @@ const ALL: readonly CommandName[] = [
   "verify",
   "inspect",
   "restore",
+  "copy",
   "repo init",
   "repo adopt",
   "repo rekey",
@@ -26,7 +28,7 @@ const ALL: readonly CommandName[] = [
   "config validate",
   "version",
 ];
-const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "repo adopt", "repo rekey"];
+const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "copy", "repo adopt", "repo rekey"];
 
 export const OPTIONS = {
   repository: {
@@ -49,8 +51,8 @@ export const OPTIONS = {
     kind: "boolean",
     default: "false",
     group: "Repository",
-    commands: ["list", "show", "verify"],
-    description: "Look at every cluster of the repository.",
+    commands: ["list", "show", "verify", "copy"],
+    description: "Every cluster of the repository.",
   },
 
   ...STORAGE_OPTIONS,
@@ -138,9 +140,12 @@ export const OPTIONS = {
     default: "structure",
     group: "What to do",
     commands: ["verify"],
-    description: "How deep to look: the stored bytes, the unpacked bytes' hash, or the database's structure, rows and HashKV too. Of encrypted backups without any key, the default is the stored bytes.",
+    description:
+      "How deep to look: the stored bytes, the unpacked bytes' hash, or the database's structure, rows and HashKV too. Of encrypted backups without any key, the default is the stored bytes.",
   },
   all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify", "repo rekey"], description: "Every backup of the cluster." },
+
+  ...COPY_OPTIONS,
 
   ...RESTORE_OPTIONS,
   ...POLICY_OPTIONS,

@@ -143,8 +143,8 @@ export const RESTORE_OPTIONS = {
     kind: "boolean",
     default: "false",
     group: "What to do",
-    commands: ["restore"],
-    description: "Print what would be done and what to run on which host, and do nothing. With -o json, it can be saved for --from-plan.",
+    commands: ["restore", "copy", "repo gc"],
+    description: "Print what would be done, and do nothing. Of a restore also what to run on which host; with -o json, that can be saved for --from-plan.",
   },
   "from-plan": {
     kind: "path",

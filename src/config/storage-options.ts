@@ -2,7 +2,7 @@
 // or from the variables that each provider's own tools read.
 import { type CommandName, LONGEST_TIMER, type OptionSpec } from "./option.ts";
 
-/** The commands that open a repository. */
+/** The commands that open the repository that --repository names. */
 export const STORED: readonly CommandName[] = [
   "save",
   "list",
@@ -16,8 +16,10 @@ export const STORED: readonly CommandName[] = [
   "repo check",
   "repo gc",
 ];
-const SENDING: readonly CommandName[] = ["save", "repo validate", "repo rekey"];
-const LOOKING: readonly CommandName[] = ["list", "show", "verify", "restore"];
+/** All that open one. */
+const REACHING: readonly CommandName[] = [...STORED, "copy"];
+const SENDING: readonly CommandName[] = ["save", "copy", "repo validate", "repo rekey"];
+const LOOKING: readonly CommandName[] = ["list", "show", "verify", "restore", "copy"];
 
 export const STORAGE_OPTIONS = {
   "as-of": {
@@ -27,16 +29,16 @@ export const STORAGE_OPTIONS = {
     commands: LOOKING,
     defaultText: "now",
     description:
-      "Look at the repository as it was at that time, through whatever was overwritten or deleted since, where the store keeps versions. Nothing is written to it.",
+      "Look at the repository (copy: at FROM) as it was at that time, through whatever was overwritten or deleted since, where the store keeps versions. Nothing is written to it.",
   },
   "state-url": {
     kind: "location",
     placeholder: "URL",
     group: "Storage",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "with the backups",
     description:
-      "Where to keep the objects that are overwritten (cluster.json, writer.json, uploads/), for a store whose retention would lock each of their versions. Every command and host that uses the repository has to be given the same.",
+      "Where to keep the objects that are overwritten (cluster.json, writer.json, uploads/), for a store whose retention would lock each of their versions. Every command and host that uses the repository has to be given the same. copy: those of TO; FROM's are in the file of --from-config.",
   },
   "object-lock-mode": {
     kind: "enum",
@@ -76,7 +78,7 @@ export const STORAGE_OPTIONS = {
     placeholder: "RATE",
     atLeast: "16KiB",
     group: "Storage",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "none",
     description: "The most to fetch from the store per second.",
   },
@@ -84,7 +86,7 @@ export const STORAGE_OPTIONS = {
     kind: "path",
     placeholder: "FILE",
     group: "Storage",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "the system's authorities",
     description: "Certificate authorities, PEM, to trust besides the system's for the store's server.",
   },
@@ -92,7 +94,7 @@ export const STORAGE_OPTIONS = {
     kind: "url",
     placeholder: "URL",
     group: "Storage",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
     description: "HTTP proxy on the way to the store. One that needs a password belongs in HTTPS_PROXY.",
   },
@@ -103,7 +105,7 @@ export const STORAGE_OPTIONS = {
     atLeast: "1s",
     atMost: LONGEST_TIMER,
     group: "Storage",
-    commands: STORED,
+    commands: REACHING,
     description: "A request that gets no byte for this long is given up, and sent again.",
   },
   "storage-tries": {
@@ -113,7 +115,7 @@ export const STORAGE_OPTIONS = {
     atLeast: "1",
     atMost: "100",
     group: "Storage",
-    commands: STORED,
+    commands: REACHING,
     description: "How often a request to the store is sent at most.",
   },
 
@@ -121,7 +123,7 @@ export const STORAGE_OPTIONS = {
     kind: "url",
     placeholder: "URL",
     group: "S3",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "Amazon's",
     description: "Of a store that is not Amazon's.",
   },
@@ -130,7 +132,7 @@ export const STORAGE_OPTIONS = {
     placeholder: "REGION",
     pattern: { regex: /^[a-zA-Z0-9-]{1,64}$/, is: "a region" },
     group: "S3",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "that of AWS_REGION or AWS's configuration",
     description: "Where the bucket is.",
   },
@@ -138,7 +140,7 @@ export const STORAGE_OPTIONS = {
     kind: "boolean",
     default: "false",
     group: "S3",
-    commands: STORED,
+    commands: REACHING,
     description: "Ask for endpoint/bucket/key, not for bucket.endpoint/key: most stores that are not Amazon's need it.",
   },
   "s3-storage-class": {
@@ -155,7 +157,7 @@ export const STORAGE_OPTIONS = {
     choices: ["s3", "kms", "customer"],
     placeholder: "KIND",
     group: "S3",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "the bucket's",
     description: "Encryption by the store: with its own keys, with a key of KMS, or with the key in --s3-sse-key-file.",
   },
@@ -164,7 +166,7 @@ export const STORAGE_OPTIONS = {
     placeholder: "ID",
     pattern: { regex: /^[\x21-\x7e]{1,2048}$/, is: "the id or ARN of a key" },
     group: "S3",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "the account's own",
     description: "The key of `--s3-sse kms`.",
   },
@@ -172,7 +174,7 @@ export const STORAGE_OPTIONS = {
     kind: "secret-file",
     placeholder: "FILE",
     group: "S3",
-    commands: STORED,
+    commands: REACHING,
     description:
       "File that holds the key of `--s3-sse customer`: 32 bytes, or their base64. The store forgets it, so that nothing can be read without this file.",
   },
@@ -180,14 +182,14 @@ export const STORAGE_OPTIONS = {
     kind: "boolean",
     default: "true",
     group: "S3",
-    commands: STORED,
+    commands: REACHING,
     description: "Send a checksum with each request; false for old compatibles that refuse it.",
   },
   "s3-credentials": {
     kind: "path",
     placeholder: "FILE|DIR",
     group: "S3",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "AWS's own chain: variables, profiles, web identity, instance",
     description: "A JSON file, or a directory of one file for each key, as Gardener's etcd-backup-restore takes them; read again when it changes.",
   },
@@ -196,7 +198,7 @@ export const STORAGE_OPTIONS = {
     kind: "url",
     placeholder: "URL",
     group: "Google Cloud Storage",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "Google's, or STORAGE_EMULATOR_HOST",
     description: "Of an emulator; no credentials are sent to it.",
   },
@@ -225,7 +227,7 @@ export const STORAGE_OPTIONS = {
     kind: "path",
     placeholder: "FILE|DIR",
     group: "Google Cloud Storage",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "Google's own chain: GOOGLE_APPLICATION_CREDENTIALS, gcloud, metadata server",
     description: "File of a service account or external account, or Gardener's directory; read again when it changes.",
   },
@@ -234,7 +236,7 @@ export const STORAGE_OPTIONS = {
     kind: "url",
     placeholder: "URL",
     group: "Azure Blob Storage",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "https://ACCOUNT.blob.core.windows.net",
     description: "Of an emulator or another cloud: http://127.0.0.1:10000/ACCOUNT.",
   },
@@ -260,7 +262,7 @@ export const STORAGE_OPTIONS = {
     kind: "path",
     placeholder: "FILE|DIR",
     group: "Azure Blob Storage",
-    commands: STORED,
+    commands: REACHING,
     defaultText: "AZURE_STORAGE_CONNECTION_STRING, _KEY or _SAS_TOKEN, then Azure's own chain",
     description: "Gardener's JSON file, or a directory of one file for each key; read again when it changes.",
   },

@@ -34,6 +34,8 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
       return readUrl(text);
     case "time":
       return readTime(text);
+    case "moment":
+      return parseDuration(text) === undefined ? readMoment(text) : { value: text };
     case "count":
       return /^\d{1,9}$/.test(text) ? within(spec, Number(text), Number, String) : { refused: `${quoted(text)} is not a whole number` };
     case "rate":
@@ -100,6 +102,11 @@ function readTime(text: string): ReadValue {
   if (time === undefined || Number.isNaN(time.getTime()))
     return { refused: `${quoted(text)} is not a time such as 2026-11-21T07:00:00Z or 2026-11-21T08:00:00+01:00` };
   return { value: time.toISOString() };
+}
+
+function readMoment(text: string): ReadValue {
+  const read = readTime(text);
+  return "value" in read ? read : { refused: `${quoted(text)} is neither a time such as 2026-11-21T07:00:00Z nor a duration such as 12h or 30d` };
 }
 
 function quoted(text: string): string {

@@ -1,10 +1,11 @@
 // Manifests: everything known about a backup when it was published. Fields: docs/repository-format.md, "Manifest".
 import type { z } from "zod";
+import { collect } from "../bytes/stream.ts";
 import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
-import { type DocumentKind, encodeDocument, readDocument } from "./document.ts";
+import { DOCUMENT_SIZE_BYTES_MAX, type DocumentKind, encodeDocument, parseDocument, readDocument } from "./document.ts";
 import { manifestKey, parseBackupId } from "./names.ts";
 import { type lineageSampleSchema, manifestSchema, type storedObjectSchema } from "./schemas/manifest.ts";
 
@@ -23,6 +24,20 @@ export async function readManifest(storage: Storage, cluster: string, id: string
   const manifest = await readDocument(storage, MANIFEST, key, options);
   checkManifest(key, cluster, id, manifest);
   return manifest;
+}
+
+/** The same, with its bytes as they are stored. */
+export async function readStoredManifest(
+  storage: Storage,
+  cluster: string,
+  id: string,
+  { signal }: CallOptions,
+): Promise<{ manifest: Manifest; bytes: Uint8Array }> {
+  const key = manifestKey(cluster, id);
+  const bytes = await collect(storage.read(key, { signal }), DOCUMENT_SIZE_BYTES_MAX, () => new EtcdsafeError("MANIFEST_INVALID", `${key} is too long`));
+  const manifest = parseDocument(MANIFEST, key, bytes);
+  checkManifest(key, cluster, id, manifest);
+  return { manifest, bytes };
 }
 
 /** The bytes to store. Throws when the manifest contradicts itself. */

@@ -112,6 +112,10 @@ export function uploadsPrefix(cluster: string): string {
   return `${cluster}/uploads/`;
 }
 
+export function pinKey(cluster: string, id: string): string {
+  return `${cluster}/pins/${id}.json`;
+}
+
 export function writerLeaseKey(cluster: string): string {
   return `${cluster}/writer.json`;
 }

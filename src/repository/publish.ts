@@ -19,10 +19,21 @@ export interface BackupUpload {
   put(object: Pick<StoredObject, "role" | "name">, raw: ByteReader, options: Omit<EncodeOptions, "encryption">): Promise<StoredObject>;
   /** The same for an object that is encoded already: `write` puts it, if absent, under the key it is given, and `facts` are asked for when that is done. */
   putEncoded(object: Pick<StoredObject, "role" | "name">, write: (key: string) => Promise<ObjectInfo>, facts: () => ObjectFacts): Promise<StoredObject>;
-  /** Writes the manifest, after which the backup exists, and takes the marker away. The objects it names must be there. */
-  publish(manifest: Manifest, options: CallOptions): Promise<void>;
+  /** Takes an object for its own that is there already, whole: what a writer that died has left of the same backup. */
+  keep(object: Pick<StoredObject, "name">, info: ObjectInfo): void;
+  /**
+   * Writes the manifest, after which the backup exists, and takes the marker away. The objects it names must be there. `asStored`: its bytes in another
+   * repository, and the signature there, to be stored as they are.
+   */
+  publish(manifest: Manifest, options: CallOptions & { readonly asStored?: StoredManifest }): Promise<void>;
   /** Removes what was stored, as far as the store lets us in `limitMs`. Never throws: `repo gc` finds the rest. After `publish` began it removes nothing. */
   abandon(limitMs: number): Promise<void>;
+}
+
+/** A manifest as it is stored, and what lies beside it. */
+export interface StoredManifest {
+  readonly bytes: Uint8Array;
+  readonly signature: Uint8Array | undefined;
 }
 
 /** What every backup of a run is given. */
@@ -35,12 +46,16 @@ export interface Protection {
   readonly lock?: LockPolicy | undefined;
 }
 
-/** Begins a backup with an id of its own. */
+/** Begins a backup with an id of its own; or goes on with one, `replacing` the marker of whoever has died over it, by its version. */
 export async function beginUpload(
   { storage }: Repository,
   author: Author,
   backup: { readonly cluster: string; readonly id: string; readonly action: "save" | "copy" | "compact" | "rekey" },
-  options: CallOptions & { readonly runtime: Pick<Runtime, "now" | "sleep" | "log">; readonly protection?: Protection },
+  options: CallOptions & {
+    readonly runtime: Pick<Runtime, "now" | "sleep" | "log">;
+    readonly protection?: Protection;
+    readonly replacing?: string | undefined;
+  },
 ): Promise<BackupUpload> {
   const { cluster, id, action } = backup;
   const { runtime, protection: { encryption, signing, lock } = {} } = options;
@@ -69,14 +84,19 @@ export async function beginUpload(
       return putEncoded({ role, name: encryption === undefined ? name : `${name}${ENCRYPTED_SUFFIX}` }, write, encoded.facts);
     },
     putEncoded,
-    publish: async (manifest, { signal }) => {
-      const bytes = encodeManifest(manifest);
+    keep: ({ name }, info) => {
+      own.add(backupObjectKey(cluster, id, name));
+      stored.push(info);
+    },
+    publish: async (manifest, { signal, asStored }) => {
+      const bytes = asStored?.bytes ?? encodeManifest(manifest);
       // A process that slept for long may find that `repo gc` took its objects for garbage.
       for (const object of manifest.objects) await checkStoredSize(storage, backupObjectKey(cluster, id, object.name), object, { signal });
       const key = manifestKey(cluster, id);
-      if (signing !== undefined) {
+      const signature = asStored === undefined ? signing && encodeSignature(key, bytes, signing) : asStored.signature;
+      if (signature !== undefined) {
         own.add(signatureKey(key));
-        stored.push(await storage.put(signatureKey(key), streamOf(encodeSignature(key, bytes, signing)), { signal, ifAbsent: true }));
+        stored.push(await storage.put(signatureKey(key), streamOf(signature), { signal, ifAbsent: true }));
       }
       // All checks have passed by now: nothing is locked that will not be a backup, but for what fails from here on.
       for (const info of stored) await lockVersion?.(info, { signal });

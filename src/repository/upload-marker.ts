@@ -53,12 +53,15 @@ export function isLive({ upload, heartbeatAt }: FoundUpload, now: Date): boolean
   return now.getTime() - heartbeatAt.getTime() <= HEARTBEATS_MISSED_MAX * heartbeatSeconds * 1000;
 }
 
-/** Writes the marker and keeps it fresh until it is removed or stopped. A heartbeat that fails is logged and tried again. */
+/**
+ * Writes the marker and keeps it fresh until it is removed or stopped. A heartbeat that fails is logged and tried again. `replacing`: the version of the
+ * one that a dead writer has left; throws STORAGE_CONFLICT where another is there.
+ */
 export async function placeUploadMarker(
   storage: Storage,
   author: Author,
   upload: Pick<Upload, "cluster" | "backup" | "action">,
-  { runtime, signal }: CallOptions & { readonly runtime: Pick<Runtime, "now" | "sleep" | "log"> },
+  { runtime, signal, replacing }: CallOptions & { readonly runtime: Pick<Runtime, "now" | "sleep" | "log">; readonly replacing?: string | undefined },
 ): Promise<UploadMarker> {
   const key = uploadKey(upload.cluster, upload.backup);
   const startedAt = runtime.now().toISOString();
@@ -74,7 +77,7 @@ export async function placeUploadMarker(
     };
     return streamOf(encodeDocument(UPLOAD, key, document));
   };
-  await storage.put(key, body(), { signal, ifAbsent: true });
+  await storage.put(key, body(), { signal, ...(replacing === undefined ? { ifAbsent: true } : { ifVersion: replacing }) });
   const stopped = new AbortController();
   const beats = (async () => {
     for (;;) {

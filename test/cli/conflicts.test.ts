@@ -194,7 +194,7 @@ test("conflicts: config validate tells of them, for whichever command", async ()
   expect(JSON.parse(stderr)).toBeDefined();
   const environment = { ETCDSAFE_ALL_CLUSTERS: "true", ETCDSAFE_CLUSTER: "prod" };
   const { config } = await readConfig({ command: "config validate", flags: new Map(), environment });
-  expect(conflictFaults(config)).toMatchObject([{ key: "all-clusters", text: "contradicts ETCDSAFE_CLUSTER in `list`, `show`, `verify`: all or one" }]);
+  expect(conflictFaults(config)).toMatchObject([{ key: "all-clusters", text: "contradicts ETCDSAFE_CLUSTER in `copy`, `list`, `show`, `verify`: all or one" }]);
 });
 
 test("conflicts: a typed --repository is not passed over for the output of the configuration file", async () => {

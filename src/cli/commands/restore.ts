@@ -27,7 +27,9 @@ export async function run(invocation: Invocation): Promise<number> {
   const planFile = config.get("from-plan");
   if (planFile !== undefined) {
     const planned = await openPlannedRun(invocation, planFile);
-    return typeof planned === "number" ? planned : byPlan(planned.plan, () => withBundle(invocation, planned.source, () => restore(invocation, planned.plan, planned.source)));
+    return typeof planned === "number"
+      ? planned
+      : byPlan(planned.plan, () => withBundle(invocation, planned.source, () => restore(invocation, planned.plan, planned.source)));
   }
   // Elsewhere than on the command line it may be the default of saves.
   if (config.origin("member").kind === "flag")

@@ -1,0 +1,92 @@
+// What a copy has to do with each backup of one cluster: from what both repositories hold, and nothing else. Pure.
+import type { AgeRecipients } from "../age/recipients.ts";
+import { EtcdsafeError } from "../errors.ts";
+import type { BackupEntry, CatalogueEntry } from "../repository/catalogue.ts";
+import type { Manifest } from "../repository/manifest.ts";
+import { parseBackupId } from "../repository/names.ts";
+
+/** Which backups of the source are meant; all that are given have to hold. */
+export interface Selection {
+  /** The newest so many that can be copied, of each cluster. */
+  readonly last: number | undefined;
+  /** Those that began then or later. */
+  readonly since: Date | undefined;
+}
+
+export type CopyStep =
+  /** `to`: encrypted to these; undefined: byte for byte. */
+  | { readonly kind: "copy"; readonly entry: BackupEntry; readonly to: AgeRecipients | undefined }
+  /** The same content is there already, or will be, as `as`. */
+  | { readonly kind: "present"; readonly backup: string; readonly as: string }
+  /** Not to be copied, or not possible. */
+  | { readonly kind: "refused"; readonly backup: string; readonly error: EtcdsafeError };
+
+export interface BothSides {
+  /** Newest first, both of them. */
+  readonly source: readonly CatalogueEntry[];
+  readonly target: readonly CatalogueEntry[];
+  /** Ids that are being removed from the target. */
+  readonly deleting: ReadonlySet<string>;
+  /** Where the target is, for messages. */
+  readonly location: string;
+}
+
+/** Newest first. `encryptionOf` may throw, and then nothing is planned. */
+export function planSteps(
+  { source, target, deleting, location }: BothSides,
+  { last = Number.POSITIVE_INFINITY, since }: Selection,
+  encryptionOf: (manifest: Manifest) => AgeRecipients | undefined,
+): CopyStep[] {
+  const byId = new Map(target.map((entry) => [entry.id, entry]));
+  // Of one content the newest: it was rekeyed, and whoever did that had a reason.
+  const byContent = new Map(
+    target.toReversed().flatMap((entry) => (entry.manifest === null || entry.state === "damaged" ? [] : [[contentOf(entry.manifest), entry.id]])),
+  );
+  const steps: CopyStep[] = [];
+  let chosen = 0;
+  for (const entry of source) {
+    const { id: backup, manifest } = entry;
+    if (chosen >= last || (since !== undefined && createdAt(entry) < since.getTime())) continue;
+    if (manifest === null) {
+      steps.push({ kind: "refused", backup, error: entry.error });
+      continue;
+    }
+    if (entry.state === "damaged") {
+      const error = new EtcdsafeError("SNAPSHOT_DAMAGED", `${backup} is damaged: ${entry.damage.join("; ")}`, { hint: "Damaged backups are not copied." });
+      steps.push({ kind: "refused", backup, error });
+      continue;
+    }
+    chosen++;
+    const as = byContent.get(contentOf(manifest));
+    const conflict = as === undefined ? conflictWith(byId.get(backup), deleting.has(backup), backup, location) : undefined;
+    if (as !== undefined) steps.push({ kind: "present", backup, as });
+    else if (conflict !== undefined) steps.push({ kind: "refused", backup, error: conflict });
+    else {
+      steps.push({ kind: "copy", entry, to: encryptionOf(manifest) });
+      byContent.set(contentOf(manifest), backup);
+    }
+  }
+  return steps;
+}
+
+/** What is inside, whoever can open it: equal for a backup, its copies, and what they were rekeyed to. The time tells two saves of an idle cluster apart. */
+export function contentOf({ createdAt, objects }: Pick<Manifest, "createdAt" | "objects">): string {
+  return [createdAt, ...objects.map(({ role, rawSha256 }) => `${role}:${rawSha256}`).sort()].join(" ");
+}
+
+/** What keeps a backup from being stored under its id. */
+function conflictWith(found: CatalogueEntry | undefined, isBeingDeleted: boolean, id: string, location: string): EtcdsafeError | undefined {
+  if (isBeingDeleted) return new EtcdsafeError("STORAGE_CONFLICT", `${id} is being removed from ${location}`, { hint: "Copy again when that is done." });
+  if (found === undefined) return undefined;
+  if (found.manifest === null)
+    return new EtcdsafeError("MANIFEST_INVALID", `${id} is in ${location} already, and cannot be read there: ${found.error.message}`, NEVER);
+  if (found.state === "damaged")
+    return new EtcdsafeError("SNAPSHOT_DAMAGED", `${id} is in ${location} already, and is damaged there: ${found.damage.join("; ")}`, NEVER);
+  return new EtcdsafeError("STORAGE_CONFLICT", `another backup is in ${location} under the id ${id}`, NEVER);
+}
+
+const NEVER = { hint: "A backup that is stored is never overwritten. Remove the one there, if it is of no use, and copy again." };
+
+function createdAt({ id, manifest }: CatalogueEntry): number {
+  return manifest === null ? (parseBackupId(id)?.createdAt.getTime() ?? 0) : Date.parse(manifest.createdAt);
+}

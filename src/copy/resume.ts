@@ -1,0 +1,55 @@
+// Takes up the copy of a backup that another process has begun and not finished, once that is known to be gone.
+import { EtcdsafeError } from "../errors.ts";
+import { backupObjectKey, uploadKey } from "../repository/names.ts";
+import type { Author } from "../repository/repository.ts";
+import { isLive, readUploadMarker } from "../repository/upload-marker.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
+import type { ObjectInfo, Storage } from "../storage/storage.ts";
+
+export interface ResumeOptions extends CallOptions {
+  readonly runtime: Pick<Runtime, "now">;
+  /** Whether that process is known not to live any more; one that nobody can ask about counts as living until its heartbeats stay away. */
+  isGone(writer: Author["writer"]): boolean;
+}
+
+/** The version of the marker that a dead writer has left; undefined where there is none. Throws STORAGE_CONFLICT where somebody is writing the backup. */
+export async function abandonedMarker(storage: Storage, cluster: string, id: string, options: ResumeOptions): Promise<string | undefined> {
+  const key = uploadKey(cluster, id);
+  // In this order: a version older than the content only fails the compare-and-swap.
+  const info = await storage.stat(key, options);
+  const found = info && (await readUploadMarker(storage, key, options));
+  if (info === undefined || found === undefined) return undefined;
+  const now = storage.clock === undefined ? options.runtime.now() : (await storage.clock.now(options)).time;
+  const { upload } = found;
+  if (!isLive(found, now) || (upload !== null && options.isGone(upload.writer))) return info.version;
+  const who = upload === null ? "somebody" : `${upload.action} on ${upload.writer.host} (process ${upload.writer.pid})`;
+  throw new EtcdsafeError("STORAGE_CONFLICT", `${id} is being written to ${storage.location} by ${who}, last heard of at ${found.heartbeatAt.toISOString()}`, {
+    hint: "Copy again when it has ended; a writer that died is given up after three minutes without a heartbeat.",
+  });
+}
+
+/** What a dead writer has stored of the backup, by name, once the marker is ours; parts of what never became an object are removed. */
+export async function leftBehind(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<Map<string, ObjectInfo>> {
+  await removeUnfinished(storage, cluster, id, options);
+  const prefix = backupObjectKey(cluster, id, "");
+  const left = new Map<string, ObjectInfo>();
+  for await (const info of storage.list(prefix, options)) left.set(info.key.slice(prefix.length), info);
+  return left;
+}
+
+/** Takes away what is left beside a backup that is whole: its writer died after it had published it. */
+export async function tidyUp(storage: Storage, cluster: string, id: string, options: ResumeOptions): Promise<void> {
+  const abandoned = await abandonedMarker(storage, cluster, id, options).catch((error: unknown) => {
+    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return undefined; // It is being finished.
+    throw error;
+  });
+  if (abandoned === undefined) return;
+  await removeUnfinished(storage, cluster, id, options);
+  await storage.remove(uploadKey(cluster, id), options);
+}
+
+async function removeUnfinished({ unfinished }: Storage, cluster: string, id: string, options: CallOptions): Promise<void> {
+  if (unfinished === undefined) return;
+  for (const prefix of [backupObjectKey(cluster, id, ""), uploadKey(cluster, id)])
+    for (const upload of await Array.fromAsync(unfinished.list(prefix, options))) await unfinished.abort(upload, options);
+}
