@@ -10,7 +10,7 @@ import { type ByteReader, type ByteStream, readerOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { abortable } from "./abortable.ts";
-import type { Buffers } from "./buffers.ts";
+import { type Buffers, readStart } from "./buffers.ts";
 import { type Commit, committed, conditionsOf, putInfo } from "./s3-commit.ts";
 import { base64OfCrc32c, checksumOf, MultipartUpload, PARTS_MAX } from "./s3-multipart.ts";
 import { PUT_ID, type S3Place } from "./s3-objects.ts";
@@ -44,12 +44,15 @@ export function newCommit({ connection, location }: S3Place, key: string, option
 }
 
 async function sent(place: S3Place, commit: Commit, reader: ByteReader, buffers: Buffers, own: AbortController, signal: AbortSignal) {
-  const first = await filledBuffer(reader, buffers);
-  if (first.sizeBytes === PART_SIZE_BYTES) return await putParts(place, commit, { first, reader, buffers }, own, signal);
+  const { bytes, taken } = await readStart(reader, buffers);
+  if (taken !== undefined && bytes.length === PART_SIZE_BYTES) {
+    const first = { buffer: taken, sizeBytes: bytes.length };
+    return await putParts(place, commit, { first, reader, buffers }, own, signal);
+  }
   try {
-    return await putWhole(place, commit, first.buffer.subarray(0, first.sizeBytes), { signal });
+    return await putWhole(place, commit, bytes, { signal });
   } finally {
-    buffers.giveBack(first.buffer);
+    if (taken !== undefined) buffers.giveBack(taken);
   }
 }
 
