@@ -4,9 +4,10 @@
 import { existsSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 
-const major = Number(process.versions.node.split(".")[0]);
-if (major < 24) {
-  process.stderr.write(`etcdsafe needs Node 24 or newer; this is ${process.version}. In a checkout, "npm run -s etcdsafe --" uses the right one.\n`);
+// 24.5 is the first whose agents know proxies.
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 24 || (major === 24 && minor < 5)) {
+  process.stderr.write(`etcdsafe needs Node 24.5 or newer; this is ${process.version}. In a checkout, "npm run -s etcdsafe --" uses the right one.\n`);
   process.exit(2);
 }
 // Snapshots stream by as large buffers behind small objects. Were the space for young objects to grow as it does by default, up to 60 MB of buffers

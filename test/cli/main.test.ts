@@ -154,3 +154,15 @@ test("version: one line, or one document", async () => {
   expect((await runCli(["version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   expect(JSON.parse((await runCli(["version", "-o", "json"])).stdout)).toEqual({ etcdsafe: expect.any(String), node: process.versions.node });
 });
+
+test.each([
+  ["24.4.1", false],
+  ["22.19.0", false],
+  ["24.5.0", true],
+  ["25.0.0", true],
+])("command line: a Node that is too old is told so in one line (%s)", async (version, isEnough) => {
+  const pretend = `Object.defineProperties(process, { version: { value: "v${version}" }, versions: { value: { ...process.versions, node: "${version}" } } });`;
+  const result = await runCli(["version"], { nodeArguments: ["--import", `data:text/javascript,${encodeURIComponent(pretend)}`] });
+  const refusal = `etcdsafe needs Node 24.5 or newer; this is v${version}. In a checkout, "npm run -s etcdsafe --" uses the right one.\n`;
+  expect([result.exitCode, result.stderr]).toEqual(isEnough ? [0, ""] : [2, refusal]);
+});
