@@ -26,7 +26,7 @@ import { buildManifest, type ManifestFacts } from "./manifest.ts";
 import { checkReceived } from "./receive.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
 import { stateOf } from "./state.ts";
-import { check, receive, revisionBefore, type SavePhase, type TakeOptions } from "./take.ts";
+import { type CheckedSnapshot, check, type ReceivedSnapshot, receive, revisionBefore, type SavePhase, type TakeOptions } from "./take.ts";
 
 export interface RepositoryTargetOptions {
   readonly encryption: AskedEncryption;
@@ -45,6 +45,17 @@ export interface RepositoryTargetOptions {
   readonly bundle?: BundleRequest | undefined;
 }
 
+/** A snapshot in the spool, on its way into one repository or several. */
+export interface Received {
+  /** Of the backup. */
+  readonly id: string;
+  readonly createdAt: Date;
+  readonly observed: ObservedCluster;
+  readonly snapshot: ReceivedSnapshot;
+  /** Begins to check it, or waits for who has begun. */
+  check(options: TakeOptions): Promise<CheckedSnapshot>;
+}
+
 type Options = CallOptions & { readonly runtime: Runtime };
 type Upload = Awaited<ReturnType<BackupUpload["put"]>>;
 
@@ -61,6 +72,10 @@ export class RepositoryTarget implements SaveTarget {
 
   constructor(options: RepositoryTargetOptions) {
     this.#options = options;
+  }
+
+  get location(): string {
+    return this.#options.storage.location;
   }
 
   async prepare(observed: ObservedCluster, options: Options): Promise<void> {
@@ -85,7 +100,13 @@ export class RepositoryTarget implements SaveTarget {
   async store(observed: ObservedCluster, spool: Spool, take: TakeOptions): Promise<Saved> {
     const createdAt = take.runtime.now();
     const snapshot = await receive(spool, take);
-    return this.#publish(createdAt, snapshot.peek.revision, take, async (upload) => {
+    const id = backupId(createdAt, snapshot.peek.revision, take.runtime.randomBytes);
+    return this.storeReceived({ id, createdAt, observed, snapshot, check: (options) => check(snapshot, options) }, take);
+  }
+
+  /** Stores what is in the spool, while it is being checked. */
+  async storeReceived({ id, createdAt, observed, snapshot, check }: Received, take: TakeOptions): Promise<Saved> {
+    return this.#publish(id, createdAt, take, async (upload) => {
       const stop = new AbortController();
       const options = { ...take, signal: AbortSignal.any([take.signal, stop.signal]) };
       // Whichever fails first stops the other, and is what the save fails with.
@@ -94,10 +115,11 @@ export class RepositoryTarget implements SaveTarget {
         stop.abort(error);
         throw error;
       };
-      const checking = check(snapshot, options).then((checked) => {
+      const checking = check(options).then((checked) => {
         take.onPhase("upload"); // It began with the check, and is all that is left now.
         return checked;
       }, failedIn("check"));
+      const { spool } = snapshot;
       const raw = fromSpool(spool, snapshot.rawSizeBytes, options);
       const hash = new TrailingHash();
       const storing = upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, raw, { ...options, rawHash: hash }).catch(failedIn("upload"));
@@ -114,7 +136,8 @@ export class RepositoryTarget implements SaveTarget {
     take.onPhase("connect");
     const before = await revisionBefore(take);
     await using stream = await openSnapshot(take.clients.at(take.serving.endpoint), take);
-    return await this.#publish(createdAt, before, take, async (upload) => {
+    const id = backupId(createdAt, before, take.runtime.randomBytes);
+    return await this.#publish(id, createdAt, take, async (upload) => {
       take.onPhase("stream");
       const hash = new TrailingHash();
       // A store that stands still does not ask for more, and so would not hear that the stream was given up for it.
@@ -150,23 +173,27 @@ export class RepositoryTarget implements SaveTarget {
     return (await import("../bundle/gather.ts")).gatherBundle(bundle, { ...options, encrypted: this.#encryption !== undefined });
   }
 
-  async #storeBundle(upload: BackupUpload, backup: string, { runtime, signal }: TakeOptions): Promise<ManifestFacts["bundle"]> {
+  /** Of one save to several repositories, all hold the same bytes: nothing in it tells of the moment it is stored. */
+  async #storeBundle(
+    upload: BackupUpload,
+    { id: backup, createdAt }: { readonly id: string; readonly createdAt: Date },
+    { signal }: TakeOptions,
+  ): Promise<ManifestFacts["bundle"]> {
     if (this.#bundle === undefined) return undefined;
     const [{ bundleTar }, { bundleHolds }] = await Promise.all([import("../bundle/write.ts"), import("../bundle/holds.ts")]);
     const { author, cluster } = this.#options;
-    await using raw = readerOf(bundleTar(this.#bundle, { author, cluster, backup, createdAt: runtime.now() }));
+    await using raw = readerOf(bundleTar(this.#bundle, { author, cluster, backup, createdAt }));
     return { object: await upload.put({ role: "bundle", name: BUNDLE_OBJECT }, raw, { signal }), holds: bundleHolds(this.#bundle) };
   }
 
   /** Begins a backup, has its object stored by `work`, and writes the manifest; or leaves nothing. */
-  async #publish(createdAt: Date, revision: bigint, take: TakeOptions, work: (upload: BackupUpload) => Promise<Known>): Promise<Saved> {
+  async #publish(id: string, createdAt: Date, take: TakeOptions, work: (upload: BackupUpload) => Promise<Known>): Promise<Saved> {
     const { author, cluster } = this.#options;
     const { runtime, signal } = take;
-    const id = backupId(createdAt, revision, runtime.randomBytes);
     const upload = await beginUpload(this.#opened(), author, { cluster, id, action: "save" }, { runtime, signal, protection: this.#protection() });
     try {
       const known = await work(upload);
-      const bundle = await this.#storeBundle(upload, id, take);
+      const bundle = await this.#storeBundle(upload, { id, createdAt }, take);
       take.onPhase("manifest");
       const manifest = await this.#manifest(id, createdAt, { ...known, bundle }, take);
       await upload.publish(manifest, { signal });

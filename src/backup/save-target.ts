@@ -20,6 +20,17 @@ export interface Saved {
   /** Of the database, hexadecimal: the hash at the snapshot's end. */
   readonly databaseSha256: string;
   readonly warnings: readonly string[];
+  /** Where it went to several repositories: what became of each, in the order given. */
+  readonly repositories?: readonly StoredIn[];
+}
+
+/** What became of a snapshot in one of several repositories. */
+export interface StoredIn {
+  readonly location: string;
+  /** Null where it is not stored. */
+  readonly manifest: Manifest | null;
+  /** Null where it is. */
+  readonly failure: { readonly code: string; readonly message: string; readonly hint: string } | null;
 }
 
 export interface SaveResult {

@@ -39,10 +39,16 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
         line: "etcdsafe save --endpoints https://127.0.0.1:2379 --repository /backup --include-preset kubeadm --recipient age1…",
         does: "with certificates, static pods and encryption configuration of this host",
       },
+      {
+        line: "etcdsafe save --repository /backup --repository s3://backups/etcd/prod --recipient age1…",
+        does: "into two repositories at once, each at its own pace; exit code 3 where one of them fails",
+      },
       { line: "etcdsafe save --output snapshot.db", does: "to a plain file, as etcdctl writes it" },
     ],
     json: {
       manifest: "docs/repository-format.md, “Manifest”; null with `--output`",
+      "repositories[]":
+        "with several repositories: `location`, `manifest` (null where it is not stored) and `failure` (`code`, `message`, `hint`; null where it is); `manifest` above is then the first of those",
       file: "with `--output`: the file",
       "state, stateWhy, members, revision, rawSizeBytes, databaseSha256, warnings": "with `--output`: what a manifest would have said",
       "suspects[]":

@@ -1,5 +1,6 @@
 // The repository that a command's options name.
 import { throwFaults } from "../config/config-error.ts";
+import { originText } from "../config/origin.ts";
 import { readStorageSettings } from "../config/storage-settings.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { LockPolicy } from "../repository/object-lock.ts";
@@ -78,6 +79,11 @@ async function openStore(invocation: Invocation, time: Date | undefined): Promis
 
 function repositoryLocation({ config }: Invocation): string {
   const location = config.get("repository");
+  const count = config.all("repository").length;
+  if (count > 1)
+    throw new EtcdsafeError("USAGE", `${count} repositories are named (${originText(config.origin("repository"))})`, {
+      hint: "Only `save` takes several: name one with --repository.",
+    });
   if (location !== undefined) return location;
   throw new EtcdsafeError("USAGE", "no repository is named", {
     hint: "Give --repository, ETCDSAFE_REPOSITORY, or the key repository of the file that --config names.",

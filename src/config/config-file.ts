@@ -4,10 +4,15 @@ import { z } from "zod";
 import { OPTION_NAMES, type OptionName, optionSpec } from "./options.ts";
 import type { Fault, Origin } from "./origin.ts";
 import { nearest } from "./suggest.ts";
-import { type ReadValue, readList, readOpenValue } from "./value.ts";
+import { type ReadValue, readList, readOpenValue, readSeveral } from "./value.ts";
 import { readYamlFile } from "./yaml-file.ts";
 
-export type Setting = { readonly value: string | number | boolean | readonly string[]; readonly origin: Origin };
+export type Setting = {
+  readonly value: string | number | boolean | readonly string[];
+  readonly origin: Origin;
+  /** Of an option that was given more than once: all of its values. */
+  readonly all?: readonly string[];
+};
 
 export interface ConfigFile {
   readonly settings: ReadonlyMap<OptionName, Setting>;
@@ -31,7 +36,7 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
     const read = name === undefined ? undefined : valueSchema(name, dirname(path)).safeParse(written);
     if (name === undefined || read === undefined) found.push({ origin, key, text: unknownKey(key) });
     else if (read.data === undefined) found.push({ origin, key, text: read.error?.issues[0]?.message ?? "is not understood" });
-    else settings.set(name, { value: read.data, origin });
+    else settings.set(name, { ...read.data, origin });
   }
   return { settings, faults: found };
 }
@@ -43,10 +48,17 @@ function valueSchema(name: OptionName, directory: string) {
   });
   const many = z.array(z.string());
   const written =
-    spec.kind === "list" ? z.union([one, many], { error: ({ input }) => (input === null ? "has no value" : "takes one value or a list of them") }) : one;
+    spec.kind === "list" || spec.several
+      ? z.union([one, many], { error: ({ input }) => (input === null ? "has no value" : "takes one value or a list of them") })
+      : one;
   return written.transform((value, context) => {
-    const read: ReadValue = typeof value === "string" ? readOpenValue(spec, value, directory) : readList(spec, value, directory);
-    if ("value" in read) return read.value;
+    const isOne = typeof value === "string";
+    const read: ReadValue = isOne
+      ? readOpenValue(spec, value, directory)
+      : spec.several
+        ? readSeveral(spec, value, directory)
+        : readList(spec, value, directory);
+    if ("value" in read) return read;
     context.addIssue(read.refused);
     return z.NEVER;
   });

@@ -5,7 +5,7 @@ import type { CommandName } from "./option.ts";
 import { OPTION_NAMES, type OptionName, type OptionValue, optionSpec, optionsOf, variableOf } from "./options.ts";
 import type { Fault, Origin } from "./origin.ts";
 import { nearest } from "./suggest.ts";
-import { type ReadValue, readList, readOpenValue, readValue } from "./value.ts";
+import { type ReadValue, readList, readOpenValue, readSeveral, readValue } from "./value.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -26,6 +26,12 @@ export class Config {
 
   get<Name extends OptionName>(name: Name): OptionValue<Name> {
     return this.#settings.get(name)?.value as OptionValue<Name>;
+  }
+
+  /** Every value of an option that may be given more than once. */
+  all(name: OptionName): readonly string[] {
+    const setting = this.#settings.get(name);
+    return setting === undefined ? [] : (setting.all ?? [String(setting.value)]);
   }
 
   origin(name: OptionName): Origin {
@@ -60,7 +66,7 @@ export async function readConfig({ command, flags, environment }: ConfigSources)
   const faults: Fault[] = misnamedVariables(environment);
   const settings = new Map<OptionName, Setting>();
   const put = (name: OptionName, read: ReadValue, origin: Origin) => {
-    if ("value" in read) settings.set(name, { value: read.value, origin });
+    if ("value" in read) settings.set(name, { ...read, origin });
     else faults.push({ origin, key: name, text: read.refused });
   };
   const outside = (name: OptionName): void => {
@@ -100,6 +106,7 @@ function defaultSetting(name: OptionName): Setting | undefined {
 
 function readFlag(name: OptionName, texts: readonly string[]): ReadValue {
   const spec = optionSpec(name);
+  if (spec.several) return readSeveral(spec, texts);
   return spec.kind === "list"
     ? readList(
         spec,

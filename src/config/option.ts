@@ -70,6 +70,8 @@ export interface OptionSpec {
   /** Bounds of a duration, count or rate, both allowed. */
   readonly atLeast?: string;
   readonly atMost?: string;
+  /** May be given more than once, and as a list in a file: Config.all has all of them, Config.get the first. */
+  readonly several?: boolean;
   /** Of a list: its items are paths, from where a path starts, but for those that `but` matches. */
   readonly paths?: { readonly but?: RegExp };
   /** In the environment, a password may follow the value after a colon. */

@@ -35,8 +35,10 @@ export const OPTIONS = {
     kind: "location",
     placeholder: "URL",
     group: "Repository",
+    several: true,
     commands: STORED,
-    description: "Where backups are kept: a directory, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or azblob://ACCOUNT/CONTAINER/PREFIX.",
+    description:
+      "Where backups are kept: a directory, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or azblob://ACCOUNT/CONTAINER/PREFIX. save: may be repeated, or be a list in the configuration file, to store the same backup in several repositories, which all are reached by the same options.",
   },
   cluster: {
     kind: "string",

@@ -5,7 +5,9 @@ import type { OptionSpec } from "./option.ts";
 import { formatRate, parseRate } from "./rate.ts";
 
 /** `refused` completes a sentence that begins with where the value came from; it never repeats a secret. */
-export type ReadValue = { readonly value: string | number | boolean | readonly string[] } | { readonly refused: string };
+export type ReadValue =
+  | { readonly value: string | number | boolean | readonly string[] /** Where it was given more than once. */; readonly all?: readonly string[] }
+  | { readonly refused: string };
 
 /** `directory` is what relative paths start from; undefined leaves them to the working directory. */
 export function readValue(spec: OptionSpec, text: string, directory?: string): ReadValue {
@@ -51,6 +53,17 @@ export function readOpenValue(spec: OptionSpec, text: string, directory?: string
 }
 
 const NOT_HERE = "secrets do not belong in arguments or configuration files, where others can read them: give --password-file FILE, or set ETCDSAFE_PASSWORD";
+
+/** The values of an option that may be given more than once, each by itself; the first is its value. */
+export function readSeveral(spec: OptionSpec, texts: readonly string[], directory?: string): ReadValue {
+  const reads = texts.map((text) => readOpenValue(spec, text, directory));
+  const refused = reads.find((read) => "refused" in read);
+  if (refused !== undefined) return refused;
+  const all = [...new Set(reads.flatMap((read) => ("value" in read ? String(read.value) : [])))];
+  const [first] = all;
+  if (first === undefined) return { refused: "names nothing" };
+  return all.length === 1 ? { value: first } : { value: first, all };
+}
 
 /** The items of a list, blanks around them removed as etcdctl does. */
 export function readList({ paths }: OptionSpec, items: readonly string[], directory?: string): ReadValue {

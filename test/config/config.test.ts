@@ -100,6 +100,13 @@ test("config: a list given twice is one list, anything else given twice is the l
   expect(config.get("cluster")).toBe("y");
 });
 
+test("config: an option that may be given several times has all values, of the strongest origin; the first is its value", async () => {
+  const { config } = await read({ repository: ["/a,b", "s3://c/d", "/a,b"] }, { ETCDSAFE_REPOSITORY: "/e" });
+  expect([config.get("repository"), config.all("repository")]).toEqual(["/a,b", ["/a,b", "s3://c/d"]]);
+  expect((await read({}, { ETCDSAFE_REPOSITORY: "/e,f" })).config.all("repository")).toEqual(["/e,f"]);
+  expect((await read({ repository: ["/a", "s3://user:secret@b/c"] }, {})).faults).toEqual([expect.stringMatching(/^--repository: holds a user or a password/)]);
+});
+
 test("config: an empty variable counts as not set, as for etcdctl; an empty flag is a fault", async () => {
   const { config, faults } = await read({ cacert: [""] }, { ETCDSAFE_CLUSTER: "", ETCDCTL_ENDPOINTS: "" });
   expect(faults).toEqual(["--cacert: is empty"]);

@@ -8,7 +8,8 @@ import { table } from "../output.ts";
 
 export async function run({ config, faults, output }: Invocation): Promise<number> {
   const options = OPTION_NAMES.map((name) => {
-    const value: string | number | boolean | readonly string[] | undefined = config.get(name);
+    const several = config.all(name);
+    const value: string | number | boolean | readonly string[] | undefined = optionSpec(name).several && several.length > 1 ? several : config.get(name);
     const origin = config.origin(name);
     return { name, value: value === undefined ? null : shownValue(name, value), origin: origin.kind, from: originText(origin) };
   });

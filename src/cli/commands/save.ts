@@ -1,7 +1,8 @@
 // `etcdsafe save`
 import { fileTarget, streamTarget } from "../../backup/file-target.ts";
+import type { RepositoryTarget, RepositoryTargetOptions } from "../../backup/repository-target.ts";
 import { DEFAULT_SPOOL_DIRECTORY, save } from "../../backup/save.ts";
-import type { Saved, SaveTarget } from "../../backup/save-target.ts";
+import type { Saved, SaveTarget, StoredIn } from "../../backup/save-target.ts";
 import type { BundleRequest } from "../../bundle/gather.ts";
 import type { Config } from "../../config/config.ts";
 import { formatDuration } from "../../config/duration.ts";
@@ -13,6 +14,7 @@ import { bundleText } from "../bundle-text.ts";
 import type { Invocation } from "../command.ts";
 import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
+import { PARTLY_DONE } from "../exit-codes.ts";
 import { databaseHashText, formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
 import { askedProtection } from "../protection.ts";
@@ -26,7 +28,9 @@ export async function run(invocation: Invocation): Promise<number> {
   const startedMs = runtime.monotonicMs();
   const limitMs = config.get("deadline");
   const exceeded = limitMs === undefined ? "" : `the save took longer than ${formatDuration(limitMs)} (${originText(config.origin("deadline"))})`;
-  const { saved, suspects } = await withDeadline(limitMs, invocation.signal, exceeded, async (signal) =>
+  // Of several repositories, one that does not answer may still be waited for when the save has failed for another reason.
+  const ended = new AbortController();
+  const saving = withDeadline(limitMs, AbortSignal.any([invocation.signal, ended.signal]), exceeded, async (signal) =>
     save(
       {
         connection,
@@ -39,35 +43,57 @@ export async function run(invocation: Invocation): Promise<number> {
       { runtime, signal },
     ),
   );
+  const { saved, suspects } = await saving.finally(() => ended.abort());
   for (const message of saved.warnings) runtime.log({ level: "warn", message });
   const text = () => savedText(saved, suspects, runtime.monotonicMs() - startedMs);
   // Standard output holds the snapshot itself then.
   if (config.get("output") === "-") runtime.log({ level: "info", message: text().trimEnd() });
   else output.print({ ...documentOf(saved), suspects: suspects.map(documentOf) }, text);
-  return 0;
+  return saved.repositories?.some(({ failure }) => failure !== null) ? PARTLY_DONE : 0;
 }
 
 async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   const { config, signal } = invocation;
   const path = config.get("output");
   if (path === undefined) {
-    const compareEveryMs = config.get("check-members-every");
-    const [{ RepositoryTarget }, { isOnThisHost }] = await Promise.all([import("../../backup/repository-target.ts"), import("../../storage/on-this-host.ts")]);
-    const bundle = bundleRequest(config);
-    return new RepositoryTarget({
-      bundle,
-      storage: await openNamedStorage(invocation),
+    const { RepositoryTarget: Target } = await import("../../backup/repository-target.ts");
+    const locations = config.all("repository");
+    const shared = {
+      bundle: bundleRequest(config),
       author: await author(),
       cluster: config.get("cluster"),
-      compareEveryMs,
+      compareEveryMs: config.get("check-members-every"),
       ...(await askedProtection(invocation, "passphrase-file")),
       lock: lockOf(invocation),
-      isOnThisHost: isOnThisHost(config.get("repository") ?? ""),
-    });
+    };
+    if (locations.length > 1) requireOneEach(config, locations);
+    const targets: RepositoryTarget[] = [];
+    // One that is missing is told of by who opens it.
+    for (const location of locations.length === 0 ? [undefined] : locations) targets.push(new Target({ ...shared, ...(await storeOf(invocation, location)) }));
+    const [only] = targets;
+    return targets.length === 1 ? only! : new (await import("../../backup/several-targets.ts")).SeveralTargets(targets);
   }
   if (path !== "-") return fileTarget(path, invocation.runtime);
   if (process.stdout.isTTY) throw new EtcdsafeError("USAGE", "--output -: standard output is a terminal", { hint: "Redirect it, or name a file." });
   return streamTarget(writeOutTo(process.stdout, { signal, stallLimitMs: config.get("stall-limit") }));
+}
+
+async function storeOf(invocation: Invocation, location: string | undefined): Promise<Pick<RepositoryTargetOptions, "storage" | "isOnThisHost">> {
+  const { isOnThisHost } = await import("../../storage/on-this-host.ts");
+  const { config } = invocation;
+  const one = location === undefined ? config : config.with("repository", { value: location, origin: config.origin("repository") });
+  return { storage: await openNamedStorage({ ...invocation, config: one }), isOnThisHost: isOnThisHost(location ?? "") };
+}
+
+/** Throws USAGE for what only one repository can have. */
+function requireOneEach(config: Config, locations: readonly string[]): void {
+  const several = `${locations.length} repositories are named (${originText(config.origin("repository"))})`;
+  if (config.get("no-spool"))
+    throw new EtcdsafeError("USAGE", `--no-spool: ${several}, and without a local copy the slowest of them would hold etcd`, {
+      hint: "Save to one, and `etcdsafe copy` to the others.",
+    });
+  if (config.get("state-url") !== undefined)
+    throw new EtcdsafeError("USAGE", `--state-url: ${several}, and each has a state of its own`, { hint: "Save to one, and `etcdsafe copy` to the others." });
 }
 
 /** Undefined where nothing is to be stored beside the snapshot. */
@@ -92,10 +118,18 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ["database SHA-256", manifest === null ? databaseHashText(databaseSha256) : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
     ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file ?? "not kept"}: ${suspect.stateWhy}`] as const),
+    ...(saved.repositories ?? []).map((each) => ["repository", storedInText(each)] as const),
     ["took", formatSpan(spanMs)],
   ]);
 }
 
-function documentOf({ manifest, file, ...known }: Saved) {
-  return manifest === null ? { manifest, file, ...known } : { manifest, file };
+function storedInText({ location, manifest, failure }: StoredIn): string {
+  if (failure !== null) return `${location}: NOT STORED: ${failure.code}: ${failure.message}`;
+  const encryption = manifest === null ? null : snapshotObject(manifest).encryption;
+  return `${location}${encryption === null ? "" : `, encrypted ${encryptedTo({ encryption })}`}`;
+}
+
+function documentOf({ manifest, file, repositories, ...known }: Saved) {
+  const several = repositories === undefined ? {} : { repositories };
+  return manifest === null ? { manifest, file, ...known } : { manifest, file, ...several };
 }
