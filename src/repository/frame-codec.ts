@@ -16,8 +16,6 @@ export const FRAMES_IN_FLIGHT = 2;
 const LEVEL = 1;
 /** zstd_compression_format.md: Content_Checksum, the low 4 bytes of XXH64, ends a frame. */
 const CHECKSUM_SIZE_BYTES = 4;
-/** Output is allocated in steps of this size; snapshots compress below it, so that one step is the rule. */
-const COMPRESS_STEP_BYTES = 2 * 1024 * 1024;
 /** No frame of 4 MiB needs a window of more than 2^22 bytes; a changed header may ask for 2^41. */
 const WINDOW_LOG_MAX = 22;
 /** Room beyond the last byte, without which node:zlib asks for one more buffer. */
@@ -42,7 +40,7 @@ function compress(raw: Uint8Array): Promise<Uint8Array[]> {
   const encoder = createZstdCompress({
     params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
     pledgedSrcSize: raw.length,
-    chunkSize: COMPRESS_STEP_BYTES,
+    chunkSize: FRAME_STORED_SIZE_BYTES_MAX, // One step: smaller ones would have to be joined, and be dead memory until V8 looks for some.
   });
   const pieces: Uint8Array[] = [];
   encoder.on("data", (piece: Uint8Array) => pieces.push(piece)).end(raw);
