@@ -2,10 +2,10 @@
 import type { AgeRecipients } from "../age/recipients.ts";
 import type { BundleRequest, GatheredBundle } from "../bundle/gather.ts";
 import type { Spool } from "../bytes/spool.ts";
-import { type ByteReader, readerOf } from "../bytes/stream.ts";
+import { readerOf } from "../bytes/stream.ts";
 import { TrailingHash } from "../bytes/trailing-hash.ts";
 import { formatId } from "../bytes/u64.ts";
-import { openSnapshot, type SnapshotStream } from "../cluster/snapshot-stream.ts";
+import { openSnapshot } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { listBackups } from "../repository/catalogue.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
@@ -24,6 +24,7 @@ import { comparedLately, notCompared } from "./comparison.ts";
 import { kubernetesWarnings } from "./kubernetes.ts";
 import { buildManifest, type ManifestFacts } from "./manifest.ts";
 import { checkReceived } from "./receive.ts";
+import { fromSpool, reported } from "./reported-bytes.ts";
 import type { Saved, SaveTarget } from "./save-target.ts";
 import { stateOf } from "./state.ts";
 import { type CheckedSnapshot, check, type ReceivedSnapshot, receive, revisionBefore, type SavePhase, type TakeOptions } from "./take.ts";
@@ -277,31 +278,6 @@ function savedOf(manifest: Manifest): Saved {
     databaseSha256: snapshot.dataSha256,
     warnings,
   };
-}
-
-function fromSpool(spool: Spool, totalBytes: number, { runtime }: TakeOptions): ByteReader {
-  let doneBytes = 0;
-  return {
-    read: async (into) => {
-      const sizeBytes = await spool.read(into, doneBytes);
-      doneBytes += sizeBytes;
-      runtime.progress({ step: "upload", doneBytes, totalBytes, ...(doneBytes === totalBytes ? { done: true } : {}) });
-      return sizeBytes;
-    },
-  };
-}
-
-async function* reported(stream: SnapshotStream, runtime: Runtime): AsyncGenerator<Uint8Array> {
-  let doneBytes = 0;
-  const totalBytes = stream.totalSizeBytes;
-  for await (const batch of stream) {
-    for (const chunk of batch) {
-      doneBytes += chunk.length;
-      yield chunk;
-    }
-    runtime.progress({ step: "stream", doneBytes, totalBytes });
-  }
-  runtime.progress({ step: "stream", doneBytes, totalBytes, done: true });
 }
 
 /** Both results, or the failure that came first, once both have ended. */

@@ -15,6 +15,7 @@ import { decodeObject } from "../../src/repository/object-decoder.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
 import { placeUploadMarker } from "../../src/repository/upload-marker.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
 import { corruptingStorage, forgettingStorage } from "../faults/kit/lying-storages.ts";
 import { failingStorage, stallingStorage } from "../faults/kit/storages.ts";
 import { expectThrown } from "../support/failures.ts";
@@ -249,9 +250,9 @@ test.each([
     const bad = await storeBackup(from, someSnapshot(), { second: "01" });
     await change(from.storage, backupObjectKey(CLUSTER, bad, "snapshot.db.zst"), damage);
     const target = new MemoryStorage();
-    const results = await copy(from, target, to === undefined ? {} : { encryption: to });
+    const results = await copy(from, wrapped(target, { location: "memory:target" }), to === undefined ? {} : { encryption: to });
     expect(results).toMatchObject([
-      { backup: bad, outcome: "failed", failure: { code: expect.stringMatching(/^OBJECT_/), message: expect.stringContaining(from.storage.location) } },
+      { backup: bad, outcome: "failed", failure: { code: expect.stringMatching(/^OBJECT_/), message: expect.not.stringContaining("memory:target") } },
       { backup: good, outcome: "copied" },
     ]);
     expect((await keysOf(target)).filter((key) => key.includes(bad))).toEqual([]);
@@ -327,6 +328,21 @@ test("copy: what another process is writing is left to it; what a dead one left 
   expect(await copy(from, to.storage)).toMatchObject([{ outcome: "copied" }]);
   expect((await to.storage.stat(key, { signal }))!.version).toBe(version);
   expect((await keysOf(to.storage)).filter((each) => each.includes(id) && !each.includes("verifications"))).toEqual([manifestKey(CLUSTER, id), key]);
+});
+
+test("copy: what a dead one left and is not what belongs there is replaced, also where it has the same size", async () => {
+  const from = await boundRepository();
+  const id = await storeBackup(from, someSnapshot());
+  const key = backupObjectKey(CLUSTER, id, "snapshot.db.zst");
+  const bytes = from.storage.bytesOf(key)!;
+  for (const left of [bytes.with(50, bytes[50]! ^ 1), bytes.subarray(1)]) {
+    const to = await boundRepository();
+    await put(to.storage, key, left);
+    await put(to.storage, backupObjectKey(CLUSTER, id, "bundle.tar.zst"), bytes);
+    expect(await copy(from, to.storage)).toMatchObject([{ outcome: "copied" }]);
+    expect(to.storage.bytesOf(key)).toEqual(bytes);
+    expect(to.storage.bytesOf(backupObjectKey(CLUSTER, id, "bundle.tar.zst"))).toBeUndefined();
+  }
 });
 
 test("copy: a store that loses the process's life at any put is put right by the next copy, and gc finds nothing then", async () => {
