@@ -165,7 +165,7 @@ class SeekableObject implements ObjectReader {
       if (bytes.length !== wanted) throw new FormatError("OBJECT_TRUNCATED", `${this.#key} ends early`, offset + bytes.length);
       const frame = this.#frames[index];
       if (frame !== undefined) {
-        const raw = decompressFrame(bytes, frame, `${this.#key}: frame ${index}`, offset);
+        const raw = decompressFrame(bytes, frame, `${this.#key}: frame ${index}`, offset).finally(() => release(bytes));
         raw.catch(() => undefined); // Reported when its turn comes, unless nobody reads that far.
         queue.push(raw);
       }
