@@ -108,7 +108,7 @@ export function uploadKey(cluster: string, id: string): string {
   return `${uploadsPrefix(cluster)}${id}.json`;
 }
 
-export function uploadsPrefix(cluster: string): string {
+function uploadsPrefix(cluster: string): string {
   return `${cluster}/uploads/`;
 }
 
