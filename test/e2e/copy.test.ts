@@ -127,7 +127,7 @@ test.each([
       expect(listed).not.toContainEqual(expect.objectContaining({ state: "damaged" }));
       expect((await expectExit(0, ["repo", "gc", "--repository", target])).stdout.trim()).toBe("There is no garbage.");
     },
-    { limit: runs(2, 60), match: { path: `${target}/` } },
+    { limit: runs(1, 60), match: { path: `${target}/` } },
   );
   expect(summary.killedAt.length).toBeGreaterThan(0);
 });
