@@ -1,7 +1,10 @@
-// `npm test`: everything static, then all etcd versions, then the tests. `npm run check` stops after the static part; `npm run test:slow` runs
+// `npm test`: everything static, then all etcd versions, the servers of stores and age, then the tests. `npm run check` stops after the static part; `npm run test:slow` runs
 // all tests at full counts and the big ones. Other arguments name test files: only these run.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { provisionAge, provisionAgeVectors } from "./provision/age.ts";
+import { provisionFakeGcsServer } from "./provision/fake-gcs-server.ts";
+import { provisionVersitygw } from "./provision/versitygw.ts";
 import { ETCD_MINORS, provisionEtcd, systemEtcd34 } from "./provision.ts";
 import { nodeStep, runSteps, type Step } from "./steps.ts";
 
@@ -51,7 +54,15 @@ function staticSteps(): Step[] {
 
 function provisioning(): Step[] {
   const built = ETCD_MINORS.map((minor) => ({ name: `etcd ${minor} is at hand`, run: () => provisionEtcd(minor).then(() => 0) }));
-  return [...built, { name: "etcd 3.4 looked for", run: reportEtcd34 }];
+  const at = (name: string, provision: () => Promise<unknown>): Step => ({ name: `${name} at hand`, run: () => provision().then(() => 0) });
+  return [
+    ...built,
+    { name: "etcd 3.4 looked for", run: reportEtcd34 },
+    at("versitygw is", provisionVersitygw),
+    at("fake-gcs-server is", provisionFakeGcsServer),
+    at("age is", provisionAge),
+    at("age's test vectors are", provisionAgeVectors),
+  ];
 }
 
 async function reportEtcd34(): Promise<number> {
