@@ -19,7 +19,7 @@ import type { ObjectInfo, PutOptions } from "./storage.ts";
 /** With all parts that S3 allows an object may be 78 GiB long: no etcd's database comes near it, and memory stays small. */
 export const PART_SIZE_BYTES: number = 8 * 1024 * 1024;
 /** Parts on their way at the same time, besides the one that is filled. */
-const IN_FLIGHT_MAX = 4;
+const IN_FLIGHT_MAX = 3;
 export const BUFFERS_MAX: number = IN_FLIGHT_MAX + 1;
 const PUT_ID_SIZE_BYTES = 12;
 
