@@ -14,6 +14,7 @@ import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import type { VerifyLevel } from "../../src/verify/options.ts";
 import { type BackupVerification, verifyBackup, verifyBackups } from "../../src/verify/verify.ts";
+import { corruptingStorage } from "../faults/kit/lying-storages.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
 import { runs, SEED } from "../support/counts.ts";
 import type { MemoryStorage } from "../support/memory-storage.ts";
@@ -289,6 +290,20 @@ describe("what says nothing about the backup", () => {
     });
     await expect(verify({ ...repository, storage: removing }, id, "hash")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
     await expect(verify(repository, id, "hash")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  });
+
+  test("a reading in which bytes were changed on the way, when a second one finds none: a warning, and a result that passed", async () => {
+    const repository = await newRepository();
+    const id = await storeBackup(repository, someSnapshot());
+    const runtime = recordingRuntime();
+    const changing = corruptingStorage(repository.storage, 20, { operations: ["read"], key: /snapshot\.db\.zst$/, from: 2, times: 2 });
+    const result = await verify({ ...repository, storage: changing }, id, "structure", runtime);
+    expect(result).toMatchObject({
+      outcome: "passed",
+      failure: null,
+      findings: [{ severity: "warning", text: expect.stringMatching(/^only the first of two readings found that .*changes bytes$/) }],
+    });
+    expect(runtime.events).toMatchObject([{ level: "warn", message: expect.stringContaining(id) }]);
   });
 
   test("a result that cannot be stored is a warning, and the result stands", async () => {
