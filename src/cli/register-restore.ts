@@ -7,14 +7,18 @@ import type { Storage } from "../storage/storage.ts";
 import type { Invocation } from "./command.ts";
 import { author, openNamedStorage } from "./repository.ts";
 
-/** Lets the restored cluster save under the same name, where a repository is named. One that cannot be registered is restored all the same; false then. */
-export async function registerRestore(invocation: Invocation, plan: RestorePlan): Promise<boolean> {
+/**
+ * Lets the restored cluster save under the same name, where a repository is named. One that cannot be registered is restored all the same; false then.
+ * `isStarted`: the cluster has run since it was restored.
+ */
+export async function registerRestore(invocation: Invocation, plan: RestorePlan, { isStarted = false } = {}): Promise<boolean> {
   if (plan.copy) return true;
   const cluster = clusterOf(invocation, plan.source);
+  const again = invocation.config.get("from-plan") === undefined ? "" : "run the same command again, which only records it then; else, ";
   return register(invocation, plan.source, {
-    record: async (storage) => (await import("../restore/record.ts")).recordRestore(storage, cluster, await author(), plan, invocation),
+    record: async (storage) => (await import("../restore/record.ts")).recordRestore(storage, cluster, await author(), plan, { ...invocation, isStarted }),
     done: `registered as the successor of ${cluster} in the repository: once it has saved there, the former cluster is refused`,
-    otherwise: "before the new cluster saves there, run `etcdsafe repo adopt`",
+    otherwise: `${again}before the new cluster saves there, run \`etcdsafe repo adopt\`, and until it has saved, tell each restore of this one: --evidence ${plan.revision.after}, or more where the cluster has shown more`,
   });
 }
 

@@ -6,7 +6,6 @@ import type { Evidence } from "../restore/evidence.ts";
 import type { OwnMember } from "../restore/found-member.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SnapshotSource } from "../restore/source.ts";
-import type { CallOptions } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
 import { PARTLY_DONE } from "./exit-codes.ts";
 import { printPlan } from "./print-plan.ts";
@@ -64,9 +63,9 @@ async function isInterrupted(plan: RestorePlan): Promise<boolean> {
 }
 
 /** The members of this run, where this very plan has put all of them in place before. Throws PLAN_MISMATCH for one that has served since, or another host's. */
-async function doneAlready(plan: RestorePlan, options: CallOptions): Promise<readonly OwnMember[] | undefined> {
+async function doneAlready(plan: RestorePlan, invocation: Invocation): Promise<readonly OwnMember[] | undefined> {
   const { foundMembers, goneOn, otherMembersDirectory, ownMember } = await import("../restore/found-member.ts");
-  const found = await foundMembers(plan, options);
+  const found = await foundMembers(plan, invocation);
   for (const each of found) {
     const other = otherMembersDirectory(plan, each);
     if (other === undefined) continue;
@@ -75,7 +74,12 @@ async function doneAlready(plan: RestorePlan, options: CallOptions): Promise<rea
     });
   }
   const own = found.flatMap((each) => ownMember(plan, each) ?? []);
-  for (const each of own) if (each.state === "gone on") throw goneOn(each, plan);
+  const started = own.find(({ state }) => state === "gone on");
+  if (started !== undefined) {
+    // The run that restored it may not have been able to tell the repository; what it serves, the next restore has to go beyond.
+    if (!invocation.config.get("plan")) await registerRestore(invocation, plan, { isStarted: true });
+    throw goneOn(started, plan);
+  }
   const written = plan.members.filter(({ dataDir }) => dataDir !== null);
   return own.length > 0 && own.length === written.length ? own : undefined;
 }

@@ -35,7 +35,9 @@ export function restoredText({ plan, hashKv, leftovers, finishes }: RestoreResul
 
 /** What a saved plan prints where it is done already, and nothing has started since. `hashKv`: null where that cannot be computed any more. */
 export function inPlaceText(plan: RestorePlan, names: readonly string[], hashKv: RestoreResult["hashKv"] | null): string {
-  const lines = [`${names.join(", ")} of this plan ${names.length === 1 ? "is" : "are"} in place already; go on with the next step. Nothing was written.`];
+  const lines = [
+    `${names.join(", ")} of this plan ${names.length === 1 ? "is" : "are"} in place already; go on with the next step. Nothing was written there.`,
+  ];
   if (hashKv !== null) lines.push("", proof(plan, hashKv));
   return `${lines.join("\n")}\n`;
 }

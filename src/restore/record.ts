@@ -13,8 +13,17 @@ import type { RestorePlan } from "./plan.ts";
 type RestoreFacts = Parameters<typeof writeRestoreRecord>[3];
 type RecordOptions = CallOptions & { readonly runtime: Pick<Runtime, "now"> };
 
-/** `cluster` is the name whose backups it succeeds. Writes nothing where another member's run has put the same restore on record. */
-export async function recordRestore(storage: Storage, cluster: string, author: Author, plan: RestorePlan, options: RecordOptions): Promise<void> {
+/**
+ * `cluster` is the name whose backups it succeeds. Writes nothing where another member's run has put the same restore on record. `isStarted`: the restored
+ * cluster has run since, so that a record that has let it in already is of this restore.
+ */
+export async function recordRestore(
+  storage: Storage,
+  cluster: string,
+  author: Author,
+  plan: RestorePlan,
+  options: RecordOptions & { readonly isStarted?: boolean },
+): Promise<void> {
   const { clusterId } = plan;
   const members = plan.members.map(({ id, name, peerUrls }) => ({ id, name, peerUrls: [...peerUrls] }));
   const facts = { ...(await databaseFacts(storage, cluster, plan, options)), clusterId, purpose: "cluster", members } as const;
@@ -40,8 +49,13 @@ async function databaseFacts(storage: Storage, cluster: string, { source, revisi
 }
 
 /** A record that has let its cluster in already says nothing about a restore after that. */
-async function isOnRecord(storage: Storage, cluster: string, facts: RestoreFacts & { readonly clusterId: string }, options: CallOptions): Promise<boolean> {
-  const used = new Set((await readClusterFile(storage, cluster, options))?.file.bindings.map(({ restore }) => restore));
+async function isOnRecord(
+  storage: Storage,
+  cluster: string,
+  facts: RestoreFacts & { readonly clusterId: string },
+  options: CallOptions & { readonly isStarted?: boolean },
+): Promise<boolean> {
+  const used = options.isStarted ? new Set() : new Set((await readClusterFile(storage, cluster, options))?.file.bindings.map(({ restore }) => restore));
   const records = await readRestoreRecords(storage, cluster, facts.clusterId, options);
   return records.some(({ key, record }) => !used.has(key) && isDeepStrictEqual(restored(record), restored(facts)));
 }

@@ -87,7 +87,11 @@ test.each(["3.5", "3.6", "3.7"] as const)("from plan, etcd %s: a member whose di
       expectFailure("ETCD_MAY_BE_ALIVE", again, { message: /m2: it has run already in the new cluster/, hint: /member remove/ });
       expect(again.stderr).not.toContain("m1: it has run");
     });
-    const gone = await runCli(["restore", source, "--from-plan", file, "--member", members[0]!.name]);
+    const repository = join(directory.path, "repository");
+    await expectExit(0, ["repo", "init", "--repository", repository]);
+    const gone = await runCli(["restore", source, "--from-plan", file, "--member", members[0]!.name, "--repository", repository]);
+    // Nobody had told the repository, and the next restore has to go beyond what this one serves.
+    expect(await readdir(join(repository, "default/restores"))).toEqual([`${printed.plan.clusterId}.json`]);
     expectFailure("PLAN_MISMATCH", gone, { message: /m0 of this very plan, and was started since: it has served up to revision/, hint: /member remove/ });
   } finally {
     await release(members);

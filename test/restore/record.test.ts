@@ -79,6 +79,8 @@ test("restore record: once it has let its cluster in, the same restore again has
     undefined,
     options,
   );
+  await recordRestore(storage, "default", author, plan({}), { ...options, isStarted: true });
+  expect(await records(storage)).toHaveLength(1);
   await recordRestore(storage, "default", author, plan({}), options);
   expect(await records(storage)).toHaveLength(2);
 });
