@@ -41,8 +41,13 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir 
     title: "Start etcd",
     commands: [
       `quota=$(sed -nE 's/^ *- +.?--quota-backend-bytes=([0-9]+).*/\\1/p' ${manifest}); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
-      `${orStop(canEdit(manifest), `${manifest} is left as it is: write the command as - etcd, and each of its flags as - --flag=value on one line, then run this step again`)} && sed -i -E -e '/${OWN_FLAG}/d' -e '${insert}' ${manifest}`,
+      // One command, since what follows one that stops would be run all the same where the step is pasted.
       [
+        orStop(
+          canEdit(manifest),
+          `${manifest} is left as it is: write the command as - etcd, and each of its flags as - --flag=value on one line, indented alike, then run this step again`,
+        ),
+        `sed -i -E -e '/${OWN_FLAG}/d' -e '${insert}' ${manifest}`,
         orStop(
           edited,
           `${manifest} must have --initial-cluster-state=existing, and each of --initial-cluster, --initial-cluster-state and --quota-backend-bytes once`,
@@ -56,16 +61,27 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir 
 
 /** Each in single quotes, as sed and grep take them with -E. */
 const QUOTE = `["'\\'']?`;
+const END = " *( #.*)?$";
 const PROGRAM = `^( *)- +${QUOTE}etcd${QUOTE} *$`;
 const FLAGS = "--(initial-cluster|initial-cluster-state|quota-backend-bytes)";
-/** One that is deleted, since it is the whole of its line. */
-const OWN_FLAG = `^ *- +${QUOTE}${FLAGS}=`;
+/** One that is deleted, since it is the whole of its line: its quotes end there, and nothing is escaped. */
+const OWN_FLAG = `^( *)- +("${FLAGS}=[^\\"]*"|'\\''${FLAGS}=[^\\'\\'']*'\\''|${FLAGS}=[^\\"'\\'' ]*)${END}`;
 /** One that etcd would take, however it is written. */
 const ANY_FLAG = `${FLAGS}([^a-z-]|$)`;
 
-/** Whether there is one place to insert at, and nothing is left of what is replaced. */
+/**
+ * Whether there is one place to insert at, and nothing is left of what is replaced. A line with more indentation behind one of those lines would be the
+ * rest of its text (YAML 1.2, 7.3.3), and a flag with another indentation than the program's may be a line of another text.
+ */
 function canEdit(manifest: string): string {
-  return `[ "$(grep -cE '${PROGRAM}' ${manifest})" = 1 ] && ! grep -vE '^ *#|${OWN_FLAG}' ${manifest} | grep -qE -- '${ANY_FLAG}'`;
+  const lines = `grep -vE '^ *(#|$)' ${manifest}`;
+  const touched = `(${PROGRAM}|${OWN_FLAG})`;
+  return [
+    `[ "$(grep -cE '${PROGRAM}' ${manifest})" = 1 ]`,
+    `! ${lines} | grep -vE '${OWN_FLAG}' | grep -qE -- '${ANY_FLAG}'`,
+    `[ "$(${lines} | grep -E '${touched}' | sed 's/-.*//' | sort -u | wc -l)" -eq 1 ]`,
+    `! ${lines} | sed -nE -e '$!N' -e '/^( *)- [^\\n]*\\n\\1[[:blank:]]/P' -e D | grep -qE '${touched}'`,
+  ].join(" && ");
 }
 
 /** Fails, and says what is the matter, unless `test` succeeds. */

@@ -56,32 +56,28 @@ test("instructions: no command says the state new", () => {
 });
 
 test("instructions for kubeadm: the static pod gets what it needs, whatever it had, and keeps a larger quota", () => {
-  const [, sed] = startCommands("cp'1#&");
+  const volumes = "    image: etcd\n  volumes:\n  - hostPath:\n      path: /var/lib/etcd\n";
   for (const [quota, expected] of [
     ["", QUOTA],
     ["    - --quota-backend-bytes=1073741824\n", QUOTA],
     ["    - --quota-backend-bytes=8589934592\n", 8589934592],
     ['    - "--quota-backend-bytes=8589934592"\n    - "--initial-cluster-state=new"\n', 8589934592],
   ] as const) {
-    const manifest = `spec:\n  containers:\n  - command:\n    - etcd\n    - --name=cp1\n    - --initial-cluster=cp1=https://10.0.0.1:2380\n    - --initial-cluster-state=new\n${quota}    image: etcd\n`;
-    const edited = edit(manifest, startCommands("cp'1#&")[0]!, sed!);
-    expect(edited).toBe(
-      `spec:\n  containers:\n  - command:\n    - etcd\n    - --initial-cluster=cp'1#&=https://10.0.0.1:2380\n    - --initial-cluster-state=existing\n    - --quota-backend-bytes=${expected}\n    - --name=cp1\n    image: etcd\n`,
+    const manifest = `spec:\n  containers:\n  - command:\n    - etcd\n    - --name=cp1\n    - --initial-cluster=cp1=https://10.0.0.1:2380\n    - --initial-cluster-state=new\n${quota}${volumes}`;
+    expect(started(manifest, "cp'1#&", "cat manifests/etcd.yaml")).toBe(
+      `spec:\n  containers:\n  - command:\n    - etcd\n    - --initial-cluster=cp'1#&=https://10.0.0.1:2380\n    - --initial-cluster-state=existing\n    - --quota-backend-bytes=${expected}\n    - --name=cp1\n${volumes}`,
     );
   }
 });
 
 test("instructions for kubeadm: a pod that mounts another directory than the restored one is not started", () => {
-  const last = startCommands("cp1").at(-1)!;
-  const started = (path: string) => {
-    const manifest = `    - --initial-cluster=cp1=u\n    - --initial-cluster-state=existing\n    - --quota-backend-bytes=1\n  volumes:\n  - hostPath:\n      path: ${path}\n      type: DirectoryOrCreate\n`;
-    const script = `cd "$(mktemp -d)" && mkdir manifests && cat >etcd.yaml; ${last}; ls manifests; rm -r "$PWD"`;
-    const here = script.replaceAll(/\/etc\/kubernetes\/manifests-stopped\/etcd\.yaml/g, "etcd.yaml").replaceAll("/etc/kubernetes/manifests/", "manifests/");
-    return execFileSync("sh", ["-c", here], { input: manifest, encoding: "utf8" });
+  const startedWith = (path: string) => {
+    const manifest = `  - command:\n    - etcd\n    - --initial-cluster=cp1=u\n  volumes:\n  - hostPath:\n      path: ${path}\n      type: DirectoryOrCreate\n`;
+    return started(manifest, "cp1", "ls manifests");
   };
-  for (const path of ["/var/lib/etcd", '"/var/lib/etcd/"', "'/var/lib/etcd'"]) expect(started(path)).toBe("etcd.yaml\n");
+  for (const path of ["/var/lib/etcd", '"/var/lib/etcd/"', "'/var/lib/etcd'"]) expect(startedWith(path)).toBe("etcd.yaml\n");
   for (const path of ["/data/etcd", "/var/lib/etcd2", "/mnt/var/lib/etcd"])
-    expect(started(path)).toMatch(/^STOP: \S+ mounts another directory than \/var\/lib\/etcd, .*\n$/);
+    expect(startedWith(path)).toMatch(/^STOP: \S+ mounts another directory than \/var\/lib\/etcd, .*\n$/);
 });
 
 test("instructions for systemd: the log of etcd 3.4, which is no JSON by default, is understood too", () => {
@@ -99,15 +95,13 @@ test("instructions for systemd: the log of etcd 3.4, which is no JSON by default
   expect(start.why).toContain("/var/lib/etcd");
 });
 
-/** Of a cluster with one member of this name. */
-function startCommands(name: string): readonly string[] {
+/** What step 3 of a cluster with one member of this name prints about the manifest, and `look` in the end. */
+function started(manifest: string, name: string, look: string): string {
   const members = [{ ...RESTORE.members[0]!, name }];
-  return memberInstructions("kubeadm", { ...RESTORE, members })[0]!.steps.find(({ number }) => number === 3)!.commands;
-}
-
-function edit(manifest: string, readQuota: string, sed: string): string {
-  const script = `cd "$(mktemp -d)" && cat >etcd.yaml && ${readQuota} && ${sed} && cat etcd.yaml && rm -r "$PWD"`;
-  return execFileSync("sh", ["-c", script.replaceAll(/\/etc\/kubernetes\/\S*etcd\.yaml/g, "etcd.yaml")], { input: manifest, encoding: "utf8" });
+  const { commands } = memberInstructions("kubeadm", { ...RESTORE, members })[0]!.steps.find(({ number }) => number === 3)!;
+  const script = `cd "$(mktemp -d)" && mkdir manifests && cat >etcd.yaml; ${commands.join("; ")}; ${look}; rm -r "$PWD"`;
+  const here = script.replaceAll(/\/etc\/kubernetes\/manifests-stopped\/etcd\.yaml/g, "etcd.yaml").replaceAll("/etc/kubernetes/manifests/", "manifests/");
+  return execFileSync("sh", ["-c", here], { input: manifest, encoding: "utf8" });
 }
 
 test.each(["k3s", "rke2"] as const)("instructions for %s: only the others' etcd directory is put away, and nothing is removed", (distro) => {

@@ -25,6 +25,9 @@ const COMMANDS = kubeadmInstructions({
 const INSERTED = ["--initial-cluster=cp1=https://10.0.0.1:2380", "--initial-cluster-state=existing"];
 const VOLUMES = "  volumes:\n  - hostPath:\n      path: /var/lib/etcd\n";
 
+/** What step 3 looks for before it starts etcd. */
+const FINAL = ["--initial-cluster-state=existing", "--quota-backend-bytes=8589934592"];
+
 function manifest(...command: readonly string[]): string {
   return `spec:\n  containers:\n  - command:\n${command.map((word) => `    - ${word}\n`).join("")}    image: etcd\n${VOLUMES}`;
 }
@@ -50,6 +53,18 @@ test.each(["etcd", '"etcd"', "'etcd'", "  etcd"])("kubeadm: a command that is wr
   expect(result.text).toBe(manifest(program, ...INSERTED, "--quota-backend-bytes=8589934592", '"--name=cp1"', "--initial-cluster-token=kept"));
 });
 
+test("kubeadm: comments, empty lines and other flags that go on in a next line stop nothing", async () => {
+  const others = ['"--name=cp1,\\\n      more"', "--listen-client-urls=http://a:1,\n      http://b:1"];
+  const flags = [
+    "--initial-cluster=old=https://x:2380 # the old ones\n    # --initial-cluster=older=https://x:2380,\n      # newer",
+    '"--initial-cluster-state=new"\n',
+  ];
+  const result = await startWith(manifest("etcd", ...others, ...flags));
+  expect(result).toMatchObject({ exitCode: 0, stdout: "", stderr: "", isStarted: true });
+  expect(result.text.split("\n").filter((line) => line.includes("- --initial-cluster="))).toEqual([`    - ${INSERTED[0]}`]);
+  for (const other of others) expect(result.text).toContain(`    - ${other}\n`);
+});
+
 test.each([
   ["a flag on two lines", manifest("etcd", "--name=cp1", "--initial-cluster-state", "new")],
   ["a quota on two lines", manifest("etcd", "--initial-cluster-state=new", "--quota-backend-bytes", '"8589934592"')],
@@ -57,6 +72,23 @@ test.each([
   ["flags in one line", `spec:\n  containers:\n  - command:\n    - etcd\n    args: ["--initial-cluster=a=http://a:2380"]\n${VOLUMES}`],
   ["a shell", manifest("sh", "-c", "exec etcd --initial-cluster-state=new")],
   ["a command of another path", manifest("/usr/local/bin/etcd", "--initial-cluster-state=new")],
+  ["a flag that a backslash goes on from", manifest("etcd", '"--initial-cluster=old=https://x:2380,\\', '  new=https://y:2380"', ...FINAL)],
+  [
+    "a flag that a backslash goes on from, at the same indentation",
+    manifest("etcd", '"--initial-cluster=old=https://x:2380,\\\nnew=https://y:2380"', ...FINAL),
+  ],
+  ["a flag whose quote ends in the next line", manifest("etcd", '"--initial-cluster=old=https://x:2380,\n      new=https://y:2380"', ...FINAL)],
+  ["a flag whose single quote ends in the next line", manifest("etcd", "'--initial-cluster=old=https://x:2380,\n      new=https://y:2380'", ...FINAL)],
+  ["a flag that goes on in the next line", manifest("etcd", "--initial-cluster=old=https://x:2380,\n      new=https://y:2380", ...FINAL)],
+  ["a last flag that goes on in the next line", manifest("etcd", ...FINAL, "--initial-cluster=old=https://x:2380,\n      new=https://y:2380")],
+  ["a flag that goes on behind an empty line", manifest("etcd", "--initial-cluster=old=https://x:2380,\n\n      new=https://y:2380", ...FINAL)],
+  ["a flag that goes on in what looks like an item", manifest("etcd", "--initial-cluster=old=https://x:2380,\n      - new=https://y:2380", ...FINAL)],
+  ["a flag that goes on behind a tab", manifest("etcd", "--initial-cluster=old=https://x:2380,\n    \tnew=https://y:2380", ...FINAL)],
+  ["a program that goes on in the next line", manifest("etcd\n      --name=cp1", ...FINAL)],
+  ["a folded flag", manifest("etcd", ">-\n      --initial-cluster=old=https://x:2380,new=https://y:2380", ...FINAL)],
+  ["a literal flag", manifest("etcd", "|\n      --initial-cluster=old=https://x:2380", ...FINAL)],
+  ["a literal text that holds what looks like a flag", manifest("etcd", "|\n      sh\n      - --initial-cluster=old=https://x:2380", ...FINAL)],
+  ["flags that are indented otherwise", `${manifest("etcd", "--name=cp1")}    args:\n      - --initial-cluster=old=https://x:2380\n`],
   ["two commands", `${manifest("etcd", "--initial-cluster-state=new")}  - command:\n    - etcd\n`],
 ])("kubeadm: a manifest with %s is not changed and not started, and why is said", async (_, text) => {
   const result = await startWith(text);
