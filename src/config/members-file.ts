@@ -27,7 +27,9 @@ const list = (of: z.ZodType, what: string) =>
   z.array(of, { error: ({ input }) => (input === undefined ? "is missing" : `takes a list of ${what}`) }).min(1, "is an empty list");
 const clientUrl = text.refine(isClientUrl, "is not a URL such as https://10.0.0.1:2379");
 const name = text.refine((value) => value === "" || memberNameFault(value) === undefined, { error: ({ input }) => memberNameFault(String(input)) });
-const memberKeys = { name, peerUrls: list(text, "URLs"), clientUrls: list(clientUrl, "URLs").optional(), dataDir: text, walDir: text.optional() };
+/** A directory that is called so can be written as ./~ */
+const directory = text.refine((value) => !value.startsWith("~"), "begins with a shell's ~, which is not expanded here: write the whole path");
+const memberKeys = { name, peerUrls: list(text, "URLs"), clientUrls: list(clientUrl, "URLs").optional(), dataDir: directory, walDir: directory.optional() };
 const fileKeys = { token: text.optional(), members: members() };
 const schema = z.strictObject(fileKeys, { error: objectError });
 
@@ -42,15 +44,15 @@ export async function readMembersFile(path: string): Promise<MembersFile> {
     throw new EtcdsafeError("MEMBERS_INVALID", message, { hint: "docs/cli.md, “restore”, shows such a file." });
   }
   const { token, members } = parsed.data as z.infer<typeof schema> as MembersFile;
-  const directory = dirname(path);
+  const base = dirname(path);
   return {
     ...(token === undefined ? {} : { token }),
     members: members.map(({ name, peerUrls, clientUrls, dataDir, walDir }) => ({
       name,
       peerUrls,
       ...(clientUrls === undefined ? {} : { clientUrls }),
-      dataDir: resolve(directory, dataDir),
-      ...(walDir === undefined ? {} : { walDir: resolve(directory, walDir) }),
+      dataDir: resolve(base, dataDir),
+      ...(walDir === undefined ? {} : { walDir: resolve(base, walDir) }),
     })),
   };
 }

@@ -71,12 +71,16 @@ test("members file: every fault with its line", async () => {
   });
 });
 
+const TILDE = "begins with a shell's ~, which is not expanded here: write the whole path";
+
 test.each([
   ["", "FILE:1: the file holds nothing"],
   ["token: x", "FILE:1: members is missing"],
   ["members: []", "FILE:1: members is an empty list"],
   ["members: [", "FILE:1: Flow sequence in block collection must be sufficiently indented and end with a ]"],
   ["members:\n  - name: a\n    peerUrls: []\n    dataDir: x", "FILE:3: members[0].peerUrls is an empty list"],
+  ["members:\n  - name: a\n    peerUrls: [x]\n    dataDir: ~/x", `FILE:4: members[0].dataDir ${TILDE}`],
+  ["members:\n  - name: a\n    peerUrls: [x]\n    dataDir: x\n    walDir: ~etcd/wal", `FILE:5: members[0].walDir ${TILDE}`],
 ])("members file: %j is refused", async (text, message) => {
   expect((await readText(text)).read).toEqual({ code: "MEMBERS_INVALID", message });
 });
