@@ -47,6 +47,8 @@ test.each([
   [{ file: '#ETCD_X=1\nETCD_QUOTA_BACKEND_BYTES="8589934592"\n' }, 8589934592],
   [{ file: "ETCD_QUOTA_BACKEND_BYTES=2147483648\n" }, NEEDED],
   [{ environment: "ETCD_NAME=m1 ETCD_QUOTA_BACKEND_BYTES=8589934592", file: "ETCD_NAME=m1\n" }, 8589934592],
-])("systemd: of the unit's quota and the one that is needed, the larger counts: %j", async (unit, quota) => {
+  [{ environment: "ETCD_QUOTA_BACKEND_BYTES=8589934592", file: "ETCD_QUOTA_BACKEND_BYTES=17179869184\n" }, 17179869184],
+  [{ environment: "ETCD_QUOTA_BACKEND_BYTES=17179869184", file: "ETCD_QUOTA_BACKEND_BYTES=8589934592\n" }, 17179869184],
+])("systemd: of the unit's quotas and the one that is needed, the larger counts: %j", async (unit, quota) => {
   expect(await variables(unit)).toBe(`ETCD_INITIAL_CLUSTER=m'1=http://10.0.0.1:2380\nETCD_INITIAL_CLUSTER_STATE=existing\nETCD_QUOTA_BACKEND_BYTES=${quota}\n`);
 });
