@@ -20,8 +20,12 @@ export async function findWalBeside(databasePath: string, options: CallOptions):
     const input: WalAfterInput = { directory: wal, index: consistentIndex };
     const beside = { directory: wal, consistentIndex: consistentIndex.toString() };
     try {
-      const { facts, changes } = await runInWorker<WalAfterInput, WalAfter>(new URL("../etcd-files/wal/changes-worker", import.meta.url), input, options);
-      return { ...beside, lastIndex: facts.lastIndex.toString(), missingEntries: changes, damage: damageOf(facts, consistentIndex) };
+      const { facts, changes, behindEnd } = await runInWorker<WalAfterInput, WalAfter>(
+        new URL("../etcd-files/wal/changes-worker", import.meta.url),
+        input,
+        options,
+      );
+      return { ...beside, lastIndex: facts.lastIndex.toString(), missingEntries: changes, damage: damageOf(facts, consistentIndex, behindEnd) };
     } catch (error) {
       if (!(error instanceof EtcdsafeError) || error.code !== "FILE_FAILED") throw error;
       return { ...beside, lastIndex: "0", missingEntries: 0, damage: error.message };
@@ -32,14 +36,14 @@ export async function findWalBeside(databasePath: string, options: CallOptions):
 
 /**
  * A member writes every entry to its log before it is in its database, and a restored one starts with a log as long as its database says: one that ends
- * before has lost its end, or is of another member. A write that never completed is none as long as it comes after that.
+ * before has lost its end, or is of another member. A write that never completed is none as long as it comes after that, and nothing follows it.
  */
-function damageOf({ fault, segments, lastIndex }: WalFacts, consistentIndex: bigint): string | null {
+function damageOf({ fault, segments, lastIndex }: WalFacts, consistentIndex: bigint, behindEnd: string | undefined): string | null {
   const empty = segments.find(({ records }) => records === 0);
   if (fault?.kind === "corrupt") return `${fault.segment}: ${fault.text}`;
   // Each has its first records before it has its name (`server/storage/wal/wal.go` Create and cut).
   if (empty !== undefined) return `${empty.name}: ${fault?.text ?? "it holds no record"}`;
-  if (lastIndex >= consistentIndex) return null;
+  if (lastIndex >= consistentIndex) return behindEnd === undefined ? null : `${segments.at(-1)?.name}: ${behindEnd}`;
   const cause = fault === undefined ? "" : ` (${fault.segment}: ${fault.text})`;
   return `it ends before entry ${consistentIndex}, which the database holds, so it has lost its end or is not this database's${cause}`;
 }

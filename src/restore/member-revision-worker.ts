@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { WorkerContext } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
+import { dataBehindEnd } from "../etcd-files/wal/behind-end.ts";
 import { cancellable } from "../etcd-files/wal/cancellable-segment.ts";
 import { type FileSegment, fileSegments } from "../etcd-files/wal/directory.ts";
 import { walFacts } from "../etcd-files/wal/facts.ts";
@@ -41,12 +42,14 @@ function readLog(walDirs: readonly string[], context: WorkerContext): MemberFile
 }
 
 function endOfLog(path: string, last: FileSegment): MemberFiles["log"] {
-  const { metadata, fault, segments, ...facts } = walFacts([last]);
+  const read = walFacts([last]);
+  const { metadata, fault, segments, ...facts } = read;
   const before = last.firstIndex - 1n;
   const lastIndex = before > facts.lastIndex ? before : facts.lastIndex;
   // Each has its first records before it has its name (`server/storage/wal/wal.go` Create and cut).
   const isEmpty = segments.some(({ records }) => records === 0);
-  const corruption = fault?.kind === "corrupt" || (isEmpty && fault !== undefined) ? fault.text : isEmpty ? "its last file holds no record" : null;
+  const early = fault?.kind === "corrupt" || (isEmpty && fault !== undefined) ? fault.text : isEmpty ? "its last file holds no record" : undefined;
+  const corruption = early ?? dataBehindEnd([last], read) ?? null;
   return { path, lastIndex, metadata: metadata ?? null, corruption, at: statSync(join(path, last.name)).mtime.toISOString() };
 }
 

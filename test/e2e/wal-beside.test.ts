@@ -1,12 +1,14 @@
 // A member that was killed: what it acknowledged last is in its log alone, and a restore of its database must not lose that without a word.
 import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { fileSegments } from "../../src/etcd-files/wal/directory.ts";
 import { readWal } from "../../src/etcd-files/wal/read.ts";
 import { dataDirectoryEvidence } from "../../src/restore/evidence-files.ts";
 import { findWalBeside } from "../../src/restore/find-wal.ts";
 import { runCli } from "../support/cli.ts";
+import { runs } from "../support/counts.ts";
 import { etcdutl, initialCluster, planMembers, startCluster } from "../support/etcd.ts";
 import { putMany, readAll } from "../support/etcd-data.ts";
 import { expectFailure } from "../support/failures.ts";
@@ -102,3 +104,60 @@ test("logs of real members that are whole are never taken for damaged: of restor
     await whole(dataDir, `restored by ${by}, and started`);
   }
 });
+
+test.each(["3.5", "3.7"] as const)(
+  "etcd %s leaves nothing behind its log's end, however often it is killed while it writes, and after it repaired it: what lies there is damage",
+  async (minor) => {
+    await using cluster = await startCluster({ minor });
+    const member = cluster.members[0]!;
+    const [database, wal] = [join(member.dataDir, "member/snap/db"), join(member.dataDir, "member/wal")];
+    const signal = new AbortController().signal;
+    const damage = async () => (await findWalBeside(database, { signal }))!.damage;
+    const warnings = async () => (await dataDirectoryEvidence(member.dataDir, undefined, { signal })).warnings.join("\n");
+    // A client that has seen the member killed waits before it tries again.
+    const write = async (count: number, sizeBytes: number) =>
+      putMany(
+        await cluster.client(),
+        Array.from({ length: count }, (_, at) => ({ key: `k${at}`, value: "v".repeat(sizeBytes) })),
+      );
+    const segment = () => join(wal, fileSegments(wal).at(-1)!.name);
+    const end = () => [...readWal(fileSegments(wal).slice(-1))].at(-1)!;
+    const overwrite = async (offset: number, bytes: Uint8Array) => {
+      await using file = await open(segment(), "r+");
+      await file.write(bytes, 0, bytes.length, offset);
+    };
+    for (let round = 0; round < runs(4, 12); round += 1) {
+      // From then on it is a second segment.
+      if (round === 3) await write(66, 1_000_000);
+      const writing = write(1000, round % 3 === 2 ? 200_000 : 10 * 7 ** (round % 3)).catch(() => {});
+      await delay(50 + 37 * round);
+      await member.kill();
+      await writing;
+      expect([await damage(), await warnings()], `killed ${round}`).toEqual([null, ""]);
+      await member.start();
+    }
+    expect(fileSegments(wal).length).toBeGreaterThan(1);
+
+    await write(20, 3000);
+    await member.kill();
+    const torn = end();
+    await overwrite(torn.endOffset, Buffer.concat([Buffer.from([0xb8, 0x0b, 0, 0, 0, 0, 0, 0]), Buffer.alloc(3000), Buffer.alloc(2000, 1)]));
+    expect(await damage()).toMatch(/\.wal: data follows the end of its records, at byte \d+$/);
+    await overwrite(torn.endOffset + 3008, Buffer.alloc(2000));
+    expect([await damage(), await warnings()], "torn").toEqual([null, ""]);
+    await member.start();
+    await member.kill();
+    expect([await damage(), await warnings()], "torn, and repaired").toEqual([null, ""]);
+
+    await overwrite(end().endOffset + 512, Buffer.alloc(4096, 1));
+    expect(await damage()).toMatch(/\.wal: data follows the end of its records, at byte \d+$/);
+    expect(await warnings()).toMatch(/is damaged \(data follows the end of its records/);
+    expectFailure("WAL_NOT_APPLIED", await runCli(["restore", database, "--data-dir", join(cluster.directory, "r"), "--skip-hash-check"]), {
+      message: /is damaged after entry \d+ \(.*data follows the end of its records, at byte \d+\): how much of it would be lost nobody can tell$/,
+      hint: /--ignore-wal/,
+    });
+    await member.start();
+    await member.kill();
+    expect([await damage(), await warnings()], "zeroed by etcd").toEqual([null, ""]);
+  },
+);

@@ -57,6 +57,18 @@ test("evidence of a data directory: the database's revision, and as many more as
   expect(warnings).toEqual([]);
 });
 
+test("evidence of a data directory: records behind the end of its log are not counted, and that is said", async () => {
+  const path = await place();
+  const name = KILLED_LOG;
+  const log = Buffer.concat([killed()[name]!, Buffer.alloc(512), killed()[name]!]);
+  await member(join(path, "member"), { revisions: 30, consistentIndex: KILLED_END, log: { [name]: log } });
+  const { found, warnings } = await dataDirectoryEvidence(path, undefined, options);
+  expect(found).toHaveLength(1);
+  expect(warnings.join("\n")).toMatch(
+    /\/member\/wal is damaged \(data follows the end of its records, at byte \d+\): entries that lie behind the damage are not counted\.$/,
+  );
+});
+
 test("evidence of a data directory: a log whose entries are all in the database shows nothing more", async () => {
   const path = await place();
   await member(join(path, "member"), { revisions: 30, consistentIndex: KILLED_END, log: killed() });

@@ -3,7 +3,9 @@ import { execFileSync } from "node:child_process";
 import { copyFile, mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { walFacts } from "../../src/etcd-files/wal/facts.ts";
 import { bufferSegment, readWal } from "../../src/etcd-files/wal/read.ts";
+import { parseWalSegmentName } from "../../src/etcd-files/wal/segment-name.ts";
 import { databaseWarnings, planDatabase } from "../../src/restore/database-plan.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
@@ -18,6 +20,11 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 const options = { signal: new AbortController().signal };
 /** Entries 1 to 51. */
 const LOG = liveSegment("killed-3.5", KILLED_LOG);
+
+/** Index of the last entry before this place in LOG. */
+function lastIndexBefore(offset: number): bigint {
+  return walFacts([{ ...bufferSegment(KILLED_LOG, LOG.subarray(0, offset)), ...parseWalSegmentName(KILLED_LOG)! }]).lastIndex;
+}
 
 /** `database` with the log in `wal`, in a new directory. */
 async function laidOut(
@@ -111,6 +118,19 @@ test("log beside a database: one that ends before the database does has lost its
     expect(walBeside.missingEntries, what).toBe(0);
     await expectThrown("WAL_NOT_APPLIED", () => requireWalApplied("db", walBeside), message);
   }
+});
+
+test.each([8, 512])("log beside a database: records that lie behind %d zeros, which etcd takes for the log's end, are damage", async (sizeBytes) => {
+  await using directory = await temporaryDirectory("wal-beside");
+  const preallocated = Buffer.concat([LOG, Buffer.alloc(100_000)]);
+  const { offset } = [...readWal([bufferSegment(KILLED_LOG, LOG)])].find(({ type, endOffset }) => type === 2 && endOffset > LOG.length / 2)!;
+  const lastIndex = lastIndexBefore(offset);
+  const zeroed = Buffer.from(preallocated).fill(0, offset, offset + sizeBytes);
+  const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, Number(lastIndex), zeroed);
+  const wal = (await findWalBeside(path, options))!;
+  expect(wal).toMatchObject({ lastIndex: String(lastIndex), missingEntries: 0 });
+  expect(wal.damage).toMatch(/^0{16}-0{16}\.wal: data follows the end of its records, at byte \d+$/);
+  await expectThrown("WAL_NOT_APPLIED", () => requireWalApplied("db", wal), /is damaged after entry \d+ .*nobody can tell/);
 });
 
 test("log beside a database: an emptied file after others is damage, although its name is that of the database's end", async () => {

@@ -2,6 +2,7 @@
 
 import type { Entry } from "../../proto/raftpb.ts";
 import { ProtoReader, WIRE_BYTES } from "../../proto/wire.ts";
+import { dataBehindEnd } from "./behind-end.ts";
 import { type WalFacts, walFacts } from "./facts.ts";
 import type { SegmentSource } from "./read.ts";
 import type { SegmentName } from "./segment-name.ts";
@@ -10,6 +11,8 @@ export interface WalAfter {
   readonly facts: WalFacts;
   /** Entries after the one asked about that change data, or may: those that are no longer in the log count. */
   readonly changes: number;
+  /** Why it may have gone on after its end, as dataBehindEnd says it. */
+  readonly behindEnd: string | undefined;
 }
 
 /** raft/raftpb/raft.proto, EntryType: all others change the membership. */
@@ -35,7 +38,7 @@ export function walAfter(segments: readonly (SegmentSource & SegmentName)[], ind
   });
   const firstIndex = facts.entries?.firstIndex ?? (facts.snapshot === undefined ? undefined : facts.snapshot.index + 1n);
   const gone = firstIndex === undefined || firstIndex <= index + 1n ? 0 : Number(firstIndex - index - 1n);
-  return { facts, changes: gone + changing.slice(gone).filter(Boolean).length };
+  return { facts, behindEnd: dataBehindEnd(segments, facts), changes: gone + changing.slice(gone).filter(Boolean).length };
 }
 
 /** Not so of a new leader's empty entry, a change of members, and what members write of their names and versions. */

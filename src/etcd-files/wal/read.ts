@@ -81,6 +81,13 @@ export function* readSegment(source: SegmentSource, start: SegmentPosition): Gen
   }
 }
 
+/** Where the frame at `offset` ends by its length, good or torn; beyond the file's end, too. */
+export function frameEnd(source: SegmentSource, offset: number): number {
+  const lengthField = source.read(offset, FRAME_SIZE_BYTES);
+  if (lengthField.length < FRAME_SIZE_BYTES) return source.sizeBytes;
+  return offset + FRAME_SIZE_BYTES + sizesIn(lengthField).contentSizeBytes;
+}
+
 interface Frame {
   /** Record and padding. */
   readonly content: Uint8Array;
@@ -92,12 +99,8 @@ function readFrame(source: SegmentSource, offset: number, isLast: boolean): Fram
   const lengthField = source.read(offset, FRAME_SIZE_BYTES);
   if (lengthField.length === 0) return undefined;
   if (lengthField.length < FRAME_SIZE_BYTES) throw cutShort(source, offset, isLast);
-  const view = new DataView(lengthField.buffer, lengthField.byteOffset, FRAME_SIZE_BYTES);
-  const [low, high] = [view.getUint32(0, true), view.getUint32(4, true)];
-  if (low === 0 && high === 0) return undefined;
-  const recordSizeBytes = (high & 0xff_ffff) * 2 ** 32 + low;
-  const paddingBytes = high >= 0x8000_0000 ? (high >>> 24) & 7 : 0;
-  const contentSizeBytes = recordSizeBytes + paddingBytes;
+  const { isZero, recordSizeBytes, contentSizeBytes } = sizesIn(lengthField);
+  if (isZero) return undefined;
   if (contentSizeBytes > source.sizeBytes - offset - FRAME_SIZE_BYTES) throw cutShort(source, offset, isLast);
   if (recordSizeBytes > RECORD_SIZE_BYTES_MAX) {
     throw new FormatError(
@@ -109,6 +112,14 @@ function readFrame(source: SegmentSource, offset: number, isLast: boolean): Fram
   const content = source.read(offset + FRAME_SIZE_BYTES, contentSizeBytes);
   if (content.length < contentSizeBytes) throw cutShort(source, offset, isLast);
   return { content, recordSizeBytes };
+}
+
+function sizesIn(lengthField: Uint8Array): { isZero: boolean; recordSizeBytes: number; contentSizeBytes: number } {
+  const view = new DataView(lengthField.buffer, lengthField.byteOffset, FRAME_SIZE_BYTES);
+  const [low, high] = [view.getUint32(0, true), view.getUint32(4, true)];
+  const recordSizeBytes = (high & 0xff_ffff) * 2 ** 32 + low;
+  const paddingBytes = high >= 0x8000_0000 ? (high >>> 24) & 7 : 0;
+  return { isZero: low === 0 && high === 0, recordSizeBytes, contentSizeBytes: recordSizeBytes + paddingBytes };
 }
 
 function unpack(source: SegmentSource, offset: number, frame: Frame, isLast: boolean): RecordMessage {

@@ -1,0 +1,32 @@
+// Whether anything lies behind the end of a log. etcd takes a length of zero for the end, drops whatever follows, and overwrites it with zeros when it
+// starts (`server/storage/wal/wal.go` ReadAll): of a write that never completed no member has told anybody. But a place that was lost to the disk later
+// looks the same, and what follows that was acknowledged. Nobody can tell the two apart.
+import type { WalFacts } from "./facts.ts";
+import { frameEnd, type SegmentSource } from "./read.ts";
+
+const STEP_BYTES: number = 1024 * 1024;
+const ZEROS = Buffer.alloc(STEP_BYTES);
+
+/**
+ * Why the log may have gone on after its end: anything but zeros behind its last record, or behind a torn one. Undefined where it did not, and where it is
+ * corrupt, which says more. Of the files only the last is looked at: one before it that ends too early breaks the chain of checksums. Reads the preallocated rest.
+ */
+export function dataBehindEnd(segments: readonly SegmentSource[], { fault, segments: read }: Pick<WalFacts, "fault" | "segments">): string | undefined {
+  const [last, facts] = [segments.at(-1), read.at(-1)];
+  if (last === undefined || facts === undefined || fault?.kind === "corrupt") return undefined;
+  const end = frameEnd(last, facts.usedBytes);
+  const offset = firstNonZero(last, end);
+  // Where the end has moved, etcd is running and has written on.
+  return offset === undefined || frameEnd(last, facts.usedBytes) !== end ? undefined : `data follows the end of its records, at byte ${offset}`;
+}
+
+function firstNonZero(source: SegmentSource, start: number): number | undefined {
+  for (let offset = start; offset < source.sizeBytes; ) {
+    const bytes = source.read(offset, STEP_BYTES);
+    if (bytes.length === 0) return undefined;
+    // Of a whole megabyte at once, since a log has up to 64 of them.
+    if (ZEROS.compare(bytes, 0, bytes.length, 0, bytes.length) !== 0) return offset + bytes.findIndex((byte) => byte !== 0);
+    offset += bytes.length;
+  }
+  return undefined;
+}
