@@ -20,9 +20,9 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 const VALUES = 40;
 const VALUE_SIZE_BYTES = 450_000;
 const DATA_SIZE_BYTES = VALUES * VALUE_SIZE_BYTES;
-const CUTS = runs(1, 40);
-const CORRUPTIONS = runs(1, 40);
-const KILLS = runs(2, 60);
+const CUTS = runs(1, 15);
+const CORRUPTIONS = runs(1, 15);
+const KILLS = runs(2, 25);
 const MINUTE_MS = 60_000;
 /** Of the data at hand, where nothing goes wrong. */
 const PIECES = { s3: 3, gs: 5, azblob: 5 };
