@@ -6,11 +6,12 @@
 import type { AgeKeys } from "../age/identities.ts";
 import type { AgeRecipients } from "../age/recipients.ts";
 import { ERRORS, EtcdsafeError } from "../errors.ts";
+import { scanDeletions } from "../repository/backup-scan.ts";
 import { type CatalogueEntry, listBackups } from "../repository/catalogue.ts";
 import { type ClusterFile, readClusterFile } from "../repository/cluster-file.ts";
 import { type AskedEncryption, chooseEncryption, requireUsableRecipients } from "../repository/encryption-policy.ts";
 import type { Manifest } from "../repository/manifest.ts";
-import { deletionsPrefix, manifestKey, REPOSITORY_KEY } from "../repository/names.ts";
+import { manifestKey, REPOSITORY_KEY } from "../repository/names.ts";
 import { encryptedTo } from "../repository/object-decoder.ts";
 import { encryptionFacts, type ObjectEncryption } from "../repository/object-encoder.ts";
 import { versionLocker } from "../repository/object-lock.ts";
@@ -79,7 +80,7 @@ export async function planCopy(request: CopyRequest, options: CallOptions & { re
     const targetFile = target && (await readClusterFile(to, cluster, options));
     const sides = { cluster, location: to.location, source: sourceFile, target: targetFile?.file };
     const file = carriedBinding({ ...sides, sourceManifests: manifestsOf(source), targetManifests: manifestsOf(there) });
-    const deleting = target === undefined ? new Set<string>() : await beingDeleted(to, cluster, options);
+    const deleting = target === undefined ? new Set<string>() : await scanDeletions(to, cluster, options);
     const policy = target?.file.policy.encryption;
     if (policy !== undefined && request.encryption === "not-said") await requireUsableRecipients(policy, to.location);
     const encryptionOf = (manifest: Manifest) => encryptionFor(manifest, request, policy, options.keys);
@@ -191,12 +192,6 @@ async function warnUnsigned({ storage }: Repository, cluster: string, id: string
     level: "warn",
     message: `${id} is signed, and its copy is not: encrypted to others, it has a manifest of its own. --sign-key-file signs that`,
   });
-}
-
-async function beingDeleted(storage: Storage, cluster: string, options: CallOptions): Promise<Set<string>> {
-  const ids = new Set<string>();
-  for await (const { key } of storage.list(deletionsPrefix(cluster), options)) ids.add(key.slice(deletionsPrefix(cluster).length).replace(/\.json$/, ""));
-  return ids;
 }
 
 function manifestsOf(entries: readonly CatalogueEntry[]): Manifest[] {

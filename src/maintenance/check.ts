@@ -3,6 +3,7 @@ import { EtcdsafeError } from "../errors.ts";
 import { missingObjects } from "../repository/catalogue.ts";
 import { readClusterFile } from "../repository/cluster-file.ts";
 
+import { inTurns } from "../repository/in-turns.ts";
 import { readManifest } from "../repository/manifest.ts";
 import { backupsPrefix, clusterFileKey, manifestKey, PROBES_PREFIX } from "../repository/names.ts";
 import { type Recognised, recognise } from "../repository/recognise.ts";
@@ -10,7 +11,7 @@ import type { Repository } from "../repository/repository.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { ObjectInfo } from "../storage/storage.ts";
 import { requireDocument } from "./documents.ts";
-import { type GcRuntime, planGc } from "./gc.ts";
+import { type GcRuntime, planGcOf } from "./gc.ts";
 
 export interface CheckFinding {
   readonly severity: "warning" | "error";
@@ -27,12 +28,13 @@ export interface CheckResult {
   readonly findings: readonly CheckFinding[];
 }
 
-const READS_IN_FLIGHT = 8;
 const PROBE = "`repo validate` put it there and was not allowed to remove it; remove it with the store's own tools";
 
 export async function checkRepository(repository: Repository, options: CallOptions & { readonly runtime: GcRuntime }): Promise<CheckResult> {
   const { storage } = repository;
   const objects = await Array.fromAsync(storage.list("", options));
+  // At once: an upload that ends while everything else is read is none that was left.
+  const garbage = await garbageFindings(repository, objects, options);
   const known = objects.map((info) => ({ info, what: recognise(info.key) }));
   const findings: CheckFinding[] = known.flatMap(({ info: { key }, what }) =>
     what === undefined ? [{ severity: "warning", key, text: key.startsWith(PROBES_PREFIX) ? PROBE : "it is none of etcdsafe's, and left alone" }] : [],
@@ -45,9 +47,9 @@ export async function checkRepository(repository: Repository, options: CallOptio
   const deleting = new Set(known.flatMap(({ what }) => (what?.kind === "deletion" ? [`${backupsPrefix(what.cluster)}${what.backup}/`] : [])));
   const whole = [...backups].filter(([prefix, parts]) => !deleting.has(prefix) && parts.some(({ what }) => what.name === "manifest.json"));
   for (const cluster of clusters) findings.push(...(await clusterFindings(repository, cluster, whole, options)));
-  findings.push(...(await inTurns(whole, ([prefix, parts]) => backupFindings(repository, prefix, parts, options))));
-  findings.push(...(await inTurns(known, ({ info, what }) => documentFindings(repository, info.key, what, { backups, deleting }, options))));
-  findings.push(...(await garbageFindings(repository, options)));
+  findings.push(...(await inTurns(whole, ([prefix, parts]) => backupFindings(repository, prefix, parts, options))).flat());
+  findings.push(...(await inTurns(known, ({ info, what }) => documentFindings(repository, info.key, what, { backups, deleting }, options))).flat());
+  findings.push(...garbage);
   const storedSizeBytes = objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return {
     clusters: clusters.size,
@@ -102,8 +104,12 @@ async function documentFindings(
   return backups.has(prefix) || deleting.has(prefix) ? [] : [warningAt(key, "there is no such backup any more")];
 }
 
-async function garbageFindings(repository: Repository, options: CallOptions & { readonly runtime: GcRuntime }): Promise<CheckFinding[]> {
-  const { remove } = await planGc(repository, options);
+async function garbageFindings(
+  repository: Repository,
+  objects: readonly ObjectInfo[],
+  options: CallOptions & { readonly runtime: GcRuntime },
+): Promise<CheckFinding[]> {
+  const { remove } = await planGcOf(repository, objects, options);
   return remove.map(({ cluster, backup, reason, unfinished }) =>
     warningAt(backup === null ? unfinished[0]!.key : `${backupsPrefix(cluster)}${backup}/`, `${reason}; \`etcdsafe repo gc\` removes it`),
   );
@@ -126,10 +132,4 @@ async function faultOf<T>(read: () => Promise<T>, { signal }: CallOptions): Prom
     if (!isFault || signal.aborted) throw error;
     return { error };
   }
-}
-
-async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<CheckFinding[]>): Promise<CheckFinding[]> {
-  const findings: CheckFinding[] = [];
-  for (let at = 0; at < items.length; at += READS_IN_FLIGHT) findings.push(...(await Promise.all(items.slice(at, at + READS_IN_FLIGHT).map(work))).flat());
-  return findings;
 }

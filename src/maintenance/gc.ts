@@ -6,7 +6,7 @@ import type { Author, Repository } from "../repository/repository.ts";
 import { type FoundUpload, isLive, readUploadMarker } from "../repository/upload-marker.ts";
 import { takeWriterLease, type WriterLease } from "../repository/writer-lease.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { ObjectInfo, Storage } from "../storage/storage.ts";
 import { type Garbage, type GarbagePlan, type LeftAlone, planGarbage, type RepositoryListing } from "./garbage.ts";
 
 export type GcRuntime = Pick<Runtime, "now" | "monotonicMs" | "sleep" | "randomBytes" | "log">;
@@ -22,8 +22,13 @@ export interface GcResult {
 const LEASE_EXPIRES_AFTER_SECONDS = 30;
 
 /** Changes nothing. */
-export async function planGc({ storage }: Repository, options: GcOptions): Promise<GarbagePlan> {
-  const listing = await listRepository(storage, options);
+export async function planGc(repository: Repository, options: GcOptions): Promise<GarbagePlan> {
+  return planGcOf(repository, await Array.fromAsync(repository.storage.list("", options)), options);
+}
+
+/** The same for what was listed already: all of the repository. */
+export async function planGcOf({ storage }: Repository, objects: readonly ObjectInfo[], options: GcOptions): Promise<GarbagePlan> {
+  const listing = await completed(storage, objects, options);
   const now = storage.clock === undefined ? options.runtime.now() : (await storage.clock.now(options)).time;
   return planGarbage(listing, now);
 }
@@ -53,8 +58,7 @@ export async function applyGc(repository: Repository, plan: GarbagePlan, author:
 }
 
 /** Markers come behind backups in the order of keys: who wrote an object that is listed had placed his before. */
-async function listRepository(storage: Storage, options: CallOptions): Promise<RepositoryListing> {
-  const objects = await Array.fromAsync(storage.list("", options));
+async function completed(storage: Storage, objects: readonly ObjectInfo[], options: CallOptions): Promise<RepositoryListing> {
   const unfinished = storage.unfinished === undefined ? [] : await Array.fromAsync(storage.unfinished.list("", options));
   const markers: FoundUpload[] = [];
   for (const { key } of objects) {

@@ -24,9 +24,7 @@ export async function scanBackups(storage: Storage, cluster: string, options: Ca
     const sizes = found.get(id) ?? new Map<string, number>();
     found.set(id, sizes.set(name.join("/"), sizeBytes));
   }
-  const deleting = new Set<string>();
-  for await (const { key } of storage.list(deletionsPrefix(cluster), { signal }))
-    deleting.add(key.slice(deletionsPrefix(cluster).length).replace(/\.json$/, ""));
+  const deleting = await scanDeletions(storage, cluster, options);
   const backups = [...found]
     .map(([id, sizes]) => ({ id, sizes }))
     .filter(({ id, sizes }) => parseBackupId(id) !== undefined && sizes.has("manifest.json") && !deleting.has(id));
@@ -64,6 +62,13 @@ async function createdAt(storage: Storage, cluster: string, id: string, options:
     if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
     return LAST;
   }
+}
+
+/** Ids of backups whose deletion has begun. */
+export async function scanDeletions(storage: Storage, cluster: string, { signal }: CallOptions): Promise<Set<string>> {
+  const ids = new Set<string>();
+  for await (const { key } of storage.list(deletionsPrefix(cluster), { signal })) ids.add(key.slice(deletionsPrefix(cluster).length).replace(/\.json$/, ""));
+  return ids;
 }
 
 /** Keys of verifications by backup id, oldest first. */

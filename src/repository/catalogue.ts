@@ -3,6 +3,7 @@ import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type ScannedBackup, scanBackups, scanVerifications } from "./backup-scan.ts";
+import { inTurns } from "./in-turns.ts";
 import { type BackupState, type Manifest, readManifest } from "./manifest.ts";
 import type { Repository } from "./repository.ts";
 import { readVerification, VERIFICATION_LEVELS, type Verification, type VerificationLevel } from "./sidecars.ts";
@@ -30,7 +31,6 @@ export interface UnreadableEntry {
 
 export type CatalogueEntry = BackupEntry | UnreadableEntry;
 
-const READS_IN_FLIGHT = 8;
 /** A backup verified every night keeps the last month's results readable; older ones change nothing. */
 const VERIFICATIONS_READ_MAX = 32;
 
@@ -48,14 +48,7 @@ export async function listClusters({ storage }: Repository, { signal }: CallOpti
 export async function listBackups({ storage }: Repository, cluster: string, options: CallOptions): Promise<CatalogueEntry[]> {
   const scanned = await scanBackups(storage, cluster, options);
   const verifications = await scanVerifications(storage, cluster, options);
-  const entries: (CatalogueEntry | undefined)[] = [];
-  for (let at = 0; at < scanned.length; at += READS_IN_FLIGHT) {
-    entries.push(
-      ...(await Promise.all(
-        scanned.slice(at, at + READS_IN_FLIGHT).map((backup) => readEntry(storage, cluster, backup, verifications.get(backup.id) ?? [], options)),
-      )),
-    );
-  }
+  const entries = await inTurns(scanned, (backup) => readEntry(storage, cluster, backup, verifications.get(backup.id) ?? [], options));
   return entries.filter((entry) => entry !== undefined);
 }
 

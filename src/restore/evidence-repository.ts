@@ -1,13 +1,12 @@
 // Evidence from a repository: every backup of the cluster, whatever its state and timeline, and every restore on record that was no drill.
 import { EtcdsafeError } from "../errors.ts";
+import { inTurns } from "../repository/in-turns.ts";
 import { type Manifest, readManifest } from "../repository/manifest.ts";
 import { backupsPrefix, parseBackupId, restoresPrefix } from "../repository/names.ts";
 import { readRestoreRecord } from "../repository/sidecars.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type Evidence, type GatheredEvidence, highest, NO_EVIDENCE, type RevisionJump } from "./evidence.ts";
-
-const READS_IN_FLIGHT = 8;
 
 /** What is left out. */
 export interface KnownBefore {
@@ -84,10 +83,4 @@ async function readOr<T>(read: () => Promise<T>, { signal }: CallOptions): Promi
     if (!(error instanceof EtcdsafeError) || signal.aborted) throw error;
     return error.code === "STORAGE_NOT_FOUND" ? undefined : error;
   }
-}
-
-async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let at = 0; at < items.length; at += READS_IN_FLIGHT) results.push(...(await Promise.all(items.slice(at, at + READS_IN_FLIGHT).map(work))));
-  return results;
 }

@@ -1,7 +1,5 @@
 // Copies between repositories in memory: what goes, what stays, and what is left where a store fails, lies, or the process dies.
-import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { beforeAll, expect, test } from "vitest";
-import type { AgeKeys } from "../../src/age/identities.ts";
 import { collect } from "../../src/bytes/stream.ts";
 import { applyCopy, type CopiedBackup, type CopyRequest, expectedResults, planCopy } from "../../src/copy/copy.ts";
 import type { CopyOptions } from "../../src/copy/copy-backup.ts";
@@ -18,6 +16,7 @@ import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import { corruptingStorage, forgettingStorage } from "../faults/kit/lying-storages.ts";
 import { failingStorage, stallingStorage } from "../faults/kit/storages.ts";
+import { type AgeKeyPair, newAgeKeys } from "../support/age-keys.ts";
 import { expectThrown } from "../support/failures.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import {
@@ -34,15 +33,11 @@ import {
 } from "../verify/stored-backup.ts";
 
 const CLUSTER_ID = "cdf818194e3a8c32";
-let own: { readonly keys: AgeKeys; readonly recipients: readonly string[] };
-let other: typeof own;
+let own: AgeKeyPair;
+let other: AgeKeyPair;
 
 beforeAll(async () => {
-  const newKey = async () => {
-    const identity = await generateX25519Identity();
-    return { keys: { identities: [identity], passphrase: undefined }, recipients: [await identityToRecipient(identity)] };
-  };
-  [own, other] = [await newKey(), await newKey()];
+  [own, other] = [await newAgeKeys(), await newAgeKeys()];
 });
 
 /** Whose heartbeats wait: those of the other one come as fast as they can. */

@@ -1,5 +1,4 @@
 // Backups stored again for others: by streaming, by the store's own copies, and not at all where the old one is bad or something fails.
-import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { beforeAll, expect, test } from "vitest";
 import type { AgeKeys } from "../../src/age/identities.ts";
 import { collect } from "../../src/bytes/stream.ts";
@@ -12,21 +11,18 @@ import { backupObjectKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
+import { type AgeKeyPair, newAgeKeys } from "../support/age-keys.ts";
 import { expectThrown } from "../support/failures.ts";
 import type { MemoryStorage } from "../support/memory-storage.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 import { AUTHOR, CLUSTER, newRepository, put, signal, someSnapshot, storeBackup } from "../verify/stored-backup.ts";
 
 const PASSPHRASE = { passphrase: "a passphrase", workFactor: 10 };
-let own: { readonly keys: AgeKeys; readonly recipients: readonly string[] };
-let other: typeof own;
+let own: AgeKeyPair;
+let other: AgeKeyPair;
 
 beforeAll(async () => {
-  const newKey = async () => {
-    const identity = await generateX25519Identity();
-    return { keys: { identities: [identity], passphrase: undefined }, recipients: [await identityToRecipient(identity)] };
-  };
-  [own, other] = [await newKey(), await newKey()];
+  [own, other] = [await newAgeKeys(), await newAgeKeys()];
 });
 
 for (const canCompose of [false, true]) {
