@@ -3,6 +3,18 @@ import { constants } from "node:fs";
 import { chmod, copyFile, stat } from "node:fs/promises";
 
 const POLL_INTERVAL_MS = 200;
+const MODE = 0o600;
+
+/** Has `to`, where nothing is, share the blocks of `from`, for its owner alone. False where that cannot be, and then nothing is there. */
+export async function clonePrivately(from: string, to: string): Promise<boolean> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+  } catch {
+    return false; // Whatever else is wrong with either file, a copy meets it as well.
+  }
+  await chmod(to, MODE);
+  return true;
+}
 
 /** Copies `from` to `to`, replacing it, for its owner alone. Cannot be interrupted. `onBytes` is told now and then how much of it there is. */
 export async function copyPrivately(from: string, to: string, onBytes: (doneBytes: number) => void): Promise<void> {
@@ -15,7 +27,7 @@ export async function copyPrivately(from: string, to: string, onBytes: (doneByte
   try {
     await copyFile(from, to, constants.COPYFILE_FICLONE);
     // It took the modes of the original, which may not even be writable.
-    await chmod(to, 0o600);
+    await chmod(to, MODE);
   } finally {
     clearInterval(watch);
   }

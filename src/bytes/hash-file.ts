@@ -27,31 +27,46 @@ const TURN_SIZE_BYTES = 2 * 1024 * 1024;
 const PROGRESS_STEP_BYTES = 16 * 1024 * 1024;
 
 /** Hexadecimal. Throws FILE_FAILED when the file cannot be read, or ends before `to`. */
-export async function hashFile({ path, prefix = new Uint8Array(0), from, to }: HashFileInput, { signal, onProgress }: HashFileOptions): Promise<string> {
-  signal.throwIfAborted();
-  const hash = createHash("sha256").update(prefix);
-  const block = Buffer.allocUnsafeSlow(BLOCK_SIZE_BYTES);
-  const file = attempt(path, () => openSync(path, "r"));
+export async function hashFile(input: HashFileInput, options: HashFileOptions): Promise<string> {
+  const file = attempt(input.path, () => openSync(input.path, "r"));
   try {
-    let turnEnd = from + TURN_SIZE_BYTES;
-    let nextReport = from + PROGRESS_STEP_BYTES;
-    for (let offset = from; offset < to; ) {
-      const count = attempt(path, () => readSync(file, block, 0, Math.min(block.length, to - offset), offset));
-      if (count === 0) throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: it became shorter meanwhile, and ends at byte ${offset}`);
-      hash.update(block.subarray(0, count));
-      offset += count;
-      if (offset < turnEnd) continue;
-      turnEnd = offset + TURN_SIZE_BYTES;
-      await setImmediate();
-      signal.throwIfAborted();
-      if (offset < nextReport) continue;
-      nextReport = offset + PROGRESS_STEP_BYTES;
-      onProgress?.(offset);
-    }
+    return await hashBlocks(input, options, (block, offset) => readBlock(input.path, file, block, offset));
   } finally {
     closeSync(file);
   }
+}
+
+/** Hashes what `next` gives: of what follows at `offset`, at least one byte, at most as many as `block` has room for, and in it. */
+export async function hashBlocks(
+  { prefix = new Uint8Array(0), from, to }: Omit<HashFileInput, "path">,
+  { signal, onProgress }: HashFileOptions,
+  next: (block: Uint8Array, offset: number) => Uint8Array,
+): Promise<string> {
+  signal.throwIfAborted();
+  const hash = createHash("sha256").update(prefix);
+  const block = Buffer.allocUnsafeSlow(BLOCK_SIZE_BYTES);
+  let turnEnd = from + TURN_SIZE_BYTES;
+  let nextReport = from + PROGRESS_STEP_BYTES;
+  for (let offset = from; offset < to; ) {
+    const bytes = next(block.subarray(0, Math.min(block.length, to - offset)), offset);
+    hash.update(bytes);
+    offset += bytes.length;
+    if (offset < turnEnd) continue;
+    turnEnd = offset + TURN_SIZE_BYTES;
+    await setImmediate();
+    signal.throwIfAborted();
+    if (offset < nextReport) continue;
+    nextReport = offset + PROGRESS_STEP_BYTES;
+    onProgress?.(offset);
+  }
   return hash.digest("hex");
+}
+
+/** What `file`, opened from `path`, holds at `offset`, in `block`. Throws FILE_FAILED when it cannot be read or ends there. */
+export function readBlock(path: string, file: number, block: Uint8Array, offset: number): Uint8Array {
+  const count = attempt(path, () => readSync(file, block, 0, block.length, offset));
+  if (count === 0) throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: it became shorter meanwhile, and ends at byte ${offset}`);
+  return block.subarray(0, count);
 }
 
 function attempt<T>(path: string, step: () => T): T {

@@ -143,19 +143,22 @@ async function writeDatabases(
 ): Promise<HashKvValue> {
   const [first, ...others] = stages;
   if (first === undefined) throw new EtcdsafeError("INTERNAL", "the restore plan names no directory to write");
-  const trailer = await writeDatabaseFile(source, first.databasePath, { ...options, skipHashCheck: plan.skipHashCheck });
-  const edit: DatabaseEdit = await editDatabaseFile(first.databasePath, plan, { cluster, walDialect: plan.walDialect }, options);
-  const hashKv = await checkWhileSyncing(first.databasePath, { plan, edit, trailer }, options);
-  for (const stage of others) {
-    await copyDatabase(first.databasePath, stage.databasePath, plan.source.databaseSizeBytes, options);
-    await checkWhileSyncing(stage.databasePath, { plan, edit, trailer }, options);
+  const file = await writeDatabaseFile(source, first.databasePath, { ...options, skipHashCheck: plan.skipHashCheck });
+  const edit: DatabaseEdit = await editDatabaseFile(file, plan, { cluster, walDialect: plan.walDialect }, options);
+  const { trailer } = file;
+  const hashKv = await checkAndSync({ ...file, plan, edit }, options);
+  for (const { databasePath: path } of others) {
+    await copyDatabase(first.databasePath, path, plan.source.databaseSizeBytes, options);
+    await checkAndSync({ path, plan, edit, trailer }, options);
   }
   return hashKv;
 }
 
-/** Reads the file back while the disk takes it, and resolves when both are done. */
-async function checkWhileSyncing(path: string, written: WrittenDatabase, options: RestoreOptions): Promise<HashKvValue> {
-  const [hashKv] = await allOrNothing(checkWrittenDatabase(path, written, options), syncFile(path));
+/** Reads the file back while the disk takes it, and resolves when both are done. A file that the check completes is synced when it is whole. */
+async function checkAndSync(written: WrittenDatabase, options: RestoreOptions): Promise<HashKvValue> {
+  if (written.copyFrom === undefined) return (await allOrNothing(checkWrittenDatabase(written, options), syncFile(written.path)))[0];
+  const hashKv = await checkWrittenDatabase(written, options);
+  await syncFile(written.path);
   return hashKv;
 }
 

@@ -3,8 +3,11 @@
 import { rowsOf } from "../etcd-files/bbolt/buckets.ts";
 import { type Database, openDatabase } from "../etcd-files/bbolt/database.ts";
 import { editDatabase } from "../etcd-files/bbolt/edit.ts";
+import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
+import { withMissingPages } from "../etcd-files/bbolt/missing-pages.ts";
 import type { Row } from "../etcd-files/bbolt/page-builder.ts";
-import { openPageFile } from "../etcd-files/bbolt/page-file.ts";
+import { openPageFile, type PageFile } from "../etcd-files/bbolt/page-file.ts";
+import type { PageSource } from "../etcd-files/bbolt/page-source.ts";
 import { confStateJson } from "../etcd-files/membership/conf-state-json.ts";
 import { membersBucketRows } from "../etcd-files/membership/members-bucket.ts";
 import type { PlannedCluster } from "../etcd-files/membership/plan-cluster.ts";
@@ -26,14 +29,28 @@ export interface DatabaseEdit {
   readonly originalMetaPages: Uint8Array;
 }
 
+/** A file for a database, as write.ts leaves it. */
+export interface DatabaseFile {
+  readonly path: string;
+  /** The file that all of its pages are yet to be copied from; absent where they are there. */
+  readonly copyFrom?: string;
+}
+
 /**
- * Edits the database at `path`. Throws SNAPSHOT_TRUNCATED, BBOLT_META_INVALID, BBOLT_PAGE_INVALID or BBOLT_ROW_INVALID for a source that is damaged
+ * Edits the database. Throws SNAPSHOT_TRUNCATED, BBOLT_META_INVALID, BBOLT_PAGE_INVALID or BBOLT_ROW_INVALID for a source that is damaged
  * where the edit looks, and SELF_CHECK_FAILED where it holds other keys with leases than were counted for the plan.
  * `onRead` is called before each read of it; what that throws ends the edit.
  */
-export function editRestoredDatabase(path: string, plan: DatabasePlan, members: DatabaseMembers | undefined, onRead?: () => void): DatabaseEdit {
-  const file = openPageFile(path);
+export function editRestoredDatabase(
+  { path, copyFrom }: DatabaseFile,
+  plan: DatabasePlan,
+  members: DatabaseMembers | undefined,
+  onRead?: () => void,
+): DatabaseEdit {
+  const written = openPageFile(path);
+  const original = copyFrom === undefined ? undefined : openFilePageSource(copyFrom);
   try {
+    const file = original === undefined ? written : readingFrom(original, plan.source.databaseSizeBytes, written);
     const database = openDatabase(file);
     const originalMetaPages = file.read(0, 2 * database.pageSizeBytes).slice();
     const replace = new Map<string, Row[]>(keyspaceBuckets(database, plan));
@@ -47,8 +64,16 @@ export function editRestoredDatabase(path: string, plan: DatabasePlan, members: 
     editDatabase(file, { replace, appendKeyRows: addedRows(source, plan) });
     return { originalMetaPages };
   } finally {
-    file.close();
+    written.close();
+    original?.close();
   }
+}
+
+/** `file`, with what lies below `sizeBytes` read from where it is yet to be copied from. */
+function readingFrom(source: PageSource, sizeBytes: number, file: PageFile): PageFile {
+  // Copied: an edit keeps parts of pages while it reads others.
+  const read = (offset: number, count: number) => source.read(offset, count).slice();
+  return { ...file, ...withMissingPages(file, { source: { ...source, read }, from: 0, to: sizeBytes }) };
 }
 
 function metaRows(database: Database, { revision, versions }: DatabasePlan, members: DatabaseMembers | undefined): Row[] {

@@ -1,7 +1,9 @@
 // Reads back what was written, once, after it was edited: structure, rows and HashKV in a worker, and meanwhile the SHA-256 that etcd put at the
 // snapshot's end, over the file as it was before the edit. The edit only wrote behind the original pages and into the first two, so with the
 // original two put in their place the hash covers every byte that was copied.
+// Pages that are yet to be copied are copied by whoever hashes them, which is what tells that they arrived; the worker reads them where they come from.
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
+import { copyAndHash } from "../bytes/copy-and-hash.ts";
 import { hashFile } from "../bytes/hash-file.ts";
 import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
@@ -10,7 +12,7 @@ import type { CheckWorkerInput } from "../etcd-files/check/check-worker.ts";
 import type { SnapshotFacts, SnapshotReport } from "../etcd-files/check/facts.ts";
 import type { HashKvRequest, HashKvResult } from "../etcd-files/mvcc/hash-kv.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import type { DatabaseEdit } from "./database.ts";
+import type { DatabaseEdit, DatabaseFile } from "./database.ts";
 import type { DatabasePlan } from "./database-plan.ts";
 
 /** What a member started from the written file answers to HashKV at `revision`; revisions are decimal strings, "-1" for no compaction. */
@@ -20,7 +22,7 @@ export interface HashKvValue {
   readonly hash: number;
 }
 
-export interface WrittenDatabase {
+export interface WrittenDatabase extends DatabaseFile {
   readonly plan: DatabasePlan;
   readonly edit: DatabaseEdit;
   /** What etcd put at the snapshot's end, hexadecimal. */
@@ -28,12 +30,18 @@ export interface WrittenDatabase {
 }
 
 /**
- * Checks the file at `path`. Throws SNAPSHOT_HASH_MISMATCH or SNAPSHOT_DAMAGED for a bad source, PLAN_MISMATCH for another one than was planned, and
+ * Checks the file at `path`, and completes it where pages are yet to be copied. Throws SNAPSHOT_HASH_MISMATCH or SNAPSHOT_DAMAGED for a bad source, PLAN_MISMATCH for another one than was planned, and
  * SELF_CHECK_FAILED when what was written is not what the source's manifest said or the plan computed.
  */
-export async function checkWrittenDatabase(path: string, written: WrittenDatabase, options: CallOptions & { readonly runtime: Runtime }): Promise<HashKvValue> {
-  const { source } = written.plan;
-  const input: CheckWorkerInput = { path, hashes: hashesOf(written.plan), compactionNotStarted: written.plan.revision.markCompacted };
+export async function checkWrittenDatabase(written: WrittenDatabase, options: CallOptions & { readonly runtime: Runtime }): Promise<HashKvValue> {
+  const { path, plan, copyFrom } = written;
+  const { source } = plan;
+  const input: CheckWorkerInput = {
+    path,
+    ...(copyFrom === undefined ? {} : { missing: { ...originalPages(written), path: copyFrom } }),
+    hashes: hashesOf(plan),
+    compactionNotStarted: plan.revision.markCompacted,
+  };
   const totalBytes = source.databaseSizeBytes;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
@@ -41,7 +49,7 @@ export async function checkWrittenDatabase(path: string, written: WrittenDatabas
     signal,
     onProgress: (doneBytes) => options.runtime.progress({ step: "check", doneBytes: Math.min(doneBytes, totalBytes), totalBytes }),
   });
-  const hashing = hashOriginal(path, written, signal);
+  const hashing = copyFrom === undefined ? hashOriginal(written, signal) : copyOriginal(copyFrom, written, { ...options, signal });
   // When one fails the other is given up, and with it what both reject with: the first failure. Both are waited for.
   for (const work of [walking, hashing]) work.catch((error: unknown) => stop.abort(error));
   const [report, sha256] = await allOrNothing(walking, hashing);
@@ -113,11 +121,26 @@ function requirePolicies({ alarms, authEnabled, leases, storageVersion }: Snapsh
   if (versions.removesStorageVersion && storageVersion !== undefined) throw differs(plan, "storage version", storageVersion, "none");
 }
 
+/** What the edit left as it was: bytes into the file. */
+function originalPages({ plan, edit }: WrittenDatabase): { readonly from: number; readonly to: number } {
+  return { from: edit.originalMetaPages.length, to: plan.source.databaseSizeBytes };
+}
+
 /** SHA-256 of the database before the edit, hexadecimal; undefined where there is nothing to compare it with. */
-async function hashOriginal(path: string, { plan, edit, trailer }: WrittenDatabase, signal: AbortSignal): Promise<string | undefined> {
+async function hashOriginal(written: WrittenDatabase, signal: AbortSignal): Promise<string | undefined> {
+  const { path, edit, trailer } = written;
   if (trailer === undefined) return undefined;
-  const { originalMetaPages: prefix } = edit;
-  return hashFile({ path, prefix, from: prefix.length, to: plan.source.databaseSizeBytes }, { signal });
+  return hashFile({ path, prefix: edit.originalMetaPages, ...originalPages(written) }, { signal });
+}
+
+/** The same, of pages that it copies first. */
+async function copyOriginal(path: string, written: WrittenDatabase, { signal, runtime }: CallOptions & { readonly runtime: Runtime }): Promise<string> {
+  const { path: toPath, edit, plan } = written;
+  const { databaseSizeBytes: totalBytes } = plan.source;
+  const onProgress = (doneBytes: number) => runtime.progress({ step: "write", doneBytes, totalBytes });
+  const sha256 = await copyAndHash({ path, toPath, prefix: edit.originalMetaPages, ...originalPages(written) }, { signal, onProgress });
+  runtime.progress({ step: "write", doneBytes: totalBytes, totalBytes, done: true });
+  return sha256;
 }
 
 function damaged(location: string, errors: readonly Finding[]): EtcdsafeError {

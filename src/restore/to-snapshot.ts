@@ -44,9 +44,9 @@ export async function writeSnapshotFile(source: SnapshotSource, path: string, pl
   await requireSpace(path, databaseSizeBytes(plan) + TRAILER_SIZE_BYTES);
   const part = partPath(path, options.runtime);
   try {
-    const trailer = await writeDatabaseFile(source, part, { ...options, skipHashCheck: plan.skipHashCheck });
-    const edit: DatabaseEdit = changesDatabase(plan) ? await editDatabaseFile(part, plan, undefined, options) : { originalMetaPages: new Uint8Array(0) };
-    const hashKv = await checkWrittenDatabase(part, { plan, edit, trailer }, options);
+    const file = await writeDatabaseFile(source, part, { ...options, skipHashCheck: plan.skipHashCheck });
+    const edit: DatabaseEdit = changesDatabase(plan) ? await editDatabaseFile(file, plan, undefined, options) : { originalMetaPages: new Uint8Array(0) };
+    const hashKv = await checkWrittenDatabase({ ...file, plan, edit }, options);
     const { sizeBytes, databaseSha256 } = await appendHash(part, options);
     await options.onWhole?.();
     await link(part, path).catch((error: NodeJS.ErrnoException) => {

@@ -1,35 +1,42 @@
-// Brings the source's bytes into the staged database file: a copy inside the kernel where the source is a file, else the decoded stream.
+// Brings the source's bytes into the staged database file: shared with it, or room for a copy, where the source is a file; else the decoded stream.
 import { type FileHandle, open } from "node:fs/promises";
-import { copyPrivately } from "../bytes/copy-file.ts";
+import { clonePrivately, copyPrivately } from "../bytes/copy-file.ts";
 import { type ByteStream, counted } from "../bytes/stream.ts";
 import { hasTrailer, TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
+import type { DatabaseFile } from "./database.ts";
 import type { SnapshotSource } from "./source.ts";
 
 const FILE_MODE = 0o600;
 /** How often the disk is given what was written, so that the last sync is short. */
 const FLUSH_STEP_BYTES = 64 * 1024 * 1024;
 
-/** Writes the source's database to `path`, replacing it, without the hash at its end. Returns that hash, hexadecimal, where there is one. */
+export interface WrittenFile extends DatabaseFile {
+  /** SHA-256 that etcd put at the source's end, hexadecimal, where there is one. */
+  readonly trailer: string | undefined;
+}
+
+/**
+ * Writes the source's database to `path`, where nothing is, without the hash at its end. Of a file only the room is made that its pages will take, where
+ * its hash can tell that they arrived: they are copied while they are checked (self-check.ts), which takes as long as the check alone.
+ */
 export async function writeDatabaseFile(
   source: SnapshotSource,
   path: string,
   options: CallOptions & { readonly runtime: Runtime; readonly skipHashCheck: boolean },
-): Promise<string | undefined> {
-  const { content } = source;
-  if ("path" in content) await copyDatabase(content.path, path, source.facts.databaseSizeBytes + TRAILER_SIZE_BYTES, options);
-  const file = await open(path, "path" in content ? "r+" : "wx+", FILE_MODE);
-  try {
-    if ("read" in content) await writeStream(content.read(options), source.facts.databaseSizeBytes, file, options);
-    const trailer = await readTrailer(file);
-    if (trailer === undefined && !options.skipHashCheck) throw hashMissing(source.facts.location);
-    // Only the pages below the high-water mark are the database: a file copied from a data directory may be longer (etcd-formats §2.9).
-    await file.truncate(source.facts.databaseSizeBytes);
-    return trailer;
-  } finally {
-    await file.close();
-  }
+): Promise<WrittenFile> {
+  const { content, facts } = source;
+  const isCloned = "path" in content && (await clonePrivately(content.path, path));
+  await using file = await open(path, isCloned ? "r+" : "wx+", FILE_MODE);
+  if ("read" in content) await writeStream(content.read(options), facts.databaseSizeBytes, file, options);
+  const copyFrom = "path" in content && !isCloned ? content.path : undefined;
+  const trailer = copyFrom === undefined ? await readTrailer(file) : await trailerOf(copyFrom);
+  if (trailer === undefined && !options.skipHashCheck) throw hashMissing(facts.location);
+  if (copyFrom !== undefined && trailer === undefined) await copyDatabase(copyFrom, path, facts.databaseSizeBytes, options);
+  // Only the pages below the high-water mark are the database: a file copied from a data directory may be longer (etcd-formats §2.9).
+  await file.truncate(facts.databaseSizeBytes);
+  return { path, trailer, ...(copyFrom === undefined || trailer === undefined ? {} : { copyFrom }) };
 }
 
 /** Copies a database file and says how far that is. */
@@ -70,6 +77,11 @@ export function hashMissing(location: string): EtcdsafeError {
     "SNAPSHOT_HASH_MISSING",
     `${location} has no SHA-256 at its end, as every snapshot has: it is a copy of a member's database, or cut short`,
   );
+}
+
+async function trailerOf(path: string): Promise<string | undefined> {
+  await using file = await open(path);
+  return await readTrailer(file);
 }
 
 async function readTrailer(file: FileHandle): Promise<string | undefined> {

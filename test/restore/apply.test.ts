@@ -104,11 +104,11 @@ test("restore: a hash that cannot be computed fails it with its cause, whatever 
   const { source, plan } = await planned(directory.path, { policies: { ...DEFAULT_POLICIES, keepAlarms: true } });
   const path = join(directory.path, "written.db");
   await writeFile(path, SNAPSHOT.slice(0, -32));
-  const whole = { plan, edit: { originalMetaPages: SNAPSHOT.slice(0, 8192) }, trailer: Buffer.from(SNAPSHOT.slice(-32)).toString("hex") };
-  await checkWrittenDatabase(path, whole, { signal, runtime: testRuntime() });
+  const whole = { path, plan, edit: { originalMetaPages: SNAPSHOT.slice(0, 8192) }, trailer: Buffer.from(SNAPSHOT.slice(-32)).toString("hex") };
+  await checkWrittenDatabase(whole, { signal, runtime: testRuntime() });
   // The pages are all there, so that only the hash finds the file too short.
   const longer = { ...plan, source: { ...source.facts, databaseSizeBytes: source.facts.databaseSizeBytes + 4096 } };
-  await expect(checkWrittenDatabase(path, { ...whole, plan: longer }, { signal, runtime: testRuntime() })).rejects.toMatchObject({
+  await expect(checkWrittenDatabase({ ...whole, plan: longer }, { signal, runtime: testRuntime() })).rejects.toMatchObject({
     code: "FILE_FAILED",
     message: expect.stringContaining("it became shorter meanwhile"),
   });

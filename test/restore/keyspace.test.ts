@@ -154,8 +154,8 @@ test("keyspace: what was written is compared with each part of the plan", async 
   const plan = planDatabase(await requestFor(source, { bumpRevision: "none", policies, targetVersion: "3.6" }));
   const path = join(directory.path, "edited.db");
   await writeFile(path, SNAPSHOT.slice(0, -32));
-  const edit = await editDatabaseFile(path, plan, undefined, options);
-  const check = (altered: DatabasePlan) => checkWrittenDatabase(path, { plan: altered, edit, trailer: source.facts.databaseSha256 ?? undefined }, options);
+  const edit = await editDatabaseFile({ path }, plan, undefined, options);
+  const check = (altered: DatabasePlan) => checkWrittenDatabase({ path, plan: altered, edit, trailer: source.facts.databaseSha256 ?? undefined }, options);
   await check(plan);
   const { keyspace } = plan;
   const alarms = { ...plan, keyspace: { ...keyspace, alarms: { count: 2, policy: "drop" as const } } };
