@@ -1,15 +1,13 @@
 // Entry of every npm script. Plain JavaScript for the system's Node (20 or newer), whose only work is to install the
 // dependencies named in package-lock.json where they are not, and to hand over to the Node 24 that comes among them.
 import { spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const node = `${root}node_modules/node/bin/node`;
-const stamp = `${root}node_modules/.etcdsafe-installed`;
 
 const TASKS = {
   test: ["scripts/test.ts"],
@@ -37,16 +35,32 @@ const fromTerminal = [0, 1, 2].some((fd) => isatty(fd)) ? ["SIGINT", "SIGHUP"] :
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => fromTerminal.includes(signal) || child.kill(signal));
 child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 
+/** Leaves alone what is installed already, by whatever npm command: `npm ci` would remove all of it first. */
 function install() {
-  const wanted = createHash("sha256")
-    .update(readFileSync(`${root}package-lock.json`))
-    .digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted && existsSync(node)) return;
-  process.stderr.write("Installing the dependencies of package-lock.json (once) …\n");
-  const done = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root, stdio: ["ignore", 2, 2] });
-  if (done.status !== 0) fail("npm ci failed; its message above says why");
-  if (!existsSync(node)) fail("the install script of the package node did not run; see README, “When install scripts are off”");
-  writeFileSync(stamp, wanted);
+  const wanted = lockedPackages("package-lock.json");
+  if (!isInstalled(wanted, lockedPackages("node_modules/.package-lock.json"))) {
+    process.stderr.write("Installing the dependencies of package-lock.json (once) …\n");
+    const done = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root, stdio: ["ignore", 2, 2] });
+    if (done.status !== 0) fail(`npm ci failed${done.error === undefined ? "; its message above says why" : `: ${done.error.message}`}`);
+  }
+  if (existsSync(node)) return;
+  fail('Node 24 is not there, since npm is told to run no install scripts.\nRun "npm rebuild node --ignore-scripts=false" once, then this again.');
+}
+
+/** By place. What is in node_modules npm writes down when it has installed all of it; `npm ci` removes that first. */
+function lockedPackages(file) {
+  const path = root + file;
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).packages : {};
+}
+
+/** Optional packages are those of other platforms, for the most part. */
+function isInstalled(wanted, present) {
+  return Object.entries(wanted).every(([place, { version, integrity, optional }]) => {
+    if (place === "") return true; // The project itself.
+    const found = present[place];
+    if (found === undefined) return optional === true;
+    return found.version === version && (integrity === undefined || found.integrity === integrity);
+  });
 }
 
 function fail(message) {
