@@ -20,15 +20,16 @@ export async function findWalBeside(databasePath: string, options: CallOptions):
     const input: WalAfterInput = { directory: wal, index: consistentIndex };
     const beside = { directory: wal, consistentIndex: consistentIndex.toString() };
     try {
-      const { facts, changes, behindEnd } = await runInWorker<WalAfterInput, WalAfter>(
+      const { facts, changes, behindEnd, endsWithoutRoom } = await runInWorker<WalAfterInput, WalAfter>(
         new URL("../etcd-files/wal/changes-worker", import.meta.url),
         input,
         options,
       );
-      return { ...beside, lastIndex: facts.lastIndex.toString(), missingEntries: changes, damage: damageOf(facts, consistentIndex, behindEnd) };
+      const damage = damageOf(facts, consistentIndex, behindEnd);
+      return { ...beside, lastIndex: facts.lastIndex.toString(), missingEntries: changes, endsWithoutRoom, damage };
     } catch (error) {
       if (!(error instanceof EtcdsafeError) || error.code !== "FILE_FAILED") throw error;
-      return { ...beside, lastIndex: "0", missingEntries: 0, damage: error.message };
+      return { ...beside, lastIndex: "0", missingEntries: 0, endsWithoutRoom: false, damage: error.message };
     }
   }
   return null;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { WorkerContext } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
-import { dataBehindEnd } from "../etcd-files/wal/behind-end.ts";
+import { lostBehindEnd } from "../etcd-files/wal/behind-end.ts";
 import { cancellable } from "../etcd-files/wal/cancellable-segment.ts";
 import { type FileSegment, fileSegments } from "../etcd-files/wal/directory.ts";
 import { walFacts } from "../etcd-files/wal/facts.ts";
@@ -49,7 +49,7 @@ function endOfLog(path: string, last: FileSegment): MemberFiles["log"] {
   // Each has its first records before it has its name (`server/storage/wal/wal.go` Create and cut).
   const isEmpty = segments.some(({ records }) => records === 0);
   const early = fault?.kind === "corrupt" || (isEmpty && fault !== undefined) ? fault.text : isEmpty ? "its last file holds no record" : undefined;
-  const corruption = early ?? dataBehindEnd([last], read) ?? null;
+  const corruption = early ?? lostBehindEnd([last], read) ?? null;
   return { path, lastIndex, metadata: metadata ?? null, corruption, at: statSync(join(path, last.name)).mtime.toISOString() };
 }
 

@@ -109,7 +109,9 @@ const schema: z.ZodType<RestorePlan> = z.object({
     oldestEtcd: orNull,
     removesStorageVersion: z.boolean(),
   }),
-  walBeside: z.object({ directory: text, consistentIndex: decimal, lastIndex: decimal, missingEntries: bytes, damage: orNull }).nullable(),
+  walBeside: z
+    .object({ directory: text, consistentIndex: decimal, lastIndex: decimal, missingEntries: bytes, endsWithoutRoom: z.boolean(), damage: orNull })
+    .nullable(),
   token: text,
   tokenGiven: z.boolean(),
   clusterId: id,

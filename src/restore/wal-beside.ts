@@ -12,24 +12,26 @@ export interface WalBeside {
   readonly lastIndex: string;
   /** How many of its entries the database lacks, of those that change data. */
   readonly missingEntries: number;
+  /** Whether its last file ends with its last record, as a copy that was cut off there does: it may have gone on. */
+  readonly endsWithoutRoom: boolean;
   /** Why it can be read no further, or cannot be all; null where it can be read to its end, or to a write that never completed, and reaches the database's last entry. */
   readonly damage: string | null;
 }
 
 /** Throws WAL_NOT_APPLIED where a restore of `location` alone would lose what its log holds. */
 export function requireWalApplied(location: string, wal: WalBeside): void {
-  const { directory, consistentIndex, lastIndex, missingEntries: missing, damage } = wal;
+  const { directory, consistentIndex, lastIndex, missingEntries: missing, endsWithoutRoom, damage } = wal;
   if (damage !== null) {
     throw new EtcdsafeError(
       "WAL_NOT_APPLIED",
       `${location} ends with raft entry ${consistentIndex}, and the log beside it, ${directory}, is damaged after entry ${lastIndex} (${damage}): how much of it would be lost nobody can tell`,
-      { hint: "Save from another member; or give --ignore-wal to restore what the database holds. Nothing was written." },
+      { hint: "If it is a copy, copy it again; save from another member; or give --ignore-wal to restore what the database holds. Nothing was written." },
     );
   }
   if (missing === 0) return;
   throw new EtcdsafeError(
     "WAL_NOT_APPLIED",
-    `${location} ends with raft entry ${consistentIndex}, but the log beside it, ${directory}, goes on to entry ${lastIndex}: ${missing} entr${missing === 1 ? "y" : "ies"} would be lost`,
+    `${location} ends with raft entry ${consistentIndex}, but the log beside it, ${directory}, goes on to entry ${lastIndex}: ${endsWithoutRoom ? "at least " : ""}${missing} entr${missing === 1 ? "y" : "ies"} would be lost`,
   );
 }
 
@@ -45,5 +47,12 @@ export function walWarnings(wal: WalBeside | null): string[] {
   if (wal === null) return ["No log (wal) lies beside the source: if it is a copy of a member's database, changes that only the log held are missing."];
   if (wal.damage !== null) return [`The log in ${wal.directory} is damaged, and ignored (--ignore-wal): what only it held is lost.`];
   const missing = wal.missingEntries;
-  return missing === 0 ? [] : [`The log in ${wal.directory} holds ${missing} more entr${missing === 1 ? "y" : "ies"}, which are lost (--ignore-wal).`];
+  return [
+    ...(missing === 0 ? [] : [`The log in ${wal.directory} holds ${missing} more entr${missing === 1 ? "y" : "ies"}, which are lost (--ignore-wal).`]),
+    ...(wal.endsWithoutRoom ? [`${wal.directory} ${WITHOUT_ROOM}`] : []),
+  ];
 }
+
+const WITHOUT_ROOM =
+  "may have been cut off while it was copied: its last file ends with a record, where etcd keeps room for more. Then changes that only the rest held are missing: " +
+  "compare its size with the original's. etcd itself leaves it so where it has repaired it (a .wal.broken lies beside it), or was killed between two files.";

@@ -1,10 +1,11 @@
 // A member that was killed: what it acknowledged last is in its log alone, and a restore of its database must not lose that without a word.
-import { open, readFile, writeFile } from "node:fs/promises";
+import { cp, open, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { recordContent } from "../../src/etcd-files/wal/content.ts";
 import { fileSegments } from "../../src/etcd-files/wal/directory.ts";
-import { readWal } from "../../src/etcd-files/wal/read.ts";
+import { readWal, type WalRecord } from "../../src/etcd-files/wal/read.ts";
 import { dataDirectoryEvidence } from "../../src/restore/evidence-files.ts";
 import { findWalBeside } from "../../src/restore/find-wal.ts";
 import { runCli } from "../support/cli.ts";
@@ -15,6 +16,11 @@ import { expectFailure } from "../support/failures.ts";
 import { MINORS_AT_HAND } from "../support/minors.ts";
 
 const PUTS = 40;
+
+function entryIndex(record: WalRecord): bigint | undefined {
+  const content = recordContent(record);
+  return content.kind === "entry" ? content.entry.index : undefined;
+}
 
 test.each([MINORS_AT_HAND[0]!, MINORS_AT_HAND.at(-1)!])(
   "etcd %s, killed before it wrote its database: a restore of that is refused until the member was started, or --ignore-wal is given",
@@ -50,6 +56,22 @@ test.each([MINORS_AT_HAND[0]!, MINORS_AT_HAND.at(-1)!])(
       });
     }
 
+    const wal = join(member.dataDir, "member/wal");
+    const copy = join(here, "cut/member");
+    const cutOff = async (sizeBytes: number) => {
+      await cp(join(member.dataDir, "member"), copy, { recursive: true });
+      await truncate(join(copy, "wal", fileSegments(wal)[0]!.name), sizeBytes);
+      return runCli(["restore", join(copy, "snap/db"), "--data-dir", to, "--skip-hash-check", "--copy", "--plan"], { cwd: here });
+    };
+    // The first one that the database lacks, and so the first that a restore without it would lose.
+    const lost = readWal(fileSegments(wal)).find((record) => entryIndex(record) === BigInt(behind.consistentIndex) + 1n)!;
+    const atRecord = await cutOff(lost.offset);
+    expect([atRecord.exitCode, atRecord.stdout], atRecord.stderr).toEqual([0, expect.stringMatching(/may have been cut off while it was copied/)]);
+    expectFailure("WAL_NOT_APPLIED", await cutOff(lost.endOffset - 1), {
+      message: /is damaged after entry \d+ \(.*the file ends inside a record, .*cut off\): .*nobody can tell$/,
+      hint: /^If it is a copy, copy it again/,
+    });
+
     await member.start();
     expect(await readAll(client)).toHaveLength(PUTS);
     await member.stop();
@@ -59,7 +81,6 @@ test.each([MINORS_AT_HAND[0]!, MINORS_AT_HAND.at(-1)!])(
     expect(walBeside.missingEntries).toBe(0);
     expect(Number(source.revision)).toBe(PUTS + 1);
 
-    const wal = join(member.dataDir, "member/wal");
     const { offset } = [...readWal(fileSegments(wal))].find((record) => record.offset > 600)!;
     const segment = join(wal, fileSegments(wal)[0]!.name);
     const file = await open(segment, "r+");
@@ -112,7 +133,8 @@ test.each(["3.5", "3.7"] as const)(
     const member = cluster.members[0]!;
     const [database, wal] = [join(member.dataDir, "member/snap/db"), join(member.dataDir, "member/wal")];
     const signal = new AbortController().signal;
-    const damage = async () => (await findWalBeside(database, { signal }))!.damage;
+    const found = async () => (await findWalBeside(database, { signal }))!;
+    const damage = async () => (await found()).damage;
     const warnings = async () => (await dataDirectoryEvidence(member.dataDir, undefined, { signal })).warnings.join("\n");
     // A client that has seen the member killed waits before it tries again.
     const write = async (count: number, sizeBytes: number) =>
@@ -134,9 +156,13 @@ test.each(["3.5", "3.7"] as const)(
       await member.kill();
       await writing;
       expect([await damage(), await warnings()], `killed ${round}`).toEqual([null, ""]);
+      expect([(await found()).endsWithoutRoom, fileSegments(wal).at(-1)!.sizeBytes], `killed ${round}`).toEqual([false, 64_000_000]);
       await member.start();
     }
     expect(fileSegments(wal).length).toBeGreaterThan(1);
+    await member.stop();
+    expect([await damage(), (await found()).endsWithoutRoom, fileSegments(wal).at(-1)!.sizeBytes], "stopped").toEqual([null, false, 64_000_000]);
+    await member.start();
 
     await write(20, 3000);
     await member.kill();
@@ -148,6 +174,9 @@ test.each(["3.5", "3.7"] as const)(
     await member.start();
     await member.kill();
     expect([await damage(), await warnings()], "torn, and repaired").toEqual([null, ""]);
+    expect((await found()).endsWithoutRoom).toBe(true);
+    expect(await readdir(wal)).toContainEqual(expect.stringMatching(/\.wal\.broken$/));
+    expect(fileSegments(wal).at(-1)!.sizeBytes).toBeLessThan(64_000_000);
 
     await overwrite(end().endOffset + 512, Buffer.alloc(4096, 1));
     expect(await damage()).toMatch(/\.wal: data follows the end of its records, at byte \d+$/);

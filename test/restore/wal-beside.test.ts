@@ -1,6 +1,6 @@
 // A member's database beside its log, as in a data directory: what a restore of the database alone would lose.
 import { execFileSync } from "node:child_process";
-import { copyFile, mkdir, symlink, truncate, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { walFacts } from "../../src/etcd-files/wal/facts.ts";
@@ -20,6 +20,10 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 const options = { signal: new AbortController().signal };
 /** Entries 1 to 51. */
 const LOG = liveSegment("killed-3.5", KILLED_LOG);
+/** As etcd has it, but for the size. */
+const WITH_ROOM = Buffer.concat([LOG, Buffer.alloc(4096)]);
+/** A write that never completed, of which the length reached the disk. */
+const TORN = Buffer.concat([LOG, Buffer.from([0xd0, 0x07, 0, 0, 0, 0, 0, 0]), Buffer.alloc(4096)]);
 
 /** Index of the last entry before this place in LOG. */
 function lastIndexBefore(offset: number): bigint {
@@ -31,7 +35,7 @@ async function laidOut(
   directory: string,
   places: { readonly database: string; readonly wal?: string },
   consistentIndex: number,
-  log: Uint8Array = LOG,
+  log: Uint8Array = WITH_ROOM,
 ): Promise<string> {
   const path = join(directory, places.database);
   await mkdir(join(path, ".."), { recursive: true });
@@ -43,7 +47,7 @@ async function laidOut(
 }
 
 test("log beside a database: it is found where a data directory has it, beside a copy, and from behind a link", async () => {
-  const found = { consistentIndex: "40", lastIndex: "51", missingEntries: 11, damage: null };
+  const found = { consistentIndex: "40", lastIndex: "51", missingEntries: 11, endsWithoutRoom: false, damage: null };
   for (const places of [
     { database: "member/snap/db", wal: "member/wal" },
     { database: "copy/db", wal: "copy/wal" },
@@ -89,9 +93,34 @@ test("log beside a database: a damaged one is refused, since nobody can tell wha
 
 test("log beside a database: a torn last write, as after a power loss, counts as what etcd makes of it", async () => {
   await using directory = await temporaryDirectory("wal-beside");
-  const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, 40);
-  await truncate(join(directory.path, "member/wal", KILLED_LOG), LOG.length - 60);
-  expect(await findWalBeside(path, options)).toMatchObject({ damage: null, lastIndex: "50" });
+  const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, 40, TORN);
+  expect(await findWalBeside(path, options)).toMatchObject({ damage: null, lastIndex: "51", endsWithoutRoom: false });
+});
+
+test("log beside a database: one that was cut off inside a record is refused, wherever the database ends", async () => {
+  await using directory = await temporaryDirectory("wal-beside");
+  for (const consistentIndex of [40, 50]) {
+    const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, consistentIndex, LOG.subarray(0, -1));
+    const walBeside = (await findWalBeside(path, options))!;
+    await expectThrown(
+      "WAL_NOT_APPLIED",
+      () => requireWalApplied("db", walBeside),
+      /is damaged after entry \d+ \(0{16}-0{16}\.wal: the file ends inside a record, .*cut off\): .*nobody can tell/,
+    );
+  }
+});
+
+test("log beside a database: one without room behind its last record may have been cut off there, and the plan says so", async () => {
+  await using directory = await temporaryDirectory("wal-beside");
+  const warnings = async (consistentIndex: number, log: Uint8Array) => {
+    const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, consistentIndex, log);
+    const walBeside = await findWalBeside(path, options);
+    const request = { source: snapshotFileSource(path).facts, bumpRevision: "none", evidence: NO_EVIDENCE, skipHashCheck: true, walBeside } as const;
+    return databaseWarnings(planDatabase(request), NO_EVIDENCE).join("\n");
+  };
+  expect(await warnings(51, LOG)).toMatch(/\/member\/wal may have been cut off while it was copied: its last file ends with a record/);
+  expect(await warnings(51, WITH_ROOM)).not.toMatch(/cut off/);
+  await expectThrown("WAL_NOT_APPLIED", () => warnings(40, LOG), /goes on to entry 51: at least 11 entries would be lost/);
 });
 
 test("log beside a database: one that ends before the database does has lost its end, and is refused", async () => {
@@ -142,11 +171,10 @@ test("log beside a database: an emptied file after others is damage, although it
 
 test("log beside a database: a torn last write at the database's own end loses nothing, and one before it does", async () => {
   await using directory = await temporaryDirectory("wal-beside");
-  const torn = LOG.subarray(0, LOG.length - 60);
   const damage = async (consistentIndex: number) =>
-    (await findWalBeside(await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, consistentIndex, torn), options))?.damage;
-  expect(await damage(50)).toBeNull();
-  expect(await damage(51)).toMatch(/it ends before entry 51/);
+    (await findWalBeside(await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, consistentIndex, TORN), options))?.damage;
+  expect(await damage(51)).toBeNull();
+  expect(await damage(52)).toMatch(/it ends before entry 52/);
 });
 
 test("log beside a database: what is called like a segment and is none is refused, not waited for", async () => {

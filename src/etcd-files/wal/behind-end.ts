@@ -1,6 +1,8 @@
-// Whether anything lies behind the end of a log. etcd takes a length of zero for the end, drops whatever follows, and overwrites it with zeros when it
+// Whether a log went on after its end. etcd takes a length of zero for the end, drops whatever follows, and overwrites it with zeros when it
 // starts (`server/storage/wal/wal.go` ReadAll): of a write that never completed no member has told anybody. But a place that was lost to the disk later
-// looks the same, and what follows that was acknowledged. Nobody can tell the two apart.
+// looks the same, and what follows that was acknowledged. Nobody can tell the two apart. Nor can etcd tell such a write from a file that was cut off
+// while it was copied; here the preallocated rest tells, which only the copy lacks (etcd-formats §9.4).
+import { WAL_PREALLOCATED_SIZE_BYTES } from "./constants.ts";
 import type { WalFacts } from "./facts.ts";
 import { frameEnd, type SegmentSource } from "./read.ts";
 
@@ -8,16 +10,30 @@ const STEP_BYTES: number = 1024 * 1024;
 const ZEROS = Buffer.alloc(STEP_BYTES);
 
 /**
- * Why the log may have gone on after its end: anything but zeros behind its last record, or behind a torn one. Undefined where it did not, and where it is
- * corrupt, which says more. Of the files only the last is looked at: one before it that ends too early breaks the chain of checksums. Reads the preallocated rest.
+ * Why the log may have gone on after its end: anything but zeros behind its last record, or behind a torn one, or a file that was cut off inside a record.
+ * Undefined where it did not, and where it is corrupt, which says more. Of the files only the last is looked at: one before it that ends too early breaks the
+ * chain of checksums. Reads the preallocated rest.
  */
-export function dataBehindEnd(segments: readonly SegmentSource[], { fault, segments: read }: Pick<WalFacts, "fault" | "segments">): string | undefined {
+export function lostBehindEnd(segments: readonly SegmentSource[], { fault, segments: read }: Pick<WalFacts, "fault" | "segments">): string | undefined {
   const [last, facts] = [segments.at(-1), read.at(-1)];
   if (last === undefined || facts === undefined || fault?.kind === "corrupt") return undefined;
   const end = frameEnd(last, facts.usedBytes);
+  // A write that never completed ends so beyond the preallocated size, and in a file that etcd has cut when it repaired it: that one looks like a copy.
+  if (end > last.sizeBytes && last.sizeBytes < WAL_PREALLOCATED_SIZE_BYTES) {
+    return `the file ends inside a record, at ${last.sizeBytes} of the ${WAL_PREALLOCATED_SIZE_BYTES} bytes that etcd allocates, as a copy that was cut off`;
+  }
   const offset = firstNonZero(last, end);
   // Where the end has moved, etcd is running and has written on.
   return offset === undefined || frameEnd(last, facts.usedBytes) !== end ? undefined : `data follows the end of its records, at byte ${offset}`;
+}
+
+/**
+ * Whether the last file ends where its last record does, so that nothing tells whether more came after it. etcd leaves one so only where it has repaired it,
+ * or was killed when it was about to begin the next one.
+ */
+export function endsWithoutRoom({ fault, segments }: Pick<WalFacts, "fault" | "segments">): boolean {
+  const last = segments.at(-1);
+  return fault === undefined && last !== undefined && last.usedBytes === last.sizeBytes;
 }
 
 function firstNonZero(source: SegmentSource, start: number): number | undefined {

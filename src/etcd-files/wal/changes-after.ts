@@ -2,7 +2,7 @@
 
 import type { Entry } from "../../proto/raftpb.ts";
 import { ProtoReader, WIRE_BYTES } from "../../proto/wire.ts";
-import { dataBehindEnd } from "./behind-end.ts";
+import { endsWithoutRoom, lostBehindEnd } from "./behind-end.ts";
 import { type WalFacts, walFacts } from "./facts.ts";
 import type { SegmentSource } from "./read.ts";
 import type { SegmentName } from "./segment-name.ts";
@@ -11,8 +11,10 @@ export interface WalAfter {
   readonly facts: WalFacts;
   /** Entries after the one asked about that change data, or may: those that are no longer in the log count. */
   readonly changes: number;
-  /** Why it may have gone on after its end, as dataBehindEnd says it. */
+  /** Why it may have gone on after its end, as lostBehindEnd says it. */
   readonly behindEnd: string | undefined;
+  /** As endsWithoutRoom says it. */
+  readonly endsWithoutRoom: boolean;
 }
 
 /** raft/raftpb/raft.proto, EntryType: all others change the membership. */
@@ -38,7 +40,8 @@ export function walAfter(segments: readonly (SegmentSource & SegmentName)[], ind
   });
   const firstIndex = facts.entries?.firstIndex ?? (facts.snapshot === undefined ? undefined : facts.snapshot.index + 1n);
   const gone = firstIndex === undefined || firstIndex <= index + 1n ? 0 : Number(firstIndex - index - 1n);
-  return { facts, behindEnd: dataBehindEnd(segments, facts), changes: gone + changing.slice(gone).filter(Boolean).length };
+  const end = { behindEnd: lostBehindEnd(segments, facts), endsWithoutRoom: endsWithoutRoom(facts) };
+  return { facts, ...end, changes: gone + changing.slice(gone).filter(Boolean).length };
 }
 
 /** Not so of a new leader's empty entry, a change of members, and what members write of their names and versions. */

@@ -84,7 +84,8 @@ export function* readSegment(source: SegmentSource, start: SegmentPosition): Gen
 /** Where the frame at `offset` ends by its length, good or torn; beyond the file's end, too. */
 export function frameEnd(source: SegmentSource, offset: number): number {
   const lengthField = source.read(offset, FRAME_SIZE_BYTES);
-  if (lengthField.length < FRAME_SIZE_BYTES) return source.sizeBytes;
+  if (lengthField.length === 0) return offset;
+  if (lengthField.length < FRAME_SIZE_BYTES) return offset + FRAME_SIZE_BYTES;
   return offset + FRAME_SIZE_BYTES + sizesIn(lengthField).contentSizeBytes;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dataBehindEnd } from "../../../src/etcd-files/wal/behind-end.ts";
+import { endsWithoutRoom, lostBehindEnd } from "../../../src/etcd-files/wal/behind-end.ts";
 import { walFacts } from "../../../src/etcd-files/wal/facts.ts";
 import { bufferSegment, readWal, type SegmentSource } from "../../../src/etcd-files/wal/read.ts";
 import { parseWalSegmentName } from "../../../src/etcd-files/wal/segment-name.ts";
@@ -16,7 +16,7 @@ function behindEnd(...files: readonly (readonly [name: string, bytes: Uint8Array
 
 function behindEndOf(sources: readonly SegmentSource[]): string | undefined {
   const segments = sources.map((source) => ({ ...source, ...parseWalSegmentName(source.name)! }));
-  return dataBehindEnd(segments, walFacts(segments));
+  return lostBehindEnd(segments, walFacts(segments));
 }
 
 test("behind a log's end: nothing, in a file that ends there, in a preallocated one, in one with others before it, and in an empty one", () => {
@@ -25,7 +25,37 @@ test("behind a log's end: nothing, in a file that ends there, in a preallocated 
   expect(behindEnd([KILLED_LOG, PREALLOCATED])).toBeUndefined();
   expect(behindEnd(...two)).toBeUndefined();
   expect(behindEnd([KILLED_LOG, new Uint8Array(0)])).toBeUndefined();
-  expect(behindEnd([KILLED_LOG, LOG.subarray(0, LOG.length - 60)])).toBeUndefined();
+});
+
+test.each([1, 60])("behind a log's end: the rest of a record in a file of less than 64,000,000 bytes that ends %d bytes before the record does", (missing) => {
+  const cut = LOG.subarray(0, LOG.length - missing);
+  expect(behindEnd([KILLED_LOG, cut])).toBe(
+    `the file ends inside a record, at ${cut.length} of the 64000000 bytes that etcd allocates, as a copy that was cut off`,
+  );
+  expect(behindEnd([KILLED_LOG, LOG.subarray(0, RECORDS.at(-1)!.offset + 7)])).toMatch(/^the file ends inside a record/);
+});
+
+test("behind a log's end: nothing, where a write went beyond the 64,000,000 bytes and never completed", () => {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(2n ** 30n);
+  const torn = Buffer.concat([LOG, length]);
+  const file = (sizeBytes: number): SegmentSource => ({
+    name: KILLED_LOG,
+    sizeBytes,
+    read: (offset, wanted) =>
+      Buffer.concat([torn.subarray(offset, offset + wanted), Buffer.alloc(wanted)]).subarray(0, Math.min(wanted, Math.max(0, sizeBytes - offset))),
+  });
+  expect(behindEndOf([file(64_000_000)])).toBeUndefined();
+  expect(behindEndOf([file(63_999_999)])).toMatch(/^the file ends inside a record/);
+});
+
+test("a log's last file without room behind its last record: told from one with room, and from one with a fault", () => {
+  const withoutRoom = (bytes: Uint8Array) => endsWithoutRoom(walFacts([{ ...bufferSegment(KILLED_LOG, bytes), ...parseWalSegmentName(KILLED_LOG)! }]));
+  expect(withoutRoom(LOG)).toBe(true);
+  expect(withoutRoom(LOG.subarray(0, RECORDS[60]!.endOffset))).toBe(true);
+  expect(withoutRoom(PREALLOCATED)).toBe(false);
+  expect(withoutRoom(LOG.subarray(0, LOG.length - 60))).toBe(false);
+  expect(endsWithoutRoom({ fault: undefined, segments: [] })).toBe(false);
 });
 
 test.each([8, 512])("behind a log's end: the records behind %d zeros, as they are and after others were lost", (sizeBytes) => {
