@@ -1,7 +1,7 @@
 // Where a new backup belongs: whether this cluster may write under the name at all, and on which timeline. Decided by binding.ts and
 // timeline.ts from what is stored now, and recorded in cluster.json, before the manifest is written.
 import { isDeepStrictEqual } from "node:util";
-import { EtcdsafeError } from "../errors.ts";
+import { type ErrorCode, EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { scanBackups } from "./backup-scan.ts";
@@ -17,6 +17,9 @@ import { chooseTimeline, type TimelineDecision } from "./timeline.ts";
 
 /** What a manifest will say about the new snapshot. */
 export type SnapshotState = Pick<Manifest, "createdAt" | "state" | "revision" | "compactRevision" | "raftIndex" | "raftTerm" | "lineageSample">;
+
+/** Of a manifest: one save must not fail for what is wrong with another. */
+const UNUSABLE: readonly ErrorCode[] = ["MANIFEST_INVALID", "MANIFEST_UNTRUSTED", "REPOSITORY_UNSUPPORTED", "STORAGE_NOT_FOUND"];
 
 /** So many others changed cluster.json meanwhile only if something is wrong. */
 const COMMIT_TRIES_MAX = 5;
@@ -110,7 +113,7 @@ interface Comparable {
   readonly previous: Manifest | undefined;
 }
 
-/** Suspect, partial and broken backups are nothing to compare with. */
+/** Suspect, partial and broken backups are nothing to compare with, and where only signed ones count, neither are those that anybody may have put there. */
 async function comparable(storage: Storage, cluster: string, ids: readonly string[], snapshot: SnapshotState, options: CallOptions): Promise<Comparable> {
   let newest: Manifest | undefined;
   for (const id of ids) {
@@ -144,9 +147,8 @@ async function readIfGood(storage: Storage, cluster: string, id: string, options
     const manifest = await readManifest(storage, cluster, id, options);
     return manifest.state === "proven" || manifest.state === "unconfirmed" ? manifest : undefined;
   } catch (error) {
-    const unusable = error instanceof EtcdsafeError && ["MANIFEST_INVALID", "REPOSITORY_UNSUPPORTED", "STORAGE_NOT_FOUND"].includes(error.code);
-    if (!unusable) throw error;
-    return undefined;
+    if (error instanceof EtcdsafeError && UNUSABLE.includes(error.code)) return undefined;
+    throw error;
   }
 }
 

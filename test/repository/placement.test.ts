@@ -9,9 +9,12 @@ import { clusterFileKey, manifestKey } from "../../src/repository/names.ts";
 import { adoptCluster, placeBackup, requireMayWrite, type SnapshotState } from "../../src/repository/placement.ts";
 import type { Repository } from "../../src/repository/repository.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
+import { encodeSignature, signatureKey } from "../../src/repository/signature.ts";
+import { onlySigned } from "../../src/repository/trusted-manifests.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
+import { newSigningKey } from "../support/signing-key.ts";
 import { sampleManifest, sampleOf } from "./sample-manifest.ts";
 
 const { signal } = new AbortController(); // Each test has its time-out.
@@ -259,6 +262,22 @@ test("placement: suspect, partial and broken backups are nothing to compare with
   const broken = await save(production, snapshotAt(17));
   await storage.put(manifestKey("default", broken.id), streamOf(Buffer.from("{")), { signal });
   expect(await save(production, snapshotAt(18))).toMatchObject({ timeline: good.timeline, timelineBegan: null });
+});
+
+test("placement: where only signed backups count, one that anybody may have put there neither stops a save nor is compared with", async () => {
+  const signing = newSigningKey();
+  const signed = await save(production, snapshotAt(10));
+  await sign(signed);
+  const forged = sampleManifest({ ...snapshotAt(15, {}, 7, 5), timeline: "forgedforged", timelineBegan: null, clusterId: production.clusterId });
+  await storage.put(manifestKey("default", forged.id), streamOf(encodeManifest(forged)), { signal });
+  const trusting = onlySigned(storage, [signing.publicKey]);
+  const decision = placeBackup(repositoryOn(trusting), "default", production, snapshotAt(18), { signal, runtime });
+  expect(await decision).toEqual({ timeline: signed.timeline, began: null });
+
+  async function sign({ cluster, id }: Manifest): Promise<void> {
+    const key = manifestKey(cluster, id);
+    await storage.put(signatureKey(key), streamOf(encodeSignature(key, storage.bytesOf(key)!, signing)), { signal });
+  }
 });
 
 test("placement: an unconfirmed backup is something to compare with", async () => {

@@ -8,6 +8,7 @@ import { encodeSignature, readSigningKey, readTrustedKey, type SigningKey, signa
 import { onlySigned } from "../../src/repository/trusted-manifests.ts";
 import { expectThrown } from "../support/failures.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
+import { newSigningKey } from "../support/signing-key.ts";
 import { sampleManifest } from "./sample-manifest.ts";
 
 const { signal } = new AbortController();
@@ -41,7 +42,7 @@ test("signature: other kinds of keys are refused, and said why", () => {
 });
 
 test("trusted manifests: read where a trusted key has signed these bytes under this key, and in no other case", async () => {
-  const [signer, other] = [newKey(), newKey()];
+  const [signer, other] = [newSigningKey(), newSigningKey()];
   const store = async (bytes: Uint8Array, signature: Uint8Array | undefined) => {
     const storage = new MemoryStorage();
     await storage.put(KEY, streamOf(bytes), { signal });
@@ -69,7 +70,3 @@ test("trusted manifests: read where a trusted key has signed these bytes under t
   await moved.put(signatureKey(elsewhere), streamOf(good), { signal });
   await expectThrown("MANIFEST_INVALID", () => readManifest(onlySigned(moved, [signer.publicKey]), "elsewhere", MANIFEST.id, { signal }), /it belongs to/);
 });
-
-function newKey(): SigningKey {
-  return readSigningKey(generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString()) as SigningKey;
-}
