@@ -1,5 +1,6 @@
 // Reads one option's value from text, the same way whether it came as a flag, from the environment or from a file.
 import { isAbsolute, resolve } from "node:path";
+import { isMistypedUrl } from "../storage/place.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import type { OptionSpec } from "./option.ts";
 import { formatRate, parseRate } from "./rate.ts";
@@ -27,6 +28,7 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
     case "location":
       // Never repeated in the refusal: what stands before the @ may be a secret.
       if (/^[a-z][a-z0-9+.-]*:\/\/[^/]*@/i.test(text)) return { refused: "holds a user or a password, which a URL must not: it is printed and logged" };
+      if (isMistypedUrl(text)) return { refused: "is no URL, which has two slashes after its colon; a path that begins so is written ./NAME" };
       return { value: directory === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || isAbsolute(text) ? text : resolve(directory, text) };
     case "string":
       return spec.pattern === undefined || spec.pattern.regex.test(text) ? { value: text } : { refused: `${quoted(text)} is not ${spec.pattern.is}` };

@@ -40,6 +40,11 @@ test.each<[OptionSpec, string, string]>([
   [spec("url"), "s3.example", "is not a URL that begins with http:// or https://"],
   [spec("url"), "https://key:hidden@s3.example", "holds a user or a password, which a URL must not: it is printed and logged"],
   [spec("url"), "https://s3.example?sig=hidden", "holds a query or a fragment, which the URL of a server does not have"],
+  ...["s3:/bucket/etcd", "s3:bucket", "bucket:etcd"].map((text): [OptionSpec, string, string] => [
+    spec("location"),
+    text,
+    "is no URL, which has two slashes after its colon; a path that begins so is written ./NAME",
+  ]),
   [spec("location"), "s3://key:hidden@bucket", "holds a user or a password, which a URL must not: it is printed and logged"],
 ])("value: is refused and why (%#)", (of, text, expected) => {
   expect(refusal(of, text)).toBe(expected);
@@ -51,6 +56,7 @@ test("value: relative paths start from the file that names them, if there is one
   expect(readValue(spec("path"), "/a", "/etc")).toEqual({ value: "/a" });
   expect(readValue(spec("path"), "-", "/etc")).toEqual({ value: "-" });
   expect(readValue(spec("location"), "../backup", "/etc/x")).toEqual({ value: "/etc/backup" });
+  expect(readValue(spec("location"), "./s3:/x", "/etc")).toEqual({ value: "/etc/s3:/x" });
   expect(readValue(spec("location"), "file:///a", "/etc")).toEqual({ value: "file:///a" });
 });
 
