@@ -5,8 +5,10 @@ import type { Storage } from "../storage/storage.ts";
 import { type ScannedBackup, scanBackups, scanVerifications } from "./backup-scan.ts";
 import { inTurns } from "./in-turns.ts";
 import { type BackupState, type Manifest, readManifest } from "./manifest.ts";
+import { recognise } from "./recognise.ts";
 import type { Repository } from "./repository.ts";
-import { readVerification, VERIFICATION_LEVELS, type Verification, type VerificationLevel } from "./sidecars.ts";
+import type { Verification, VerificationLevel } from "./sidecars.ts";
+import { verificationResults } from "./verification-results.ts";
 
 /** A backup whose manifest could be read. */
 export interface BackupEntry {
@@ -31,17 +33,14 @@ export interface UnreadableEntry {
 
 export type CatalogueEntry = BackupEntry | UnreadableEntry;
 
-/** A backup verified every night keeps the last month's results readable; older ones change nothing. */
-const VERIFICATIONS_READ_MAX = 32;
-
-/** Names of the clusters that were ever bound, in order. */
+/** Names of the clusters that were ever bound, or have backups, in order: cluster.json may be in a store of its own, or lost. */
 export async function listClusters({ storage }: Repository, { signal }: CallOptions): Promise<string[]> {
-  const clusters: string[] = [];
+  const clusters = new Set<string>();
   for await (const { key } of storage.list("", { signal })) {
-    const [, cluster] = /^([^/]+)\/cluster\.json$/.exec(key) ?? [];
-    if (cluster !== undefined) clusters.push(cluster);
+    const found = recognise(key);
+    if (found?.kind === "cluster-file" || (found?.kind === "backup-object" && found.name === "manifest.json")) clusters.add(found.cluster);
   }
-  return clusters;
+  return [...clusters];
 }
 
 /** All backups of a cluster, newest first. One that cannot be read is an entry, not an error. */
@@ -67,29 +66,16 @@ export async function readEntry(
     if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
     return error.code === "STORAGE_NOT_FOUND" ? undefined : { id, manifest: null, error };
   }
-  const results = await readResults(storage, verificationKeys, options);
-  const damage = [...missingObjects(manifest, sizes), ...failuresOf(results)];
+  const verified = await verificationResults(storage, verificationKeys, options);
+  const damage = [...missingObjects(manifest, sizes), ...verified.damage];
   return {
     id,
     manifest,
     state: damage.length > 0 ? "damaged" : manifest.state,
     damage,
-    verifications: newestByLevel(results),
+    verifications: verified.newest,
     storedSizeBytes: manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0),
   };
-}
-
-/** Newest first. A result that cannot be read says nothing about the backup; the next verification will. */
-async function readResults(storage: Storage, keys: readonly string[], options: CallOptions): Promise<Verification[]> {
-  const read = keys.slice(-VERIFICATIONS_READ_MAX).map(async (key) => {
-    try {
-      return await readVerification(storage, key, options);
-    } catch (error) {
-      if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
-      return undefined;
-    }
-  });
-  return (await Promise.all(read)).filter((result) => result !== undefined).reverse();
 }
 
 /** Objects that are not there, or not whole, by their sizes. */
@@ -99,27 +85,4 @@ export function missingObjects({ objects }: Manifest, sizes: ReadonlyMap<string,
     if (found === storedSizeBytes) return [];
     return [found === undefined ? `${name} is missing` : `${name} holds ${found} bytes instead of ${storedSizeBytes}`];
   });
-}
-
-/** Each reason once, as the newest verification that found it says it. */
-function failuresOf(results: readonly Verification[]): string[] {
-  const texts = new Map<string, string>();
-  for (const [index, result] of results.entries()) {
-    const why = result.failure?.message ?? "see its findings";
-    if (texts.has(why) || !isStanding(result, results.slice(0, index))) continue;
-    texts.set(why, `verification at level ${result.level} failed at ${result.finishedAt}: ${why}`);
-  }
-  return [...texts.values()];
-}
-
-/** A failure counts until the same or a deeper level has passed: reading may have failed on the way, not in the store. */
-function isStanding({ level, outcome }: Verification, newer: readonly Verification[]): boolean {
-  const depth = VERIFICATION_LEVELS.indexOf(level);
-  return outcome === "failed" && !newer.some((later) => later.outcome === "passed" && VERIFICATION_LEVELS.indexOf(later.level) >= depth);
-}
-
-function newestByLevel(results: readonly Verification[]): Partial<Record<VerificationLevel, Verification>> {
-  const newest: Partial<Record<VerificationLevel, Verification>> = {};
-  for (const result of results) newest[result.level] ??= result;
-  return newest;
 }

@@ -78,8 +78,20 @@ export function verificationsPrefix(cluster: string, id?: string): string {
   return id === undefined ? `${cluster}/verifications/` : `${cluster}/verifications/${id}/`;
 }
 
-export function verificationKey(cluster: string, id: string, finishedAt: Date): string {
-  return `${verificationsPrefix(cluster, id)}${compactTime(finishedAt)}.json`;
+/** `level` and `outcome` are in it, so that a listing tells which results count. */
+export function verificationKey(cluster: string, id: string, finishedAt: Date, { level, outcome }: VerificationName): string {
+  return `${verificationsPrefix(cluster, id)}${compactTime(finishedAt)}-${level}-${outcome}.json`;
+}
+
+interface VerificationName {
+  readonly level: string;
+  readonly outcome: string;
+}
+
+/** What the name of a verification says: `finishedAt` sorts by time, and the rest is undefined where the name has the time alone. */
+export function parseVerificationKey(key: string): { readonly finishedAt: string } & Partial<VerificationName> {
+  const [finishedAt = "", level, outcome] = /^(.*?)(?:-(.+)-(.+))?$/.exec(key.slice(key.lastIndexOf("/") + 1, -".json".length))!.slice(1);
+  return level === undefined ? { finishedAt } : { finishedAt, level, outcome: outcome! };
 }
 
 export function attemptKey(cluster: string, finishedAt: Date, randomBytes: (sizeBytes: number) => Uint8Array): string {

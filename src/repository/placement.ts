@@ -100,7 +100,7 @@ function isAdopted(bound: ClusterFile, { clusterId, members, kubeSystemUid }: Ob
 
 async function neverBound(repository: Repository, cluster: string, options: CallOptions): Promise<EtcdsafeError> {
   const bound = await listClusters(repository, options);
-  const names = bound.length === 0 ? "No name is bound there yet." : `The names bound there are ${bound.join(", ")}: check --cluster.`;
+  const names = bound.length === 0 ? "No name is bound there yet." : `The names there are ${bound.join(", ")}: check --cluster.`;
   return new EtcdsafeError("CLUSTER_NOT_FOUND", `nothing was adopted: the name ${cluster} was never bound in ${repository.storage.location}`, {
     hint: `${names} To use a new name, just save under it: the first save binds it.`,
   });

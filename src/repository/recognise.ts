@@ -16,7 +16,7 @@ const OF_CLUSTER: readonly (readonly [RegExp, Exclude<Recognised["kind"], "repos
   [/^uploads\/([^/]+)\.json$/, "upload"],
   [/^deleting\/([^/]+)\.json$/, "deletion"],
   [/^pins\/([^/]+)\.json$/, "pin"],
-  [new RegExp(`^verifications/([^/]+)/${TIME}\\.json$`), "verification"],
+  [new RegExp(`^verifications/([^/]+)/${TIME}(-[a-z-]+-(passed|failed))?\\.json$`), "verification"],
   [new RegExp(`^segments/${RANDOM_ID}/${REVISION}(-${REVISION})?\\.seg\\.zst(\\.age)?(\\.sig)?$`), "segment"],
   [new RegExp(`^drills/${TIME}\\.json$`), "drill"],
   [new RegExp(`^restores/([0-9a-f]{16}(-${TIME})?|snapshot-${TIME})\\.json$`), "restore-record"],

@@ -39,7 +39,7 @@ export async function writeVerification(
 ): Promise<string> {
   const document = { ...head(cluster, author), ...facts, findings: facts.findings.slice(0, FINDINGS_MAX), findingsTotal: facts.findings.length };
   return createInTime(facts.finishedAt, async (time) => {
-    const key = verificationKey(cluster, facts.backup, time);
+    const key = verificationKey(cluster, facts.backup, time, facts);
     return (await createDocument(storage, VERIFICATION, key, document, options)) ? key : undefined;
   });
 }

@@ -227,7 +227,7 @@ test("a name to adopt that was never bound: nothing is bound, and those that are
   const { run, path } = await copied();
   expectFailure("CLUSTER_NOT_FOUND", await run("repo", "adopt", "--cluster", "defualt", "--endpoints", stranger.endpoints.join(",")), {
     message: /^nothing was adopted: the name defualt was never bound in \/.*$/,
-    hint: /^The names bound there are default: check --cluster\. .* the first save binds it\.$/,
+    hint: /^The names there are default: check --cluster\. .* the first save binds it\.$/,
   });
   expect(await readdir(path("."))).not.toContain("defualt");
 });

@@ -9,6 +9,7 @@ import type { Repository } from "../../src/repository/repository.ts";
 import { resolveBackup } from "../../src/repository/resolve.ts";
 import { writeVerification } from "../../src/repository/sidecars.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { sampleManifest } from "./sample-manifest.ts";
@@ -38,6 +39,35 @@ function verify(backup: string, level: "stored-bytes" | "hash" | "structure", ou
   const failure = outcome === "passed" ? null : { code: "OBJECT_CORRUPT", message: "frame 3 is broken", hint: "h" };
   const facts = { backup, level, outcome, startedAt: finishedAt, finishedAt, readSizeBytes: 1, hashKv: null, failure, findings: [] };
   return writeVerification(storage, "default", author, facts, { signal });
+}
+
+function minute(count: number): string {
+  return new Date(Date.UTC(2026, 10, 21, 0, count)).toISOString();
+}
+
+/** As verifications were once called. */
+async function nameByTimeAlone(id: string): Promise<void> {
+  for (const { key } of await Array.fromAsync(storage.list(`default/verifications/${id}/`, { signal }))) {
+    const old = key.replace(/Z-[a-z-]+\.json$/, "Z.json");
+    if (old === key) continue;
+    await put(old, storage.bytesOf(key)!);
+    await storage.remove(key, { signal });
+  }
+}
+
+/** The store, and how many verifications were read from it since that was last asked. */
+function countingReads(): { counting: Storage; readSince: () => number } {
+  let reads = 0;
+  const read: Storage["read"] = (key, options) => {
+    if (key.includes("/verifications/")) reads++;
+    return storage.read(key, options);
+  };
+  const readSince = () => {
+    const count = reads;
+    reads = 0;
+    return count;
+  };
+  return { counting: wrapped(storage, { read }), readSince };
 }
 
 const list = () => listBackups(repository, "default", { signal });
@@ -192,16 +222,54 @@ test("catalogue: a reason that several verifications found is said once, as the 
   expect(await damage()).toEqual(["verification at level structure failed at 2026-11-20T12:00:00.000Z: frame 3 is broken"]);
 });
 
-test("catalogue: a verification that cannot be read says nothing", async () => {
+test("catalogue: of a verification that cannot be read, its name still tells what was found; one that has the time alone says nothing", async () => {
   const id = await store(20);
   await put(`default/verifications/${id}/20261122T000000.000Z.json`, Buffer.from("{"));
+  await put(`default/verifications/${id}/20261122T000000.001Z-hash-passed.json`, Buffer.from("{"));
   expect(await list()).toEqual([expect.objectContaining({ state: "proven", verifications: {} })]);
+  await put(`default/verifications/${id}/20261122T000000.002Z-hash-failed.json`, Buffer.from("{"));
+  const damage = ["verification at level hash failed at 20261122T000000.002Z: its record cannot be read"];
+  expect(await list()).toEqual([expect.objectContaining({ state: "damaged", damage, verifications: {} })]);
 });
 
-test("catalogue: names the clusters that were bound", async () => {
-  for (const key of ["b/cluster.json", "a/cluster.json", "c/backups/x/manifest.json", "etcdsafe-repository.json", "a/x/cluster.json"])
-    await put(key, new Uint8Array(1));
-  expect(await listClusters(repository, { signal })).toEqual(["a", "b"]);
+test.each(["named as they are", "named by their time alone"])(
+  "catalogue: a damaged backup stays damaged, however often less of it passed since, until as much of it has; verifications %s",
+  async (names) => {
+    const id = await store(20);
+    const isOld = names.includes("time alone");
+    const { counting, readSince } = countingReads();
+    const entry = async () => (await listBackups({ ...repository, storage: counting }, "default", { signal }))[0] as BackupEntry;
+    await verify(id, "structure", "failed", minute(0));
+    for (let each = 1; each <= 100; each++) await verify(id, each % 2 === 0 ? "stored-bytes" : "hash", "passed", minute(each));
+    if (isOld) await nameByTimeAlone(id);
+    expect(await entry()).toMatchObject({
+      state: "damaged",
+      damage: [`verification at level structure failed at ${minute(0)}: frame 3 is broken`],
+      verifications: { "stored-bytes": { finishedAt: minute(100) }, hash: { finishedAt: minute(99) }, structure: { finishedAt: minute(0) } },
+    });
+    expect(readSince()).toBe(isOld ? 101 : 3);
+    await verify(id, "structure", "passed", minute(101));
+    if (isOld) await nameByTimeAlone(id);
+    expect(await entry()).toMatchObject({ state: "proven", damage: [], verifications: { structure: { finishedAt: minute(101) } } });
+    expect(readSince()).toBe(isOld ? 32 : 3); // What was refuted is not looked for.
+  },
+);
+
+test("catalogue: a fault that every night finds again is read from the newest of its records only", async () => {
+  const id = await store(20);
+  for (let each = 0; each < 100; each++) await verify(id, "hash", "failed", minute(each));
+  const { counting, readSince } = countingReads();
+  const [entry] = (await listBackups({ ...repository, storage: counting }, "default", { signal })) as [BackupEntry];
+  expect(entry).toMatchObject({ state: "damaged", damage: [`verification at level hash failed at ${minute(99)}: frame 3 is broken`] });
+  expect(readSince()).toBe(32);
+});
+
+test("catalogue: names the clusters that were bound, or have backups", async () => {
+  const id = "20261121T093000Z-0000000000000012345-aaaaaa";
+  const ours = ["b/cluster.json", "a/cluster.json", "a/uploads/x.json", `c/backups/${id}/manifest.json`, `b/backups/${id}/manifest.json`];
+  const none = ["d/backups/x/manifest.json", `e/backups/${id}/snapshot.db.zst`, "etcdsafe-repository.json", "a/x/cluster.json", "Not a name/cluster.json"];
+  for (const key of [...ours, ...none]) await put(key, new Uint8Array(1));
+  expect(await listClusters(repository, { signal })).toEqual(["a", "b", "c"]);
 });
 
 test("catalogue: stops when it is told to", async () => {

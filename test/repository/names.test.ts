@@ -1,6 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { attemptKey, backupId, checkClusterName, manifestKey, parseBackupId, randomId, restoreKey, verificationKey } from "../../src/repository/names.ts";
+import {
+  attemptKey,
+  backupId,
+  checkClusterName,
+  manifestKey,
+  parseBackupId,
+  parseVerificationKey,
+  randomId,
+  restoreKey,
+  verificationKey,
+} from "../../src/repository/names.ts";
 import { backupId as backupIdSchema, clusterName, randomId as randomIdSchema } from "../../src/repository/schemas/common.ts";
 import { runs, SEED } from "../support/counts.ts";
 
@@ -15,11 +25,23 @@ test("names: read as the format document shows them", () => {
   const id = backupId(at, 12345n, zeros);
   expect(id).toBe("20261121T093000Z-0000000000000012345-aaaaaa");
   expect(manifestKey("default", id)).toBe("default/backups/20261121T093000Z-0000000000000012345-aaaaaa/manifest.json");
-  expect(verificationKey("default", id, at)).toBe(`default/verifications/${id}/20261121T093000.123Z.json`);
+  expect(verificationKey("default", id, at, { level: "stored-bytes", outcome: "failed" })).toBe(
+    `default/verifications/${id}/20261121T093000.123Z-stored-bytes-failed.json`,
+  );
   expect(attemptKey("default", at, zeros)).toBe("default/attempts/20261121T093000.123Z-aaaaaa.json");
   expect(restoreKey("default", "1f0a9c3b5d7e2468")).toBe("default/restores/1f0a9c3b5d7e2468.json");
   expect(restoreKey("default", "1f0a9c3b5d7e2468", at)).toBe("default/restores/1f0a9c3b5d7e2468-20261121T093000.123Z.json");
   expect(randomId(zeros)).toBe("aaaaaaaaaaaa");
+});
+
+test("names: that of a verification says what it found, unless it has the time alone", () => {
+  const [finishedAt, key] = [
+    "20261121T093000.123Z",
+    (end: string) => `default/verifications/20261121T093000Z-0000000000000012345-aaaaaa/20261121T093000.123Z${end}`,
+  ];
+  expect(parseVerificationKey(key("-stored-bytes-failed.json"))).toEqual({ finishedAt, level: "stored-bytes", outcome: "failed" });
+  expect(parseVerificationKey(key("-hash-passed.json"))).toEqual({ finishedAt, level: "hash", outcome: "passed" });
+  expect(parseVerificationKey(key(".json"))).toEqual({ finishedAt });
 });
 
 test("names: a backup id gives back its time and revision, whatever they are", () => {

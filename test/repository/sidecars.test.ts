@@ -24,7 +24,7 @@ test("verifications: two that end in the same millisecond are both kept", async 
   const storage = new MemoryStorage();
   const keys = await Promise.all([1, 2, 3].map(() => writeVerification(storage, "default", author, { ...verification, findings: [] }, { signal })));
   expect(keys.toSorted()).toEqual(
-    ["20261121T100000.999Z", "20261121T100001.000Z", "20261121T100001.001Z"].map((time) => `default/verifications/${id}/${time}.json`),
+    ["20261121T100000.999Z", "20261121T100001.000Z", "20261121T100001.001Z"].map((time) => `default/verifications/${id}/${time}-hash-passed.json`),
   );
   expect(await readVerification(storage, keys[0]!, { signal })).toEqual({
     format: 1,

@@ -1,4 +1,4 @@
-// <cluster>/verifications/<backup id>/<time>.json: what reading a backup back from its store found.
+// <cluster>/verifications/<backup id>/<time>-<level>-<outcome>.json: what reading a backup back from its store found.
 import { z } from "zod";
 import { backupId, clusterName, count, documentHead, failure, finding, hashKv, sizeBytes, time, tool, writer } from "./common.ts";
 
