@@ -77,7 +77,7 @@ async function doneAlready(plan: RestorePlan, invocation: Invocation): Promise<r
   const started = own.find(({ state }) => state === "gone on");
   if (started !== undefined) {
     // The run that restored it may not have been able to tell the repository; what it serves, the next restore has to go beyond.
-    if (!invocation.config.get("plan")) await registerRestore(invocation, plan, { isStarted: true });
+    if (!invocation.config.get("plan")) await registerRestore(invocation, plan, { restoredAt: started.restoredAt, isStarted: true });
     throw goneOn(started, plan);
   }
   const written = plan.members.filter(({ dataDir }) => dataDir !== null);
@@ -90,7 +90,7 @@ async function printInPlace(invocation: Invocation, plan: RestorePlan, [first, .
   const hashKv = await restoredHashKv(join(first!.memberDir, "snap", "db"), plan, { signal });
   const names = [first!, ...others].map(({ name }) => name);
   // The run that put them in place may not have been able to tell the repository.
-  const registered = invocation.config.get("plan") || (await registerRestore(invocation, plan));
+  const registered = invocation.config.get("plan") || (await registerRestore(invocation, plan, { restoredAt: first!.restoredAt, isStarted: false }));
   output.print({ plan, hashKv, leftovers: [], finishes: null, inPlace: names }, () => inPlaceText(plan, names, hashKv));
   return registered ? 0 : PARTLY_DONE;
 }

@@ -39,7 +39,8 @@ export function checkBinding(facts: BindingFacts): BindingDecision {
   const { cluster, bound, hasBackups, observed, restores, lineage } = facts;
   if (bound === undefined && hasBackups) return refuse("binding-missing", `${cluster} holds backups, but no cluster.json says of which cluster`);
   const used = new Set(bound?.bindings.map(({ restore }) => restore));
-  const restore = restores.find(({ key, record }) => record.purpose === "cluster" && !used.has(key))?.key ?? null;
+  const unused = restores.filter(({ key, record }) => record.purpose === "cluster" && !used.has(key));
+  const restore = unused.find(({ record }) => !isOutdated(record.restoredAt, bound))?.key ?? null;
   if (observed.clusterId !== bound?.clusterId && restores.some(({ record }) => record.purpose === "drill")) {
     return refuse("drill", `cluster ${observed.clusterId} was restored as a drill, and drills never write to the repository they came from`);
   }
@@ -52,10 +53,10 @@ export function checkBinding(facts: BindingFacts): BindingDecision {
   }
   if (observed.clusterId !== bound.clusterId) {
     if (restore !== null) return { allowed: true, restore };
-    const former = bound.bindings.some(({ clusterId }) => clusterId === observed.clusterId)
-      ? ", which it succeeded"
-      : ", and no restore on record makes that its successor";
-    return refuse("cluster-id-differs", `${cluster} belongs to cluster ${bound.clusterId}; this is cluster ${observed.clusterId}${former}`);
+    return refuse(
+      "cluster-id-differs",
+      `${cluster} belongs to cluster ${bound.clusterId}; this is cluster ${observed.clusterId}${notSuccessor(facts, bound, unused)}`,
+    );
   }
   const replaced = membersRefusal(bound, observed);
   if (replaced !== undefined) return replaced;
@@ -70,11 +71,27 @@ export function checkBinding(facts: BindingFacts): BindingDecision {
   return { allowed: true, restore };
 }
 
+/**
+ * Whether a cluster that was restored then has been overtaken: since, the name was bound to another one, or once more, and what was restored before that is
+ * abandoned. By the clocks of the restoring and of the saving host.
+ */
+export function isOutdated(restoredAt: string, bound: Pick<ClusterFile, "bindings"> | undefined): boolean {
+  const last = bound?.bindings.at(-1);
+  return last !== undefined && Date.parse(restoredAt) < Date.parse(last.boundAt);
+}
+
 /** Throws CLUSTER_MISMATCH for a refusal. */
 export function assertAllowed(decision: BindingDecision): asserts decision is Extract<BindingDecision, { allowed: true }> {
   if (decision.allowed) return;
   const { message, hint } = decision;
   throw new EtcdsafeError("CLUSTER_MISMATCH", message, hint === undefined ? {} : { hint });
+}
+
+function notSuccessor({ observed }: BindingFacts, bound: ClusterFile, unused: BindingFacts["restores"]): string {
+  if (bound.bindings.some(({ clusterId }) => clusterId === observed.clusterId)) return ", which it succeeded";
+  const [outdated] = unused;
+  if (outdated === undefined) return ", and no restore on record makes that its successor";
+  return `, which was restored (${outdated.record.restoredAt}) before the name passed to that one (${bound.bindings.at(-1)!.boundAt})`;
 }
 
 /** Members come and go, but one that kept its id and moved, or a wholly new set, looks like a cluster built elsewhere. */

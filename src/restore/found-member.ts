@@ -30,10 +30,12 @@ export interface OwnMember {
   readonly state: "as restored" | "gone on";
   /** What it shows that it may have served. */
   readonly revision: string | null;
+  /** Where nothing tells any more, when it was planned. */
+  readonly restoredAt: string;
 }
 
 /** The parts of a plan that tell a member. */
-type NamedMembers = Pick<RestorePlan, "clusterId" | "formerMembers" | "members" | "revision">;
+type NamedMembers = Pick<RestorePlan, "clusterId" | "formerMembers" | "members" | "plannedAt" | "revision">;
 
 /** Of the targets on this host; none where an interrupted restore is to be settled first. Throws RESTORE_UNFINISHED. */
 export async function foundMembers(plan: Pick<RestorePlan, "members">, options: CallOptions): Promise<FoundMember[]> {
@@ -54,7 +56,7 @@ export async function foundMembers(plan: Pick<RestorePlan, "members">, options: 
 }
 
 /** Pure. What the plan itself has put there; undefined for what is somebody else's. */
-export function ownMember({ clusterId, members, revision }: NamedMembers, found: FoundMember): OwnMember | undefined {
+export function ownMember({ clusterId, members, plannedAt, revision }: NamedMembers, found: FoundMember): OwnMember | undefined {
   const member = members.find(({ name }) => name === found.target);
   // Ids follow from the plan's token, so that a database that knows this one is of the plan's cluster, whatever became of its log.
   const isOwn =
@@ -68,7 +70,7 @@ export function ownMember({ clusterId, members, revision }: NamedMembers, found:
   const hasLog = log !== null && "lastIndex" in log && log.lastIndex === lastIndex && log.corruption === null;
   const isAsRestored = hasLog && shown?.revision === BigInt(revision.after) && shown.consistentIndex === lastIndex;
   const base = { name: member.name, memberDir: found.memberDir, revision: shown?.revision.toString() ?? null };
-  return { ...base, state: isAsRestored ? "as restored" : "gone on" };
+  return isAsRestored ? { ...base, state: "as restored", restoredAt: shown.at } : { ...base, state: "gone on", restoredAt: plannedAt };
 }
 
 /** PLAN_MISMATCH, for a member of the plan that was started since it was restored. */
@@ -77,7 +79,7 @@ export function goneOn({ name, memberDir, revision }: OwnMember, { members }: Pi
   const served = revision === null ? "its database cannot be read any more" : `it has served up to revision ${revision}`;
   const hint =
     members.length === 1
-      ? "Start it and go on with what it has. To go back to the source all the same, and lose that, restore without --from-plan."
+      ? "Go on with what it has, and start it where it is stopped. To go back to the source all the same, and lose that, restore without --from-plan."
       : `A member that is broken is replaced while the others have their quorum: \`etcdctl member remove ${id}\`, \`etcdctl member add ${name}\`, and a start with an empty data directory. Where the others are gone, and with them the quorum, make a new plan: without --from-plan, on this host, so that what this member has served counts.`;
   return new EtcdsafeError(
     "PLAN_MISMATCH",

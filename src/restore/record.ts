@@ -1,6 +1,7 @@
 // Registers a restore in a repository, so that the new cluster may save under the same name and no later restore goes below it:
 // docs/repository-format.md, "Restore records".
 import { isDeepStrictEqual } from "node:util";
+import { isOutdated } from "../repository/binding.ts";
 import { readClusterFile } from "../repository/cluster-file.ts";
 import { type Author, openRepository } from "../repository/repository.ts";
 import { resolveBackup } from "../repository/resolve.ts";
@@ -13,34 +14,47 @@ import type { RestorePlan } from "./plan.ts";
 type RestoreFacts = Parameters<typeof writeRestoreRecord>[3];
 type RecordOptions = CallOptions & { readonly runtime: Pick<Runtime, "now"> };
 
+/** What an earlier run restored, and this one found. */
+export interface FoundRestored {
+  /** RFC 3339; not later than it was. */
+  readonly restoredAt: string;
+  /** Whether it has run since, so that a record that has let it in already is of this restore. */
+  readonly isStarted: boolean;
+}
+
 /**
- * `cluster` is the name whose backups it succeeds. Writes nothing where another member's run has put the same restore on record. `isStarted`: the restored
- * cluster has run since, so that a record that has let it in already is of this restore.
+ * `cluster` is the name whose backups it succeeds. Writes nothing where another member's run has put the same restore on record. Returns the cluster that the
+ * name has passed to since what was found was restored, which lets no other in any more; later restores go beyond both all the same. Else null.
  */
 export async function recordRestore(
   storage: Storage,
   cluster: string,
   author: Author,
   plan: RestorePlan,
-  options: RecordOptions & { readonly isStarted?: boolean },
-): Promise<void> {
+  options: RecordOptions & { readonly found?: FoundRestored | undefined },
+): Promise<string | null> {
   const { clusterId } = plan;
+  const { found, runtime } = options;
   const members = plan.members.map(({ id, name, peerUrls }) => ({ id, name, peerUrls: [...peerUrls] }));
-  const facts = { ...(await databaseFacts(storage, cluster, plan, options)), clusterId, purpose: "cluster", members } as const;
-  if (!(await isOnRecord(storage, cluster, facts, options))) await writeRestoreRecord(storage, cluster, author, facts, options);
+  const restoredAt = found?.restoredAt ?? runtime.now().toISOString();
+  const facts = { ...(await databaseFacts(storage, cluster, plan, options)), restoredAt, clusterId, purpose: "cluster", members } as const;
+  const bound = (await readClusterFile(storage, cluster, options))?.file;
+  const used = new Set(found?.isStarted ? [] : bound?.bindings.map(({ restore }) => restore));
+  if (!(await isOnRecord(storage, cluster, facts, used, options))) await writeRestoreRecord(storage, cluster, author, facts, options);
+  return bound !== undefined && bound.clusterId !== clusterId && isOutdated(restoredAt, bound) ? bound.clusterId : null;
 }
 
 /** A snapshot file, whose revisions whoever restores it will serve: under which cluster id and with which members, only that one knows. */
 export async function recordSnapshotFile(storage: Storage, cluster: string, author: Author, plan: DatabasePlan, options: RecordOptions): Promise<void> {
-  const facts = { ...(await databaseFacts(storage, cluster, plan, options)), clusterId: null, purpose: "snapshot-file" } as const;
+  const restoredAt = options.runtime.now().toISOString();
+  const facts = { ...(await databaseFacts(storage, cluster, plan, options)), restoredAt, clusterId: null, purpose: "snapshot-file" } as const;
   await writeRestoreRecord(storage, cluster, author, { ...facts, members: [] }, options);
 }
 
-async function databaseFacts(storage: Storage, cluster: string, { source, revision }: Pick<DatabasePlan, "source" | "revision">, options: RecordOptions) {
+async function databaseFacts(storage: Storage, cluster: string, { source, revision }: Pick<DatabasePlan, "source" | "revision">, options: CallOptions) {
   const repository = await openRepository(storage, options);
   const manifest = source.backupId === null ? undefined : (await resolveBackup(repository, cluster, source.backupId, options)).manifest;
   return {
-    restoredAt: options.runtime.now().toISOString(),
     source: { backup: source.backupId, rawSha256: manifest?.objects.find(({ role }) => role === "snapshot")?.rawSha256 ?? null, location: source.location },
     parent: { clusterId: manifest?.clusterId ?? null, timeline: manifest?.timeline ?? null, revision: source.revision },
     revisionAfter: revision.after,
@@ -48,14 +62,14 @@ async function databaseFacts(storage: Storage, cluster: string, { source, revisi
   };
 }
 
-/** A record that has let its cluster in already says nothing about a restore after that. */
+/** `used`: the keys of records that have let their cluster in already, which say nothing about a restore after that. */
 async function isOnRecord(
   storage: Storage,
   cluster: string,
   facts: RestoreFacts & { readonly clusterId: string },
-  options: CallOptions & { readonly isStarted?: boolean },
+  used: ReadonlySet<string | null>,
+  options: CallOptions,
 ): Promise<boolean> {
-  const used = options.isStarted ? new Set() : new Set((await readClusterFile(storage, cluster, options))?.file.bindings.map(({ restore }) => restore));
   const records = await readRestoreRecords(storage, cluster, facts.clusterId, options);
   return records.some(({ key, record }) => !used.has(key) && isDeepStrictEqual(restored(record), restored(facts)));
 }

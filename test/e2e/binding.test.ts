@@ -1,5 +1,5 @@
 // Which cluster may write under a name: what a copied, cloned, restored or rolled back cluster finds when it saves.
-import { cp, rename } from "node:fs/promises";
+import { cp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { formatId } from "../../src/bytes/u64.ts";
@@ -139,6 +139,51 @@ test("a cluster restored from the repository may write, on a timeline of its own
   await refused(original, repository, /which it succeeded/);
 });
 
+test("a cluster that another restore has overtaken gets the name back by adoption alone: not when its plan is run again, and not as its record says", async () => {
+  const { repository, path } = place();
+  await using original = await startCluster();
+  await write(original, "before");
+  const first = await saved(original, repository);
+  await original.members[0]!.stop();
+  const members = await planMembers(1, join(path, "planned"));
+  const plan = join(path, "plan.json");
+  const { stdout } = await expectExit(0, ["restore", "latest", "--repository", repository, ...flagsOf(members), "--plan", "-o", "json"]);
+  await writeFile(plan, stdout);
+  // Nothing can be recorded for as long as this is there.
+  const restores = join(repository, "default/restores");
+  await writeFile(restores, "");
+  await expectExit(3, ["restore", "--from-plan", plan, "--repository", repository]);
+  await rm(restores);
+  await using planned = await startCluster({ members, directory: path, initialClusterState: "existing" });
+  await adopt(planned, repository);
+  const adopted = await saved(planned, repository);
+  await planned.members[0]!.stop();
+
+  await using successor = await restored(path, "latest", "--repository", repository);
+  await saved(successor, repository);
+  await planned.members[0]!.start();
+  const { stderr } = await expectExit(9, ["restore", "--from-plan", plan, "--repository", repository]);
+  expect(stderr).toMatch(
+    new RegExp(`cluster ${adopted.clusterId}, which this plan restored, is not registered as the successor of default: the name has passed`),
+  );
+  expect(stderr).toMatch(/is m0 of this very plan, and was started since/);
+  expect(await readdir(restores)).toContain(`${adopted.clusterId}.json`);
+  await refused(planned, repository, /which it succeeded/);
+  await saved(successor, repository);
+
+  await planned.members[0]!.stop();
+  await successor.members[0]!.stop();
+  const abandoned = join(path, "abandoned");
+  await using silent = await restored(abandoned, first.id, "--repository", repository);
+  await silent.members[0]!.stop();
+  await using last = await restored(join(path, "last"), first.id, "--repository", repository);
+  await saved(last, repository);
+  await silent.members[0]!.start();
+  await refused(silent, repository, /which was restored \(\S+\) before the name passed to that one/);
+  await adopt(silent, repository);
+  await saved(silent, repository);
+});
+
 test("a cluster put back to an older copy of its data starts a new timeline; one that went on from there is refused until it is adopted", async () => {
   const { repository, path } = place();
   await using original = await startCluster({ directory: path });
@@ -252,11 +297,15 @@ async function write(cluster: EtcdCluster, key: string, times = 1): Promise<void
 /** A cluster of one from what `restore` writes. */
 async function restored(path: string, ...source: readonly string[]): Promise<EtcdCluster> {
   const members = await planMembers(1, join(path, "restored"));
-  const [{ name, peerUrl, dataDir }] = members as [PlannedMember];
-  const flags = ["--name", name, "--initial-cluster", initialCluster(members), "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir];
-  const { stderr } = await expectExit(0, ["restore", ...source, ...flags]);
+  const { stderr } = await expectExit(0, ["restore", ...source, ...flagsOf(members)]);
   expect(stderr.includes("registered as the successor of default")).toBe(source.includes("--repository"));
   return startCluster({ members, directory: path, initialClusterState: "existing" });
+}
+
+/** Of `restore`, for a cluster of one. */
+function flagsOf(members: readonly PlannedMember[]): string[] {
+  const [{ name, peerUrl, dataDir }] = members as [PlannedMember];
+  return ["--name", name, "--initial-cluster", initialCluster(members), "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir];
 }
 
 /** A second cluster on a copy of the first one's data, taken while that stood still. */

@@ -6,6 +6,7 @@ import type { RestoreRecord } from "../../src/repository/sidecars.ts";
 const OURS = "cdf818194e3a8c32";
 const OTHER = "1f0a9c3b5d7e2468";
 const AT = "2026-11-21T09:30:00.000Z";
+const BEFORE = "2026-11-21T09:29:59.999Z";
 
 const member = (id: string, ...peerUrls: string[]) => ({ id: id.padStart(16, "0"), name: `m${id}`, peerUrls, clientUrls: [], isLearner: false });
 const three = [member("1", "http://a:2380"), member("2", "http://b:2380"), member("3", "http://c:2380")];
@@ -38,9 +39,9 @@ const record = (purpose: RestoreRecord["purpose"], clusterId: string): RestoreRe
   markCompacted: false,
   members: [{ id: "0000000000000001", name: "m1", peerUrls: ["http://a:2380"] }],
 });
-const restored = (purpose: RestoreRecord["purpose"], clusterId: string, key = `default/restores/${clusterId}.json`) => ({
+const restored = (purpose: RestoreRecord["purpose"], clusterId: string, key = `default/restores/${clusterId}.json`, restoredAt = AT) => ({
   key,
-  record: record(purpose, clusterId),
+  record: { ...record(purpose, clusterId), restoredAt },
 });
 
 const facts: BindingFacts = {
@@ -81,6 +82,16 @@ test.each<[string, Partial<BindingFacts>, string | null]>([
     "default/restores/2.json",
   ],
   ["other data under the same id with a restore on record", { lineage: differs, restores: [restored("cluster", OURS)] }, `default/restores/${OURS}.json`],
+  [
+    "a cluster that was restored at the very moment when the name was bound last",
+    { ...observed({ clusterId: OTHER }), restores: [restored("cluster", OTHER, "r", AT)] },
+    "r",
+  ],
+  [
+    "a cluster whose first restore was overtaken, and whose second was not",
+    { ...observed({ clusterId: OTHER }), restores: [restored("cluster", OTHER, "r1", BEFORE), restored("cluster", OTHER, "r2")] },
+    "r2",
+  ],
   ["other data just after an adoption", { lineage: differs, bound: { ...bound, adoptionPending: true } }, null],
   ["the bound cluster although a drill took its id", { restores: [restored("drill", OURS)] }, null],
 ])("binding: allows %s", (_, changes, restore) => {
@@ -130,6 +141,16 @@ test.each<[string, Partial<BindingFacts>, string]>([
     },
     "cluster-id-differs",
   ],
+  [
+    "a restored cluster that never saved before another one took the name",
+    { ...observed({ clusterId: OTHER }), restores: [restored("cluster", OTHER, "r", BEFORE)] },
+    "cluster-id-differs",
+  ],
+  [
+    "other data under the same id when the restore on record was before the binding",
+    { lineage: differs, restores: [restored("cluster", OURS, "r", BEFORE)] },
+    "lineage-disagrees",
+  ],
   ["a copy at other peer URLs", observed({ members: [member("1", "http://copy:2380")] }), "peer-urls-differ"],
   [
     "a copy of one member at another URL beside two that stayed",
@@ -152,6 +173,13 @@ test.each<[string, Partial<BindingFacts>, string]>([
   const decision = checkBinding({ ...facts, ...changes });
   expect(decision).toMatchObject({ allowed: false, reason });
   expect(() => assertAllowed(decision)).toThrow(expect.objectContaining({ code: "CLUSTER_MISMATCH", hint: expect.stringContaining("repo adopt") }));
+});
+
+test("binding: a restored cluster that was overtaken is told by which, and when", () => {
+  const decision = checkBinding({ ...facts, ...observed({ clusterId: OTHER }), restores: [restored("cluster", OTHER, "r", BEFORE)] });
+  expect(decision).toMatchObject({
+    message: `default belongs to cluster ${OURS}; this is cluster ${OTHER}, which was restored (${BEFORE}) before the name passed to that one (${AT})`,
+  });
 });
 
 test("binding: the record of a snapshot file makes no cluster the successor", () => {

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -38,7 +39,13 @@ test("found members: a plan knows what it has restored, until it was started, an
   const found = await foundMembers(plan, { signal });
   const states = found.map((each) => ownMember(plan, each));
   expect(states).toEqual(
-    ["m1", "m2"].map((name) => ({ name, memberDir: join(dataDirOf(name), "member"), state: "as restored", revision: plan.revision.after })),
+    ["m1", "m2"].map((name) => ({
+      name,
+      memberDir: join(dataDirOf(name), "member"),
+      state: "as restored",
+      revision: plan.revision.after,
+      restoredAt: statSync(join(dataDirOf(name), "member/snap/db")).mtime.toISOString(),
+    })),
   );
   expect(await restoredHashKv(join(dataDirOf("m1"), "member/snap/db"), plan, { signal })).toEqual(hashKv);
   expect(found.map((each) => otherMembersDirectory(plan, each))).toEqual([undefined, undefined]);
@@ -52,8 +59,9 @@ test("found members: a plan knows what it has restored, until it was started, an
     { ...own, files: { log, database: { ...database, revision: database.revision + 1n } } },
     { ...own, files: { log, database: { ...database, consistentIndex: 3n } } },
     { ...own, files: { database, log: null }, memberId: null, clusterId: null },
+    { ...own, files: { database, log: { ...log, corruption: "the file ends inside a record" } } },
   ];
-  for (const each of later) expect(ownMember(plan, each)).toMatchObject({ state: "gone on" });
+  for (const each of later) expect(ownMember(plan, each)).toMatchObject({ state: "gone on", restoredAt: plan.plannedAt });
   const refusal = goneOn(ownMember(plan, later[1]!)!, plan);
   expect(refusal).toMatchObject({ code: "PLAN_MISMATCH", message: expect.stringMatching(/m1 of this very plan.* up to revision 1000000012/) });
   expect(refusal.hint).toContain(`member remove ${plan.members.find(({ name }) => name === "m1")!.id}`);

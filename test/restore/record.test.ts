@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
-import { writeClusterFile } from "../../src/repository/cluster-file.ts";
+import { checkBinding } from "../../src/repository/binding.ts";
+import { type ClusterFile, readClusterFile, writeClusterFile } from "../../src/repository/cluster-file.ts";
 import { encodeManifest } from "../../src/repository/manifest.ts";
 import { manifestKey } from "../../src/repository/names.ts";
 import { openOrCreateRepository } from "../../src/repository/repository.ts";
@@ -33,6 +34,23 @@ function plan(source: Partial<RestorePlan["source"]>, revisionAfter = "100000076
   } as unknown as RestorePlan;
 }
 
+async function bind(storage: MemoryStorage, bindings: ClusterFile["bindings"]): Promise<void> {
+  const { clusterId, boundAt } = bindings.at(-1)!;
+  const file: ClusterFile = {
+    format: 1,
+    requires: [],
+    cluster: "default",
+    clusterId,
+    members: [],
+    kubeSystemUid: null,
+    updatedAt: boundAt,
+    bindings,
+    adoptionPending: false,
+    timeline: null,
+  };
+  await writeClusterFile(storage, file, undefined, options);
+}
+
 function records(storage: MemoryStorage) {
   return readRestoreRecords(storage, "default", CLUSTER_ID, options);
 }
@@ -61,26 +79,29 @@ test("restore record: once it has let its cluster in, the same restore again has
   const storage = await repository();
   await recordRestore(storage, "default", author, plan({}), options);
   const [first] = await records(storage);
-  const boundAt = options.runtime.now().toISOString();
-  await writeClusterFile(
-    storage,
-    {
-      format: 1,
-      requires: [],
-      cluster: "default",
-      clusterId: CLUSTER_ID,
-      members: [],
-      kubeSystemUid: null,
-      updatedAt: boundAt,
-      bindings: [{ clusterId: CLUSTER_ID, boundAt, by: "restore", restore: first!.key }],
-      adoptionPending: false,
-      timeline: null,
-    },
-    undefined,
-    options,
-  );
-  await recordRestore(storage, "default", author, plan({}), { ...options, isStarted: true });
+  const at = options.runtime.now().toISOString();
+  await bind(storage, [{ clusterId: CLUSTER_ID, boundAt: at, by: "restore", restore: first!.key }]);
+  await recordRestore(storage, "default", author, plan({}), { ...options, found: { restoredAt: at, isStarted: true } });
   expect(await records(storage)).toHaveLength(1);
   await recordRestore(storage, "default", author, plan({}), options);
   expect(await records(storage)).toHaveLength(2);
+});
+
+test("restore record: a plan that is run again after another cluster took the name lets its own in no more, but is evidence", async () => {
+  const storage = await repository();
+  const [restoredAt, successor] = ["2026-11-21T09:00:00.000Z", "1f0a9c3b5d7e2468"];
+  await bind(storage, [
+    { clusterId: CLUSTER_ID, boundAt: "2026-11-21T09:10:00.000Z", by: "adopt", restore: null },
+    { clusterId: successor, boundAt: "2026-11-21T09:20:00.000Z", by: "restore", restore: `default/restores/${successor}.json` },
+  ]);
+  for (const isStarted of [true, false]) {
+    const again = { ...options, found: { restoredAt, isStarted } };
+    expect(await recordRestore(storage, "default", author, plan({}), again)).toBe(successor);
+  }
+  expect((await records(storage)).map(({ record }) => record)).toMatchObject([{ restoredAt, revisionAfter: "1000000762" }]);
+  const { file } = (await readClusterFile(storage, "default", options))!;
+  const observed = { clusterId: CLUSTER_ID, members: [], kubeSystemUid: null };
+  const decision = checkBinding({ cluster: "default", bound: file, hasBackups: true, observed, restores: await records(storage), lineage: undefined });
+  expect(decision).toMatchObject({ allowed: false, reason: "cluster-id-differs" });
+  expect(await recordRestore(storage, "default", author, plan({}, "2000000762"), options)).toBeNull();
 });
