@@ -9,7 +9,7 @@ import { stringify } from "yaml";
 import { startCli } from "../test/support/cli.ts";
 import type { RunningCommand } from "../test/support/command.ts";
 import { type EtcdCluster, planMembers, startCluster } from "../test/support/etcd.ts";
-import { deleteMany, grantLease, type KeyValueBytes, putMany, readAll } from "../test/support/etcd-data.ts";
+import { deleteMany, grantLease, type KeyValueBytes, putMany, type ReadKeyValue, readAll } from "../test/support/etcd-data.ts";
 import { provisionEtcd } from "./provision.ts";
 
 const DEMO = join(process.cwd(), ".demo");
@@ -71,7 +71,7 @@ interface ClusterState {
   readonly memberIds: readonly string[];
   readonly revision: number;
   readonly hashes: readonly number[];
-  readonly keys: readonly { readonly key: Buffer; readonly value: Buffer }[];
+  readonly keys: readonly ReadKeyValue[];
 }
 
 async function stateOf(cluster: EtcdCluster, revision?: number): Promise<ClusterState> {
@@ -88,7 +88,7 @@ function compare(before: ClusterState, after: ClusterState): void {
   if (hashes.size !== 1) throw new Error(`HashKV differs: before ${before.hashes.join(", ")}; after ${after.hashes.join(", ")}`);
   const same =
     before.keys.length === after.keys.length &&
-    before.keys.every(({ key, value }, index) => after.keys[index]!.key.equals(key) && after.keys[index]!.value.equals(value));
+    before.keys.every(({ key, value }, index) => after.keys[index]!.key === key && after.keys[index]!.value === value);
   if (!same) throw new Error("the keys differ");
   if (before.memberIds.some((id) => after.memberIds.includes(id))) throw new Error("a member kept its old id");
   console.log(

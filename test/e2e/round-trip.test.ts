@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { stringify } from "yaml";
 import { runCli } from "../support/cli.ts";
 import { type EtcdCluster, etcdutl, planMembers, startCluster } from "../support/etcd.ts";
-import { currentRevision, deleteMany, grantLease, type KeyValueBytes, putMany, readAll } from "../support/etcd-data.ts";
+import { currentRevision, deleteMany, grantLease, type KeyValueBytes, putMany, type ReadKeyValue, readAll } from "../support/etcd-data.ts";
 import { MINORS_AT_HAND, type TestedMinor } from "../support/minors.ts";
 import { randomHistory } from "../support/random-history.ts";
 import { writeSnapshot } from "../support/snapshots.ts";
@@ -26,7 +26,7 @@ for (const { minor, to, size } of ROUND_TRIPS) {
     const repository = join(directory.path, "repository");
     let revision: bigint;
     let hash: number;
-    let keys: { key: Buffer; value: Buffer }[];
+    let keys: ReadKeyValue[];
     {
       await using source = await startCluster({ minor, size });
       await writeKeyspace(source);

@@ -5,15 +5,15 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SEED } from "../support/counts.ts";
 import { type EtcdCluster, planMembers, startCluster } from "../support/etcd.ts";
-import { currentRevision, putMany, readAll } from "../support/etcd-data.ts";
+import { currentRevision, putMany, type ReadKeyValue, readAll } from "../support/etcd-data.ts";
 import { randomNumbers } from "../support/random-history.ts";
 import { expectExit } from "../support/saving.ts";
 import { type StoreKind, startStore, type TestStore } from "../support/stores.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const KINDS: readonly StoreKind[] = ["file", "s3", "gs", "azblob"];
-/** Random, so that it stays as large when it is compressed: two parts for S3, and three chunks or blocks for the others. */
-const VALUES = 40;
+/** 60 MB. Random, so that it stays as large when it is compressed: several parts, chunks or blocks for each store. */
+const VALUES = 200;
 const VALUE_SIZE_BYTES = 300_000;
 
 const directory = await temporaryDirectory("stores");
@@ -23,7 +23,7 @@ let recipient: string;
 let cluster: EtcdCluster;
 let revision: bigint;
 let hash: number;
-let keys: Awaited<ReturnType<typeof readAll>>;
+let keys: ReadKeyValue[];
 
 beforeAll(async () => {
   const key = await generateX25519Identity();
