@@ -18,6 +18,7 @@ import { type BackupUpload, beginUpload, type Protection } from "../repository/p
 import { type Author, openOrCreateRepository, openRepository, type Repository } from "../repository/repository.ts";
 import { writeAttempt } from "../repository/sidecars.ts";
 import type { SigningKey } from "../repository/signature.ts";
+import { tryUploadMarker } from "../repository/upload-marker.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { comparedLately, notCompared } from "./comparison.ts";
@@ -88,6 +89,7 @@ export class RepositoryTarget implements SaveTarget {
     await requireMayWrite(this.#repository, cluster, observed, options);
     this.#clusterId = observed.clusterId;
     this.#bundle = await this.#gathered(options);
+    await tryUploadMarker(storage, author, cluster, options);
   }
 
   async comparedAlready(options: Options): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type DocumentKind, encodeDocument, readDocument } from "./document.ts";
-import { uploadKey } from "./names.ts";
+import { backupId, uploadKey } from "./names.ts";
 import type { Author } from "./repository.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { uploadSchema } from "./schemas/upload.ts";
@@ -23,6 +23,8 @@ const UPLOAD: DocumentKind<typeof uploadSchema> = { schema: uploadSchema, label:
 const HEARTBEAT_SECONDS = 60;
 /** A writer that missed so many heartbeats is gone. */
 const HEARTBEATS_MISSED_MAX = 3;
+/** In the id of a backup that will never be. */
+const NO_REVISION = 0n;
 
 /** What a marker tells about a backup being written. */
 export interface FoundUpload {
@@ -48,9 +50,31 @@ export async function readUploadMarker(storage: Storage, key: string, options: C
 }
 
 /** Whether somebody is still writing there; `now` as the store counts time. Pure. */
-export function isLive({ upload, heartbeatAt }: FoundUpload, now: Date): boolean {
+export function isLive(found: FoundUpload, now: Date): boolean {
+  return now.getTime() <= deadAfter(found).getTime();
+}
+
+/** When its writer counts as dead if it is not heard of again, as the store counts time. Pure. */
+export function deadAfter({ upload, heartbeatAt }: FoundUpload): Date {
   const heartbeatSeconds = Math.max(upload?.heartbeatSeconds ?? HEARTBEAT_SECONDS, HEARTBEAT_SECONDS);
-  return now.getTime() - heartbeatAt.getTime() <= HEARTBEATS_MISSED_MAX * heartbeatSeconds * 1000;
+  return new Date(heartbeatAt.getTime() + HEARTBEATS_MISSED_MAX * heartbeatSeconds * 1000);
+}
+
+/**
+ * Writes a marker and removes it, so that who may not write there hears of it before the snapshot is taken. Throws as Storage.put. A marker that stays (who may
+ * not remove anything, a process that dies in between) is one of a dead writer to `repo gc`.
+ */
+export async function tryUploadMarker(
+  storage: Storage,
+  author: Author,
+  cluster: string,
+  { runtime, signal }: CallOptions & { readonly runtime: Pick<Runtime, "now" | "randomBytes"> },
+): Promise<void> {
+  const backup = backupId(runtime.now(), NO_REVISION, runtime.randomBytes);
+  const key = uploadKey(cluster, backup);
+  const at = runtime.now().toISOString();
+  await storage.put(key, streamOf(encodeMarker(key, author, { cluster, backup, action: "save", startedAt: at, heartbeatAt: at })), { signal, ifAbsent: true });
+  await storage.remove(key, { signal }).catch(() => undefined);
 }
 
 /**
@@ -65,18 +89,7 @@ export async function placeUploadMarker(
 ): Promise<UploadMarker> {
   const key = uploadKey(upload.cluster, upload.backup);
   const startedAt = runtime.now().toISOString();
-  const body = () => {
-    const document: Upload = {
-      format: FORMAT_VERSION,
-      requires: [],
-      ...author,
-      ...upload,
-      startedAt,
-      heartbeatAt: runtime.now().toISOString(),
-      heartbeatSeconds: HEARTBEAT_SECONDS,
-    };
-    return streamOf(encodeDocument(UPLOAD, key, document));
-  };
+  const body = () => streamOf(encodeMarker(key, author, { ...upload, startedAt, heartbeatAt: runtime.now().toISOString() }));
   await storage.put(key, body(), { signal, ...(replacing === undefined ? { ifAbsent: true } : { ifVersion: replacing }) });
   const stopped = new AbortController();
   const beats = (async () => {
@@ -102,4 +115,8 @@ export async function placeUploadMarker(
       await storage.remove(key, options);
     },
   };
+}
+
+function encodeMarker(key: string, author: Author, upload: Pick<Upload, "cluster" | "backup" | "action" | "startedAt" | "heartbeatAt">): Uint8Array {
+  return encodeDocument(UPLOAD, key, { format: FORMAT_VERSION, requires: [], ...author, ...upload, heartbeatSeconds: HEARTBEAT_SECONDS });
 }
