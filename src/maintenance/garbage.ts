@@ -1,7 +1,8 @@
 // What no backup needs and nobody is writing any more: docs/repository-format.md, "Uploads". Pure.
 import { backupObjectKey, manifestKey } from "../repository/names.ts";
 import { recognise } from "../repository/recognise.ts";
-import { type FoundUpload, isLive } from "../repository/upload-marker.ts";
+import type { Author } from "../repository/repository.ts";
+import { deadAfter, type FoundUpload, isLive } from "../repository/upload-marker.ts";
 import type { UnfinishedUpload } from "../storage/capabilities.ts";
 import type { ObjectInfo } from "../storage/storage.ts";
 
@@ -38,8 +39,14 @@ export interface RepositoryListing {
 /** A few kilobytes, written within seconds. */
 const DOCUMENT_LIMIT_MS = 60 * 60_000;
 
-/** `now` as the store counts time. Keys that are not recognised are in neither list: they are not ours. */
-export function planGarbage({ objects, unfinished, markers }: RepositoryListing, now: Date): GarbagePlan {
+/** Whether no such process is to be seen any more; false where nobody can tell. */
+export type IsGone = (writer: Author["writer"]) => boolean;
+
+/**
+ * `now` as the store counts time. Keys that are not recognised are in neither list: they are not ours. A writer that seems to be gone is only said to be: containers
+ * that share a host's name do not see each other's processes.
+ */
+export function planGarbage({ objects, unfinished, markers }: RepositoryListing, now: Date, isGone: IsGone = () => false): GarbagePlan {
   const found = new Map<string, FoundBackup>();
   const of = (cluster: string, backup: string): FoundBackup => {
     const key = manifestKey(cluster, backup);
@@ -71,7 +78,7 @@ export function planGarbage({ objects, unfinished, markers }: RepositoryListing,
   const leave: LeftAlone[] = [];
   for (const each of [...found.values()].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1))) {
     const { cluster, backup } = each;
-    const why = whyLeft(each, now);
+    const why = whyLeft(each, now, isGone);
     if (why !== undefined) leave.push({ cluster, backup, reason: why });
     else if (!each.hasManifest || each.marker !== undefined || each.unfinished.length > 0) remove.push(garbageOf(each));
   }
@@ -88,8 +95,12 @@ interface FoundBackup {
   isBeingDeleted: boolean;
 }
 
-function whyLeft({ marker, isBeingDeleted, hasManifest }: FoundBackup, now: Date): string | undefined {
-  if (marker !== undefined && isLive(marker, now)) return `it is being written${byWhom(marker)}`;
+function whyLeft({ marker, isBeingDeleted, hasManifest }: FoundBackup, now: Date, isGone: IsGone): string | undefined {
+  if (marker !== undefined && isLive(marker, now)) {
+    const { upload, heartbeatAt } = marker;
+    const what = upload !== null && isGone(upload.writer) ? "no such process is on this host any more" : "it is being written";
+    return `${what}${byWhom(marker)}; last heard of at ${heartbeatAt.toISOString()}, counts as dead after ${deadAfter(marker).toISOString()}`;
+  }
   if (isBeingDeleted && !hasManifest) return "its deletion has begun, and whoever prunes next finishes it";
   return undefined;
 }

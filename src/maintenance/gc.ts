@@ -7,7 +7,7 @@ import { type FoundUpload, isLive, readUploadMarker } from "../repository/upload
 import { takeWriterLease, type WriterLease } from "../repository/writer-lease.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
-import { type Garbage, type GarbagePlan, type LeftAlone, planGarbage, type RepositoryListing } from "./garbage.ts";
+import { type Garbage, type GarbagePlan, type IsGone, type LeftAlone, planGarbage, type RepositoryListing } from "./garbage.ts";
 
 export type GcRuntime = Pick<Runtime, "now" | "monotonicMs" | "sleep" | "randomBytes" | "log">;
 type GcOptions = CallOptions & { readonly runtime: GcRuntime };
@@ -22,15 +22,19 @@ export interface GcResult {
 const LEASE_EXPIRES_AFTER_SECONDS = 30;
 
 /** Changes nothing. */
-export async function planGc(repository: Repository, options: GcOptions): Promise<GarbagePlan> {
+export async function planGc(repository: Repository, options: GcOptions & { readonly isGone?: IsGone }): Promise<GarbagePlan> {
   return planGcOf(repository, await Array.fromAsync(repository.storage.list("", options)), options);
 }
 
 /** The same for what was listed already: all of the repository. */
-export async function planGcOf({ storage }: Repository, objects: readonly ObjectInfo[], options: GcOptions): Promise<GarbagePlan> {
+export async function planGcOf(
+  { storage }: Repository,
+  objects: readonly ObjectInfo[],
+  options: GcOptions & { readonly isGone?: IsGone },
+): Promise<GarbagePlan> {
   const listing = await completed(storage, objects, options);
   const now = storage.clock === undefined ? options.runtime.now() : (await storage.clock.now(options)).time;
-  return planGarbage(listing, now);
+  return planGarbage(listing, now, options.isGone);
 }
 
 /** Removes what the plan says, as the writer of each cluster concerned. Throws WRITER_LOCKED where another is. */

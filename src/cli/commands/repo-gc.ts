@@ -5,17 +5,19 @@ import type { Storage } from "../../storage/storage.ts";
 import type { Invocation } from "../command.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
 import { formatCount, formatSize } from "../format.ts";
+import { isProcessGone } from "../process-gone.ts";
 import { author, openForReading, openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output } = invocation;
+  const planning = { ...invocation, isGone: isProcessGone };
   if (config.get("plan")) {
-    const plan = await planGc(await openForReading(invocation), invocation);
+    const plan = await planGc(await openForReading(invocation), planning);
     output.print({ plan }, () => gcText({ removed: plan.remove, leave: plan.leave, failed: [] }, "would be removed"));
     return 0;
   }
   const repository = await openRepository(await openNamedStorage(invocation), invocation);
-  const result = await applyGc(repository, await planGc(repository, invocation), await author(), invocation);
+  const result = await applyGc(repository, await planGc(repository, planning), await author(), invocation);
   const isHidden = result.removed.length > 0 && (await keepsVersions(repository.storage, invocation));
   output.print({ ...result, isHidden }, () => gcText(result, isHidden ? "hidden: the store keeps versions, and frees them by its own rules" : "removed"));
   return result.failed.length > 0 ? PARTLY_DONE : 0;
