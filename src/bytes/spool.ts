@@ -26,11 +26,18 @@ export interface Spool extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+export interface SpoolOptions {
+  /** The size is known for good, as that of a growing database is not: then no more room is left for others than the file takes. */
+  readonly isExact?: boolean;
+  /** What to do when there is no room; the table's where left out. */
+  readonly hint?: string;
+}
+
 /**
  * Opens a spool in `directory`. Throws FILE_NOT_FOUND for one that is not there, which may be a mount that is missing, and SPOOL_NO_SPACE with the
- * figures when the database as it is now would not fit.
+ * figures when `expectedSizeBytes` and some headroom would not fit; undefined: nobody knows how much will come.
  */
-export async function openSpool(directory: string, expectedSizeBytes: number): Promise<Spool> {
+export async function openSpool(directory: string, expectedSizeBytes: number | undefined, { isExact = false, hint }: SpoolOptions = {}): Promise<Spool> {
   const isMissing = await stat(directory).then(
     () => false,
     ({ code }: NodeJS.ErrnoException) => code === "ENOENT", // Whatever else is wrong shows when it is used.
@@ -39,9 +46,12 @@ export async function openSpool(directory: string, expectedSizeBytes: number): P
     throw new EtcdsafeError("FILE_NOT_FOUND", `there is no directory ${directory} for the spool`, {
       hint: "Create it, or name one that is there with --spool-dir.",
     });
-  const place: Place = { directory, what: `the spool in ${directory}`, full: "SPOOL_NO_SPACE", hint: undefined };
-  const neededBytes = expectedSizeBytes + HEADROOM_BYTES;
-  await requireSpace(place, neededBytes, `${neededBytes} bytes (the database's ${expectedSizeBytes} and ${HEADROOM_BYTES} of headroom)`);
+  const place: Place = { directory, what: `the spool in ${directory}`, full: "SPOOL_NO_SPACE", hint };
+  if (expectedSizeBytes !== undefined) {
+    const headroomBytes = isExact ? Math.min(HEADROOM_BYTES, expectedSizeBytes) : HEADROOM_BYTES;
+    const neededBytes = expectedSizeBytes + headroomBytes;
+    await requireSpace(place, neededBytes, `${neededBytes} bytes (the database's ${expectedSizeBytes} and ${headroomBytes} of headroom)`);
+  }
   const name = join(directory, `etcdsafe-${randomBytes(8).toString("hex")}.spool`);
   const file = await openFile(place, name, "wx+");
   await unlink(name);

@@ -7,7 +7,7 @@ import { EtcdsafeError } from "../errors.ts";
 import { requireFile } from "../etcd-files/bbolt/file-page-source.ts";
 import { HEAD_SIZE_BYTES, notADatabase, snapshotKind } from "../etcd-files/check/snapshot-kind.ts";
 import { Examination, type Failure, type HashKvValue, type ObjectFinding } from "./examination.ts";
-import type { VerifyLevel, VerifyOptions } from "./options.ts";
+import { NO_SPOOL_ROOM, type VerifyLevel, type VerifyOptions } from "./options.ts";
 import { examineSnapshot } from "./snapshot-check.ts";
 
 export interface FileVerification {
@@ -42,7 +42,7 @@ export async function verifyStream(name: string, stream: ByteStream, options: Ve
       await examineHash(name, stream, examination, options);
       return;
     }
-    const spool = await openSpool(options.spoolDirectory, 0);
+    const spool = await openSpool(options.spoolDirectory, undefined, { hint: NO_SPOOL_ROOM });
     try {
       for await (const chunk of reported(stream, options)) await spool.append([chunk]);
       await examineFile({ path: spool.path, name }, examination, options);

@@ -12,20 +12,21 @@ export interface Reading {
   end(): void;
 }
 
-/** `totalBytes` is what there is to read; damage may be looked at twice. */
+/** `totalBytes` is what there is to read. What is looked at twice (the seek table, damage) counts once. */
 export function observeReading(inner: Storage, totalBytes: number, examination: Examination, { runtime, stepPrefix }: VerifyOptions): Reading {
   const step = `${stepPrefix}read`;
   let doneBytes = 0;
   let ended = false;
   const onBytes = (sizeBytes: number) => {
-    doneBytes += sizeBytes;
-    examination.readSizeBytes += sizeBytes;
-    if (!ended) runtime.progress({ step, doneBytes: Math.min(doneBytes, totalBytes), totalBytes });
+    const beforeBytes = doneBytes;
+    doneBytes = Math.min(beforeBytes + sizeBytes, totalBytes);
+    examination.readSizeBytes += doneBytes - beforeBytes;
+    if (!ended) runtime.progress({ step, doneBytes, totalBytes });
   };
   return {
     storage: wrapped(inner, { read: (key, options) => counted(inner.read(key, options), onBytes) }),
     end: () => {
-      if (!ended) runtime.progress({ step, doneBytes: Math.min(doneBytes, totalBytes), totalBytes, done: true });
+      if (!ended) runtime.progress({ step, doneBytes, totalBytes, done: true });
       ended = true;
     },
   };

@@ -20,3 +20,6 @@ export interface VerifyOptions extends CallOptions {
   /** Begins the names of the steps that progress is reported of: "3/14 ", or nothing. */
   readonly stepPrefix: string;
 }
+
+/** Where the spool has no room. */
+export const NO_SPOOL_ROOM = "Free space, or give --spool-dir on a larger file system; `verify --level hash` needs no local copy.";

@@ -11,7 +11,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { Examination } from "./examination.ts";
 import { hashesToCompute, manifestDifferences } from "./manifest-facts.ts";
 import { observeReading, type Reading } from "./observed-reading.ts";
-import type { VerifyOptions } from "./options.ts";
+import { NO_SPOOL_ROOM, type VerifyOptions } from "./options.ts";
 import { examineSnapshot } from "./snapshot-check.ts";
 
 /** The name that findings about a backup's manifest go by. */
@@ -64,7 +64,7 @@ async function examineHash(opened: OpenedObject, examination: Examination, optio
 
 async function examineStructure(opened: OpenedObject, examination: Examination, options: VerifyOptions): Promise<void> {
   const { manifest, object } = opened;
-  const spool = await openSpool(options.spoolDirectory, object.rawSizeBytes);
+  const spool = await openSpool(options.spoolDirectory, object.rawSizeBytes, { isExact: true, hint: NO_SPOOL_ROOM });
   try {
     if (!(await readThrough(opened, (chunk) => spool.append([chunk]), examination, options))) return;
     const check = await examineSnapshot({ path: spool.path, name: object.name }, hashesToCompute(manifest), examination, options);

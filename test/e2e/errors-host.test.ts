@@ -90,8 +90,23 @@ test("a spool without room: said before anything is sent, with the figures; and 
   const filling = await runCliMounted({ directory: spool, sizeBytes: 65 * MEBIBYTE }, ["verify", "-", "--spool-dir", spool], {
     stdin: Buffer.alloc(66 * MEBIBYTE),
   });
-  expectFailure("SPOOL_NO_SPACE", filling, { message: /^the spool in \/.*\/spool filled up its file system: ENOSPC/ });
+  expectFailure("SPOOL_NO_SPACE", filling, { message: /^the spool in \/.*\/spool filled up its file system: ENOSPC/, hint: /`verify --level hash`/ });
   expect(filling.left).toEqual([]);
+});
+
+test("a verification needs room in proportion to the backup, and where there is none, it says how to do without", async () => {
+  const [spool, repository] = [await emptyDirectory("small"), join(directory.path, "verified")];
+  await expectExit(0, [...save, "--repository", repository]);
+  const verify = (sizeBytes: number, ...more: string[]) =>
+    runCliMounted({ directory: spool, sizeBytes }, ["verify", "--repository", repository, "--spool-dir", spool, ...more]);
+  const fitting = await verify(16 * MEBIBYTE);
+  expect(fitting.exitCode, fitting.stderr).toBe(0);
+  expectFailure("SPOOL_NO_SPACE", await verify(2 * MEBIBYTE), {
+    message: /^the spool in \/.*\/small needs \d+ bytes \(the database's (\d+) and \1 of headroom\), but only 2097152 are free$/,
+    hint: /`verify --level hash` needs no local copy/,
+  });
+  const hashed = await verify(2 * MEBIBYTE, "--level", "hash");
+  expect(hashed.exitCode, hashed.stderr).toBe(0);
 });
 
 test("a restore that has to read all of a backup beforehand, without room for a copy: where that was to be", async () => {
@@ -121,6 +136,19 @@ test("a target without room: before anything is written; nothing stays", async (
   const written = await runCliMounted({ directory: target, sizeBytes: MEBIBYTE }, ["restore", snapshot, "--to-snapshot", join(target, "new.db")]);
   expectFailure("TARGET_NO_SPACE", written, { message: /^\/.*\/target\/new\.db needs \d+ bytes, but only \d+ are free there$/ });
   expect(written.left).toEqual([]);
+});
+
+test("a repository that can be read and not written to: said before etcd is asked for its snapshot", async () => {
+  const repository = join(directory.path, "readable");
+  await expectExit(0, [...save, "--repository", repository]);
+  const before = (await readdir(repository, { recursive: true })).length;
+  const refused = await runCliMounted({ directory: repository, readOnly: true }, [...save, "--repository", repository, "--log-level", "debug"]);
+  expectFailure("STORAGE_DENIED", refused, { message: /^cannot write default\/uploads\/.*\.json in the repository \/.*\/readable: EROFS/ });
+  expect(refused.stderr).not.toContain("phase");
+  const { stderr } = await expectExit(0, [...save, "--repository", repository, "--log-level", "debug"]);
+  expect(stderr).toContain("phase");
+  const backup = ["", "/manifest.json", "/snapshot.db.zst"].length;
+  expect(await readdir(repository, { recursive: true })).toHaveLength(before + backup);
 });
 
 test("what cannot be written to", async () => {
