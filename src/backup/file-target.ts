@@ -1,5 +1,5 @@
 // A save to a plain snapshot file or to standard output, as etcdctl writes it and etcdutl takes it.
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, readlink, rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { syncDirectory } from "../bytes/files.ts";
@@ -34,7 +34,8 @@ export function fileTarget(path: string, runtime: Pick<Runtime, "randomBytes">):
     ...NOTHING_STORED,
     prepare: async () => {
       const found = await stat(full).catch(() => undefined);
-      if (found === undefined || found.isFile()) return;
+      if (found?.isFile()) return;
+      if (found === undefined) return requireRoomFor(path);
       if (found.isDirectory()) throw new EtcdsafeError("FILE_FAILED", `${path} is a directory`, { hint: "Name the file to write." });
       const hint = "Name a file; `--output -` writes to standard output, which may be a pipe.";
       throw new EtcdsafeError("FILE_FAILED", `${path} is no regular file, and would be replaced by one`, { hint });
@@ -70,6 +71,23 @@ export function fileTarget(path: string, runtime: Pick<Runtime, "randomBytes">):
       throw error;
     }
   }
+}
+
+/** Throws FILE_FAILED where nothing is at `path` because what is to hold it is missing: a directory, or what a link leads to, such as a mount. */
+async function requireRoomFor(path: string): Promise<void> {
+  const target = await readlink(path).catch(() => undefined);
+  if (target !== undefined)
+    throw new EtcdsafeError("FILE_FAILED", `${path} is a symbolic link to ${target}, where nothing is, and would be replaced by a file`, {
+      hint: "Name the file itself, or look whether what holds it is mounted.",
+    });
+  const directory = dirname(path);
+  const found = await stat(directory).catch((error: NodeJS.ErrnoException) => error);
+  if (!(found instanceof Error) && found.isDirectory()) return;
+  if (found instanceof Error && found.code !== "ENOENT" && found.code !== "ENOTDIR") throw found;
+  const isMissing = found instanceof Error && found.code === "ENOENT";
+  throw new EtcdsafeError("FILE_FAILED", `${path} cannot be written: ${isMissing ? `there is no directory ${directory}` : `${directory} is no directory`}`, {
+    hint: isMissing ? `Create it (\`mkdir -p ${directory}\`), or name a file in a directory that exists.` : "Name a file in a directory that exists.",
+  });
 }
 
 /** Creates the first suspect file that is not there yet, empty, so that nobody else takes its name; undefined where all are there. */

@@ -4,7 +4,6 @@ import { randomBytes } from "node:crypto";
 import { type FileHandle, open, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
-import { createDirectories } from "./files.ts";
 import { wholePath } from "./part-path.ts";
 import { TRAILER_SIZE_BYTES } from "./trailing-hash.ts";
 
@@ -59,16 +58,13 @@ export async function openSpool(directory: string, expectedSizeBytes: number | u
 }
 
 /**
- * A spool that is to become the result itself, `output`: `path` keeps its name, and what was there is overwritten. Throws TARGET_NO_SPACE with the
+ * A spool that is to become the result itself, in a directory that is there: `path` keeps its name, and what was there is overwritten. Throws TARGET_NO_SPACE with the
  * figures when the snapshot of the database as it is now would not fit.
  */
 export async function openNamedSpool(path: string, expectedSizeBytes: number): Promise<Spool> {
   const hint = "Free space there, or name a file on a larger file system; nothing was kept there.";
   const place: Place = { directory: dirname(path), what: `the output file ${wholePath(path)}`, full: "TARGET_NO_SPACE", hint };
   const neededBytes = expectedSizeBytes + TRAILER_SIZE_BYTES;
-  await createDirectories(place.directory, 0o700).catch((error: unknown) => {
-    throw spoolError(error, place);
-  });
   await requireSpace(place, neededBytes, `${neededBytes} bytes`);
   return new SpoolFile(place, await openFile(place, path, "w+"), path);
 }

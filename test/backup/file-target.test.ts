@@ -121,13 +121,21 @@ test("save to a file: what is no regular file is refused before etcd is asked fo
         ({ code, message }) => `${code} ${message}`,
       );
   };
-  const [path, link] = [join(directory.path, "directory"), join(directory.path, "link")];
+  const [path, link, nowhere] = [join(directory.path, "directory"), join(directory.path, "link"), join(directory.path, "nowhere")];
   await mkdir(path);
   await symlink(path, link);
   expect(await refusal(path)).toBe(`FILE_FAILED ${path} is a directory`);
   expect(await refusal(link)).toBe(`FILE_FAILED ${link} is a directory`);
   expect(await refusal("/dev/null")).toBe("FILE_FAILED /dev/null is no regular file, and would be replaced by one");
   expect(await refusal(join(directory.path, "absent"))).toBeUndefined();
+  await symlink("/mnt/absent/etcd.db", nowhere);
+  expect(await refusal(nowhere)).toBe(`FILE_FAILED ${nowhere} is a symbolic link to /mnt/absent/etcd.db, where nothing is, and would be replaced by a file`);
+  const missing = join(directory.path, "no/such");
+  expect(await refusal(join(missing, "x.db"))).toBe(`FILE_FAILED ${missing}/x.db cannot be written: there is no directory ${missing}`);
+  const file = join(directory.path, "file");
+  await writeFile(file, "");
+  expect(await refusal(join(file, "x.db"))).toBe(`FILE_FAILED ${file}/x.db cannot be written: ${file} is no directory`);
+  expect((await readdir(directory.path)).sort()).toEqual(["directory", "file", "link", "nowhere"]);
 });
 
 test("save to a stream: every byte is passed on as it comes, no faster than it is taken", async () => {
