@@ -70,11 +70,19 @@ const CONFLICTS: readonly Conflict[] = [
   },
   {
     commands: ["save"],
+    option: "check-members-every",
+    others: ["check-members"],
+    why: "no members are to be compared, however long ago that was",
+    applies: (config) => config.get("check-members") === "none",
+  },
+  {
+    commands: ["save"],
     option: "output",
     others: ["recipient", "recipients-file", "passphrase-file", "sign-key-file"],
     why: "a plain snapshot is not encrypted",
   },
   { commands: ["save"], option: "unencrypted", others: ["recipient", "recipients-file", "passphrase-file"], why: "encrypted, or not" },
+  { commands: ["repo rekey"], option: "unsigned", others: ["sign-key-file", "sign-unproven"], why: "signed, or not" },
   { commands: ["copy"], option: "unencrypted", others: ["recipient", "recipients-file", "new-passphrase-file"], why: "encrypted, or not" },
   { commands: ["save"], option: "passphrase-file", others: ["recipient", "recipients-file"], why: "age encrypts to recipients, or with one passphrase" },
   {

@@ -34,6 +34,9 @@ test("conflicts: two of one origin are refused, and named as they were given", a
   expect(await settled("save", [], { "no-spool": "true", "spool-dir": "/s" })).toBe(`USAGE --no-spool and --spool-dir: ${why}`);
   const environment = { ETCDSAFE_NO_SPOOL: "true", ETCDSAFE_SPOOL_DIR: "/s" };
   expect(await settled("save", [], {}, environment)).toBe(`USAGE ETCDSAFE_NO_SPOOL and ETCDSAFE_SPOOL_DIR: ${why}`);
+  const checks = { "check-members": "none", "check-members-every": "6h" };
+  expect(await settled("save", [], checks)).toMatch(/^USAGE --check-members-every and --check-members: no members are to be compared/);
+  expect(await settled("save", ["check-members"], { ...checks, "check-members": "others" })).toEqual(["others"]);
   expect(await settled("restore", [], { members: "m", "data-dir": "d" })).toBe("USAGE --members and --data-dir: the members file says that as well");
   expect(await settled("restore", [], { members: "m", "all-members": "true", name: "a" })).toMatch(/^USAGE --all-members and --name: /);
   expect(await settled("verify", [], { all: "true" }, {}, ["latest"])).toBe("USAGE --all and latest: one or the other");

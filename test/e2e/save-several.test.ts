@@ -59,6 +59,14 @@ test("save to several: the same backup in a directory and a bucket, and a copy f
   expect(await expectSpool()).toEqual([]);
 });
 
+test("save to several: a place that is named twice, in whatever words, is one", async () => {
+  const saved = await runSave([at("once"), `${at("once")}/`, `file://${at("once")}`], "-o", "json");
+  expect(saved.exitCode, saved.stderr).toBe(0);
+  const document = JSON.parse(saved.stdout);
+  expect(document).not.toHaveProperty("repositories");
+  expect(await readdir(at("once/default/backups"))).toEqual([document.manifest.id]);
+});
+
 test("save to several: one whose connection stands still has not held the other, and the exit code is 3", async () => {
   const [local, bucket] = [at("beside-stalled"), `s3://${await server.createBucket()}/etcd`];
   await using proxy = await startHttpProxy(server.url, ({ method, path }) => (method !== "GET" && path.includes("snapshot.db") ? { silent: true } : undefined));

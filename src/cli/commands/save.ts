@@ -10,6 +10,7 @@ import { originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import { snapshotObject } from "../../repository/manifest.ts";
 import { encryptedTo } from "../../repository/object-decoder.ts";
+import { placeOf } from "../../storage/place.ts";
 import { bundleText } from "../bundle-text.ts";
 import type { Invocation } from "../command.ts";
 import { connectionOf } from "../connection.ts";
@@ -57,7 +58,7 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   const path = config.get("output");
   if (path === undefined) {
     const { RepositoryTarget: Target } = await import("../../backup/repository-target.ts");
-    const locations = config.all("repository");
+    const locations = placesOnce(config.all("repository"));
     const shared = {
       bundle: bundleRequest(config),
       author: await author(),
@@ -76,6 +77,11 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   if (path !== "-") return fileTarget(path, invocation.runtime);
   if (process.stdout.isTTY) throw new EtcdsafeError("USAGE", "--output -: standard output is a terminal", { hint: "Redirect it, or name a file." });
   return streamTarget(writeOutTo(process.stdout, { signal, stallLimitMs: config.get("stall-limit") }));
+}
+
+/** One name of each place: a second would find the first one's backup in its way. */
+function placesOnce(locations: readonly string[]): string[] {
+  return [...Map.groupBy(locations, (location) => JSON.stringify(placeOf(location))).values()].map(([first]) => first!);
 }
 
 async function storeOf(invocation: Invocation, location: string | undefined): Promise<Pick<RepositoryTargetOptions, "storage" | "isOnThisHost">> {
