@@ -175,7 +175,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
 };
 
 /** Commands that have others below them. */
-export const GROUPS: Readonly<Record<string, string>> = { repo: "set up a repository", config: "look at the configuration" };
+export const GROUPS: Readonly<Record<string, string>> = { repo: "set up repositories and look after them", config: "look at the configuration" };
 
 /** What other tools call these. */
 export const SYNONYMS: Readonly<Record<string, CommandName>> = {

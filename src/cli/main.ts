@@ -15,6 +15,7 @@ import { type ParsedArguments, parseArguments } from "./program.ts";
 import { asEtcdsafeError, errorJson, errorText } from "./report-error.ts";
 import { makeRuntime } from "./runtime.ts";
 import { guardStandardStreams } from "./standard-streams.ts";
+import { formatHint } from "./usage-error.ts";
 import { version } from "./version.ts";
 
 /** Runs one command; `argv` is what follows the program's name. Resolves to the exit code and never rejects. */
@@ -59,7 +60,8 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
   const { config: given, faults } = await readConfig({ ...parsed, environment });
   session.json = given.get("format") === "json" || given.get("log-format") === "json";
   const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
-  if (!isAboutConfig && faults.length > 0) throwFaults([...faults, ...(await connectionFaults(parsed.command, given, environment))]);
+  if (!isAboutConfig && faults.length > 0)
+    throwFaults([...faults, ...(await connectionFaults(parsed.command, given, environment))], formatHint(parsed, faults));
   const notes: LogEvent[] = [];
   const config = settleConflicts(given, parsed.command, parsed.operands, (note) => void notes.push(note));
   const format = config.get("format") ?? "text";

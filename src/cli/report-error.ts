@@ -5,6 +5,11 @@ import { printable } from "./printable.ts";
 /** Whatever was thrown, as an error of the table. Only a fault of etcdsafe itself becomes INTERNAL. */
 export function asEtcdsafeError(error: unknown): EtcdsafeError {
   if (error instanceof EtcdsafeError) return error;
+  if (error instanceof Error && "syscall" in error && error.syscall === "uv_cwd")
+    return new EtcdsafeError("FILE_FAILED", "the working directory is not there any more", {
+      hint: "Change to one that is (`cd /`), and run it again.",
+      cause: error,
+    });
   if (error instanceof Error && "syscall" in error) return new EtcdsafeError("FILE_FAILED", error.message, { cause: error });
   return new EtcdsafeError("INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
 }

@@ -1,9 +1,11 @@
 // Mistakes in the arguments, each with what to type instead.
 import type { CommanderError } from "commander";
 import { OPTIONS } from "../config/options.ts";
+import type { Fault } from "../config/origin.ts";
 import { nearest } from "../config/suggest.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { COMMANDS, GROUPS, SYNONYMS } from "./catalogue.ts";
+import type { ParsedArguments } from "./program.ts";
 
 /** Throws USAGE unless the arguments begin with a verb, or with an option that commander has to look at. */
 export function requireVerb([first]: readonly string[]): void {
@@ -23,6 +25,12 @@ export function usageError({ message, code }: CommanderError, args: readonly str
   const text = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
   const isFileGivenToSave = verb === "save" && code === "commander.excessArguments";
   return new EtcdsafeError("USAGE", text, { hint: isFileGivenToSave ? `To write a plain snapshot to a file, give --output FILE. ${see}` : see });
+}
+
+/** For who takes the -o of `save` for the file to write to, as other tools have it; undefined where nobody does. */
+export function formatHint({ command, flags }: ParsedArguments, faults: readonly Fault[]): string | undefined {
+  const isMeant = command === "save" && faults.some(({ key, origin }) => key === "format" && origin.kind === "flag");
+  return isMeant ? `To write a plain snapshot to a file, give --output ${flags.get("format")!.at(-1)}; -o is how the result is printed.` : undefined;
 }
 
 function verbOf(args: readonly string[]): string {

@@ -41,9 +41,7 @@ function parseYaml(path: string, text: string): YamlFile {
   if (document.errors.some(({ message }) => message.startsWith("Maximum call stack"))) return unreadable(path, NESTED_TOO_DEEPLY);
   const faults = [...document.errors, ...document.warnings]
     .slice(0, SYNTAX_FAULTS_MAX)
-    .map(({ code, pos, message }) =>
-      fault(pos[0], code === "MULTIPLE_DOCS" ? "a second document begins here; only one is understood" : withoutContent(code, message)),
-    );
+    .map(({ code, pos, message }) => fault(pos[0], syntaxText(code, message, text.slice(pos[0]))));
   const root = document.contents;
   const tree = faults.length > 0 ? undefined : asText(root, (node, what) => faults.push(fault(node.range?.[0] ?? 0, what)));
   return { tree: faults.length > 0 ? undefined : tree, faults, lineOf: (where) => lineAt(offsetOf(root, where)) };
@@ -56,6 +54,13 @@ function asUtf8(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** `there`: what the file holds from that place on. */
+function syntaxText(code: string, message: string, there: string): string {
+  if (code === "MULTIPLE_DOCS") return "a second document begins here; only one is understood";
+  const [, key] = /^["']?([\w.-]{1,64})["']?\s*:/.exec(there) ?? [];
+  return code === "DUPLICATE_KEY" && key !== undefined ? `${key} is there a second time` : withoutContent(code, message);
 }
 
 /** The parser quotes what it stumbled over, however long, and be it the password of a file that was named by mistake. */

@@ -33,6 +33,10 @@ test("program: verb, operands and flags, texts as they were given", () => {
   });
 });
 
+test("program: help says what a group of commands is for", () => {
+  expect(parse("--help").printed).toMatch(/^ +repo +set up repositories and look after them$/m);
+});
+
 test("program: what follows -- is an operand", () => {
   expect(parse("inspect", "--", "--odd-name").parsed?.operands).toEqual(["--odd-name"]);
 });

@@ -59,7 +59,7 @@ test("configuration file: every fault, with its line, in one go; what is right i
 
 test.each([
   ["a: [", "FILE:1: Flow sequence in block collection must be sufficiently indented and end with a ]"],
-  ["cluster: a\n\ncluster: b", "FILE:3: Map keys must be unique"],
+  ["cluster: a\n\ncluster: b", "FILE:3: cluster is there a second time"],
   ["- a", "FILE:1: holds something else than keys with values"],
   ["text", "FILE:1: holds something else than keys with values"],
   ["cluster: &x b\nmember: *x", "FILE:2: the alias *x is not understood here: write the value out"],

@@ -130,7 +130,10 @@ test("no file, a directory, and the same as a JSON document", async () => {
     ["verify", "pipe"],
     ["restore", "pipe"],
   ])
-    expectFailure("FILE_FAILED", await run(...args), { message: /^pipe is no regular file$/, hint: /verify -/ });
+    expectFailure("FILE_FAILED", await run(...args), {
+      message: /^pipe is no regular file$/,
+      hint: /^Write what it carries to a file, .*`etcdsafe verify -` alone/,
+    });
   expectFailure("FILE_NOT_FOUND", await run("inspect", "none.db", "-o", "json"), { message: /^there is no file or directory none\.db$/ });
   expectFailure("USAGE", await run("inspect", ""), { message: /^the argument is empty$/, hint: /variable/ });
   expectFailure("FILE_FAILED", await run("restore", "changed.db", "--to-snapshot", "none/new.db"), {

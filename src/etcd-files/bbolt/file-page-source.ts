@@ -58,7 +58,7 @@ export function requireFile(path: string): void {
     throw new EtcdsafeError("FILE_FAILED", `${path} is a directory`, { hint });
   }
   throw new EtcdsafeError("FILE_FAILED", `${path} is no regular file`, {
-    hint: "`etcdsafe verify -` reads a snapshot from a pipe; anything else needs it in a file.",
+    hint: "Write what it carries to a file, and name that; `etcdsafe verify -` alone takes a snapshot from a pipe.",
   });
 }
 

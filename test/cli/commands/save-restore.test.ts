@@ -1,5 +1,5 @@
 // What save, verify and restore refuse before they do anything, and where a plain file is all they need.
-import { readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { COMMANDS } from "../../../src/cli/catalogue.ts";
@@ -31,6 +31,7 @@ test.each<[string[], number, string]>([
     "warning: etcd's certificate is not verified (--insecure-",
   ],
   [["verify", "-", "--spool-dir", "nodir"], 8, "there is no directory nodir for the spool"],
+  [["save", "-o", "backup.db"], 2, '"backup.db" is none of text, json\nhint: To write a plain snapshot to a file, give --output backup.db; -o is how'],
   [["list", "-o", "yaml"], 2, '--format (-o): "yaml" is none of text, json'],
   [["restore", "snapshot.db", "--data-dir", "q8", "--wal-dir", "q8"], 2, 'member "default": the data directory and the WAL directory are the same, /'],
   [["verify", "latest", "--all", "--repository", "/x"], 2, "one or the other"],
@@ -56,6 +57,25 @@ test.each<[string[], number, string]>([
   const result = await runCli(args, { cwd: directory.path });
   expect(result).toMatchObject({ exitCode, stdout: "", stderr: expect.stringContaining(text) });
   expect(result.stderr).not.toMatch(/\n\s+at /);
+});
+
+test("save: that a certificate is not verified is said where there is one to verify", async () => {
+  const args = ["save", "--output", "x.db", "--insecure-skip-tls-verify", "--dial-timeout", "200ms", "--endpoints"];
+  const warned = async (endpoints: string) => (await runCli([...args, endpoints], { cwd: directory.path })).stderr.includes("is not verified");
+  expect(await warned("http://127.0.0.1:1")).toBe(false);
+  expect(await warned("http://127.0.0.1:1,https://127.0.0.1:1")).toBe(true);
+  expect(await warned("127.0.0.1:1")).toBe(true);
+});
+
+test("command line: a working directory that was removed is named as what is wrong", async () => {
+  const cwd = path("removed");
+  await mkdir(cwd);
+  const startedBy = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh"];
+  const { exitCode, stderr } = await runCli(["list", "--repository", "repository"], { cwd, startedBy });
+  expect([exitCode, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^error: the working directory is not there any more\nhint: Change to one that is \(`cd \/`\)/),
+  ]);
 });
 
 test("restore --plan: says everything, and writes nothing", async () => {
