@@ -1,7 +1,7 @@
 // Gathers, for `restore`, all that shows how far the cluster's revisions went.
 import { EtcdsafeError } from "../errors.ts";
 import { type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "../restore/evidence.ts";
-import type { KnownBefore } from "../restore/evidence-repository.ts";
+import type { KnownBefore, RepositoryEvidence } from "../restore/evidence-repository.ts";
 import type { SourceFacts } from "../restore/source.ts";
 import { type WalBeside, walEvidence } from "../restore/wal-beside.ts";
 import type { Invocation } from "./command.ts";
@@ -43,21 +43,23 @@ const ALONE =
   "Nothing but the source shows how far the cluster went. If it was restored before, its revisions are already beyond what the source can tell: " +
   "give --evidence with its last data directory or a revision that it has shown, or --repository and --cluster with its backups.";
 
+const NOTHING: RepositoryEvidence = { ...NO_EVIDENCE, ofKnown: null };
+
 /** None where no repository is named; of one that cannot be read a warning. */
-export async function evidenceFromRepository(invocation: Invocation, known: KnownBefore): Promise<GatheredEvidence> {
+export async function evidenceFromRepository(invocation: Invocation, known: KnownBefore): Promise<RepositoryEvidence> {
   const { config, signal } = invocation;
-  if (config.get("repository") === undefined) return NO_EVIDENCE;
+  if (config.get("repository") === undefined) return NOTHING;
   const { repositoryEvidence } = await import("../restore/evidence-repository.ts");
   try {
     return await orForeign(
       invocation,
       async () => repositoryEvidence((await openForReading(invocation)).storage, config.get("cluster"), known, invocation),
-      async (location) => (await import("../restore/evidence-foreign.ts")).foreignEvidence(location, known.sourceId),
+      async (location) => ({ ...NOTHING, ...(await (await import("../restore/evidence-foreign.ts")).foreignEvidence(location, known.sourceId)) }),
     );
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || signal.aborted) throw error;
     return {
-      ...NO_EVIDENCE,
+      ...NOTHING,
       warnings: [`The repository cannot be read (${error.message}): the revisions that its backups and restores show are not counted.`],
     };
   }

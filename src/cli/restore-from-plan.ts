@@ -2,9 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EtcdsafeError } from "../errors.ts";
-import type { Evidence } from "../restore/evidence.ts";
 import type { OwnMember } from "../restore/found-member.ts";
 import type { RestorePlan } from "../restore/plan.ts";
+import type { FoundForPlan } from "../restore/saved-plan.ts";
 import type { SnapshotSource } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
 import { PARTLY_DONE } from "./exit-codes.ts";
@@ -37,7 +37,7 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const source = await openSource(invocation, invocation.operands[0] ?? saved.source.backupId ?? saved.source.location);
   const isBegun = await isInterrupted(plan);
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
-  requireAsPlanned(plan, { source: source.facts, unsignedSha256, evidence: isBegun ? [] : await evidenceNow(plan, invocation) });
+  requireAsPlanned(plan, { source: source.facts, unsignedSha256, ...(isBegun ? NOTHING_NEW : await evidenceNow(plan, invocation)) });
   return config.get("plan") ? printPlan(invocation, plan, { file, member }) : { plan, source: { ...source, facts: plan.source } };
 }
 
@@ -95,14 +95,17 @@ async function printInPlace(invocation: Invocation, plan: RestorePlan, [first, .
   return registered ? 0 : PARTLY_DONE;
 }
 
+type EvidenceNow = Pick<FoundForPlan, "evidence" | "ownBackup">;
+const NOTHING_NEW: EvidenceNow = { evidence: [], ownBackup: null };
+
 /** What this host's directories and the repository show now. A repository that cannot be read shows nothing, which is said. */
-async function evidenceNow(plan: RestorePlan, invocation: Invocation): Promise<readonly Evidence[]> {
+async function evidenceNow(plan: RestorePlan, invocation: Invocation): Promise<EvidenceNow> {
   const [{ dataDirectoryEvidence }, { targetsOf }] = await Promise.all([import("../restore/evidence-files.ts"), import("../restore/targets.ts")]);
   const { source, clusterId } = plan;
   const here = await Promise.all(targetsOf(plan).map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)));
   const stored = await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterIds: [clusterId] });
   for (const message of stored.warnings) invocation.runtime.log({ level: "warn", message });
-  return [...here, stored].flatMap(({ found }) => found);
+  return { evidence: [...here, stored].flatMap(({ found }) => found), ownBackup: stored.ofKnown };
 }
 
 /** SHA-256 of a database that has none of its own; null where etcd's vouches for it, or where the repository's does. */

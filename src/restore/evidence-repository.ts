@@ -6,7 +6,7 @@ import { backupsPrefix, parseBackupId, restoresPrefix } from "../repository/name
 import { readRestoreRecord } from "../repository/sidecars.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
-import { type Evidence, type GatheredEvidence, highest, NO_EVIDENCE, type RevisionJump } from "./evidence.ts";
+import { type Evidence, type GatheredEvidence, highest, type RevisionJump } from "./evidence.ts";
 
 /** What is left out. */
 export interface KnownBefore {
@@ -16,15 +16,22 @@ export interface KnownBefore {
   readonly clusterIds: readonly string[];
 }
 
-/** Of the backups and of the restores, the one that shows the highest revision. What cannot be read is a warning; throws what listing throws. */
-export async function repositoryEvidence(storage: Storage, cluster: string, known: KnownBefore, options: CallOptions): Promise<GatheredEvidence> {
-  const backups = await backupEvidence(storage, cluster, known.sourceId, options);
-  const restores = await restoreEvidence(storage, cluster, known.clusterIds, options);
-  const found = [highest(backups.found), highest(restores.found)].filter((each) => each !== undefined);
-  return { found, jumps: restores.jumps, warnings: [...backups.warnings, ...restores.warnings] };
+export interface RepositoryEvidence extends GatheredEvidence {
+  /** The one that is a backup of a cluster in `known`, if it is: that cluster was started, and has saved. */
+  readonly ofKnown: Evidence | null;
 }
 
-async function backupEvidence(storage: Storage, cluster: string, sourceId: string | null, options: CallOptions): Promise<GatheredEvidence> {
+/** Of the backups and of the restores, the one that shows the highest revision. What cannot be read is a warning; throws what listing throws. */
+export async function repositoryEvidence(storage: Storage, cluster: string, known: KnownBefore, options: CallOptions): Promise<RepositoryEvidence> {
+  const backups = await backupEvidence(storage, cluster, known, options);
+  const restores = await restoreEvidence(storage, cluster, known.clusterIds, options);
+  const newest = highest(backups.found);
+  const found = [newest, highest(restores.found)].filter((each) => each !== undefined);
+  const ofKnown = newest !== undefined && backups.ofKnown.has(newest) ? newest : null;
+  return { found, jumps: restores.jumps, warnings: [...backups.warnings, ...restores.warnings], ofKnown };
+}
+
+async function backupEvidence(storage: Storage, cluster: string, { sourceId, clusterIds }: KnownBefore, options: CallOptions) {
   const prefix = backupsPrefix(cluster);
   const hasManifest = new Map<string, boolean>();
   for await (const { key } of storage.list(prefix, options)) {
@@ -32,17 +39,19 @@ async function backupEvidence(storage: Storage, cluster: string, sourceId: strin
     if (id !== sourceId && parseBackupId(id) !== undefined) hasManifest.set(id, hasManifest.get(id) === true || name === "manifest.json");
   }
   const warnings: string[] = [];
+  const ofKnown = new Set<Evidence>();
   const found = await inTurns([...hasManifest], async ([id, isListed]) => {
-    const manifest = isListed ? await readOr(() => readManifest(storage, cluster, id, options), options) : undefined;
-    if (manifest instanceof EtcdsafeError) {
+    const read = isListed ? await readOr(() => readManifest(storage, cluster, id, options), options) : undefined;
+    const manifest = read instanceof EtcdsafeError ? undefined : read;
+    if (read instanceof EtcdsafeError) {
       const { revision } = parseBackupId(id)!;
-      warnings.push(
-        `The manifest of ${id} cannot be read (${manifest.message}): what it held beyond revision ${revision}, which its id names, is not counted.`,
-      );
+      warnings.push(`The manifest of ${id} cannot be read (${read.message}): what it held beyond revision ${revision}, which its id names, is not counted.`);
     }
-    return ofBackup(storage, id, manifest instanceof EtcdsafeError ? undefined : manifest);
+    const evidence = ofBackup(storage, id, manifest);
+    if (clusterIds.some((clusterId) => clusterId === manifest?.clusterId)) ofKnown.add(evidence);
+    return evidence;
   });
-  return { ...NO_EVIDENCE, found, warnings: warnings.sort() };
+  return { found, ofKnown, warnings: warnings.sort() };
 }
 
 /** A backup that was never finished was begun all the same: its id names the revision that the cluster had then. */

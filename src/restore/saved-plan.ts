@@ -4,7 +4,7 @@ import { EtcdsafeError } from "../errors.ts";
 import { planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { databaseSizeBytes } from "./database-plan.ts";
 import { type Evidence, highest } from "./evidence.ts";
-import { byName } from "./instructions/steps.ts";
+import { byName, STAGE } from "./instructions/steps.ts";
 import { addedRevisions } from "./keyspace.ts";
 import type { RestorePlan } from "./plan.ts";
 import { planFaults } from "./plan-schema.ts";
@@ -64,6 +64,8 @@ export interface FoundForPlan {
   readonly unsignedSha256: string | null;
   /** What this host's directories show, which the planning host could not see, and the repository, which may know more by now. */
   readonly evidence: readonly Evidence[];
+  /** The one of it that is a backup of the very cluster that the plan restores. */
+  readonly ownBackup: Evidence | null;
 }
 
 /** What the source has to be, whatever it is called and wherever it lies on this host. */
@@ -114,13 +116,38 @@ function clusterDifferences(plan: RestorePlan): string[] {
  * The plan went beyond all that its host could see, unless somebody chose otherwise with that before his eyes; what another host's directory shows may be
  * further yet.
  */
-function revisionDifferences({ revision }: RestorePlan, { evidence }: FoundForPlan): string[] {
+function revisionDifferences(plan: RestorePlan, { evidence, ownBackup }: FoundForPlan): string[] {
+  const { revision } = plan;
   const most = highest(evidence);
   if (revision.bump === "none" || most === undefined || BigInt(most.revision) < BigInt(revision.after)) return [];
   if (BigInt(most.revision) <= BigInt(highest(revision.evidence)!.revision)) return [];
+  if (most === ownBackup) throw restoredAlready(plan, ownBackup);
   return [
     `${most.where} shows revision ${most.revision}, and the cluster is to start at ${revision.after}, which is not beyond it: plan again with --evidence ${most.revision}, unless this plan's own cluster got there: then it needs no restore`,
   ];
+}
+
+/** Whoever plans again then, restores a second cluster and loses what the first has acknowledged. */
+function restoredAlready({ clusterId, members }: RestorePlan, { where, revision }: Evidence): EtcdsafeError {
+  const ways = members.flatMap(({ name, id, dataDir, peerUrls }) => (dataDir === null ? [] : [startInstead(name, id, peerUrls)]));
+  const hint =
+    members.length === 1
+      ? "Where its member is there, start it. Where its data are lost, restore this backup, or a newer one, without --from-plan."
+      : ways.join(" ");
+  return new EtcdsafeError(
+    "PLAN_MISMATCH",
+    `${where} is a backup of cluster ${clusterId}, which this very plan restores: it runs, or ran, and has gone on to revision ${revision}`,
+    {
+      hint: `${hint} Do not plan again as long as that cluster has its quorum: it would be a second one, without what this one has acknowledged. Nothing was written.`,
+    },
+  );
+}
+
+function startInstead(name: string, id: string, peerUrls: readonly string[]): string {
+  return (
+    `${name} needs no restore: if it never ran in that cluster, start it by step ${STAGE.start} of the plan ("Start etcd") with no \`member\` in its data directory, and it gets all from the others. ` +
+    `If it did, and has lost its data, first \`etcdctl member remove ${id}\` and \`etcdctl member add ${name} --peer-urls=${peerUrls.join(",")}\`.`
+  );
 }
 
 /** Only the form that everything else relies on; the SHA-256 vouches for the rest. */

@@ -6,7 +6,7 @@ import { provisionEtcd } from "../../scripts/provision.ts";
 import type { RestorePlan } from "../../src/restore/plan.ts";
 import { planSha256 } from "../../src/restore/plan-sha256.ts";
 import { runCli } from "../support/cli.ts";
-import { runCommand, startCommand } from "../support/command.ts";
+import { type RunningCommand, runCommand, startCommand } from "../support/command.ts";
 import { planMembers } from "../support/etcd.ts";
 import type { PlannedMember } from "../support/etcd-member.ts";
 import { expectFailure } from "../support/failures.ts";
@@ -38,6 +38,19 @@ async function planned(directory: string): Promise<{ source: string; file: strin
   return { source, file, members, printed: JSON.parse(stdout) };
 }
 
+/** Runs the third step of the plan. */
+function startByPlan(etcd: string, { instructions }: PrintedPlan, { name, clientUrl }: PlannedMember): RunningCommand {
+  const command = instructions.find(({ member }) => member === name)!.steps.find(({ number }) => number === 3)!.commands[0]!;
+  const line = `exec "${etcd}" ${command.slice("etcd ".length)} --listen-client-urls ${clientUrl} --advertise-client-urls ${clientUrl} --log-level error --unsafe-no-fsync`;
+  return startCommand("sh", ["-c", line], { limitMs: 60_000 });
+}
+
+/** Undefined where it does not serve. */
+async function countKeys(etcdctl: string, { clientUrl }: PlannedMember, consistency: "l" | "s"): Promise<string | undefined> {
+  const args = ["--endpoints", clientUrl, "--command-timeout", "500ms", "get", "", "--prefix", "--count-only", "-w", "fields", "--consistency", consistency];
+  return /^"Count" : (\d+)$/m.exec((await runCommand(etcdctl, args)).stdout)?.[1];
+}
+
 async function release(members: readonly PlannedMember[]): Promise<void> {
   await releasePorts(members.flatMap((member) => [member.clientUrl, member.peerUrl, member.metricsUrl].map((url) => Number(new URL(url).port))));
 }
@@ -48,16 +61,9 @@ test.each(["3.5", "3.6", "3.7"] as const)("from plan, etcd %s: a member whose di
   for (const { name } of members) await expectExit(0, ["restore", source, "--from-plan", file, "--member", name]);
   const [, second, third] = members as [PlannedMember, PlannedMember, PlannedMember];
   const { etcd, etcdctl } = await provisionEtcd(minor);
-  const count = async ({ clientUrl }: PlannedMember, consistency: "l" | "s") => {
-    const args = ["--endpoints", clientUrl, "--command-timeout", "500ms", "get", "", "--prefix", "--count-only", "-w", "fields", "--consistency", consistency];
-    return /^"Count" : (\d+)$/m.exec((await runCommand(etcdctl, args)).stdout)?.[1];
-  };
+  const count = (member: PlannedMember, consistency: "l" | "s") => countKeys(etcdctl, member, consistency);
   const all = async (act: () => Promise<void>) => {
-    const started = members.map(({ name, clientUrl }) => {
-      const command = printed.instructions.find(({ member }) => member === name)!.steps.find(({ number }) => number === 3)!.commands[0]!;
-      const line = `exec "${etcd}" ${command.slice("etcd ".length)} --listen-client-urls ${clientUrl} --advertise-client-urls ${clientUrl} --log-level error --unsafe-no-fsync`;
-      return startCommand("sh", ["-c", line], { limitMs: 60_000 });
-    });
+    const started = members.map((member) => startByPlan(etcd, printed, member));
     try {
       await act();
     } finally {
@@ -94,6 +100,36 @@ test.each(["3.5", "3.6", "3.7"] as const)("from plan, etcd %s: a member whose di
     expect(await readdir(join(repository, "default/restores"))).toEqual([`${printed.plan.clusterId}.json`]);
     expectFailure("PLAN_MISMATCH", gone, { message: /m0 of this very plan, and was started since: it has served up to revision/, hint: /member remove/ });
   } finally {
+    await release(members);
+  }
+});
+
+test("from plan: a host that comes when the others serve and have saved is told to start without a restore, and then gets the data", async () => {
+  await using directory = await temporaryDirectory("from-plan");
+  const { source, file, members, printed } = await planned(directory.path);
+  const [first, second, third] = members as [PlannedMember, PlannedMember, PlannedMember];
+  const repository = join(directory.path, "repository");
+  await expectExit(0, ["repo", "init", "--repository", repository]);
+  const restore = (member: PlannedMember) => runCli(["restore", source, "--from-plan", file, "--member", member.name, "--repository", repository]);
+  const { etcd, etcdctl } = await provisionEtcd("3.6");
+  const started: RunningCommand[] = [];
+  try {
+    for (const member of [first, second]) {
+      expect((await restore(member)).exitCode).toBe(0);
+      started.push(startByPlan(etcd, printed, member));
+    }
+    await expect.poll(() => countKeys(etcdctl, first, "l"), { timeout: 30_000, interval: 200 }).toBe("50");
+    expect((await runCommand(etcdctl, ["--endpoints", first.clientUrl, "put", "later", "1"])).exitCode).toBe(0);
+    await expectExit(0, ["save", "--endpoints", first.clientUrl, "--repository", repository]);
+    expectFailure("PLAN_MISMATCH", await restore(third), {
+      message: new RegExp(`is a backup of cluster ${printed.plan.clusterId}, which this very plan restores`),
+      hint: /^m2 needs no restore: .*step 3 of the plan/,
+    });
+    started.push(startByPlan(etcd, printed, third));
+    await expect.poll(() => countKeys(etcdctl, third, "s"), { timeout: 30_000, interval: 200 }).toBe("51");
+  } finally {
+    for (const each of started) each.signal("SIGKILL");
+    await Promise.allSettled(started.map(({ finished }) => finished));
     await release(members);
   }
 });

@@ -60,6 +60,7 @@ test("evidence of a repository: the backup with the highest revision, whatever i
       { from: 300n, to: 1_000_000_700n },
     ],
     warnings: [],
+    ofKnown: null,
   });
   expect((await evidence(storage)).found[0]).toMatchObject({ revision: "5000" });
 });
@@ -88,7 +89,7 @@ test("evidence of a repository: other clusters' backups show nothing, and neithe
   await restored(storage, ID, "300", "1300", "drill");
   const other = sampleManifest({ cluster: "other", revision: "900" });
   await put(storage, manifestKey("other", other.id), encodeManifest(other));
-  expect(await evidence(storage)).toEqual({ found: [], jumps: [], warnings: [] });
+  expect(await evidence(storage)).toEqual({ found: [], jumps: [], warnings: [], ofKnown: null });
 });
 
 test("evidence of a repository: what another run of the same plan has put on record is none, but what its cluster has saved since is", async () => {
@@ -97,5 +98,9 @@ test("evidence of a repository: what another run of the same plan has put on rec
   const again = () => repositoryEvidence(storage, "default", { sourceId: null, clusterIds: [ID] }, { signal });
   expect((await again()).found).toEqual([]);
   await stored(storage, sampleManifest({ revision: "1000000705", clusterId: ID }));
-  expect((await again()).found).toMatchObject([{ kind: "backup", revision: "1000000705" }]);
+  const { found, ofKnown } = await again();
+  expect(found).toMatchObject([{ kind: "backup", revision: "1000000705" }]);
+  expect(ofKnown).toBe(found[0]);
+  await stored(storage, sampleManifest({ revision: "2000000000", clusterId: "0000000000000001", createdAt: "2026-11-23T09:30:00.000Z" }));
+  expect(await again()).toMatchObject({ found: [{ revision: "2000000000" }], ofKnown: null });
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { EtcdsafeError } from "../../src/errors.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { DEFAULT_POLICIES } from "../../src/restore/keyspace.ts";
 import { planRestore, type RestorePlan } from "../../src/restore/plan.ts";
@@ -8,7 +9,7 @@ import type { SourceFacts } from "../../src/restore/source.ts";
 import { restoreRequest, snapshotFacts } from "../support/restore-request.ts";
 
 const SOURCE = snapshotFacts();
-const FOUND: FoundForPlan = { source: SOURCE, unsignedSha256: null, evidence: [] };
+const FOUND: FoundForPlan = { source: SOURCE, unsignedSha256: null, evidence: [], ownBackup: null };
 const REQUEST = restoreRequest({
   source: SOURCE,
   cluster: [1, 2, 3].map((n) => ({ name: `m${n}`, peerUrls: [`http://10.0.0.${n}:2380`] })),
@@ -139,6 +140,32 @@ test("saved plan: a host whose directory has gone as far as the new cluster star
   requireAsPlanned(PLAN, { ...FOUND, evidence: evidence("1000000761") });
   const refused = () => requireAsPlanned(PLAN, { ...FOUND, evidence: evidence("1000000762") });
   expect(refused).toThrow(expect.objectContaining({ code: "PLAN_MISMATCH", message: expect.stringContaining("--evidence 1000000762") }));
+});
+
+test("saved plan: a host that comes when the cluster of the plan has saved already is told to start its member, and not to plan again", () => {
+  const ownBackup = { kind: "backup", where: "/r: 2026", revision: "1000000763", isUpperBound: false, at: null } as const;
+  const refusal = (plan: RestorePlan, found: Partial<FoundForPlan>): EtcdsafeError => {
+    try {
+      requireAsPlanned(plan, { ...FOUND, ...found });
+    } catch (error) {
+      return error as EtcdsafeError;
+    }
+    throw new Error("nothing was refused");
+  };
+  const own = { evidence: [ownBackup], ownBackup };
+  const refused = refusal(planForMember(PLAN, "m3"), own);
+  expect(refused).toMatchObject({
+    code: "PLAN_MISMATCH",
+    message: expect.stringContaining(`/r: 2026 is a backup of cluster ${PLAN.clusterId}, which this very plan`),
+  });
+  expect(refused.hint).toMatch(/^m3 needs no restore: if it never ran in that cluster, start it by step 3 of the plan \("Start etcd"\)/);
+  expect(refused.hint).toContain(`member remove ${PLAN.members.find(({ name }) => name === "m3")!.id}\``);
+  expect(`${refused.message} ${refused.hint}`).not.toContain("plan again with --evidence");
+  const alone = planRestore({ ...REQUEST, cluster: REQUEST.cluster.slice(0, 1), targets: REQUEST.targets.slice(0, 1) });
+  expect(refusal(alone, own).hint).toMatch(/^Where its member is there, start it\./);
+  // Another cluster has gone further.
+  const other = { ...ownBackup, where: "/r: 2027", revision: "2000000000" };
+  expect(refusal(PLAN, { evidence: [ownBackup, other], ownBackup }).message).toContain("plan again with --evidence 2000000000");
 });
 
 test.each<[string, readonly string[], unknown]>([
