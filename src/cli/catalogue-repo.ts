@@ -17,6 +17,8 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
       created: "false where there was one already",
       location: "where it is",
       conditionalCreate: "what became of a second create of the same object: `refused` as it has to be, `ignored`, or `not-tried` where nothing may be written",
+      createAfterRemoval:
+        "whether what was deleted can be created again: `works`, `refused`, or `not-tried` where the store keeps no versions or nothing may be removed",
       repository: "docs/repository-format.md, “Repository file”",
     },
     load: () => import("./commands/repo-init.ts"),
@@ -32,7 +34,7 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
   "repo validate": {
     summary: "try out whether a store keeps what etcdsafe promises",
     description:
-      "Does all that backups, recorders and removal need, with your store and your credentials, on objects of its own below `_probe/`, which it removes again as far as it may; older versions of them stay where a store keeps those, and a version that --object-lock-mode has it lock stays for a minute. Nothing else is touched, and no repository has to be there. Exit code 0: all of it works. 3: backups can be saved and restored, but something else does not work: conditions (needed for recorders and several hosts), removal, clocks, or a default retention without --state-url. 6: not fit for backups. 5: the store could not be reached.",
+      "Does all that backups, recorders and removal need, with your store and your credentials, on objects of its own below `_probe/`, which it removes again as far as it may; older versions of them stay where a store keeps those, and a version that --object-lock-mode has it lock stays for a minute. Nothing else is touched, and no repository has to be there. Exit code 0: all of it works. 3: backups can be saved and restored, but something else does not work: conditions (needed for recorders and several hosts), removal, creating again what was removed, clocks, the past that a store with versions should show, or a default retention without --state-url. 6: not fit for backups. 5: the store could not be reached.",
     examples: [
       { line: "etcdsafe repo validate --repository s3://backups/etcd/prod", does: "before the first save" },
       {
@@ -44,12 +46,12 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
       "location, stateLocation": "which stores; null without --state-url",
       verdict: "`good`, `limited` or `unfit`: the exit codes 0, 3 and 6",
       "trials[].name":
-        "`put`, `stat`, `read`, `ranged-read`, `list`, `large-upload`, `large-read`, `cancelled-upload`, `conditional-create`, `compare-and-swap`, `remove`, `versions`, `retention`, `lock` or `clock`",
+        "`put`, `stat`, `read`, `ranged-read`, `list`, `large-upload`, `large-read`, `cancelled-upload`, `conditional-create`, `compare-and-swap`, `remove`, `create-after-removal`, `versions`, `retention`, `lock` or `clock`",
       "trials[].store": "`repository` or `state`",
-      "trials[].outcome": "`works`, `fails`, `absent` (not offered) or `not-tried`",
-      "trials[].neededFor": "`everything`, `several-writers`, `removal` or `nothing`",
+      "trials[].outcome": "`works`, `fails`, `absent` (not offered, and not needed) or `not-tried`",
+      "trials[].neededFor": "`everything`, `several-writers`, `removal`, `past` (--as-of) or `nothing`",
       "trials[].detail": "what was seen",
-      "leftBehind[]": "keys that could not be removed",
+      "leftBehind[]": "keys of what was stored, or may have been, and could not be removed",
     },
     load: () => import("./commands/repo-validate.ts"),
   },

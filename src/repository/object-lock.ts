@@ -18,11 +18,11 @@ export type LockVersion = (info: ObjectInfo, options: CallOptions) => Promise<vo
 /** Throws CONFIG_INVALID, before anything is stored, where versions cannot be locked: a lock that is asked for and not there would be a false comfort. */
 export async function versionLocker(storage: Storage, { retention, legalHold }: LockPolicy, options: CallOptions): Promise<LockVersion> {
   const { locks } = storage;
-  if (locks === undefined) throw unlockable(storage, "this kind of store cannot lock versions");
+  if (locks === undefined) throw unlockable(storage, "this kind of store cannot lock versions", "a bucket of a kind that can");
   // Who may lock may not be allowed to ask: whether that can be done, the first lock tells then.
-  if ((await mayBeDenied(() => locks.defaults(options))) === undefined) throw unlockable(storage, "Object Lock is not enabled there");
+  if ((await mayBeDenied(() => locks.defaults(options))) === undefined) throw unlockable(storage, `that is not ${locks.place}`, locks.place);
   return async ({ key, versionId, modifiedAt }, lockOptions) => {
-    if (versionId === undefined) throw unlockable(storage, `${key} was stored without a version`);
+    if (versionId === undefined) throw unlockable(storage, `${key} was stored without a version`, locks.place);
     // By the store's clock, which is the one that counts the retention.
     const until = new Date(modifiedAt.getTime() + (retention?.retainForMs ?? 0));
     await locks.lock(key, versionId, { ...(retention && { retention: { mode: retention.mode, until } }), ...(legalHold && { legalHold }) }, lockOptions);
@@ -39,8 +39,8 @@ export async function mayBeDenied<T>(ask: () => Promise<T>): Promise<T | "denied
   }
 }
 
-function unlockable({ location }: Storage, why: string): EtcdsafeError {
+function unlockable({ location }: Storage, why: string, wanted: string): EtcdsafeError {
   return new EtcdsafeError("CONFIG_INVALID", `versions cannot be locked in ${location}: ${why}`, {
-    hint: "Leave --object-lock-mode and --legal-hold away, or use a bucket that was made with Object Lock.",
+    hint: `Leave --object-lock-mode and --legal-hold away, or use ${wanted}.`,
   });
 }

@@ -15,7 +15,14 @@ export type RepositoryFile = z.infer<typeof repositoryFileSchema>;
 /** Who writes: recorded in every document. */
 export interface Author {
   readonly tool: { readonly name: string; readonly version: string };
-  readonly writer: { readonly host: string; readonly pid: number };
+  readonly writer: { readonly host: string; readonly pid: number; readonly process?: ProcessIdentity | undefined };
+}
+
+/** Tells a process from every other one: process ids are used again, and containers that share a host's name have the same. Of Linux; recorded in upload markers. */
+export interface ProcessIdentity {
+  readonly bootId: string;
+  readonly pidNamespace: string;
+  readonly startTicks: string;
 }
 
 export interface Repository {
@@ -69,6 +76,7 @@ export async function openOrCreateRepository(
   },
 ): Promise<Repository> {
   const { runtime, signal, policy = {} } = options;
+  let wasRefused = false;
   if ((await storage.stat(REPOSITORY_KEY, { signal })) === undefined && (await isEmpty(storage, { signal }))) {
     const file: RepositoryFile = {
       format: FORMAT_VERSION,
@@ -80,8 +88,20 @@ export async function openOrCreateRepository(
     };
     // Whoever is faster, there is one afterwards.
     if (await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal })) return proveConditions({ storage, file }, { signal });
+    wasRefused = true;
   }
-  return openRepository(storage, { signal });
+  return openRepository(storage, { signal }).catch((error: unknown) => {
+    throw wasRefused && error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND" ? nameKept(storage, error) : error;
+  });
+}
+
+/** Neither there, nor to be created. */
+function nameKept({ location }: Storage, cause: EtcdsafeError): EtcdsafeError {
+  const message = `no repository was created in ${location}: ${REPOSITORY_KEY} was deleted there, and the store does not create again what was deleted`;
+  return new EtcdsafeError("REPOSITORY_NOT_FOUND", message, {
+    cause,
+    hint: "Name another prefix. What was there before it was deleted shows with --as-of TIME, where the store tells the right times (docs/stores.md).",
+  });
 }
 
 /**

@@ -1,7 +1,9 @@
 // The frame of a validation: objects that are made for it and removed again, and each trial's outcome kept instead of thrown.
-import { EtcdsafeError } from "../errors.ts";
+import type { ByteStream } from "../bytes/stream.ts";
+import { ERRORS, EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { ObjectInfo, PutOptions, Storage } from "../storage/storage.ts";
+import { wrapped } from "../storage/wrapped.ts";
 import { probeKey } from "./names.ts";
 
 export type TrialName =
@@ -16,6 +18,7 @@ export type TrialName =
   | "conditional-create"
   | "compare-and-swap"
   | "remove"
+  | "create-after-removal"
   | "versions"
   | "retention"
   | "lock"
@@ -24,10 +27,10 @@ export type TrialName =
 export interface Trial {
   readonly name: TrialName;
   readonly store: "repository" | "state";
-  /** `absent`: the store does not offer it. `not-tried`: something before it failed that it stands on. */
+  /** `absent`: the store does not offer it, and need not. `not-tried`: something before it failed that it stands on, or it may not be asked about. */
   readonly outcome: "works" | "fails" | "absent" | "not-tried";
-  /** What does not work without it: everything; several hosts, recorders and the agent; removing what is old; nothing that was promised. */
-  readonly neededFor: "everything" | "several-writers" | "removal" | "nothing";
+  /** What does not work without it: everything; several hosts, recorders and the agent; removing what is old; --as-of; nothing that was promised. */
+  readonly neededFor: "everything" | "several-writers" | "removal" | "past" | "nothing";
   /** A sentence. */
   readonly detail: string;
 }
@@ -46,10 +49,11 @@ export class TrialRun {
   readonly options: TrialOptions;
   readonly #store: Trial["store"];
   readonly #run: string;
-  readonly #made = new Set<string>();
+  /** Keys of what is stored, or may be: a put that failed on its way may have taken effect. */
+  readonly #stored = new Set<string>();
 
   constructor(storage: Storage, store: Trial["store"], run: string, options: TrialOptions) {
-    this.storage = storage;
+    this.storage = wrapped(storage, { put: (key, body, putOptions) => this.#put(storage, key, body, putOptions) });
     this.#store = store;
     this.#run = run;
     this.options = options;
@@ -57,9 +61,7 @@ export class TrialRun {
 
   /** The key of an object that this run makes, and removes in the end. */
   key(name: string): string {
-    const key = probeKey(this.#run, name);
-    this.#made.add(key);
-    return key;
+    return probeKey(this.#run, name);
   }
 
   prefix(): string {
@@ -78,18 +80,35 @@ export class TrialRun {
     return outcome.outcome === "works";
   }
 
-  /** Removes what was made; resolves to the keys of what may not be removed. */
+  /** Removes what was made; resolves to the keys of what is there, or may be, and cannot be removed. */
   async cleanUp(): Promise<string[]> {
     const left: string[] = [];
-    for (const key of this.#made) {
-      const isGone = await this.storage.remove(key, this.options).then(
-        () => true,
-        () => false,
-      );
+    for (const key of this.#stored) {
+      const isGone = await this.storage
+        .remove(key, this.options)
+        .catch(async () => {
+          if ((await this.storage.stat(key, this.options)) !== undefined) throw new Error("it is there");
+        })
+        .then(
+          () => true,
+          () => false,
+        );
       this.options.signal.throwIfAborted();
       if (!isGone) left.push(key);
     }
     return left;
+  }
+
+  async #put(storage: Storage, key: string, body: ByteStream, options: PutOptions): Promise<ObjectInfo> {
+    try {
+      const info = await storage.put(key, body, options);
+      this.#stored.add(key);
+      return info;
+    } catch (error) {
+      const isRefused = error instanceof EtcdsafeError && !ERRORS[error.code].retryable;
+      if (!isRefused) this.#stored.add(key);
+      throw error;
+    }
   }
 }
 

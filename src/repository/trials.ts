@@ -3,7 +3,8 @@ import { createHash, type Hash } from "node:crypto";
 import { type ByteStream, collect, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ObjectInfo, ReadOptions } from "../storage/storage.ts";
-import { isRefused } from "./conditions.ts";
+import { createsAfterRemoval, isRefused } from "./conditions.ts";
+import { mayBeDenied } from "./object-lock.ts";
 import { fails, type Outcome, type TrialRun, works } from "./trial-run.ts";
 
 const OBJECT_SIZE_BYTES = 100_000;
@@ -119,6 +120,18 @@ export async function tryRemoval(run: TrialRun): Promise<void> {
     const key = run.key("object");
     await storage.remove(key, options);
     return (await storage.stat(key, options)) === undefined ? works("objects can be removed") : fails("an object that was removed is still there");
+  });
+}
+
+/** Some stores take the mark of a deletion for an object. */
+export async function tryCreateAfterRemoval(run: TrialRun): Promise<void> {
+  const { storage, options } = run;
+  await run.try("create-after-removal", "removal", async () => {
+    const created = await mayBeDenied(() => createsAfterRemoval(storage, run.key("again"), options));
+    if (created === "denied") return notTried("nothing may be removed");
+    return created
+      ? works("what was removed can be created again")
+      : fails("what was deleted counts as existing still, and is not created again: in a prefix that held a repository before there can be no new one");
   });
 }
 

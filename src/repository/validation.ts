@@ -5,7 +5,7 @@ import type { Storage } from "../storage/storage.ts";
 import { randomId } from "./names.ts";
 import type { LockPolicy } from "./object-lock.ts";
 import { type Trial, type TrialOptions, TrialRun } from "./trial-run.ts";
-import { tryBasics, tryClock, tryCompareAndSwap, tryConditionalCreate, tryRemoval, tryUploads } from "./trials.ts";
+import { tryBasics, tryClock, tryCompareAndSwap, tryConditionalCreate, tryCreateAfterRemoval, tryRemoval, tryUploads } from "./trials.ts";
 import { tryLock, tryRetention, tryVersions } from "./versioned-trials.ts";
 
 /** `limited`: backups can be saved and restored, but not everything that etcdsafe offers works there. */
@@ -17,7 +17,7 @@ export interface Validation {
   readonly stateLocation: string | null;
   readonly verdict: Verdict;
   readonly trials: readonly Trial[];
-  /** Keys that were made and could not be removed. */
+  /** Keys of what was stored, or may have been, and could not be removed. */
   readonly leftBehind: readonly string[];
 }
 
@@ -43,12 +43,14 @@ export async function validateStores({ main, state, lock }: Stores, options: Tri
     await tryVersions(ofMain);
     if (lock !== undefined) await tryLock(ofMain, lock);
     await tryRemoval(ofMain);
+    await tryCreateAfterRemoval(ofMain);
     await tryRetention(ofMain, ofState === undefined);
     await tryClock(ofMain);
     if (ofState !== undefined) {
       await tryBasics(ofState);
       await tryCompareAndSwap(ofState);
       await tryRemoval(ofState);
+      await tryCreateAfterRemoval(ofState);
       await tryRetention(ofState, true);
       await tryClock(ofState);
     }
@@ -61,7 +63,7 @@ export async function validateStores({ main, state, lock }: Stores, options: Tri
 
 /** Pure. */
 function verdictOf(trials: readonly Trial[]): Verdict {
-  const missing = trials.filter(({ outcome, neededFor }) => outcome !== "works" && neededFor !== "nothing");
+  const missing = trials.filter(({ outcome, neededFor }) => outcome !== "works" && outcome !== "absent" && neededFor !== "nothing");
   if (missing.some(({ neededFor }) => neededFor === "everything")) return "unfit";
   return missing.length > 0 ? "limited" : "good";
 }

@@ -1,12 +1,14 @@
-// What stores that keep versions, or lock them, do besides: nothing of it is needed, unless it is asked for.
+// What stores that keep versions, or lock them, do besides. A store need not; one that says it does is held to it.
 import { collect, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { ObjectVersion } from "../storage/capabilities.ts";
 import { type LockPolicy, mayBeDenied, versionLocker } from "./object-lock.ts";
-import { fails, type TrialRun, works } from "./trial-run.ts";
+import { fails, type Outcome, type TrialRun, works } from "./trial-run.ts";
 
 /** A version that was locked for a trial is gone soon, whatever retention is configured. */
 const TRIAL_RETENTION_MS = 60_000;
+
+const NO_VERSIONS: Outcome = { outcome: "absent", detail: "no versions are kept: what is overwritten or deleted there is gone, and --as-of shows nothing" };
 
 /** Stores that tell whole seconds have told another one after this. */
 const CLOCK_STEP_MS = 1_100;
@@ -15,16 +17,19 @@ const CLOCK_STEP_MS = 1_100;
 export async function tryVersions(run: TrialRun): Promise<void> {
   const { storage, options } = run;
   const { versions } = storage;
-  await run.try("versions", "nothing", async () => {
-    if (versions === undefined || !(await versions.isEnabled(options)))
-      return { outcome: "absent", detail: "no versions are kept: what is overwritten or deleted there is gone, and --as-of shows nothing" };
+  await run.try("versions", "past", async () => {
+    if (versions === undefined) return NO_VERSIONS;
+    // Who may list versions may not be allowed to ask that: then the list tells.
+    const isEnabled = await mayBeDenied(() => versions.isEnabled(options));
+    if (isEnabled === false) return NO_VERSIONS;
     const key = run.key("versions");
     const { modifiedAt } = await storage.put(key, streamOf(Buffer.from("first")), options);
     await options.runtime.sleep(CLOCK_STEP_MS, options.signal);
     await storage.put(key, streamOf(Buffer.from("second")), options);
-    await storage.remove(key, options);
+    await mayBeDenied(() => storage.remove(key, options)); // That it was overwritten shows as much.
     const found: ObjectVersion[] = [];
     for await (const version of versions.list(key, options)) if (version.key === key && !version.isDeleteMarker) found.push(version);
+    if (isEnabled === "denied" && found.length < 2) return NO_VERSIONS;
     const oldest = found.at(-1);
     if (oldest === undefined || found.length < 2) return fails(`${found.length} versions are listed of an object that was written twice`);
     if (Math.abs(oldest.modifiedAt.getTime() - modifiedAt.getTime()) >= CLOCK_STEP_MS / 2)
@@ -39,13 +44,14 @@ export async function tryVersions(run: TrialRun): Promise<void> {
 /** Whether the store locks by itself what etcdsafe rewrites. */
 export async function tryRetention(run: TrialRun, holdsState: boolean): Promise<void> {
   const { storage, options } = run;
+  const neededFor = holdsState ? "removal" : "nothing";
   const asked = mayBeDenied(async () => storage.locks?.defaults(options));
   if ((await asked.catch(() => undefined)) === "denied") {
     const detail = "whether the store locks versions by itself may not be asked; if it does, give --state-url";
-    await run.try("retention", "nothing", async () => ({ outcome: "not-tried", detail }));
+    await run.try("retention", neededFor, async () => ({ outcome: "not-tried", detail }));
     return;
   }
-  await run.try("retention", holdsState ? "removal" : "nothing", async () => {
+  await run.try("retention", neededFor, async () => {
     const defaults = await asked;
     if (defaults === undefined || defaults === "denied") return works("versions are not locked by the store");
     const { retention } = defaults;
@@ -63,8 +69,10 @@ export async function tryLock(run: TrialRun, { retention, legalHold }: LockPolic
     const lock = await versionLocker(storage, { retention: brief, legalHold }, options);
     const info = await storage.put(run.key("locked"), streamOf(Buffer.from("locked")), options);
     await lock(info, options);
-    const state = await storage.locks?.state(info.key, info.versionId ?? "", options);
+    // A save does not ask, and so need not be allowed to.
+    const state = await mayBeDenied(async () => storage.locks?.state(info.key, info.versionId ?? "", options));
     if (legalHold) await storage.locks?.lock(info.key, info.versionId ?? "", { legalHold: false }, options);
+    if (state === "denied") return works("versions can be locked, as far as the store says: whether they are may not be asked");
     if (retention !== undefined && state?.retention?.mode !== retention.mode) return fails("a version was locked, and the store says that it is not");
     if (legalHold && state?.legalHold !== true) return fails("a version was put on legal hold, and the store says that it is not");
     return works("versions can be locked; the one that was locked for this is free within a minute");

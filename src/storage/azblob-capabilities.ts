@@ -45,6 +45,7 @@ function* newestFirst(versions: readonly BlobItem[], keyOf: Below["keyOf"]): Gen
 export function azblobLocks(context: AzblobContext): Locks {
   const { client, names, location } = context;
   return {
+    place: "a container with version-level immutability (`az storage container-rm create --enable-vlw true`)",
     /** A container's default retention is known to administrators only. */
     defaults: async (options) => {
       const { isImmutableStorageWithVersioningEnabled: canLock } = await propertiesOf(context, options);

@@ -36,6 +36,8 @@ export interface LockState {
 
 /** Protects versions, not names: a locked version survives its key being overwritten or deleted. */
 export interface Locks {
+  /** For messages, what has them: "a bucket that was made with Object Lock". */
+  readonly place: string;
   /** Of a store where versions cannot be locked, undefined; else what a new object gets by itself. */
   defaults(options: CallOptions): Promise<{ readonly retention: { readonly mode: LockMode; readonly days: number } | undefined } | undefined>;
   lock(key: string, versionId: string, lock: { readonly retention?: Retention; readonly legalHold?: boolean }, options: CallOptions): Promise<void>;

@@ -79,6 +79,7 @@ export function gsLocks(context: GsContext): Locks {
     query: { generation: versionId, fields: "retention,temporaryHold" },
   });
   return {
+    place: "a bucket that was made with retention of objects (`gcloud storage buckets create --enable-per-object-retention`)",
     defaults: async (options) => {
       const { objectRetention, retentionPolicy } = await bucketOf(context, "objectRetention,retentionPolicy", options);
       const seconds = Number(retentionPolicy?.retentionPeriod ?? 0);

@@ -56,7 +56,8 @@ export async function committed(place: S3Place, commit: Commit, step: S3Step<Com
     const isConditional = conditions.IfMatch !== undefined || conditions.IfNoneMatch !== undefined;
     const reason = reasonOf(error);
     if (isConditional && reason?.reason === "NoSuchKey") throw conflict(key, "it does not exist any more", error);
-    if (reason?.status === 412) throw conflict(key, conditions.IfMatch === undefined ? "it exists already" : "it was changed since it was read", error);
+    if (reason?.status === 412 && conditions.IfMatch !== undefined) throw conflict(key, "it was changed since it was read", error);
+    if (reason?.status === 412) throw (await isAbsent(place, key, options)) ? nameKept(place, key, error) : conflict(key, "it exists already", error);
     if (reason?.status === 409) throw conflict(key, "somebody else is writing it", error);
     throw error;
   }
@@ -78,6 +79,19 @@ export async function putInfo(place: S3Place, commit: Commit, result: Committed 
   throw new EtcdsafeError("OBJECT_TRUNCATED", `cannot ${what}: ${sizeBytes} bytes were sent, ${present.info.sizeBytes} are stored`, {
     hint: "The store, or something before it, loses bytes: try another endpoint.",
   });
+}
+
+/** Whether it is known not to be there. */
+async function isAbsent(place: S3Place, key: string, options: CallOptions): Promise<boolean> {
+  return await headObject(place, key, options).then(
+    (head) => head === undefined,
+    () => false,
+  );
+}
+
+function nameKept({ location }: S3Place, key: string, cause: unknown): EtcdsafeError {
+  const message = `${key} was not written: it was deleted, and ${location} does not create again what was deleted`;
+  return new EtcdsafeError("STORAGE_CONFLICT", message, { cause, hint: "`etcdsafe repo validate` tries that (create-after-removal): docs/stores.md." });
 }
 
 function conflict(key: string, why: string, cause: unknown): EtcdsafeError {

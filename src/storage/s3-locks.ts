@@ -15,6 +15,7 @@ export function s3Locks(place: S3Place): Locks {
   const { connection, location, names } = place;
   const versionOf = (key: string, versionId: string) => ({ Bucket: connection.bucket, Key: names.nameOf(key), VersionId: versionId });
   return {
+    place: "a bucket that was made with Object Lock",
     defaults: async (options) => {
       const input = { Bucket: connection.bucket };
       const step = async () => {

@@ -24,6 +24,9 @@ const DAY_MS = 86_400_000;
 /** S3 tells times in whole seconds. */
 const A_SECOND_AND_MORE_MS = 1_100;
 
+/** versitygw, where it keeps versions. */
+const CREATES_NOTHING_AGAIN = { name: "create-after-removal", outcome: "fails", detail: expect.stringContaining("is not created again") };
+
 let server: S3Server;
 let times: VersionTimes;
 let cluster: EtcdCluster;
@@ -123,7 +126,10 @@ test("bucket: each version of a backup's is locked, is named in the manifest, an
     "--unencrypted",
     "--legal-hold",
   );
-  expectFailure("CONFIG_INVALID", plain, { message: /versions cannot be locked in s3:.*Object Lock is not enabled/, hint: /--object-lock-mode/ });
+  expectFailure("CONFIG_INVALID", plain, {
+    message: /versions cannot be locked in s3:.*that is not a bucket that was made with Object Lock/,
+    hint: /--object-lock-mode/,
+  });
 });
 
 test("bucket: one that keeps no versions has no past", async () => {
@@ -142,10 +148,12 @@ test("bucket: state lives elsewhere where retention would lock each of its versi
   expect(alone.exitCode, alone.stderr).toBe(3);
   expect(JSON.parse(alone.stdout)).toMatchObject({ verdict: "limited", leftBehind: [] });
   expect(JSON.parse(alone.stdout).trials.filter(({ outcome }: { outcome: string }) => outcome !== "works")).toMatchObject([
+    CREATES_NOTHING_AGAIN,
     { name: "retention", outcome: "fails", detail: expect.stringContaining("--state-url") },
   ]);
   const state = ["--state-url", "state"];
-  expect(await succeed("repo", "validate", "--repository", repository, ...state)).toContain("good: ");
+  const apart = await run("repo", "validate", "--repository", repository, ...state, "-o", "json");
+  expect(JSON.parse(apart.stdout).trials.filter(({ outcome }: { outcome: string }) => outcome !== "works")).toMatchObject([CREATES_NOTHING_AGAIN]);
   await save(repository, ...state);
   expect((await keysIn(bucket)).map((key) => key.replace(/backups\/[^/]+/, "backups/ID"))).toEqual([
     "etcd/default/backups/ID/manifest.json",
@@ -180,11 +188,26 @@ test("bucket: a store that tells the times of versions wrongly is found out", as
   const repository = `s3://${await server.createBucket("versioned")}`;
   const direct = ["--s3-endpoint", server.url, "--s3-path-style", "-o", "json"];
   const wrong = await runCli(["repo", "validate", "--repository", repository, ...direct], { env: server.env });
+  expect(wrong.exitCode, wrong.stderr).toBe(3);
+  expect(JSON.parse(wrong.stdout).verdict).toBe("limited");
   expect(JSON.parse(wrong.stdout).trials).toContainEqual(
     expect.objectContaining({ name: "versions", outcome: "fails", detail: expect.stringContaining("--as-of") }),
   );
   const right = await run("repo", "validate", "--repository", repository, "-o", "json");
   expect(JSON.parse(right.stdout).trials).toContainEqual(expect.objectContaining({ name: "versions", outcome: "works" }));
+});
+
+test("bucket: a store that takes the name of what was deleted for one that exists is found out, and said to be that", async () => {
+  const bucket = await server.createBucket("versioned");
+  const repository = `s3://${bucket}`;
+  const validated = JSON.parse((await run("repo", "validate", "--repository", repository, "-o", "json")).stdout);
+  expect(validated.trials.filter(({ outcome }: { outcome: string }) => outcome !== "works")).toMatchObject([CREATES_NOTHING_AGAIN]);
+  expect(validated).toMatchObject({ verdict: "limited", leftBehind: [] });
+  const init = () => run("repo", "init", "--repository", repository, "-o", "json");
+  expect(JSON.parse((await init()).stdout)).toMatchObject({ created: true, createAfterRemoval: "refused" });
+  expect(await succeed("repo", "init", "--repository", repository)).toMatch(/\nWARNING: what was deleted there counts as existing still/);
+  for (const key of await keysIn(bucket)) await server.client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
+  expectFailure("REPOSITORY_NOT_FOUND", await init(), { message: /was deleted there, and the store does not create again/, hint: /another prefix/ });
 });
 
 test("bucket: a store that keeps asking for fewer requests is given up in the end", async () => {

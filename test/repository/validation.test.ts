@@ -53,6 +53,7 @@ test("validation: a store that keeps the contract is good, and is left as it was
     "compare-and-swap",
     "versions",
     "remove",
+    "create-after-removal",
     "retention",
     "clock",
   ]);
@@ -69,7 +70,7 @@ test.each<[what: string, harm: (inner: Storage) => Storage | Promise<Storage>, v
   ["replaces what was changed", (inner) => careless(inner, ["ifVersion"]), "limited", ["compare-and-swap"]],
   ["may not be read", (inner) => failingStorage(inner, denied({ operations: ["read"] })), "unfit", ["read", "ranged-read", "large-read"]],
   ["may not be listed", (inner) => failingStorage(inner, denied({ operations: ["list"] })), "unfit", ["list", "cancelled-upload"]],
-  ["keeps what is removed", (inner) => wrapped(inner, { remove: async () => undefined }), "limited", ["remove"]],
+  ["keeps what is removed", (inner) => wrapped(inner, { remove: async () => undefined }), "limited", ["remove", "create-after-removal"]],
   [
     "lets nothing be written",
     (inner) => failingStorage(inner, denied({ operations: ["put"] })),
@@ -92,10 +93,26 @@ test("validation: where nothing may be removed, what is left is named, and keeps
   const { verdict, fails, leftBehind } = await validated(storage);
   expect({ verdict, fails }).toEqual({ verdict: "limited", fails: ["remove"] });
   const listed = (await Array.fromAsync(storage.list("", { signal }))).map(({ key }) => key);
-  expect(leftBehind).toEqual(expect.arrayContaining(listed));
+  expect(leftBehind.toSorted()).toEqual(listed);
   expect(listed.length).toBeGreaterThan(3);
   expect(listed.every((key) => key.startsWith(PROBES_PREFIX))).toBe(true);
   await openOrCreateRepository(storage, AUTHOR, { runtime: testRuntime(), signal });
+});
+
+test("validation: what was never stored is not left behind; what may have been is, where nobody may look", async () => {
+  const nothing = await validated(failingStorage(new MemoryStorage(), denied({})));
+  expect(nothing).toMatchObject({ verdict: "unfit", leftBehind: [] });
+  // The answer to the first put is lost, and everything after it is denied.
+  const inner = new MemoryStorage();
+  const lost = wrapped(failingStorage(inner, denied({ operations: ["put", "stat", "remove"] })), {
+    put: async (key, body, options) => {
+      if (!key.endsWith("once")) throw new EtcdsafeError("STORAGE_DENIED", "no");
+      await inner.put(key, body, options);
+      throw new EtcdsafeError("STORAGE_UNREACHABLE", "no answer");
+    },
+  });
+  const { leftBehind } = await validated(lost);
+  expect(leftBehind).toEqual([expect.stringMatching(/\/once$/)]);
 });
 
 test("validation: a store that cannot be reached is no finding", async () => {
@@ -118,6 +135,41 @@ test("validation: a default retention makes another store for what is rewritten 
   expect({ verdict: careful.verdict, fails: careful.fails }).toEqual({ verdict: "limited", fails: ["compare-and-swap"] });
 });
 
+test("validation: a store that keeps versions, and tells the wrong time of them or not all of them, is not good", async () => {
+  const storage = versionedStorage();
+  storage.time = new Date();
+  const { versions } = storage;
+  const late = async function* (prefix: string, options: { readonly signal: AbortSignal }) {
+    for await (const version of versions.list(prefix, options)) yield { ...version, modifiedAt: new Date(version.modifiedAt.getTime() + 60_000) };
+  };
+  const denied = async () => {
+    throw new EtcdsafeError("STORAGE_DENIED", "s3:GetBucketVersioning is not allowed");
+  };
+  const wrongTimes = await validated({ ...storage, versions: { ...versions, list: late } });
+  expect({ verdict: wrongTimes.verdict, fails: wrongTimes.fails }).toEqual({ verdict: "limited", fails: ["versions"] });
+  expect(await validated({ ...storage, versions: { ...versions, isEnabled: denied } })).toMatchObject({ verdict: "good", absent: [] });
+  const none = { isEnabled: denied, list: async function* () {}, read: versions.read };
+  expect(await validated({ ...storage, versions: none })).toMatchObject({ verdict: "good", absent: ["versions"] });
+});
+
+test("validation: a store that takes what was deleted for existing is found out", async () => {
+  const inner = new MemoryStorage();
+  const deleted = new Set<string>();
+  const { verdict, fails } = await validated(
+    wrapped(inner, {
+      remove: async (key, options) => {
+        deleted.add(key);
+        await inner.remove(key, options);
+      },
+      put: async (key, body, options) => {
+        if (options.ifAbsent && deleted.has(key)) throw new EtcdsafeError("STORAGE_CONFLICT", "it exists already");
+        return await inner.put(key, body, options);
+      },
+    }),
+  );
+  expect({ verdict, fails }).toEqual({ verdict: "limited", fails: ["create-after-removal"] });
+});
+
 test("validation: versions are read back, and locked where that is asked for", async () => {
   const lock: LockPolicy = { retention: { mode: "governance", retainForMs: 86_400_000 }, legalHold: true };
   const storage = versionedStorage();
@@ -132,13 +184,27 @@ test("validation: versions are read back, and locked where that is asked for", a
   expect({ verdict: bare.verdict, fails: bare.fails }).toEqual({ verdict: "unfit", fails: ["lock"] });
 });
 
-test("validation: credentials that may not ask how the store locks are no fault", async () => {
+test("validation: who may lock and not look at locks can save with locks, and is told that nobody looked", async () => {
+  const storage = versionedStorage();
+  storage.time = new Date();
+  const state = async () => {
+    throw new EtcdsafeError("STORAGE_DENIED", "s3:GetObjectRetention is not allowed");
+  };
+  const lock: LockPolicy = { retention: { mode: "compliance", retainForMs: 86_400_000 }, legalHold: false };
+  const { verdict, fails, trials } = await validated({ ...storage, locks: { ...storage.locks, state } }, { lock });
+  expect({ verdict, fails }).toEqual({ verdict: "good", fails: [] });
+  expect(trials.find(({ name }) => name === "lock")?.detail).toMatch(/may not be asked/);
+});
+
+test("validation: credentials that may not ask how the store locks are no fault, where nothing that is rewritten can be locked", async () => {
   const storage = versionedStorage();
   storage.time = new Date();
   const defaults = async () => {
     throw new EtcdsafeError("STORAGE_DENIED", "s3:GetBucketObjectLockConfiguration is not allowed");
   };
   const lock: LockPolicy = { retention: { mode: "governance", retainForMs: 86_400_000 }, legalHold: false };
-  const { verdict, fails, notTried } = await validated({ ...storage, locks: { ...storage.locks, defaults } }, { lock });
+  const { verdict, fails, notTried } = await validated({ ...storage, locks: { ...storage.locks, defaults } }, { lock, state: new MemoryStorage() });
   expect({ verdict, fails, notTried }).toEqual({ verdict: "good", fails: [], notTried: ["retention"] });
+  const alone = await validated({ ...storage, locks: { ...storage.locks, defaults } }, { lock });
+  expect({ verdict: alone.verdict, fails: alone.fails, notTried: alone.notTried }).toEqual({ verdict: "limited", fails: [], notTried: ["retention"] });
 });

@@ -28,6 +28,7 @@ export function versionedStorage(): VersionedStorage {
     return dated;
   };
   const locks: Locks = {
+    place: "a bucket that was made with Object Lock",
     defaults: async () => (self.defaultRetention === undefined ? undefined : { retention: self.defaultRetention ?? undefined }),
     lock: async (key, versionId, lock) => void self.locked.set(`${key} ${versionId}`, { ...self.locked.get(`${key} ${versionId}`), ...lock }),
     state: async (key, versionId): Promise<LockState> => {

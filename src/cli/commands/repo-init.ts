@@ -1,8 +1,11 @@
 // `etcdsafe repo init`
 import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../../errors.ts";
-import { REPOSITORY_KEY } from "../../repository/names.ts";
+import { createsAfterRemoval } from "../../repository/conditions.ts";
+import { probeKey, REPOSITORY_KEY, randomId } from "../../repository/names.ts";
+import { mayBeDenied } from "../../repository/object-lock.ts";
 import { openOrCreateRepository, proveConditions, type Repository, type RepositoryFile } from "../../repository/repository.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { Invocation } from "../command.ts";
 import { askedProtection } from "../protection.ts";
 import { author, openNamedStorage } from "../repository.ts";
@@ -14,6 +17,10 @@ const CONDITIONS = {
   "not-tried": "Whether the store refuses a second create was not tried: nothing may be written there.",
 } as const;
 
+/** The same of a create after a deletion, where something is to be said of it. */
+const AFTER_REMOVAL =
+  "WARNING: what was deleted there counts as existing still, and is not created again: should everything be deleted, no new repository can begin there.";
+
 export async function run(invocation: Invocation): Promise<number> {
   const { output, signal } = invocation;
   const storage = await openNamedStorage(invocation);
@@ -22,9 +29,10 @@ export async function run(invocation: Invocation): Promise<number> {
   const opened = await openOrCreateRepository(storage, await author(), { ...invocation, policy });
   if (existed && !isDeepStrictEqual(policy, {}) && !isDeepStrictEqual(opened.file.policy.encryption, policy.encryption)) throw otherPolicy(storage.location);
   const { file, conditionalCreate } = existed ? await proven(opened, invocation) : told(opened);
-  output.print({ created: !existed, location: storage.location, conditionalCreate, repository: file }, () => {
+  const createAfterRemoval = await triedAfterRemoval(storage, invocation);
+  output.print({ created: !existed, location: storage.location, conditionalCreate, createAfterRemoval, repository: file }, () => {
     const there = existed ? `There is a repository in ${storage.location} already, ${file.id}.` : `Created the repository ${file.id} in ${storage.location}.`;
-    return `${there}\n${CONDITIONS[conditionalCreate]}`;
+    return [there, CONDITIONS[conditionalCreate], ...(createAfterRemoval === "refused" ? [AFTER_REMOVAL] : [])].join("\n");
   });
   return 0;
 }
@@ -50,6 +58,14 @@ async function proven(repository: Repository, { signal }: Invocation): Promise<R
     if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_DENIED") throw error;
     return { file: repository.file, conditionalCreate: "not-tried" };
   }
+}
+
+/** Only where versions are kept: elsewhere nothing is left of what was deleted. */
+async function triedAfterRemoval(storage: Storage, { runtime, signal }: Invocation): Promise<"works" | "refused" | "not-tried"> {
+  const { versions } = storage;
+  if (versions === undefined || (await mayBeDenied(() => versions.isEnabled({ signal }))) === false) return "not-tried";
+  const created = await mayBeDenied(() => createsAfterRemoval(storage, probeKey(randomId(runtime.randomBytes), "again"), { signal }));
+  return created === "denied" ? "not-tried" : created ? "works" : "refused";
 }
 
 function told({ file }: Repository): { file: Repository["file"]; conditionalCreate: keyof typeof CONDITIONS } {

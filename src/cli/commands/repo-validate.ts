@@ -9,11 +9,17 @@ const EXIT_OF: Readonly<Record<Verdict, number>> = { good: 0, limited: PARTLY_DO
 
 const MEANING: Readonly<Record<Verdict, string>> = {
   good: "Everything that etcdsafe promises holds there.",
-  limited: "Backups can be saved and restored there, but not everything else works: see above what.",
+  limited: "Backups can be saved and restored there, but not everything else works, or could be tried: see above what.",
   unfit: "Do not keep backups there as things are: see above why.",
 };
 
-const NEEDED_FOR = { everything: "saving and restoring", "several-writers": "recording, several hosts", removal: "prune, gc, rewriting", nothing: "" } as const;
+const NEEDED_FOR: Readonly<Record<Validation["trials"][number]["neededFor"], string>> = {
+  everything: "saving and restoring",
+  "several-writers": "recording, several hosts",
+  removal: "prune, gc, rewriting",
+  past: "--as-of",
+  nothing: "",
+};
 
 export async function run(invocation: Invocation): Promise<number> {
   const stores = await openNamedStores(invocation);
@@ -30,6 +36,6 @@ function validationText({ location, stateLocation, verdict, trials, leftBehind }
     { title: "needed for", of: ({ neededFor }) => NEEDED_FOR[neededFor] },
     { title: "what was seen", of: ({ detail }) => detail },
   ]);
-  const left = leftBehind.length === 0 ? "" : `\nLeft behind, since they may not be removed:\n${leftBehind.map((key) => `  ${key}\n`).join("")}`;
+  const left = leftBehind.length === 0 ? "" : `\nLeft behind, or not known to be gone:\n${leftBehind.map((key) => `  ${key}\n`).join("")}`;
   return `${location}${stateLocation === null ? "" : `, its state in ${stateLocation}`}\n\n${shown}${left}\n${verdict}: ${MEANING[verdict]}\n`;
 }
