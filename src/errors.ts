@@ -99,6 +99,11 @@ export const ERRORS = {
   },
   DECRYPTION_KEY_MISSING: { exit: 10, retryable: false, hint: "`etcdsafe show` tells to whom it is encrypted: give --identity-file or --passphrase-file." },
   DECRYPTION_FAILED: { exit: 10, retryable: false, hint: "`etcdsafe show` tells to whom it is encrypted: give one of those identities, or that passphrase." },
+  SIGNATURE_REQUIRED: {
+    exit: 9,
+    retryable: false,
+    hint: "Give --sign-key-file; or type --unsigned to store it without a signature. Nothing was written.",
+  },
   MANIFEST_UNTRUSTED: {
     exit: 6,
     retryable: false,

@@ -98,6 +98,7 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
       "rekeyed[]": "one object for each backup",
       "rekeyed[].backup, .newId": "the old one, and the new one (null where it failed)",
       "rekeyed[].outcome": "`rekeyed`, `already` (with --all: it, or one that it was rekeyed to, is encrypted to exactly these) or `failed`",
+      "rekeyed[].keepsKey": "whether the new one has the file key of the old one",
       "rekeyed[].failure": "`code`, `message`, `hint`; null where there is none",
     },
     load: () => import("./commands/repo-rekey.ts"),

@@ -3,6 +3,7 @@ import type { AgeKeys } from "../age/identities.ts";
 import { throwFaults } from "../config/config-error.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { AskedEncryption } from "../repository/encryption-policy.ts";
+import type { Resigning } from "../repository/resigning.ts";
 import type { SigningKey } from "../repository/signature.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Invocation } from "./command.ts";
@@ -24,6 +25,14 @@ export async function askedProtection(
   const [encryption, signing] = await Promise.all([readAskedEncryption(config, passphrase), readSigning(config)]);
   throwFaults([...encryption.faults, ...signing.faults]);
   return { encryption: encryption.value, signing: signing.value };
+}
+
+/** The same for backups that are stored again; `isProven`: whether of those only ones that somebody trusted has signed can be read. Throws as keysOf. */
+export async function askedAnew(invocation: Invocation, isProven: boolean): Promise<{ readonly encryption: AskedEncryption; readonly resigning: Resigning }> {
+  const { encryption, signing } = await askedProtection(invocation, "new-passphrase-file");
+  const { config } = invocation;
+  const resigning = { signing, isProven, allowUnsigned: config.get("unsigned"), allowUnproven: config.get("sign-unproven") };
+  return { encryption, resigning };
 }
 
 /** With --trusted-key, manifests can only be read where one of these keys has signed them. Throws as keysOf. */

@@ -79,6 +79,22 @@ export const ENCRYPTION_OPTIONS = {
     description:
       "Ed25519 private key to sign backups with, PEM, as `openssl genpkey -algorithm ed25519` writes it. copy: those that it encrypts anew; others keep the signature that they have.",
   },
+  unsigned: {
+    kind: "boolean",
+    default: "false",
+    group: "Encryption and signatures",
+    commands: ["repo rekey"],
+    description:
+      "Let backups lose their signatures: signed ones are else not stored again without --sign-key-file. Has to be typed: it counts neither in the environment nor in a file.",
+  },
+  "sign-unproven": {
+    kind: "boolean",
+    default: "false",
+    group: "Encryption and signatures",
+    commands: ["copy", "repo rekey"],
+    description:
+      "Sign also what nobody who is trusted has signed, with --trusted-key or with the same key: you vouch for it then. Has to be typed: it counts neither in the environment nor in a file.",
+  },
   "trusted-key": {
     kind: "list",
     paths: { but: BASE64_KEY },

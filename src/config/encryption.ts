@@ -65,7 +65,11 @@ export async function readKeys(config: Config): Promise<ReadFromOptions<AgeKeys 
 /** What to sign with; undefined where nothing is given. Never throws. */
 export async function readSigning(config: Config): Promise<ReadFromOptions<SigningKey | undefined>> {
   const reader = new OptionReader(config);
+  for (const option of ["unsigned", "sign-unproven"] as const)
+    if (config.get(option) && config.origin(option).kind !== "flag")
+      reader.refuse(option, `does not count here: type --${option}, so that nobody sets it by accident`);
   const path = config.get("sign-key-file");
+  if (path === undefined && config.get("sign-unproven")) reader.refuse("sign-unproven", "needs --sign-key-file: there is nothing to sign with");
   const pem = path === undefined ? undefined : await reader.text("sign-key-file", path);
   if (pem === undefined) return reader.result(undefined);
   const key = (await import("../repository/signature.ts")).readSigningKey(pem);

@@ -13,44 +13,52 @@ export interface Rekeyed {
   readonly outcome: "rekeyed" | "already" | "failed";
   /** The new backup. */
   readonly newId: string | null;
+  /** Whether who has opened an old one may have kept what opens the new one. */
+  readonly keepsKey: boolean;
   readonly failure: { readonly code: string; readonly message: string; readonly hint: string } | null;
 }
 
 /** Oldest first. Goes on after every one that fails; throws only when aborted. */
 export async function rekeyAll(repository: Repository, cluster: string, author: Author, options: RekeyOptions): Promise<Rekeyed[]> {
   const entries = (await listBackups(repository, cluster, options)).reverse();
-  const manifests = entries.flatMap(({ manifest }) => manifest ?? []);
+  const good = entries.flatMap((entry) => (entry.manifest === null || entry.state === "damaged" ? [] : [entry.manifest]));
   const results: Rekeyed[] = [];
   for (const entry of entries) {
     const { id: backup } = entry;
-    const done = entry.manifest === null ? undefined : rekeyedAlready(entry.manifest, manifests, options);
-    if (done !== undefined) results.push({ backup, outcome: "already", newId: done, failure: null });
+    const done = entry.manifest === null ? undefined : rekeyedAlready(entry.manifest, good, options);
+    if (done !== undefined) results.push({ backup, outcome: "already", newId: done, keepsKey: false, failure: null });
     else results.push(await tried(repository, author, entry, options));
   }
   return results;
 }
 
+/** Throws as rekeyBackup. */
+export async function rekeyOne(repository: Repository, author: Author, entry: BackupEntry, options: RekeyOptions): Promise<Rekeyed> {
+  const { id } = await rekeyBackup(repository, author, entry, options);
+  const keepsKey = !options.newKey && entry.manifest.objects.some(({ encryption }) => encryption !== null);
+  return { backup: entry.id, outcome: "rekeyed", newId: id, keepsKey, failure: null };
+}
+
 async function tried(repository: Repository, author: Author, entry: Awaited<ReturnType<typeof listBackups>>[number], options: RekeyOptions): Promise<Rekeyed> {
   try {
     if (entry.manifest === null) throw entry.error;
-    const { id } = await rekeyBackup(repository, author, entry as BackupEntry, options);
-    return { backup: entry.id, outcome: "rekeyed", newId: id, failure: null };
+    return await rekeyOne(repository, author, entry as BackupEntry, options);
   } catch (error) {
     options.signal.throwIfAborted();
     if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
     const { code, message, hint } = error;
-    return { backup: entry.id, outcome: "failed", newId: null, failure: { code, message, hint } };
+    return { backup: entry.id, outcome: "failed", newId: null, keepsKey: false, failure: { code, message, hint } };
   }
 }
 
-/** The backup that is as it shall be: this one, or what it was rekeyed to. A passphrase may be another one each time, so of those none is. */
-function rekeyedAlready(manifest: Manifest, all: readonly Manifest[], { to, newKey }: RekeyOptions): string | undefined {
+/** The good backup that is as it shall be: this one, or what it was rekeyed to. A passphrase may be another one each time, so of those none is. */
+function rekeyedAlready(manifest: Manifest, good: readonly Manifest[], { to, newKey }: RekeyOptions): string | undefined {
   if ("passphrase" in to) return undefined;
   const wanted = sorted(encryptionFacts(to).recipients);
   const isWanted = (each: Manifest) => isDeepStrictEqual(sorted(snapshotObject(each).encryption?.recipients ?? []), wanted);
   // With a new key, one that has its own already is one that was made by this.
-  if (isWanted(manifest) && (!newKey || manifest.origin.kind === "rekeyed")) return manifest.id;
-  return all.find((each) => each.origin.kind === "rekeyed" && each.origin.base === manifest.id && isWanted(each))?.id;
+  if (good.includes(manifest) && isWanted(manifest) && (!newKey || manifest.origin.kind === "rekeyed")) return manifest.id;
+  return good.find((each) => each.origin.kind === "rekeyed" && each.origin.base === manifest.id && isWanted(each))?.id;
 }
 
 function sorted(texts: readonly string[]): string[] {

@@ -11,6 +11,7 @@ import { checkStoredBytes, decodeObject } from "../repository/object-decoder.ts"
 import { ENCRYPTED_SUFFIX } from "../repository/object-encoder.ts";
 import { type BackupUpload, beginUpload, type Protection } from "../repository/publish.ts";
 import type { Author, Repository } from "../repository/repository.ts";
+import { type Resigning, requireSameTrust } from "../repository/resigning.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { storeUnderNewHeader } from "./new-header.ts";
@@ -22,25 +23,27 @@ export interface RekeyOptions extends CallOptions {
   readonly to: AgeRecipients;
   /** Encrypt the payload again too, with a file key that nobody has seen. */
   readonly newKey: boolean;
-  readonly protection: Omit<Protection, "encryption">;
+  readonly resigning: Resigning;
+  readonly protection: Pick<Protection, "lock">;
 }
 
 /** How long the clean-up after a failure may take. */
 const ABANDON_LIMIT_MS = 10_000;
 
 /**
- * Gives the manifest of the new backup, which is read back before it is published. Throws SNAPSHOT_DAMAGED for a backup that is known to be damaged, and
- * what reading it throws; then nothing is left.
+ * Gives the manifest of the new backup, which is read back before it is published. Throws SNAPSHOT_DAMAGED for a backup that is known to be damaged, what
+ * requireSameTrust throws, and what reading it throws; then nothing is left.
  */
 export async function rekeyBackup(repository: Repository, author: Author, { id, manifest, ...entry }: BackupEntry, options: RekeyOptions): Promise<Manifest> {
   const { storage } = repository;
   const { runtime, signal, to } = options;
   if (entry.state === "damaged")
     throw new EtcdsafeError("SNAPSHOT_DAMAGED", `${id} is damaged: ${entry.damage.join("; ")}`, { hint: "There is nothing to rekey." });
+  await requireSameTrust(storage, manifest, options.resigning, { signal });
   const { cluster } = manifest;
   // It is as old as it was, for retention and for whoever restores `latest`.
   const newId = backupId(new Date(manifest.createdAt), parseBackupId(id)!.revision, runtime.randomBytes);
-  const protection = { ...options.protection, encryption: to };
+  const protection = { ...options.protection, signing: options.resigning.signing, encryption: to };
   const upload = await beginUpload(repository, author, { cluster, id: newId, action: "rekey" }, { runtime, signal, protection });
   try {
     const objects: StoredObject[] = [];

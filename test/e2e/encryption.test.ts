@@ -224,7 +224,21 @@ test("rekey: a new header for the same payload opens to the new recipient alone;
 test("rekey --all --new-key: every backup once, also those that were not encrypted, and nothing the second time", async () => {
   const repository = await copied("all-rekeyed");
   const plain = await save(repository);
-  const rekey = ["repo", "rekey", "--all", "--new-key", "--repository", repository, "--recipient", other, "-o", "json", "--identity-file", at("own.txt")];
+  const rekey = [
+    "repo",
+    "rekey",
+    "--all",
+    "--new-key",
+    "--unsigned",
+    "--repository",
+    repository,
+    "--recipient",
+    other,
+    "-o",
+    "json",
+    "--identity-file",
+    at("own.txt"),
+  ];
   const { rekeyed } = JSON.parse((await expectExit(0, rekey)).stdout);
   expect(rekeyed).toMatchObject([
     { backup: originalId, outcome: "rekeyed" },
@@ -237,6 +251,31 @@ test("rekey --all --new-key: every backup once, also those that were not encrypt
   );
   const again = JSON.parse((await expectExit(0, rekey)).stdout);
   expect(again.rekeyed.map(({ outcome }: { outcome: string }) => outcome)).toEqual(Array(4).fill("already"));
+});
+
+test("rekey and copy: signatures are neither lost nor given without a word", async () => {
+  const repository = await copied("resigned");
+  const rekey = (...args: string[]) => ["repo", "rekey", ...args, "--repository", repository, "--recipient", other, "--identity-file", at("own.txt")];
+  const signing = ["--sign-key-file", at("signer.pem")];
+  expectFailure("SIGNATURE_REQUIRED", await runCli(rekey(originalId)), { message: /is signed, and what is made of it would not be/ });
+  const lost = JSON.parse((await runCli([...rekey("--all", "--trusted-key", at("signer.pub")), "-o", "json"])).stdout);
+  expect(lost.rekeyed).toMatchObject([{ backup: originalId, outcome: "failed", failure: { code: "SIGNATURE_REQUIRED" } }]);
+  expectFailure("USAGE", await runCli(rekey("--all", "--unsigned", "--trusted-key", at("signer.pub"))), {
+    message: /would count as damaged at once/,
+    hint: /Give --sign-key-file/,
+  });
+  expectFailure("CONFIG_INVALID", await runCli(rekey(originalId), { env: { ETCDSAFE_UNSIGNED: "true" } }), { message: /type --unsigned/ });
+  expectFailure("USAGE", await runCli(rekey(originalId, "--sign-unproven")), { message: /needs --sign-key-file/ });
+  expect((await expectExit(0, rekey(originalId, ...signing))).stdout).toMatch(/^Signed with [A-Za-z0-9+/]{43}=\.$/m);
+
+  const unsigned = await save(repository, "--recipient", own);
+  expectFailure("MANIFEST_UNTRUSTED", await runCli(rekey(unsigned, ...signing)), { message: /nobody who is trusted has vouched/, hint: /--sign-unproven/ });
+  const copy = ["copy", repository, at("resigned-copy"), "--last", "1", "--recipient", other, "--identity-file", at("own.txt"), ...signing];
+  expectFailure("MANIFEST_UNTRUSTED", await runCli(copy), { message: /nobody who is trusted has vouched/, hint: /--sign-unproven/ });
+  expect(await readdir(directory.path)).not.toContain("resigned-copy");
+  await expectExit(0, [...copy, "--sign-unproven"]);
+  await expectExit(0, ["verify", "latest", "--repository", at("resigned-copy"), "--trusted-key", at("signer.pub"), "--level", "stored-bytes"]);
+  expect((await expectExit(0, rekey(unsigned, ...signing, "--sign-unproven"))).stdout).toMatch(/whoever made them/);
 });
 
 function saving(repository: string): string[] {

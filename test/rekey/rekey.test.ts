@@ -7,16 +7,21 @@ import { type RekeyOptions, rekeyBackup } from "../../src/rekey/rekey.ts";
 import { rekeyAll } from "../../src/rekey/rekey-all.ts";
 import { type BackupEntry, listBackups } from "../../src/repository/catalogue.ts";
 import { snapshotObject } from "../../src/repository/manifest.ts";
-import { backupObjectKey } from "../../src/repository/names.ts";
+import { backupObjectKey, manifestKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
+import type { Resigning } from "../../src/repository/resigning.ts";
+import { encodeSignature, type SigningKey, signatureKey } from "../../src/repository/signature.ts";
+import { onlySigned } from "../../src/repository/trusted-manifests.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import { type AgeKeyPair, newAgeKeys } from "../support/age-keys.ts";
 import { expectThrown } from "../support/failures.ts";
 import type { MemoryStorage } from "../support/memory-storage.ts";
+import { newSigningKey } from "../support/signing-key.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 import { AUTHOR, CLUSTER, newRepository, put, signal, someSnapshot, storeBackup } from "../verify/stored-backup.ts";
 
+const RESIGNING: Resigning = { signing: undefined, isProven: false, allowUnsigned: false, allowUnproven: false };
 const PASSPHRASE = { passphrase: "a passphrase", workFactor: 10 };
 let own: AgeKeyPair;
 let other: AgeKeyPair;
@@ -116,8 +121,86 @@ test("rekey: a backup that is known to be damaged is refused; with all the other
   ]);
 });
 
+test("rekey: of all, one is done again where what it became is damaged, and nothing where a good one is there", async () => {
+  const { storage, file } = await newRepository();
+  const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+  const all = () => rekeyAll({ storage, file }, CLUSTER, AUTHOR, options({ keys: own.keys, to: other }));
+  const [first] = await all();
+  expect((await all()).map(({ outcome }) => outcome)).toEqual(["already", "already"]);
+  await put(storage, snapshotKey(first!.newId!), Buffer.from("short"));
+  const again = await all();
+  expect(again).toMatchObject([
+    { backup: id, outcome: "rekeyed" },
+    { backup: first!.newId, outcome: "failed", failure: { code: "SNAPSHOT_DAMAGED" } },
+  ]);
+  expect(again[0]!.newId).not.toBe(first!.newId);
+  expect((await all()).find(({ backup }) => backup === id)).toMatchObject({ outcome: "already", newId: again[0]!.newId });
+});
+
+test("rekey: what was encrypted keeps its key, unless there was none or a new one is made", async () => {
+  const { storage, file } = await newRepository();
+  await storeBackup({ storage, file }, someSnapshot(), { encryption: own, suffix: "aaaaaa" });
+  await storeBackup({ storage, file }, someSnapshot(), { suffix: "bbbbbb", second: "01" });
+  const kept = async (newKey: boolean) =>
+    (await rekeyAll({ storage, file }, CLUSTER, AUTHOR, options({ keys: own.keys, to: other, newKey }))).slice(0, 2).map(({ keepsKey }) => keepsKey);
+  expect(await kept(false)).toEqual([true, false]);
+  const second = await newRepository();
+  await storeBackup(second, someSnapshot(), { encryption: own });
+  expect(await rekeyAll(second, CLUSTER, AUTHOR, options({ keys: own.keys, to: other, newKey: true }))).toMatchObject([{ keepsKey: false }]);
+});
+
+test("rekey: a signature is not lost without a word, and none is given to what nobody trusted has signed", async () => {
+  const [mine, stranger] = [newSigningKey(), newSigningKey()];
+  const cases: [string, SigningKey | undefined, Partial<Resigning>, "SIGNATURE_REQUIRED" | "MANIFEST_UNTRUSTED" | undefined][] = [
+    ["unsigned", undefined, {}, undefined],
+    ["signed, without a key", mine, {}, "SIGNATURE_REQUIRED"],
+    ["signed, typed", mine, { allowUnsigned: true }, undefined],
+    ["signed with the same key", mine, { signing: mine }, undefined],
+    ["signed by a stranger", stranger, { signing: mine }, "MANIFEST_UNTRUSTED"],
+    ["signed by somebody who is trusted", stranger, { signing: mine, isProven: true }, undefined],
+    ["not signed", undefined, { signing: mine }, "MANIFEST_UNTRUSTED"],
+    ["not signed, typed", undefined, { signing: mine, allowUnproven: true }, undefined],
+  ];
+  for (const [name, signer, resigning, code] of cases) {
+    const { storage, file } = await newRepository();
+    const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+    if (signer !== undefined) await sign(storage, id, signer);
+    const [entry, before] = [await entryOf(storage, id), await keysOf(storage)];
+    const rekeying = () => rekeyBackup({ storage, file }, AUTHOR, entry, options({ keys: own.keys, to: other, resigning: { ...RESIGNING, ...resigning } }));
+    if (code === undefined) {
+      const { id: newId } = await rekeying();
+      const trusting = { storage: onlySigned(storage, [mine.publicKey]), file };
+      const believed = (await listBackups(trusting, CLUSTER, { signal })).find((each) => each.id === newId)?.manifest;
+      expect(believed?.id, name).toBe(resigning.signing && newId);
+    } else {
+      await expectThrown(
+        code,
+        rekeying,
+        code === "SIGNATURE_REQUIRED" ? /is signed, and what is made of it would not be/ : /nobody who is trusted has vouched/,
+      );
+      expect(await keysOf(storage), name).toEqual(before);
+    }
+  }
+});
+
+test("rekey: a manifest that was exchanged for a signed one since it was listed is not signed for", async () => {
+  const mine = newSigningKey();
+  const { storage, file } = await newRepository();
+  const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+  const entry = await entryOf(storage, id);
+  await sign(storage, id, mine);
+  const forged = { ...entry, manifest: { ...entry.manifest, stateWhy: "somebody says so" } };
+  const rekeying = () => rekeyBackup({ storage, file }, AUTHOR, forged, options({ keys: own.keys, to: other, resigning: { ...RESIGNING, signing: mine } }));
+  await expectThrown("MANIFEST_UNTRUSTED", rekeying, /nobody who is trusted has vouched/);
+});
+
+async function sign(storage: MemoryStorage, id: string, signer: SigningKey): Promise<void> {
+  const key = manifestKey(CLUSTER, id);
+  await put(storage, signatureKey(key), encodeSignature(key, storage.bytesOf(key)!, signer));
+}
+
 function options(changes: Partial<RekeyOptions> & Pick<RekeyOptions, "keys" | "to">): RekeyOptions {
-  return { runtime: testRuntime(), signal, newKey: false, protection: {}, ...changes };
+  return { runtime: testRuntime(), signal, newKey: false, resigning: RESIGNING, protection: {}, ...changes };
 }
 
 /** The same, with copies by the store; bytes of its objects that are put any other way are a fault of the test. */

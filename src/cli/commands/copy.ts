@@ -3,11 +3,12 @@ import type { Config } from "../../config/config.ts";
 import { throwFaults } from "../../config/config-error.ts";
 import { parseDuration } from "../../config/duration.ts";
 import { readFromConfig } from "../../config/from-config.ts";
-import { applyCopy, type CopiedBackup, type CopyRequest, expectedResults, planCopy } from "../../copy/copy.ts";
+import { applyCopy, type CopiedBackup, type CopyPlan, type CopyRequest, expectedResults, planCopy } from "../../copy/copy.ts";
 import type { CopyOptions } from "../../copy/copy-backup.ts";
 import { ERRORS, EtcdsafeError } from "../../errors.ts";
 import { listClusters } from "../../repository/catalogue.ts";
 import type { Repository } from "../../repository/repository.ts";
+import { type Resigning, requireSameTrust } from "../../repository/resigning.ts";
 import { requireClusterName } from "../../repository/resolve.ts";
 import { isOnThisHost } from "../../storage/on-this-host.ts";
 import type { Invocation } from "../command.ts";
@@ -15,7 +16,7 @@ import { copyText } from "../copy-text.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
 import { orForeign } from "../foreign.ts";
 import { isProcessGone } from "../process-gone.ts";
-import { askedProtection, keysOf } from "../protection.ts";
+import { askedAnew, keysOf, provesOrigin } from "../protection.ts";
 import { author, lockOf, openForReading, openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -23,7 +24,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const [fromUrl, toUrl] = operands as [string, string];
   if (fromUrl === toUrl) throw new EtcdsafeError("USAGE", `${fromUrl} to itself: there is nothing to copy`, { hint: "Name two repositories." });
   const source = { ...invocation, config: await sourceConfig(config, fromUrl) };
-  const { encryption, signing } = await askedProtection(invocation, "new-passphrase-file");
+  const { encryption, resigning } = await askedAnew(invocation, provesOrigin(source.config));
   const keys = await keysOf(source);
   const from = await openSource(source);
   const target = { ...invocation, config: withRepository(config.without(["trusted-key"]), toUrl, "TO") };
@@ -36,13 +37,21 @@ export async function run(invocation: Invocation): Promise<number> {
     isOnThisHost: isOnThisHost(toUrl),
   };
   const plan = await planCopy(request, { keys, signal });
+  await requireProvenToSign(plan, from, { resigning, signal });
   const places = { from: from.storage.location, to: request.to.location };
   if (config.get("plan")) {
     const backups = expectedResults(plan);
     output.print({ plan: { ...places, backups } }, () => copyText(backups, places, "would be copied"));
     return 0;
   }
-  const options: CopyOptions = { runtime, signal, author: await author(), keys, protection: { signing, lock: lockOf(target) }, isGone: isProcessGone };
+  const options: CopyOptions = {
+    runtime,
+    signal,
+    author: await author(),
+    keys,
+    protection: { signing: resigning.signing, lock: lockOf(target) },
+    isGone: isProcessGone,
+  };
   const backups = await applyCopy(request, plan, options);
   output.print({ ...places, backups }, () => copyText(backups, places, "copied"));
   return exitCodeOf(backups);
@@ -75,6 +84,16 @@ async function clustersOf(from: Repository, { config, signal }: Invocation): Pro
   if (config.get("all-clusters")) return listClusters(from, { signal });
   await requireClusterName(from, config.get("cluster"), { signal });
   return [config.get("cluster")];
+}
+
+/** Of what is signed anew. That a copy loses its signature is a warning: what it was made of stays. */
+async function requireProvenToSign(
+  { clusters }: CopyPlan,
+  { storage }: Repository,
+  { resigning, signal }: { readonly resigning: Resigning; readonly signal: AbortSignal },
+): Promise<void> {
+  for (const step of clusters.flatMap(({ steps }) => steps))
+    if (step.kind === "copy" && step.to !== undefined) await requireSameTrust(storage, step.entry.manifest, { ...resigning, allowUnsigned: true }, { signal });
 }
 
 function sinceOf(config: Config, now: Date): Date | undefined {

@@ -1,8 +1,9 @@
 // `etcdsafe repo rekey [BACKUP]`
 import type { AgeRecipients } from "../../age/recipients.ts";
 import { EtcdsafeError } from "../../errors.ts";
-import { type RekeyOptions, rekeyBackup } from "../../rekey/rekey.ts";
-import { type Rekeyed, rekeyAll } from "../../rekey/rekey-all.ts";
+import type { RekeyOptions } from "../../rekey/rekey.ts";
+import { type Rekeyed, rekeyAll, rekeyOne } from "../../rekey/rekey-all.ts";
+import type { BackupEntry } from "../../repository/catalogue.ts";
 import { type AskedEncryption, requireUsableRecipients } from "../../repository/encryption-policy.ts";
 import { encryptedTo } from "../../repository/object-decoder.ts";
 import { encryptionFacts } from "../../repository/object-encoder.ts";
@@ -11,22 +12,26 @@ import { resolveBackup } from "../../repository/resolve.ts";
 import type { Invocation } from "../command.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
 import { printableLine } from "../printable.ts";
-import { askedProtection, keysOf } from "../protection.ts";
+import { askedAnew, keysOf, provesOrigin } from "../protection.ts";
 import { author, lockOf, openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, operands, output } = invocation;
   const all = config.get("all");
   if (all === operands.length > 0) throw new EtcdsafeError("USAGE", "one backup or all", { hint: "Name one backup, or give --all." });
-  const { encryption, signing } = await askedProtection(invocation, "new-passphrase-file");
+  const { encryption, resigning } = await askedAnew(invocation, provesOrigin(config));
+  if (resigning.allowUnsigned && resigning.isProven)
+    throw new EtcdsafeError("USAGE", "--unsigned with --trusted-key: what is stored without a signature would count as damaged at once", {
+      hint: "Give --sign-key-file in place of --unsigned.",
+    });
   const keys = await keysOf(invocation);
   const repository = await openRepository(await openNamedStorage(invocation), invocation);
   const to = await recipientsOf(encryption, repository);
   const { runtime, signal } = invocation;
-  const options: RekeyOptions = { runtime, signal, keys, to, newKey: config.get("new-key"), protection: { signing, lock: lockOf(invocation) } };
+  const options: RekeyOptions = { runtime, signal, keys, to, newKey: config.get("new-key"), resigning, protection: { lock: lockOf(invocation) } };
   const rekeyed = all
     ? await rekeyAll(repository, config.get("cluster"), await author(), options)
-    : [await rekeyOne(repository, operands[0]!, invocation, options)];
+    : [await rekeyOne(repository, await author(), await named(repository, operands[0]!, invocation), options)];
   output.print({ rekeyed }, () => rekeyedText(rekeyed, options));
   return rekeyed.some(({ outcome }) => outcome === "failed") ? PARTLY_DONE : 0;
 }
@@ -43,25 +48,26 @@ async function recipientsOf(asked: AskedEncryption, { file, storage }: Repositor
   });
 }
 
-async function rekeyOne(repository: Repository, reference: string, { config, runtime, signal }: Invocation, options: RekeyOptions): Promise<Rekeyed> {
+function named(repository: Repository, reference: string, { config, runtime, signal }: Invocation): Promise<BackupEntry> {
   const passedOver = (message: string) => runtime.log({ level: "warn", message });
-  const entry = await resolveBackup(repository, config.get("cluster"), reference, { signal, passedOver });
-  const { id } = await rekeyBackup(repository, await author(), entry, options);
-  return { backup: entry.id, outcome: "rekeyed", newId: id, failure: null };
+  return resolveBackup(repository, config.get("cluster"), reference, { signal, passedOver });
 }
 
-function rekeyedText(rekeyed: readonly Rekeyed[], { to, newKey }: RekeyOptions): string {
+function rekeyedText(rekeyed: readonly Rekeyed[], { to, newKey, resigning }: RekeyOptions): string {
   const lines = rekeyed.map(({ backup, outcome, newId, failure }) => {
-    if (outcome === "failed") return `${backup}  FAILED  ${failure?.code}: ${printableLine(failure?.message ?? "")}\n`;
+    if (failure !== null) return `${backup}  FAILED  ${failure.code}: ${printableLine(failure.message)}\n  hint: ${printableLine(failure.hint)}\n`;
     return outcome === "rekeyed" ? `${backup}  stored again as ${newId}\n` : `${backup}  already done${newId === backup ? "" : `: ${newId}`}\n`;
   });
   if (!rekeyed.some(({ outcome }) => outcome === "rekeyed")) return lines.join("");
   return [
     ...lines,
     `Encrypted ${encryptedTo({ encryption: encryptionFacts(to) })}${newKey ? ", each with a new key" : ""}.\n`,
+    resigning.signing === undefined
+      ? ""
+      : `Signed with ${resigning.signing.publicKey}${resigning.allowUnproven ? ", whoever made them (--sign-unproven)" : ""}.\n`,
     "Whoever could read the old backups still can: they are there until they are pruned, and copies may be elsewhere.\n",
-    ...(newKey
-      ? []
-      : ["What was encrypted keeps its key: who has opened an old one may have kept that, and opens the new one with it. --new-key encrypts again.\n"]),
+    ...(rekeyed.some(({ keepsKey }) => keepsKey)
+      ? ["What was encrypted keeps its key: who has opened an old one may have kept that, and opens the new one with it. --new-key encrypts again.\n"]
+      : []),
   ].join("");
 }
