@@ -1,6 +1,6 @@
 // Plans and results of a restore for people.
 import type { RestoreResult } from "../restore/apply.ts";
-import { etcdCommand, toBeAdded } from "../restore/instructions/etcd-command.ts";
+import { etcdCommand, toBeAdded, WHY_EXISTING } from "../restore/instructions/etcd-command.ts";
 import { STAGE } from "../restore/instructions/steps.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { SnapshotFilePlan, SnapshotFileResult } from "../restore/to-snapshot.ts";
@@ -49,7 +49,7 @@ function startLines(plan: RestorePlan, written: RestorePlan["members"]): string[
   return [
     `To start ${written.length === 1 ? "it" : "them"}${version === undefined ? "" : ` (${version})`}${toBeAdded(written)}:`,
     ...written.map((member) => `  ${etcdCommand(member, plan.members, plan.quotaBackendBytes)}`),
-    '("existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.)',
+    `(${WHY_EXISTING})`,
   ];
 }
 

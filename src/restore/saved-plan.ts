@@ -90,10 +90,17 @@ export function requireAsPlanned(plan: RestorePlan, found: FoundForPlan): void {
 
 function sourceDifferences(plan: RestorePlan, { source, unsignedSha256 }: FoundForPlan): string[] {
   const differences = SOURCE_FACTS.flatMap((fact) =>
-    plan.source[fact] === source[fact] ? [] : [`the source's ${fact} is ${source[fact]} instead of ${plan.source[fact]} (${source.location})`],
+    plan.source[fact] === source[fact]
+      ? []
+      : [`the source's ${fact} is ${inWords(source[fact])} instead of ${inWords(plan.source[fact])} (${source.location})`],
   );
   if (unsignedSha256 !== plan.unsignedSha256) differences.push(`the source's SHA-256 is ${unsignedSha256} instead of ${plan.unsignedSha256}`);
   return differences;
+}
+
+/** -1 is a keyspace that was never compacted. */
+function inWords(fact: SourceFacts[(typeof SOURCE_FACTS)[number]]): string {
+  return fact === null || fact === "-1" ? "none" : String(fact);
 }
 
 /** Ids follow from members and token, bytes from the source: what does not follow was altered, or computed by another rule. */

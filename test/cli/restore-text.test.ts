@@ -29,6 +29,12 @@ test("restore plan and result: they say which etcd the directories are for, wher
   expect(restoredText({ plan: unknown, hashKv, leftovers: [], finishes: null })).toContain("To start it, with client URLs and certificates added:");
 });
 
+test("restored: what it says of a missing directory holds for clusters of any size", () => {
+  const { plan, hashKv } = restored("3.6.0", "-1");
+  const text = restoredText({ plan, hashKv, leftovers: [], finishes: null });
+  expect(text).toContain('("existing": a member whose directory is missing gets the data from the others, or does not serve.');
+});
+
 test("restored: under a plan with instructions, the next thing is its next step", () => {
   const { plan, hashKv } = restored("3.6.0", "-1");
   const text = restoredText({ plan: { ...plan, distro: "kubeadm" }, hashKv, leftovers: [], finishes: null });

@@ -68,6 +68,10 @@ test("found members: a plan knows what it has restored, until it was started, an
   expect(refusal.hint).toMatch(/Where the others are gone, .*make a new plan: without --from-plan, on this host/);
   expect(`${refusal.message} ${refusal.hint}`).not.toContain("plan again");
 
+  // It may be running as well.
+  const alone = { ...plan, members: plan.members.filter(({ name }) => name === "m1") };
+  expect(goneOn(ownMember(plan, later[1]!)!, alone).hint).toMatch(/^Go on with what it has, and start it where it is stopped\. /);
+
   // Another plan's, or another member's.
   expect(ownMember({ ...plan, clusterId: "0000000000000001" }, own)).toBeUndefined();
   const onHostOf1 = { ...own, target: "m2" };

@@ -57,7 +57,13 @@ const OTHERWISE: Partial<SourceFacts> = {
 
 test.each(Object.entries(OTHERWISE))("saved plan: a source whose %s differs is refused, and that is told", (fact, value) => {
   const found = { ...FOUND, source: { ...SOURCE, [fact]: value } };
-  expect(() => requireAsPlanned(PLAN, found)).toThrow(`the source's ${fact} is ${value} instead of`);
+  expect(() => requireAsPlanned(PLAN, found)).toThrow(`the source's ${fact} is ${value ?? "none"} instead of`);
+});
+
+test("saved plan: a source that was never compacted, or of no known version, is told in words", () => {
+  const source = { ...SOURCE, compactRevision: "-1", clusterVersion: null };
+  const refused = () => requireAsPlanned({ ...PLAN, source: { ...SOURCE, compactRevision: "5", clusterVersion: "3.6.0" } }, { ...FOUND, source });
+  expect(refused).toThrow(/compactRevision is none instead of 5 .*\n.*clusterVersion is none instead of 3\.6\.0/);
 });
 
 /** Every value in `tree` as the path to it. */

@@ -16,6 +16,10 @@ export function etcdCommand(member: InstructedMember, members: readonly Instruct
   ]);
 }
 
+/** Seen on 3.5 to 3.7, of clusters of one and of three. */
+export const WHY_EXISTING =
+  '"existing": a member whose directory is missing gets the data from the others, or does not serve. With "new" it could serve an empty keyspace.';
+
 /** What the commands of `members` still need, for behind what they are for; empty for nothing. */
 export function toBeAdded(members: readonly InstructedMember[]): string {
   const isKnown = members.every(hasClientUrls);

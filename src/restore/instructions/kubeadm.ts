@@ -40,19 +40,19 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir 
     number: STAGE.start,
     title: "Start etcd",
     commands: [
-      `quota=$(sed -nE 's/^ *- +.?--quota-backend-bytes=([0-9]+).*/\\1/p' ${manifest}); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
+      `quota=$(sed -nE 's/^ *- +.?--?quota-backend-bytes=([0-9]+).*/\\1/p' ${manifest} | sort -n | tail -n 1); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
       // One command, since what follows one that stops would be run all the same where the step is pasted.
       [
         orStop(
           canEdit(manifest),
-          `${manifest} is left as it is: write the command as - etcd, and each of its flags as - --flag=value on one line, indented alike, then run this step again`,
+          `${manifest} is left as it is: write the command as - etcd, and each of its flags as - --flag=value on one line, indented alike, the quota in decimal digits, then run this step again`,
         ),
+        ...(dataDir === null ? [] : [mounts(manifest, dataDir)]),
         `sed -i -E -e '/${OWN_FLAG}/d' -e '${insert}' ${manifest}`,
         orStop(
           edited,
           `${manifest} must have --initial-cluster-state=existing, and each of --initial-cluster, --initial-cluster-state and --quota-backend-bytes once`,
         ),
-        ...(dataDir === null ? [] : [mounts(manifest, dataDir)]),
         startPods(["etcd"]),
       ].join(" && "),
     ],
@@ -63,11 +63,18 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir 
 const QUOTE = `["'\\'']?`;
 const END = " *( #.*)?$";
 const PROGRAM = `^( *)- +${QUOTE}etcd${QUOTE} *$`;
-const FLAGS = "--(initial-cluster|initial-cluster-state|quota-backend-bytes)";
+const FLAGS = "--?(initial-cluster|initial-cluster-state|quota-backend-bytes)";
 /** One that is deleted, since it is the whole of its line: its quotes end there, and nothing is escaped. */
-const OWN_FLAG = `^( *)- +("${FLAGS}=[^\\"]*"|'\\''${FLAGS}=[^\\'\\'']*'\\''|${FLAGS}=[^\\"'\\'' ]*)${END}`;
+const OWN_FLAG = `^( *)- +("${ownFlag('[^\\"]')}"|'\\''${ownFlag("[^\\'\\'']")}'\\''|${ownFlag("[^\\\"'\\'' ]")})${END}`;
 /** One that etcd would take, however it is written. */
 const ANY_FLAG = `${FLAGS}([^a-z-]|$)`;
+/** A letter or a dash of a flag may be written so (YAML 1.2, 5.7). */
+const ESCAPED = '"[^"]*\\\\[xuU]';
+
+/** etcd reads `0x200000000`, `010` and `8_589_934_592` as Go does, and -1 as no limit: such a quota would be taken for a smaller one. */
+function ownFlag(character: string): string {
+  return `--?((initial-cluster|initial-cluster-state)=${character}*|quota-backend-bytes=(0|[1-9][0-9]*))`;
+}
 
 /**
  * Whether there is one place to insert at, and nothing is left of what is replaced. A line with more indentation behind one of those lines would be the
@@ -79,6 +86,7 @@ function canEdit(manifest: string): string {
   return [
     `[ "$(grep -cE '${PROGRAM}' ${manifest})" = 1 ]`,
     `! ${lines} | grep -vE '${OWN_FLAG}' | grep -qE -- '${ANY_FLAG}'`,
+    `! ${lines} | grep -qE '${ESCAPED}'`,
     `[ "$(${lines} | grep -E '${touched}' | sed 's/-.*//' | sort -u | wc -l)" -eq 1 ]`,
     `! ${lines} | sed -nE -e '$!N' -e '/^( *)- [^\\n]*\\n\\1[[:blank:]]/P' -e D | grep -qE '${touched}'`,
   ].join(" && ");
@@ -93,7 +101,7 @@ function orStop(test: string, message: string): string {
 function mounts(manifest: string, dataDir: string): string {
   const path = dataDir.replaceAll(/[.[\]*+?(){}|^$\\]/g, "\\$&");
   const grep = `grep -qE ${shellCommand([`^ *path: ["']?${path}/?["']?$`])} ${manifest}`;
-  return orStop(grep, `${manifest} mounts another directory than ${dataDir}, which was restored`);
+  return orStop(grep, `${manifest} mounts another directory than ${dataDir}, which was restored, and is left as it is`);
 }
 
 /** As the replacement of a `s#…#…#` in single quotes means it. */

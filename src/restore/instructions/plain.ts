@@ -1,5 +1,5 @@
 // No distribution is named: etcd's own command line, and in words what etcdsafe cannot know.
-import { etcdCommand, toBeAdded } from "./etcd-command.ts";
+import { etcdCommand, toBeAdded, WHY_EXISTING } from "./etcd-command.ts";
 import { compareStep, ETCDCTL, etcdctlNeeds, restoreStep } from "./restore-step.ts";
 import { type HostInstructions, hostOf, type InstructedRestore, STAGE } from "./steps.ts";
 
@@ -21,7 +21,7 @@ export function plainInstructions(restore: InstructedRestore): HostInstructions[
         {
           number: STAGE.start,
           title: `Start etcd${toBeAdded(members)}`,
-          why: '"existing": should a directory be missing, etcd then refuses to start instead of serving an empty keyspace.',
+          why: WHY_EXISTING,
           commands: [etcdCommand(member, members, quotaBackendBytes)],
         },
         ...(index === 0 ? [compareStep(restore, ETCDCTL, etcdctlNeeds(restore))] : []),

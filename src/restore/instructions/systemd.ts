@@ -11,6 +11,9 @@ const LOGGED_EXISTING = '"initial-cluster-state":"existing"|ETCD_INITIAL_CLUSTER
 const LOGGED = '"(data-dir|initial-cluster-state|quota-[a-z]+-bytes)":[^,]*|ETCD_(DATA_DIR|INITIAL_CLUSTER_STATE|QUOTA_BACKEND_BYTES)=[^ ]*|data dir = .*';
 /** What the unit sets, itself and in its files of variables; a file may be missing. */
 const VARIABLES = `systemctl show -p Environment etcd; cat $(systemctl show -p EnvironmentFiles etcd | sed -n 's/^EnvironmentFiles=\\(.*\\) (ignore_errors=.*/\\1/p') /dev/null 2>/dev/null`;
+/** etcd reads it as Go does: decimal, `0x200000000` or octal `010`, with a `_` between digits. */
+const NUMBER = "[0-9][0-9a-fA-FxX_]*";
+const TO_DECIMAL = "tr -d _ | while read -r number; do echo $((number)); done";
 const DROP_IN = "/etc/systemd/system/etcd.service.d";
 
 export function systemdInstructions(restore: InstructedRestore): HostInstructions[] {
@@ -54,7 +57,7 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir 
       `etcd must log "initial-cluster-state":"existing"${dataDir === null ? "" : `, the data directory ${dataDir}`} and a quota of at least ${quotaBackendBytes} bytes. If it does not, the unit's flags or --config-file say ` +
       "otherwise: change them there. With another state, a member whose directory is missing would serve an empty keyspace.",
     commands: [
-      `quota=$({ ${VARIABLES}; } | grep -oE 'ETCD_QUOTA_BACKEND_BYTES=.?[0-9]+' | grep -oE '[0-9]+$' | sort -n | tail -n 1); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
+      `quota=$({ ${VARIABLES}; } | grep -oE 'ETCD_QUOTA_BACKEND_BYTES=.?${NUMBER}' | grep -oE '${NUMBER}$' | ${TO_DECIMAL} | sort -n | tail -n 1); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
       `mkdir -p ${DROP_IN}`,
       `${shellCommand(["printf", "%s\\n", ...variables])} "ETCD_QUOTA_BACKEND_BYTES=$quota" >${DROP_IN}/restored.env`,
       `printf '%s\\n' '[Service]' 'EnvironmentFile=${DROP_IN}/restored.env' >${DROP_IN}/restored.conf`,

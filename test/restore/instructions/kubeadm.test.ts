@@ -65,6 +65,25 @@ test("kubeadm: comments, empty lines and other flags that go on in a next line s
   for (const other of others) expect(result.text).toContain(`    - ${other}\n`);
 });
 
+test("kubeadm: flags with one dash are replaced like those with two", async () => {
+  const flags = ["-initial-cluster=old=https://x:2380", '"-initial-cluster-state=new"', "'-quota-backend-bytes=8589934592'", "-name=cp1"];
+  const result = await startWith(manifest("etcd", ...flags));
+  expect(result).toMatchObject({ exitCode: 0, stdout: "", stderr: "", isStarted: true });
+  expect(result.text).toBe(manifest("etcd", ...INSERTED, "--quota-backend-bytes=8589934592", "-name=cp1"));
+});
+
+test("kubeadm: of two quotas the larger is kept", async () => {
+  const result = await startWith(manifest("etcd", "--quota-backend-bytes=8589934592", "--quota-backend-bytes=2147483648"));
+  expect(result.text).toBe(manifest("etcd", ...INSERTED, "--quota-backend-bytes=8589934592"));
+});
+
+test("kubeadm: a manifest that mounts another directory is not changed either", async () => {
+  const text = manifest("etcd", "--initial-cluster-state=new").replace("/var/lib/etcd", "/data/etcd");
+  const result = await startWith(text);
+  expect(result.stdout).toMatch(/^STOP: \S+ mounts another directory than \/var\/lib\/etcd, which was restored, and is left as it is$/m);
+  expect(result).toMatchObject({ isStarted: false, text });
+});
+
 test.each([
   ["a flag on two lines", manifest("etcd", "--name=cp1", "--initial-cluster-state", "new")],
   ["a quota on two lines", manifest("etcd", "--initial-cluster-state=new", "--quota-backend-bytes", '"8589934592"')],
@@ -89,6 +108,13 @@ test.each([
   ["a literal flag", manifest("etcd", "|\n      --initial-cluster=old=https://x:2380", ...FINAL)],
   ["a literal text that holds what looks like a flag", manifest("etcd", "|\n      sh\n      - --initial-cluster=old=https://x:2380", ...FINAL)],
   ["flags that are indented otherwise", `${manifest("etcd", "--name=cp1")}    args:\n      - --initial-cluster=old=https://x:2380\n`],
+  ["a flag with one dash on two lines", manifest("etcd", "-initial-cluster-state", "new")],
+  ["a flag whose dash is escaped", manifest("etcd", '"\\x2d-initial-cluster=old=https://x:2380"')],
+  ["a flag with an escaped letter", manifest("etcd", '"--initial-cluster-\\u0073tate=new"')],
+  ["a hexadecimal quota", manifest("etcd", "--quota-backend-bytes=0x200000000")],
+  ["a quota with underscores", manifest("etcd", '"--quota-backend-bytes=8_589_934_592"')],
+  ["an octal quota", manifest("etcd", "'--quota-backend-bytes=0100000000000'")],
+  ["no limit for a quota", manifest("etcd", "--quota-backend-bytes=-1")],
   ["two commands", `${manifest("etcd", "--initial-cluster-state=new")}  - command:\n    - etcd\n`],
 ])("kubeadm: a manifest with %s is not changed and not started, and why is said", async (_, text) => {
   const result = await startWith(text);
