@@ -5,7 +5,7 @@ import { check, type ReceivedSnapshot, receive, type TakeOptions } from "../../s
 import { openSpool } from "../../src/bytes/spool.ts";
 import { madeUpClients } from "../support/made-up-members.ts";
 import { plainRows } from "../support/random-history.ts";
-import { buildSnapshot } from "../support/snapshots.ts";
+import { buildSnapshot, withTrailer } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 
@@ -13,9 +13,9 @@ const REVISION = 51;
 const SNAPSHOT = buildSnapshot({ rows: plainRows(REVISION - 1) });
 
 /** Sends SNAPSHOT although its cluster is at `revision`. */
-async function received(revision: number, { quorum = true } = {}) {
+async function received(revision: number, { quorum = true, snapshot = SNAPSHOT } = {}) {
   const endpoint = "http://m1";
-  const { clients, asked } = madeUpClients(() => ({ id: 1n, snapshot: SNAPSHOT, revision }));
+  const { clients, asked } = madeUpClients(() => ({ id: 1n, snapshot, revision }));
   const options = {
     clients,
     selection: { quorum },
@@ -27,7 +27,7 @@ async function received(revision: number, { quorum = true } = {}) {
     runtime: testRuntime(),
   };
   await using directory = await temporaryDirectory("take");
-  await using spool = await openSpool(directory.path, SNAPSHOT.length);
+  await using spool = await openSpool(directory.path, snapshot.length);
   const { peek, revisionBefore, rawSizeBytes } = await receive(spool, options as unknown as TakeOptions);
   return { asked, revisions: [revisionBefore, peek.revision], rawSizeBytes };
 }
@@ -47,6 +47,15 @@ test("taking a snapshot: one that lacks the last revision of before is refused, 
     message: "http://m1 sent a snapshot at revision 51, though its cluster was at 52 before",
   });
   expect((await received(REVISION - 1)).revisions).toEqual([50n, 51n]);
+});
+
+test("taking a snapshot: what is no database is the member's fault only where the hash is right, and so is one that seems to lag behind", async () => {
+  const broken = Uint8Array.from(SNAPSHOT).fill(0xff, 0, 2 * 4096); // Both meta pages.
+  await expect(received(REVISION, { snapshot: broken })).rejects.toMatchObject({ code: "SNAPSHOT_HASH_MISMATCH" });
+  await expect(received(REVISION, { snapshot: withTrailer(broken.subarray(0, -32)) })).rejects.toMatchObject({ code: "SNAPSHOT_NOT_A_DATABASE" });
+  const changed = Uint8Array.from(SNAPSHOT);
+  changed[changed.length - 1]! ^= 1;
+  await expect(received(REVISION + 1, { snapshot: changed })).rejects.toMatchObject({ code: "SNAPSHOT_HASH_MISMATCH" });
 });
 
 test("taking a snapshot: pages that are broken are the member's fault only where the hash is right", async () => {

@@ -155,13 +155,21 @@ test("keyspace: what was written is compared with each part of the plan", async 
   const path = join(directory.path, "edited.db");
   await writeFile(path, SNAPSHOT.slice(0, -32));
   const edit = await editDatabaseFile({ path }, plan, undefined, options);
-  const check = (altered: DatabasePlan) => checkWrittenDatabase({ path, plan: altered, edit, trailer: source.facts.databaseSha256 ?? undefined }, options);
+  const trailer = source.facts.databaseSha256 ?? undefined;
+  const check = (altered: DatabasePlan) => checkWrittenDatabase({ path, plan: altered, edit, trailer }, options);
   await check(plan);
   const { keyspace } = plan;
   const alarms = { ...plan, keyspace: { ...keyspace, alarms: { count: 2, policy: "drop" as const } } };
   await expectThrown("SELF_CHECK_FAILED", () => check(alarms), /alarms 2 instead of 0/);
   const auth = { ...plan, keyspace: { ...keyspace, auth: { before: "on" as const, after: "on" as const } } };
   await expectThrown("SELF_CHECK_FAILED", () => check(auth), /authentication off instead of on/);
+  const withLeases = planDatabase(await requestFor(source, { bumpRevision: "none", policies: { keepAlarms: true, disableAuth: true } }));
+  const file = { path: join(directory.path, "leased.db"), trailer };
+  await writeFile(file.path, SNAPSHOT.slice(0, -32));
+  const leased = { ...file, edit: await editDatabaseFile(file, withLeases, undefined, options) };
+  await checkWrittenDatabase({ ...leased, plan: withLeases }, options);
+  const leases = { ...withLeases, keyspace: { ...withLeases.keyspace, leases: { ...withLeases.keyspace.leases, policy: "detach" as const } } };
+  await expectThrown("SELF_CHECK_FAILED", () => checkWrittenDatabase({ ...leased, plan: leases }, options), /leases [1-9] instead of none/);
 });
 
 test("keyspace: the keys of a stored backup are counted in a local copy, and a damaged one says where", async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { readBuckets } from "../../../src/etcd-files/bbolt/buckets.ts";
 import { checkStructure } from "../../../src/etcd-files/bbolt/check.ts";
 import { openDatabase } from "../../../src/etcd-files/bbolt/database.ts";
 import { encodeMetaPage, type Meta } from "../../../src/etcd-files/bbolt/meta.ts";
@@ -14,15 +15,21 @@ const LEAF = 2;
 
 /** A database whose bucket `key` has four levels, with a bucket of one leaf before it and an inline one behind it. */
 function image(): Uint8Array {
-  const file = memoryPageFile();
-  const rows = (count: number) => [...plainRows(count, { valueSizeBytes: 30 })].map(({ key, value }) => ({ key, value: value.slice() }));
-  const buckets = [
+  return imageOf([
     { name: text("auth"), rows: rows(5) },
     { name: text("key"), rows: rows(8000) },
     { name: text("meta"), rows: rows(1) },
-  ];
+  ]);
+}
+
+function imageOf(buckets: Parameters<typeof writeDatabase>[1]): Uint8Array {
+  const file = memoryPageFile();
   writeDatabase(file, buckets, { pageSizeBytes: PAGE });
   return file.bytes().slice();
+}
+
+function rows(count: number) {
+  return [...plainRows(count, { valueSizeBytes: 30 })].map(({ key, value }) => ({ key, value: value.slice() }));
 }
 
 const pristine = image();
@@ -168,6 +175,33 @@ test("check: a branch that is its own first child is one finding: what it and it
   expect(errorsOf(bytes)).toEqual([`error ${branch * PAGE + 8}: page ${branch} is a branch where the tree has leaves`]);
 });
 
+test("check: a branch that is named as a child twice is one finding, and its leaves are read once", () => {
+  const { bytes, view, pages } = damaged();
+  const branches = pages(BRANCH);
+  const childOf = (branch: number, index: number) => Number(view.getBigUint64(branch * PAGE + 16 + 16 * index + 8, true));
+  const above = branches.find((branch) => branches.includes(childOf(branch, 0))) ?? 0;
+  const child = childOf(above, 0);
+  view.setBigUint64(above * PAGE + 16 + 16 + 8, BigInt(child), true);
+  expect(errorsOf(bytes)).toEqual([`error ${child * PAGE}: page ${child} is referenced twice`]);
+});
+
+test("check: the keys of an inline bucket are in order too", () => {
+  const bytes = imageOf([{ name: text("meta"), rows: rows(2) }]);
+  const { inline } = readBuckets(openDatabase(bufferPageSource(bytes)))[0]!;
+  expect(errorsOf(bytes)).toEqual([]);
+  setKey(bytes, new DataView(bytes.buffer), inline!.fileOffset, 0, 2n ** 40n);
+  expect(errorsOf(bytes)).toEqual([expect.stringMatching(/^error \d+: key 1 of page 0 is not above the key before it$/)]);
+});
+
+test("check: a database of more pages than any etcd's is refused before memory is taken for them", () => {
+  const { meta } = openDatabase(bufferPageSource(pristine));
+  const highWaterMark = 2 ** 28 + 1;
+  const bytes = pristine.slice();
+  for (const slot of [0, 1] as const) bytes.set(encodeMetaPage({ ...meta, highWaterMark, txid: meta.txid + BigInt(slot) }, slot), slot * PAGE);
+  const found = checkStructure({ ...bufferPageSource(bytes), sizeBytes: highWaterMark * PAGE });
+  expect(found).toEqual([{ severity: "error", offset: 0, text: "a database of 268435457 pages" }]);
+});
+
 /** The sound database with pages after it: the first holds the freelist, `free` pages are listed there. */
 function withFreelist(free: readonly number[], { spare = 3, longForm = false, flags = 0x10 } = {}): Uint8Array {
   const { meta } = openDatabase(bufferPageSource(pristine));
@@ -191,6 +225,12 @@ const end = pristine.length / PAGE;
 
 test.each([false, true])("check: a stored freelist that holds exactly the unused pages is sound (long form: %s)", (longForm) => {
   expect(errorsOf(withFreelist([end + 1, end + 2, end + 3], { longForm }))).toEqual([]);
+});
+
+test("check: finds a freelist in a page that belongs to another one", () => {
+  const bytes = withFreelist([end + 1, end + 2, end + 3]);
+  new DataView(bytes.buffer).setUint32((end - 1) * PAGE + 12, 1, true);
+  expect(errorsOf(bytes)).toEqual([`error ${end * PAGE}: page ${end}, the freelist, is in use for something else`]);
 });
 
 test.each([

@@ -1,0 +1,58 @@
+// A snapshot on its way into a repository: checked and uploaded at the same time, and whichever fails ends the other.
+import { expect, test } from "vitest";
+import { type Received, RepositoryTarget } from "../../src/backup/repository-target.ts";
+import type { CheckedSnapshot, TakeOptions } from "../../src/backup/take.ts";
+import { openSpool } from "../../src/bytes/spool.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
+import type { ObservedCluster } from "../../src/repository/cluster-file.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { failingStorage, stallingStorage } from "../faults/kit/storages.ts";
+import { MemoryStorage } from "../support/memory-storage.ts";
+import { plainRows } from "../support/random-history.ts";
+import { buildSnapshot } from "../support/snapshots.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { testRuntime } from "../support/test-runtime.ts";
+
+const SNAPSHOT = buildSnapshot({ rows: plainRows(50) });
+const OBSERVED: ObservedCluster = { clusterId: "0000000000000001", members: [], kubeSystemUid: null };
+const AUTHOR = { tool: { name: "etcdsafe", version: "0.1.0" }, writer: { host: "test", pid: 1 } };
+const ID = "20261121T093000Z-0000000000000000051-k3jv2a";
+const UPLOAD = { operations: ["put"], key: /snapshot\.db/ } as const;
+
+/** What storing ends with, and in which phase, when the check does so. */
+async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<CheckedSnapshot>) {
+  const shared = { author: AUTHOR, cluster: "default", compareEveryMs: undefined, encryption: "not-said", isOnThisHost: true, signing: undefined } as const;
+  const target = new RepositoryTarget({ ...shared, storage });
+  const phases: string[] = [];
+  const onPhase = (phase: string) => void phases.push(phase);
+  const take = { signal: AbortSignal.timeout(20_000), runtime: testRuntime(), onPhase } as unknown as TakeOptions;
+  await target.prepare(OBSERVED, take);
+  await using directory = await temporaryDirectory("repository-target");
+  await using spool = await openSpool(directory.path, SNAPSHOT.length);
+  await spool.append([SNAPSHOT]);
+  await spool.flush();
+  const snapshot = { spool, rawSizeBytes: SNAPSHOT.length } as unknown as Received["snapshot"];
+  const received = { id: ID, createdAt: new Date("2026-11-21T09:30:00.000Z"), observed: OBSERVED, snapshot, check: ({ signal }: TakeOptions) => check(signal) };
+  const error = await target.storeReceived(received, take).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  return { error, phases };
+}
+
+test("save into a repository: a damaged snapshot does not wait for a store that stands still", async () => {
+  const damaged = new EtcdsafeError("SNAPSHOT_DAMAGED", "damaged");
+  const { error, phases } = await stored(stallingStorage(new MemoryStorage(), UPLOAD), async () => {
+    throw damaged;
+  });
+  expect(error).toBe(damaged);
+  expect(phases).toEqual(["check"]);
+});
+
+test("save into a repository: a store that fails ends the check", async () => {
+  const full = new EtcdsafeError("STORAGE_FULL", "full");
+  const checking = (signal: AbortSignal) => new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  const { error, phases } = await stored(failingStorage(new MemoryStorage(), { ...UPLOAD, error: () => full }), checking);
+  expect(error).toBe(full);
+  expect(phases).toEqual(["upload"]);
+});
