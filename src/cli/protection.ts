@@ -1,6 +1,7 @@
 // To whom a command encrypts, what it opens backups with, who signs and who is believed: from its options.
 import type { AgeKeys } from "../age/identities.ts";
 import { throwFaults } from "../config/config-error.ts";
+import { originText } from "../config/origin.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { AskedEncryption } from "../repository/encryption-policy.ts";
 import type { Resigning } from "../repository/resigning.ts";
@@ -44,9 +45,15 @@ export async function trustedOnly(storage: Storage, { config }: Invocation): Pro
   return onlySigned(storage, value);
 }
 
-/** Throws USAGE where somebody asks for proof that a file cannot give. */
-export function requireNoProof({ config }: Invocation, path: string): void {
-  if (config.origin("trusted-key").kind !== "flag") return;
+/** Throws USAGE where somebody asks for proof that a file cannot give, and says so where that is only asked for in general. */
+export function requireNoProof({ config, runtime }: Invocation, path: string): void {
+  if (!provesOrigin(config)) return;
+  const origin = config.origin("trusted-key");
+  if (origin.kind !== "flag") {
+    const message = `${path} is no backup of a repository, and nobody has signed it, whatever keys are trusted (${originText(origin)}): integrity only, origin not proven`;
+    runtime.log({ level: "warn", message });
+    return;
+  }
   throw new EtcdsafeError("USAGE", `--trusted-key: the file ${path} is no backup of a repository, and nobody has signed it`, {
     hint: "Leave --trusted-key out if you know where the file comes from.",
   });

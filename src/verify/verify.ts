@@ -45,8 +45,10 @@ export async function verifyBackup(repository: Repository, name: BackupName, aut
   }
   const { outcome, failure, findings, hashKv, readSizeBytes } = examination;
   const facts = { backup: id, level, outcome, startedAt, finishedAt: options.runtime.now().toISOString(), readSizeBytes, hashKv, failure, findings };
-  await keepResult(() => writeVerification(storage, cluster, author, facts, options), id, options);
-  return { cluster, ...facts, findingsTotal: findings.length, origin: options.provesOrigin === true ? "signed" : "not-proven" };
+  // Whom this reader trusts says nothing of what the store holds: others may trust somebody else.
+  const isUntrusted = failure?.code === "MANIFEST_UNTRUSTED";
+  if (!isUntrusted) await keepResult(() => writeVerification(storage, cluster, author, facts, options), id, options);
+  return { cluster, ...facts, findingsTotal: findings.length, origin: options.provesOrigin === true && !isUntrusted ? "signed" : "not-proven" };
 }
 
 interface Examined {

@@ -1,6 +1,6 @@
 // Encrypted and signed backups by the command line: saved by a host that cannot read them, refused without the right key, recovered by hand.
 import { generateKeyPairSync } from "node:crypto";
-import { cp, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -168,7 +168,11 @@ test("signatures: with a trusted key, what it did not sign is damaged, and lates
   expectVerdict("MANIFEST_UNTRUSTED", await runCli(["verify", unsigned, ...trusting, "-o", "json"]), { message: /is not signed/ });
   const signed = await expectExit(0, ["verify", originalId, ...trusting, "-o", "json"]);
   expect(JSON.parse(signed.stdout).verified).toMatchObject([{ outcome: "passed", origin: "signed" }]);
-  const byOther = await runCli(["show", originalId, "--repository", repository, "--trusted-key", at("stranger.pub")]);
+  const byStranger = ["--repository", repository, "--trusted-key", at("stranger.pub")];
+  expectVerdict("MANIFEST_UNTRUSTED", await runCli(["verify", "latest", ...byStranger, "-o", "json"]), { message: /is not signed/ });
+  // Whom one reader trusts says nothing to others.
+  expect(JSON.parse((await expectExit(0, ["show", unsigned, "--repository", repository, "-o", "json"])).stdout).state).toBe("unconfirmed");
+  const byOther = await runCli(["show", originalId, ...byStranger]);
   expectFailure("MANIFEST_UNTRUSTED", byOther, { message: /is signed by [A-Za-z0-9+/]{43}=, which no --trusted-key names/ });
 });
 
@@ -190,6 +194,7 @@ test("signatures: a manifest or signature that was changed is not believed; with
 
 test("signatures: what has none at all is refused where a trusted key is given: files, and other tools' backups", async () => {
   const file = at("elsewhere/snapshot.db");
+  await mkdir(at("elsewhere"));
   await expectExit(0, ["save", "--endpoints", cluster.endpoints.join(","), "--output", file]);
   const trusting = ["--trusted-key", at("signer.pub")];
   expectFailure("USAGE", await runCli(["verify", file, ...trusting]), {
@@ -198,6 +203,17 @@ test("signatures: what has none at all is refused where a trusted key is given: 
   });
   const restore = ["restore", file, "--data-dir", at("data3"), "--copy", ...trusting];
   expectFailure("USAGE", await runCli(restore), { message: /nobody has signed it/, hint: /Leave --trusted-key out/ });
+  // Where it is set for all commands, nobody has asked for proof of this file.
+  const env = { ETCDSAFE_TRUSTED_KEY: at("signer.pub") };
+  for (const command of [
+    ["verify", file],
+    ["restore", file, "--data-dir", at("data3"), "--copy", "--plan"],
+  ]) {
+    const read = await runCli(command, { env });
+    expect(read.exitCode, read.stderr).toBe(0);
+    expect(read.stderr).toMatch(/nobody has signed it, whatever keys are trusted \(ETCDSAFE_TRUSTED_KEY\): integrity only, origin not proven/);
+  }
+  expect((await expectExit(0, ["verify", file])).stderr).not.toMatch(/origin not proven/);
   const foreign = ["--repository", at("elsewhere")];
   await expectExit(0, ["list", ...foreign]);
   for (const command of [["list"], ["verify"], ["restore", "latest", "--data-dir", at("data3"), "--copy"]])

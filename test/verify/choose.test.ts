@@ -27,6 +27,28 @@ test("latest warns of newer backups that it skips", async () => {
   expect(runtime.events).toMatchObject([{ level: "warn", message: expect.stringContaining(broken) }]);
 });
 
+test("latest and oldest are the newest and oldest damaged ones, with a warning, where no backup is good; and nothing where none is damaged", async () => {
+  const repository = await newRepository();
+  const state = (change: Manifest["state"]) => (manifest: Manifest) => ({ ...manifest, state: change });
+  const runtime = recordingRuntime();
+  const options = { signal, runtime };
+  await storeBackup(repository, someSnapshot(), { second: "00", change: state("suspect") });
+  await expect(chooseBackup(repository, CLUSTER, "latest", options)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  const [unreadable, damaged] = [
+    await storeBackup(repository, someSnapshot(), { second: "01" }),
+    await storeBackup(repository, someSnapshot(), { second: "02" }),
+  ];
+  await storeBackup(repository, someSnapshot(), { second: "03", change: state("suspect") });
+  await put(repository.storage, manifestKey(CLUSTER, unreadable), Buffer.from("{}"));
+  await repository.storage.remove(snapshotKey(damaged), { signal });
+  expect(await chooseBackup(repository, CLUSTER, "latest", options)).toEqual({ cluster: CLUSTER, id: damaged });
+  expect(await chooseBackup(repository, CLUSTER, "oldest", options)).toEqual({ cluster: CLUSTER, id: unreadable });
+  expect(runtime.events).toMatchObject([
+    { level: "warn", message: expect.stringMatching(new RegExp(`^no backup in .* may be latest: .*; ${damaged} is verified$`)) },
+    { level: "warn", message: expect.stringMatching(new RegExp(`may be oldest: .*; ${unreadable} is verified$`)) },
+  ]);
+});
+
 test("latest does not take an older backup of the same second for a newer one", async () => {
   const repository = await newRepository();
   const at = (ms: number, state: Manifest["state"]) => (manifest: Manifest) => ({ ...manifest, createdAt: `2026-11-21T09:30:00.${ms}Z`, state });
