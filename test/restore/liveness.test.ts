@@ -51,13 +51,13 @@ test("a lock that is held is a fact: it is told who holds it, and no word goes p
 });
 
 test("a member that has run since it was restored, or that was removed, is a fact: it is not restored again, and no word goes past it", () => {
-  const url = "http://10.0.0.2:2380";
+  const [url, client] = ["http://10.0.0.2:2380", "http://10.0.0.2:2379"];
   const others = SUBJECT.members.concat({
     name: "m2",
     id: "0000000000000002",
     peerUrls: [url],
-    clientUrls: [],
-    clientUrlsAssumed: true,
+    clientUrls: [client],
+    clientUrlsAssumed: false,
     dataDir: null,
     walDir: null,
   });
@@ -74,6 +74,8 @@ test("a member that has run since it was restored, or that was removed, is a fac
       expect(() => refuseLiveness(liveness)).toThrow(expect.objectContaining({ code: "ETCD_MAY_BE_ALIVE", ...refused }));
     }
   }
+  // At a client URL a member may name none but itself; those that it leaves out were not removed.
+  expect(judge(answering(client, etcd(NEW, m2)), SILENT, subject).verdict).toBe("stopped");
   // What the former cluster, or another one, says of its members means nothing here.
   expect(
     judgeLiveness(subject, answering(url, { kind: "etcd", version: null, clusterId: OLD, memberIds: [m1], startedMemberIds: [m1] }), SILENT).checks,
@@ -146,6 +148,13 @@ test("a majority of the former cluster that answers is told in the refusal, and 
     ],
   });
   const quorum = (each: Seen) => judgeLiveness(SUBJECT, each, SILENT).formerQuorum;
+  // Two members were added since the backup, of which it cannot know the URLs.
+  const grown = (peers: number): Seen => ({
+    ...seen(0),
+    answers: former.slice(0, peers).map(({ peerUrls }) => ({ url: peerUrls[0]!, answer: etcd(OLD, ...ids, "0000000000000007", "0000000000000008") })),
+  });
+  expect(quorum(grown(2))).toBeNull();
+  expect(quorum(grown(3))).toEqual({ answering: 3, members: 5 });
   expect(quorum(seen(2))).toEqual({ answering: 2, members: 3 });
   expect(quorum(seen(2, 3))).toEqual({ answering: 3, members: 3 });
   expect(quorum(seen(0, 2))).toEqual({ answering: 2, members: 3 });

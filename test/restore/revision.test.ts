@@ -125,4 +125,14 @@ test("loss: revisions that a restore jumped over never were, and are not lost", 
   expect(lost(5000, 2_000_007_400, [5000, 2_000_007_300], [5000, 1_000_005_300])).toBe("100");
   expect(lost(1_000_005_400, 1_000_006_300, [5000, 1_000_005_300])).toBe("900");
   expect(lost(100, 200, [500, 600])).toBe("100");
+  // One restore after the other, in whatever order their records are listed.
+  const [first, second] = [
+    [5000, 1_000_004_000],
+    [1_000_005_000, 2_000_006_000],
+  ] as const;
+  for (const jumps of [
+    [first, second],
+    [second, first],
+  ])
+    expect(lost(4000, 2_000_007_400, ...jumps)).toBe("3400");
 });
