@@ -38,10 +38,8 @@ export async function writeVerification(
   options: CallOptions,
 ): Promise<string> {
   const document = { ...head(cluster, author), ...facts, findings: facts.findings.slice(0, FINDINGS_MAX), findingsTotal: facts.findings.length };
-  return createInTime(facts.finishedAt, async (time) => {
-    const key = verificationKey(cluster, facts.backup, time, facts);
-    return (await createDocument(storage, VERIFICATION, key, document, options)) ? key : undefined;
-  });
+  const keyAt = (time: Date) => verificationKey(cluster, facts.backup, time, facts);
+  return createInTime(storage, VERIFICATION, keyAt, facts.finishedAt, document, options);
 }
 
 export function readVerification(storage: Storage, key: string, options: CallOptions): Promise<Verification> {
@@ -56,10 +54,8 @@ export async function writeAttempt(
   facts: Facts<Attempt>,
   options: CallOptions & { readonly runtime: Pick<Runtime, "randomBytes"> },
 ): Promise<string> {
-  return createInTime(facts.finishedAt, async (time) => {
-    const key = attemptKey(cluster, time, options.runtime.randomBytes);
-    return (await createDocument(storage, ATTEMPT, key, { ...head(cluster, author), ...facts }, options)) ? key : undefined;
-  });
+  const keyAt = (time: Date) => attemptKey(cluster, time, options.runtime.randomBytes);
+  return createInTime(storage, ATTEMPT, keyAt, facts.finishedAt, { ...head(cluster, author), ...facts }, options);
 }
 
 /** Registers a restore and returns the record's key: `restores/<id>.json`, with the time where that id was restored before, or for a snapshot file. */
@@ -73,10 +69,7 @@ export async function writeRestoreRecord(
   const document = { ...head(cluster, author), ...facts };
   const first = facts.clusterId === null ? undefined : restoreKey(cluster, facts.clusterId);
   if (first !== undefined && (await createDocument(storage, RESTORE_RECORD, first, document, options))) return first;
-  return createInTime(facts.restoredAt, async (time) => {
-    const key = restoreKey(cluster, facts.clusterId, time);
-    return (await createDocument(storage, RESTORE_RECORD, key, document, options)) ? key : undefined;
-  });
+  return createInTime(storage, RESTORE_RECORD, (time) => restoreKey(cluster, facts.clusterId, time), facts.restoredAt, document, options);
 }
 
 /** All records of one restored cluster id, with their keys. */
@@ -100,11 +93,20 @@ function head(cluster: string, { tool, writer }: Author) {
   return { format: FORMAT_VERSION as typeof FORMAT_VERSION, requires: [], tool, writer, cluster };
 }
 
-/** Tries `create` with a time in its key, a millisecond later each time the key is taken. */
-async function createInTime(time: string, create: (time: Date) => Promise<string | undefined>): Promise<string> {
+/** Creates the document with a time in its key, a millisecond later each time the key is taken; returns the key. */
+async function createInTime<Schema extends z.ZodType>(
+  storage: Storage,
+  kind: DocumentKind<Schema>,
+  keyAt: (time: Date) => string,
+  time: string,
+  document: z.input<Schema>,
+  { signal }: CallOptions,
+): Promise<string> {
   for (let laterMs = 0; laterMs < KEY_TRIES_MAX; laterMs++) {
-    const key = await create(new Date(Date.parse(time) + laterMs));
-    if (key !== undefined) return key;
+    const key = keyAt(new Date(Date.parse(time) + laterMs));
+    if (await createDocument(storage, kind, key, document, { signal })) return key;
   }
+  // Where a file is in the place of the directory, no key is free either; then this throws what is the matter.
+  await storage.stat(keyAt(new Date(time)), { signal });
   throw new EtcdsafeError("STORAGE_CONFLICT", `${KEY_TRIES_MAX} keys from ${time} on are taken`);
 }

@@ -1,6 +1,11 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readRestoreRecord, readRestoreRecords, readVerification, writeAttempt, writeRestoreRecord, writeVerification } from "../../src/repository/sidecars.ts";
+import { openFileStorage } from "../../src/storage/file.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { testRuntime } from "../support/test-runtime.ts";
 import { sampleManifest } from "./sample-manifest.ts";
 
 const { signal } = new AbortController(); // Each test has its time-out.
@@ -80,6 +85,26 @@ test("restore records: an id restored again gets a record of its own", async () 
   const records = await readRestoreRecords(storage, "default", "1f0a9c3b5d7e2468", { signal });
   expect(records.map(({ record }) => record.purpose)).toEqual(["cluster", "cluster", "cluster"]);
   expect(await readRestoreRecords(storage, "default", "0000000000000000", { signal })).toEqual([]);
+});
+
+test("restore records: where a file is in the place of their directory, that is said, and not that keys are taken", async () => {
+  await using directory = await temporaryDirectory("sidecars");
+  await mkdir(join(directory.path, "default"));
+  await writeFile(join(directory.path, "default/restores"), "");
+  const facts = {
+    clusterId: null,
+    purpose: "snapshot-file" as const,
+    restoredAt: AT,
+    source: { backup: id, rawSha256: null, location: "/r" },
+    parent: { clusterId: null, timeline: null, revision: "12345" },
+    revisionAfter: "1000012345",
+    markCompacted: true,
+    members: [],
+  };
+  await expect(writeRestoreRecord(openFileStorage(directory.path, testRuntime()), "default", author, facts, { signal })).rejects.toMatchObject({
+    code: "REPOSITORY_INVALID",
+    message: expect.stringContaining("a file is in the place of a directory"),
+  });
 });
 
 test("restore records: one of a snapshot file is named by its time, and says nothing of a cluster", async () => {
