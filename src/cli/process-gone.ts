@@ -1,14 +1,39 @@
-// Whether a process that a document names has ended, as far as this host can tell.
-import { hostname } from "node:os";
+// Whether a process that an upload marker names has ended, as far as this host can tell.
+import { readFileSync, readlinkSync } from "node:fs";
+import type { Author, ProcessIdentity } from "../repository/repository.ts";
 
-/** False for a process of another host: nobody here knows. One with our own id that is not us had it before us, as in a container that was restarted. */
-export function isProcessGone({ host, pid }: { readonly host: string; readonly pid: number }): boolean {
-  if (host !== hostname()) return false;
-  if (pid === process.pid) return true;
+/** Of this process. Undefined where the operating system does not say, or /proc is another PID namespace's. */
+export function processIdentity(): ProcessIdentity | undefined {
+  try {
+    if (readlinkSync("/proc/self") !== String(process.pid)) return undefined;
+    const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    return { bootId, pidNamespace: readlinkSync("/proc/self/ns/pid"), startTicks: startTicksOf(process.pid) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * True only where that process ran under this kernel and in this PID namespace, so that it could be seen, and is not: other hosts and containers may have the
+ * same name, and the same process ids.
+ */
+export function isProcessGone({ pid, process: theirs }: Author["writer"]): boolean {
+  const ours = theirs && processIdentity();
+  if (theirs === undefined || ours === undefined || theirs.bootId !== ours.bootId || theirs.pidNamespace !== ours.pidNamespace) return false;
   try {
     process.kill(pid, 0);
-    return false;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH";
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return true;
   }
+  try {
+    return startTicksOf(pid) !== theirs.startTicks; // Another one has its id by now.
+  } catch {
+    return false;
+  }
+}
+
+/** proc_pid_stat(5), field 22: clock ticks after boot. Of the fields only the second, in parentheses, may hold anything. */
+function startTicksOf(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[22 - 3]!;
 }

@@ -64,8 +64,8 @@ function timeOf({ config }: Invocation): Date | undefined {
 
 /** Recorded in everything that this process writes to a repository. */
 export async function author(): Promise<Author> {
-  const { hostname } = await import("node:os");
-  return { tool: { name: "etcdsafe", version: version() }, writer: { host: hostname(), pid: process.pid } };
+  const [{ hostname }, { processIdentity }] = await Promise.all([import("node:os"), import("./process-gone.ts")]);
+  return { tool: { name: "etcdsafe", version: version() }, writer: { host: hostname(), pid: process.pid, process: processIdentity() } };
 }
 
 /** The state is looked at as it is, whatever the time: no backup is found or restored by it. */

@@ -1,8 +1,9 @@
 // What a copy brings along with a cluster's backups, so that it can be saved to and restored from as the source can: the restore records, and the cluster
 // file where nobody has written one there since. docs/repository-format.md, "Copies".
+import { isDeepStrictEqual } from "node:util";
 import { collect, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
-import { type ClusterFile, writeClusterFile } from "../repository/cluster-file.ts";
+import { type ClusterFile, readClusterFile, writeClusterFile } from "../repository/cluster-file.ts";
 import { DOCUMENT_SIZE_BYTES_MAX } from "../repository/document.ts";
 import { restoreKey, restoresPrefix } from "../repository/names.ts";
 import { readRestoreRecord } from "../repository/sidecars.ts";
@@ -18,7 +19,11 @@ export async function carryBinding(
   options: CallOptions & { readonly runtime: Pick<Runtime, "log"> },
 ): Promise<void> {
   for (const key of await restoreRecordKeys(source, cluster, options)) await carryRecord(source, target, cluster, key, options);
-  if (binding !== undefined) await writeClusterFile(target, binding.file, binding.version, options);
+  if (binding === undefined) return;
+  if (await isDone(writeClusterFile(target, binding.file, binding.version, options))) return;
+  const present = await readClusterFile(target, cluster, options);
+  if (isDeepStrictEqual(present?.file, binding.file)) return;
+  throw new EtcdsafeError("STORAGE_CONFLICT", `somebody else has bound ${cluster} in ${target.location} meanwhile`);
 }
 
 async function restoreRecordKeys(storage: Storage, cluster: string, options: CallOptions): Promise<string[]> {
@@ -50,9 +55,19 @@ async function carryRecord(
 
 /** Puts it there, unless something is. Whether these bytes are there afterwards. */
 async function isThere(target: Storage, key: string, bytes: Uint8Array, { signal }: CallOptions): Promise<boolean> {
-  if ((await target.stat(key, { signal })) !== undefined) return Buffer.compare(await wholeOf(target, key, { signal }), bytes) === 0;
-  await target.put(key, streamOf(bytes), { signal, ifAbsent: true });
-  return true;
+  if ((await target.stat(key, { signal })) === undefined && (await isDone(target.put(key, streamOf(bytes), { signal, ifAbsent: true })))) return true;
+  return Buffer.compare(await wholeOf(target, key, { signal }), bytes) === 0;
+}
+
+/** False where somebody else was faster: another copy, begun at the same time, carries the same. */
+async function isDone(written: Promise<unknown>): Promise<boolean> {
+  try {
+    await written;
+    return true;
+  } catch (error) {
+    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return false;
+    throw error;
+  }
 }
 
 function wholeOf(storage: Storage, key: string, { signal }: CallOptions): Promise<Uint8Array> {

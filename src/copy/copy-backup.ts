@@ -47,16 +47,17 @@ export async function copyBackup(from: Repository, to: Repository, backup: Backu
   const { runtime, signal, author } = options;
   const { id } = manifest;
   const startedAt = runtime.now().toISOString();
-  const replacing = await abandonedMarker(to.storage, cluster, id, options);
+  const replacing = await abandonedMarker(to, cluster, id, options);
   const protection = { ...options.protection, encryption: backup.to };
   const upload = await beginUpload(to, author, { cluster, id, action: "copy" }, { runtime, signal, protection, replacing });
   let stored: Manifest;
   try {
-    const left = await leftBehind(to.storage, cluster, id, options);
-    stored = await (backup.to === undefined ? copyAsStored : copyEncrypted)(from.storage, to.storage, backup, { ...options, upload, left });
+    const held = { ...options, signal: AbortSignal.any([signal, upload.lost]) };
+    const left = await leftBehind(to.storage, cluster, id, held);
+    stored = await (backup.to === undefined ? copyAsStored : copyEncrypted)(from.storage, to.storage, backup, { ...held, upload, left });
   } catch (error) {
     await upload.abandon(ABANDON_LIMIT_MS);
-    throw error;
+    throw upload.lost.aborted ? upload.lost.reason : error; // What another does to the backup may look like a fault of the store.
   }
   await recordVerification(to.storage, stored, startedAt, options);
   return stored;
@@ -74,17 +75,20 @@ async function copyAsStored(source: Storage, target: Storage, { cluster, manifes
   const { manifest, bytes } = await readStoredManifest(source, cluster, id, { signal });
   if (contentOf(manifest) !== contentOf(planned)) throw new EtcdsafeError("STORAGE_CONFLICT", `${id} was replaced in ${source.location} while it was copied`);
   const signature = await readIfThere(source, signatureKey(manifestKey(cluster, id)), copying);
-  const found = new Map(left);
+  const kept = new Set<string>();
   for (const object of manifest.objects) {
+    const info = left.get(object.name);
+    if (info === undefined || !(await isWhole(target, info.key, object, copying))) continue;
+    upload.keep(object, info);
+    kept.add(object.name);
+  }
+  await upload.discard(
+    keysOf(left).filter((key) => !kept.has(nameOf(key))),
+    copying,
+  );
+  for (const object of manifest.objects) {
+    if (kept.has(object.name)) continue;
     const key = backupObjectKey(cluster, id, object.name);
-    const info = found.get(object.name);
-    if (info !== undefined && (await isWhole(target, key, object, copying))) {
-      upload.keep(object, info);
-      found.delete(object.name);
-      continue;
-    }
-    if (info !== undefined) await target.remove(key, { signal });
-    found.delete(object.name);
     const body = reported(checkedBytes(source, key, object, copying), `copy ${id}`, object.storedSizeBytes, copying);
     await upload.putEncoded(
       object,
@@ -93,7 +97,6 @@ async function copyAsStored(source: Storage, target: Storage, { cluster, manifes
     );
     await arrived(target, key, object, copying);
   }
-  await removeAll(target, found, copying);
   await publish(source, target, manifest, copying, { bytes, signature });
   return manifest;
 }
@@ -101,7 +104,7 @@ async function copyAsStored(source: Storage, target: Storage, { cluster, manifes
 async function copyEncrypted(source: Storage, target: Storage, { cluster, manifest }: BackupToCopy, copying: Copying): Promise<Manifest> {
   const { upload, left, signal, author, runtime } = copying;
   const { id } = manifest;
-  await removeAll(target, left, copying); // Each time with other keys: nobody can tell whether it is whole.
+  await upload.discard(keysOf(left), copying); // Each time with other keys: nobody can tell whether it is whole.
   const objects: StoredObject[] = [];
   for (const object of manifest.objects) {
     const raw = opened(source, backupObjectKey(cluster, id, object.name), object, copying);
@@ -200,10 +203,6 @@ async function* reported(source: ByteStream, step: string, totalBytes: number, {
   runtime.progress({ step, doneBytes, totalBytes, done: true });
 }
 
-async function removeAll(target: Storage, left: ReadonlyMap<string, ObjectInfo>, { signal }: CopyOptions): Promise<void> {
-  for (const { key } of left.values()) await target.remove(key, { signal });
-}
-
 async function readIfThere(storage: Storage, key: string, { signal }: CopyOptions): Promise<Uint8Array | undefined> {
   try {
     return await collect(storage.read(key, { signal }), DOCUMENT_SIZE_BYTES_MAX, () => new EtcdsafeError("REPOSITORY_INVALID", `${key} is too long`));
@@ -211,6 +210,14 @@ async function readIfThere(storage: Storage, key: string, { signal }: CopyOption
     if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return undefined;
     throw error;
   }
+}
+
+function keysOf(left: ReadonlyMap<string, ObjectInfo>): string[] {
+  return Array.from(left.values(), ({ key }) => key);
+}
+
+function nameOf(key: string): string {
+  return key.slice(key.lastIndexOf("/") + 1);
 }
 
 function plainName({ name, encryption }: StoredObject): string {

@@ -99,11 +99,12 @@ export async function applyCopy({ from, to: storage }: CopyRequest, { clusters }
   const results: CopiedBackup[] = [];
   let broken: EtcdsafeError | undefined;
   for (const { cluster, steps, binding, isUnbound } of clusters) {
-    await carryBinding(from.storage, storage, cluster, binding, options);
-    if (isUnbound) warnUnbound(cluster, from, options);
+    const unbound = broken ?? (await failureOf(() => carryBinding(from.storage, storage, cluster, binding, options), cluster, options));
+    if (unbound === undefined && isUnbound) warnUnbound(cluster, from, options);
     for (const step of steps) {
-      const isLost = broken !== undefined && step.kind === "copy";
-      const result = broken === undefined ? await carriedOut(from, to, cluster, step, options) : { ...resultOf(cluster, step), ...(isLost && failed(broken)) };
+      const cause = broken ?? unbound;
+      const isLost = cause !== undefined && step.kind === "copy";
+      const result = cause === undefined ? await carriedOut(from, to, cluster, step, options) : { ...resultOf(cluster, step), ...(isLost && failed(cause)) };
       results.push(result);
       if (result.error !== undefined && ERRORS[result.error.code].exit === STORE_AT_FAULT) broken = result.error;
     }
@@ -123,17 +124,31 @@ type Tried = CopiedBackup & { readonly error?: EtcdsafeError };
 
 async function carriedOut(from: Repository, to: Repository, cluster: string, step: CopyStep, options: CopyOptions): Promise<Tried> {
   const expected = resultOf(cluster, step);
+  let facts: Partial<Tried> = {};
+  const error = await failureOf(
+    async () => {
+      if (step.kind === "present") await tidyUp(to, cluster, step.as, options);
+      if (step.kind !== "copy") return;
+      const { manifest } = step.entry;
+      if (step.to !== undefined && options.protection.signing === undefined) await warnUnsigned(from, cluster, manifest.id, options);
+      facts = factsOf(await copyBackup(from, to, { cluster, manifest, to: step.to }, options));
+    },
+    `${cluster}/${expected.backup}`,
+    options,
+  );
+  return { ...expected, ...facts, ...(error && failed(error)) };
+}
+
+/** What keeps `what` from being copied; undefined where nothing does. Throws where everything has to end. */
+async function failureOf(step: () => Promise<void>, what: string, { signal, runtime }: CopyOptions): Promise<EtcdsafeError | undefined> {
   try {
-    if (step.kind === "present") await tidyUp(to.storage, cluster, step.as, options);
-    if (step.kind !== "copy") return expected;
-    const { manifest } = step.entry;
-    if (step.to !== undefined && options.protection.signing === undefined) await warnUnsigned(from, cluster, manifest.id, options);
-    return { ...expected, ...factsOf(await copyBackup(from, to, { cluster, manifest, to: step.to }, options)) };
+    await step();
+    return undefined;
   } catch (error) {
-    options.signal.throwIfAborted();
+    signal.throwIfAborted();
     if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
-    options.runtime.log({ level: "error", message: `${cluster}/${expected.backup} is not copied: ${error.message}` });
-    return { ...expected, ...failed(error) };
+    runtime.log({ level: "error", message: `${what} is not copied: ${error.message}` });
+    return error;
   }
 }
 

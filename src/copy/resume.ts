@@ -1,30 +1,33 @@
 // Takes up the copy of a backup that another process has begun and not finished, once that is known to be gone.
 import { EtcdsafeError } from "../errors.ts";
+import { honoursConditions } from "../repository/conditions.ts";
 import { backupObjectKey, uploadKey } from "../repository/names.ts";
-import type { Author } from "../repository/repository.ts";
+import { finishedMeanwhile } from "../repository/publish.ts";
+import type { Author, Repository } from "../repository/repository.ts";
+import { storeTime } from "../repository/store-time.ts";
 import { isLive, readUploadMarker } from "../repository/upload-marker.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 
 export interface ResumeOptions extends CallOptions {
-  readonly runtime: Pick<Runtime, "now">;
+  readonly runtime: Pick<Runtime, "randomBytes">;
   /** Whether that process is known not to live any more; one that nobody can ask about counts as living until its heartbeats stay away. */
   isGone(writer: Author["writer"]): boolean;
 }
 
 /** The version of the marker that a dead writer has left; undefined where there is none. Throws STORAGE_CONFLICT where somebody is writing the backup. */
-export async function abandonedMarker(storage: Storage, cluster: string, id: string, options: ResumeOptions): Promise<string | undefined> {
-  const key = uploadKey(cluster, id);
-  // In this order: a version older than the content only fails the compare-and-swap.
-  const info = await storage.stat(key, options);
-  const found = info && (await readUploadMarker(storage, key, options));
-  if (info === undefined || found === undefined) return undefined;
-  const now = storage.clock === undefined ? options.runtime.now() : (await storage.clock.now(options)).time;
-  const { upload } = found;
-  if (!isLive(found, now) || (upload !== null && options.isGone(upload.writer))) return info.version;
+export async function abandonedMarker(repository: Repository, cluster: string, id: string, options: ResumeOptions): Promise<string | undefined> {
+  const { storage } = repository;
+  const found = await readUploadMarker(storage, uploadKey(cluster, id), options);
+  if (found === undefined) return undefined;
+  const { upload, version, heartbeatAt } = found;
+  // Where two could take it over at once, nobody is fast.
+  const isGone = upload !== null && honoursConditions(repository) && options.isGone(upload.writer);
+  if (isGone || !isLive(found, await storeTime(storage, options))) return version;
   const who = upload === null ? "somebody" : `${upload.action} on ${upload.writer.host} (process ${upload.writer.pid})`;
-  throw new EtcdsafeError("STORAGE_CONFLICT", `${id} is being written to ${storage.location} by ${who}, last heard of at ${found.heartbeatAt.toISOString()}`, {
-    hint: "Copy again when it has ended; a writer that died is given up after three minutes without a heartbeat.",
+  const what = upload?.action === "gc" ? "removed from" : "written to";
+  throw new EtcdsafeError("STORAGE_CONFLICT", `${id} is being ${what} ${storage.location} by ${who}, last heard of at ${heartbeatAt.toISOString()}`, {
+    hint: "Copy again when it has ended. A writer that died is given up after three minutes without a heartbeat; one that was removing what it had written, after an hour.",
   });
 }
 
@@ -34,16 +37,18 @@ export async function leftBehind(storage: Storage, cluster: string, id: string, 
   const prefix = backupObjectKey(cluster, id, "");
   const left = new Map<string, ObjectInfo>();
   for await (const info of storage.list(prefix, options)) left.set(info.key.slice(prefix.length), info);
+  if (left.has("manifest.json")) throw finishedMeanwhile(id, storage.location);
   return left;
 }
 
 /** Takes away what is left beside a backup that is whole: its writer died after it had published it. */
-export async function tidyUp(storage: Storage, cluster: string, id: string, options: ResumeOptions): Promise<void> {
-  const abandoned = await abandonedMarker(storage, cluster, id, options).catch((error: unknown) => {
+export async function tidyUp(repository: Repository, cluster: string, id: string, options: ResumeOptions): Promise<void> {
+  const abandoned = await abandonedMarker(repository, cluster, id, options).catch((error: unknown) => {
     if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return undefined; // It is being finished.
     throw error;
   });
   if (abandoned === undefined) return;
+  const { storage } = repository;
   await removeUnfinished(storage, cluster, id, options);
   await storage.remove(uploadKey(cluster, id), options);
 }

@@ -64,11 +64,15 @@ export function planGarbage({ objects, unfinished, markers }: RepositoryListing,
     if (what?.kind === "deletion") of(what.cluster, what.backup).isBeingDeleted = true;
   }
   const documents: Garbage[] = [];
+  const marked = new Set(markers.map(({ key }) => key));
   for (const upload of unfinished) {
     const what = recognise(upload.key);
     if (what === undefined || !("cluster" in what)) continue;
-    if (what.kind === "backup-object" || what.kind === "upload") of(what.cluster, what.backup).unfinished.push(upload);
-    else if (now.getTime() - upload.startedAt.getTime() > DOCUMENT_LIMIT_MS) documents.push(unfinishedDocument(what.cluster, upload));
+    const isOld = now.getTime() - upload.startedAt.getTime() > DOCUMENT_LIMIT_MS;
+    // A marker that is placed just now has nothing beside it yet that tells of its writer.
+    const isPlaced = what.kind === "upload" && (isOld || marked.has(upload.key));
+    if (what.kind === "backup-object" || isPlaced) of(what.cluster, what.backup).unfinished.push(upload);
+    else if (what.kind !== "upload" && isOld) documents.push(unfinishedDocument(what.cluster, upload));
   }
   for (const marker of markers) {
     const what = recognise(marker.key);

@@ -1,5 +1,6 @@
 // `repo gc`: removes what interrupted uploads left, by a plan that is made first. What came to life between plan and deed is left alone.
 import { EtcdsafeError } from "../errors.ts";
+import { claimForRemoval, type UploadMarker } from "../repository/held-marker.ts";
 import { manifestKey, uploadKey } from "../repository/names.ts";
 import { recognise } from "../repository/recognise.ts";
 import type { Author, Repository } from "../repository/repository.ts";
@@ -37,24 +38,25 @@ export async function planGcOf(
   return planGarbage(listing, now, options.isGone);
 }
 
-/** Removes what the plan says, as the writer of each cluster concerned. Throws WRITER_LOCKED where another is. */
+/** Removes what the plan says, as the writer of each cluster concerned. Throws WRITER_LOCKED where another is, WRITER_LEASE_LOST where another came. */
 export async function applyGc(repository: Repository, plan: GarbagePlan, author: Author, options: GcOptions): Promise<GcResult> {
-  const { storage } = repository;
   const removed: Garbage[] = [];
   const leave: LeftAlone[] = [...plan.leave];
   const failed: GcResult["failed"][number][] = [];
   for (const [cluster, garbage] of Map.groupBy(plan.remove, (each) => each.cluster)) {
     const request = { cluster, purpose: "gc", author, expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };
     await using lease = await takeWriterLease(repository, request, options);
-    const signal = AbortSignal.any([options.signal, lease.signal]);
+    const collecting = { ...options, author, lease, signal: AbortSignal.any([options.signal, lease.signal]) };
     for (const each of garbage) {
       const { backup } = each;
-      const alive = backup === null ? undefined : await aliveSince(storage, { ...each, backup }, lease, { signal });
-      if (alive !== undefined) leave.push({ cluster, backup: backup!, reason: alive });
-      else {
-        const error = await remove(storage, each, lease, { signal });
-        if (error === undefined) removed.push(each);
-        else failed.push({ cluster, backup, reason: error.message, code: error.code });
+      try {
+        const alive = backup === null ? await removeDocument(repository, each, collecting) : await removeBackup(repository, { ...each, backup }, collecting);
+        if (alive === undefined) removed.push(each);
+        else leave.push({ cluster, backup: backup!, reason: alive });
+      } catch (error) {
+        lease.signal.throwIfAborted();
+        if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
+        failed.push({ cluster, backup, reason: error.message, code: error.code });
       }
     }
   }
@@ -72,35 +74,46 @@ async function completed(storage: Storage, objects: readonly ObjectInfo[], optio
   return { objects, unfinished, markers };
 }
 
-/** Why it must stay after all. The lease's file tells the store's time: it was written just now. */
-async function aliveSince(
-  storage: Storage,
-  { cluster, backup, objects }: Garbage & LeftAlone,
-  lease: WriterLease,
-  options: CallOptions,
-): Promise<string | undefined> {
-  await lease.requireHeld(options);
-  const marker = await readUploadMarker(storage, uploadKey(cluster, backup), options);
-  if (marker !== undefined && isLive(marker, lease.storeTime)) return "it is being written again";
-  if (objects.length > 0 && (await storage.stat(manifestKey(cluster, backup), options)) !== undefined) return "it was finished meanwhile";
-  return undefined;
+interface Collecting extends GcOptions {
+  readonly author: Author;
+  readonly lease: WriterLease;
 }
 
-/** The marker goes last, so that what is left by a failure is found again. Undefined when all is gone. */
-async function remove(
-  storage: Storage,
-  { objects, unfinished, marker }: Garbage,
-  lease: WriterLease,
-  options: CallOptions,
-): Promise<EtcdsafeError | undefined> {
+async function removeDocument({ storage }: Repository, { unfinished }: Garbage, { lease, ...options }: Collecting): Promise<undefined> {
+  await lease.requireHeld(options);
+  for (const upload of unfinished) await storage.unfinished!.abort(upload, options);
+}
+
+/**
+ * Gives why it must stay after all; undefined when all is gone. The marker is made ours before anything is removed, in the version that was judged dead, and
+ * goes last, so that what is left by a failure is found again. The lease's file tells the store's time: it was written just now.
+ */
+async function removeBackup(repository: Repository, garbage: Garbage & LeftAlone, { lease, author, ...options }: Collecting): Promise<string | undefined> {
+  const { storage } = repository;
+  const { cluster, backup, objects, unfinished } = garbage;
+  await lease.requireHeld(options);
+  const found = await readUploadMarker(storage, uploadKey(cluster, backup), options);
+  if (found !== undefined && isLive(found, lease.storeTime)) return WRITTEN_AGAIN;
+  if (objects.length > 0 && (await storage.stat(manifestKey(cluster, backup), options)) !== undefined) return FINISHED;
+  let marker: UploadMarker;
   try {
-    for (const upload of unfinished) await storage.unfinished!.abort(upload, options);
-    for (const { key } of objects) await storage.remove(key, options);
-    if (marker !== null) await storage.remove(marker, options);
-    return undefined;
+    marker = await claimForRemoval(repository, { cluster, backup, action: "gc", author, replacing: found?.version }, options);
   } catch (error) {
-    lease.signal.throwIfAborted();
-    if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
-    return error;
+    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return WRITTEN_AGAIN;
+    throw error;
   }
+  for (const upload of unfinished) await storage.unfinished!.abort(upload, options);
+  const isRemoved = await removeObjects(marker, objects, options);
+  await marker.remove(options);
+  return isRemoved ? undefined : FINISHED;
+}
+
+const WRITTEN_AGAIN = "it is being written again";
+const FINISHED = "it was finished meanwhile";
+
+async function removeObjects(marker: UploadMarker, objects: Garbage["objects"], options: CallOptions): Promise<boolean> {
+  if (objects.length === 0) return true;
+  return marker.removing(async (remove) => {
+    for (const { key } of objects) await remove(key);
+  }, options);
 }

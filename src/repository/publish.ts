@@ -2,8 +2,9 @@
 import type { AgeRecipients } from "../age/recipients.ts";
 import { type ByteReader, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
-import type { CallOptions, Runtime } from "../runtime.ts";
+import type { CallOptions } from "../runtime.ts";
 import type { ObjectInfo } from "../storage/storage.ts";
+import { type MarkerRuntime, placeUploadMarker } from "./held-marker.ts";
 import { encodeManifest, type Manifest, type StoredObject } from "./manifest.ts";
 import { backupObjectKey, manifestKey } from "./names.ts";
 import { ENCRYPTED_SUFFIX, type EncodeOptions, encodeObject, type ObjectFacts } from "./object-encoder.ts";
@@ -11,19 +12,22 @@ import { checkStoredSize } from "./object-frames.ts";
 import { type LockPolicy, versionLocker } from "./object-lock.ts";
 import type { Author, Repository } from "./repository.ts";
 import { encodeSignature, type SigningKey, signatureKey } from "./signature.ts";
-import { placeUploadMarker } from "./upload-marker.ts";
 
 /** A backup being written; either published or abandoned in the end. */
 export interface BackupUpload {
+  /** Aborted with WRITER_LEASE_LOST once another process writes or removes this backup: whatever is done for it has to end. */
+  readonly lost: AbortSignal;
   /** Encodes and stores one object; the entry for the manifest's `objects`. The name of one that is encrypted gets `.age` behind it. */
   put(object: Pick<StoredObject, "role" | "name">, raw: ByteReader, options: Omit<EncodeOptions, "encryption">): Promise<StoredObject>;
   /** The same for an object that is encoded already: `write` puts it, if absent, under the key it is given, and `facts` are asked for when that is done. */
   putEncoded(object: Pick<StoredObject, "role" | "name">, write: (key: string) => Promise<ObjectInfo>, facts: () => ObjectFacts): Promise<StoredObject>;
   /** Takes an object for its own that is there already, whole: what a writer that died has left of the same backup. */
   keep(object: Pick<StoredObject, "name">, info: ObjectInfo): void;
+  /** Removes what a writer that died has left, by keys. Throws STORAGE_CONFLICT where the backup was finished meanwhile. */
+  discard(keys: readonly string[], options: CallOptions): Promise<void>;
   /**
    * Writes the manifest, after which the backup exists, and takes the marker away. The objects it names must be there. `asStored`: its bytes in another
-   * repository, and the signature there, to be stored as they are.
+   * repository, and the signature there, to be stored as they are. Throws WRITER_LEASE_LOST where another process may have removed what the manifest names.
    */
   publish(manifest: Manifest, options: CallOptions & { readonly asStored?: StoredManifest }): Promise<void>;
   /** Removes what was stored, as far as the store lets us in `limitMs`. Never throws: `repo gc` finds the rest. After `publish` began it removes nothing. */
@@ -48,29 +52,35 @@ export interface Protection {
 
 /** Begins a backup with an id of its own; or goes on with one, `replacing` the marker of whoever has died over it, by its version. */
 export async function beginUpload(
-  { storage }: Repository,
+  repository: Repository,
   author: Author,
   backup: { readonly cluster: string; readonly id: string; readonly action: "save" | "copy" | "compact" | "rekey" },
   options: CallOptions & {
-    readonly runtime: Pick<Runtime, "now" | "sleep" | "log">;
+    readonly runtime: MarkerRuntime;
     readonly protection?: Protection;
     readonly replacing?: string | undefined;
   },
 ): Promise<BackupUpload> {
+  const { storage } = repository;
   const { cluster, id, action } = backup;
   const { runtime, protection: { encryption, signing, lock } = {} } = options;
   const lockVersion = lock && (await versionLocker(storage, lock, options));
-  const marker = await placeUploadMarker(storage, author, { cluster, backup: id, action }, options);
+  const marker = await placeUploadMarker(repository, { author, cluster, backup: id, action, replacing: options.replacing }, options);
+  const { lost } = marker;
+  const orLost = ({ signal }: CallOptions) => AbortSignal.any([signal, lost]);
   const own = new Set<string>();
   const stored: ObjectInfo[] = [];
   let publishing = false;
-  const putEncoded: BackupUpload["putEncoded"] = async ({ role, name }, write, factsOf) => {
-    const key = backupObjectKey(cluster, id, name);
+  const putAsOwn = async (key: string, write: (key: string) => Promise<ObjectInfo>) => {
     own.add(key);
-    const info = await write(key).catch((error: unknown) => {
+    return write(key).catch((error: unknown) => {
       if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") own.delete(key); // It is another writer's.
       throw error;
     });
+  };
+  const putEncoded: BackupUpload["putEncoded"] = async ({ role, name }, write, factsOf) => {
+    const key = backupObjectKey(cluster, id, name);
+    const info = await putAsOwn(key, write);
     const facts = factsOf();
     if (info.sizeBytes !== facts.storedSizeBytes)
       throw new EtcdsafeError("OBJECT_TRUNCATED", `${storage.location} holds ${info.sizeBytes} bytes of ${key} after it was sent ${facts.storedSizeBytes}`);
@@ -78,9 +88,11 @@ export async function beginUpload(
     return { role, name, ...facts, storeVersion: info.versionId ?? null };
   };
   return {
+    lost,
     put: ({ role, name }, raw, options) => {
-      const encoded = encodeObject(raw, { ...options, encryption });
-      const write = (key: string) => storage.put(key, encoded.stored, { signal: options.signal, ifAbsent: true });
+      const signal = orLost(options);
+      const encoded = encodeObject(raw, { ...options, signal, encryption });
+      const write = (key: string) => storage.put(key, encoded.stored, { signal, ifAbsent: true });
       return putEncoded({ role, name: encryption === undefined ? name : `${name}${ENCRYPTED_SUFFIX}` }, write, encoded.facts);
     },
     putEncoded,
@@ -88,40 +100,64 @@ export async function beginUpload(
       own.add(backupObjectKey(cluster, id, name));
       stored.push(info);
     },
-    publish: async (manifest, { signal, asStored }) => {
+    discard: async (keys, options) => {
+      if (keys.length === 0) return;
+      const isRemoved = await marker.removing(async (remove) => {
+        for (const key of keys) await remove(key);
+      }, options);
+      if (!isRemoved) throw finishedMeanwhile(id, storage.location);
+      await marker.goOn(options);
+    },
+    publish: async (manifest, { asStored, ...options }) => {
+      const signal = orLost(options);
       const bytes = asStored?.bytes ?? encodeManifest(manifest);
-      // A process that slept for long may find that `repo gc` took its objects for garbage.
       for (const object of manifest.objects) await checkStoredSize(storage, backupObjectKey(cluster, id, object.name), object, { signal });
       const key = manifestKey(cluster, id);
       const signature = asStored === undefined ? signing && encodeSignature(key, bytes, signing) : asStored.signature;
-      if (signature !== undefined) {
-        own.add(signatureKey(key));
-        stored.push(await storage.put(signatureKey(key), streamOf(signature), { signal, ifAbsent: true }));
-      }
+      if (signature !== undefined) stored.push(await putAsOwn(signatureKey(key), (to) => storage.put(to, streamOf(signature), { signal, ifAbsent: true })));
       // All checks have passed by now: nothing is locked that will not be a backup, but for what fails from here on.
       for (const info of stored) await lockVersion?.(info, { signal });
+      await marker.requireHeld({ signal });
       publishing = true;
       try {
         const info = await storage.put(key, streamOf(bytes), { signal, ifAbsent: true });
+        // Whoever took the marker before this may have removed objects; whoever takes it afterwards sees the manifest.
+        await marker.requireUntouched(options).catch((error: unknown) => {
+          throw lost.aborted ? lostWhilePublished(id, storage.location, lost.reason as EtcdsafeError) : error;
+        });
         await lockVersion?.(info, { signal });
       } catch (error) {
         await marker.stop(); // Whether the manifest arrived is not known for certain, so nothing is removed.
         throw error;
       }
-      await marker.remove({ signal }).catch((error: unknown) => {
+      await marker.remove(options).catch((error: unknown) => {
         runtime.log({ level: "warn", message: `${id} is stored, but its upload marker could not be removed: ${(error as Error).message}` });
       });
     },
     abandon: async (limitMs) => {
       if (publishing) return;
-      const signal = AbortSignal.timeout(limitMs);
+      const options = { signal: AbortSignal.timeout(limitMs) };
       try {
-        for (const key of own) await storage.remove(key, { signal });
-        await marker.remove({ signal });
-      } catch (error) {
         await marker.stop();
+        await marker.removing(async (remove) => {
+          for (const key of own) await remove(key);
+        }, options);
+        await marker.remove(options);
+      } catch (error) {
         runtime.log({ level: "warn", message: `the unfinished backup ${id} could not be removed: ${(error as Error).message}` });
       }
     },
   };
+}
+
+/** Another process has published the backup that this one was about to write: nothing of it is touched. */
+export function finishedMeanwhile(id: string, location: string): EtcdsafeError {
+  return new EtcdsafeError("STORAGE_CONFLICT", `${id} was finished in ${location} by another process meanwhile`);
+}
+
+function lostWhilePublished(id: string, location: string, cause: EtcdsafeError): EtcdsafeError {
+  return new EtcdsafeError("WRITER_LEASE_LOST", `${id} is in ${location}, but may lack objects: ${cause.message}`, {
+    hint: `This process stood still for minutes while it published. \`etcdsafe verify ${id}\` tells whether the backup is whole; if not, run it again.`,
+    cause,
+  });
 }

@@ -10,17 +10,10 @@ import type { Author } from "./repository.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { uploadSchema } from "./schemas/upload.ts";
 
-type Upload = z.infer<typeof uploadSchema>;
-
-export interface UploadMarker {
-  /** Ends the heartbeat and removes the marker. */
-  remove(options: CallOptions): Promise<void>;
-  /** Ends the heartbeat and leaves the marker to grow old. */
-  stop(): Promise<void>;
-}
+export type Upload = z.infer<typeof uploadSchema>;
 
 const UPLOAD: DocumentKind<typeof uploadSchema> = { schema: uploadSchema, label: "upload marker", invalid: "REPOSITORY_INVALID" };
-const HEARTBEAT_SECONDS = 60;
+export const HEARTBEAT_SECONDS = 60;
 /** A writer that missed so many heartbeats is gone. */
 const HEARTBEATS_MISSED_MAX = 3;
 /** In the id of a backup that will never be. */
@@ -31,6 +24,8 @@ export interface FoundUpload {
   readonly key: string;
   /** Null for a marker that cannot be read. */
   readonly upload: Upload | null;
+  /** Read before the content: where that has changed meanwhile, a compare-and-swap on it fails. */
+  readonly version: string;
   /** As the store counts time. */
   readonly heartbeatAt: Date;
 }
@@ -39,13 +34,14 @@ export interface FoundUpload {
 export async function readUploadMarker(storage: Storage, key: string, options: CallOptions): Promise<FoundUpload | undefined> {
   const info = await storage.stat(key, options);
   if (info === undefined) return undefined;
+  const { version, modifiedAt: heartbeatAt } = info;
   try {
-    return { key, upload: await readDocument(storage, UPLOAD, key, options), heartbeatAt: info.modifiedAt };
+    return { key, upload: await readDocument(storage, UPLOAD, key, options), version, heartbeatAt };
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
     if (error.code === "STORAGE_NOT_FOUND") return undefined;
     if (error.code !== "REPOSITORY_INVALID" && error.code !== "REPOSITORY_UNSUPPORTED") throw error;
-    return { key, upload: null, heartbeatAt: info.modifiedAt };
+    return { key, upload: null, version, heartbeatAt };
   }
 }
 
@@ -77,46 +73,11 @@ export async function tryUploadMarker(
   await storage.remove(key, { signal }).catch(() => undefined);
 }
 
-/**
- * Writes the marker and keeps it fresh until it is removed or stopped. A heartbeat that fails is logged and tried again. `replacing`: the version of the
- * one that a dead writer has left; throws STORAGE_CONFLICT where another is there.
- */
-export async function placeUploadMarker(
-  storage: Storage,
+/** The bytes of a marker; it promises a heartbeat each minute unless it says otherwise. */
+export function encodeMarker(
+  key: string,
   author: Author,
-  upload: Pick<Upload, "cluster" | "backup" | "action">,
-  { runtime, signal, replacing }: CallOptions & { readonly runtime: Pick<Runtime, "now" | "sleep" | "log">; readonly replacing?: string | undefined },
-): Promise<UploadMarker> {
-  const key = uploadKey(upload.cluster, upload.backup);
-  const startedAt = runtime.now().toISOString();
-  const body = () => streamOf(encodeMarker(key, author, { ...upload, startedAt, heartbeatAt: runtime.now().toISOString() }));
-  await storage.put(key, body(), { signal, ...(replacing === undefined ? { ifAbsent: true } : { ifVersion: replacing }) });
-  const stopped = new AbortController();
-  const beats = (async () => {
-    for (;;) {
-      await runtime.sleep(HEARTBEAT_SECONDS * 1000, stopped.signal).catch(() => undefined);
-      if (stopped.signal.aborted) return;
-      try {
-        const present = await storage.stat(key, { signal: stopped.signal });
-        await storage.put(key, body(), { signal: stopped.signal, ...(present === undefined ? { ifAbsent: true } : { ifVersion: present.version }) });
-      } catch (error) {
-        if (!stopped.signal.aborted) runtime.log({ level: "warn", message: `the heartbeat of ${key} failed: ${(error as Error).message}` });
-      }
-    }
-  })();
-  const stop = async () => {
-    stopped.abort();
-    await beats;
-  };
-  return {
-    stop,
-    remove: async (options) => {
-      await stop();
-      await storage.remove(key, options);
-    },
-  };
-}
-
-function encodeMarker(key: string, author: Author, upload: Pick<Upload, "cluster" | "backup" | "action" | "startedAt" | "heartbeatAt">): Uint8Array {
-  return encodeDocument(UPLOAD, key, { format: FORMAT_VERSION, requires: [], ...author, ...upload, heartbeatSeconds: HEARTBEAT_SECONDS });
+  upload: Pick<Upload, "cluster" | "backup" | "action" | "holder" | "startedAt" | "heartbeatAt"> & Partial<Pick<Upload, "heartbeatSeconds">>,
+): Uint8Array {
+  return encodeDocument(UPLOAD, key, { format: FORMAT_VERSION, requires: [], ...author, heartbeatSeconds: HEARTBEAT_SECONDS, ...upload });
 }

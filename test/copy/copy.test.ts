@@ -7,11 +7,11 @@ import { EtcdsafeError } from "../../src/errors.ts";
 import { applyGc, planGc } from "../../src/maintenance/gc.ts";
 import { listBackups } from "../../src/repository/catalogue.ts";
 import { type ClusterFile, readClusterFile, writeClusterFile } from "../../src/repository/cluster-file.ts";
+import { placeUploadMarker } from "../../src/repository/held-marker.ts";
 import { readManifest, snapshotObject } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, pinKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
-import { placeUploadMarker } from "../../src/repository/upload-marker.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import { corruptingStorage, forgettingStorage } from "../faults/kit/lying-storages.ts";
@@ -302,16 +302,8 @@ test("copy: what another process is writing is left to it; what a dead one left 
   const id = await storeBackup(from, someSnapshot());
   const to = await boundRepository();
   const key = backupObjectKey(CLUSTER, id, "snapshot.db.zst");
-  const marker = await placeUploadMarker(
-    to.storage,
-    { ...AUTHOR, writer: { host: "another", pid: 2 } },
-    { cluster: CLUSTER, backup: id, action: "copy" },
-    {
-      runtime: runtimeAt(),
-      signal,
-    },
-  ).catch((error) => error);
-  expect(marker).not.toBeInstanceOf(Error);
+  const dead = { ...AUTHOR, writer: { host: "another", pid: 2 } };
+  await placeUploadMarker(to, { author: dead, cluster: CLUSTER, backup: id, action: "copy" }, { runtime: runtimeAt(), signal });
   const refused = await copy(from, to.storage, { isGone: () => false, runtime: runtimeAt(() => new Date()) });
   expect(refused).toMatchObject([
     { outcome: "failed", failure: { code: "STORAGE_CONFLICT", message: expect.stringContaining("copy on another (process 2)") } },

@@ -16,7 +16,7 @@ function object(key: string) {
 function marker(id: string, ageSeconds: number, heartbeatSeconds = 60): FoundUpload {
   const startedAt = "2026-11-21T09:30:00.000Z";
   const upload = { action: "save", heartbeatSeconds, startedAt, writer: { host: "h", pid: 7 } } as FoundUpload["upload"];
-  return { key: `default/uploads/${id}.json`, upload, heartbeatAt: new Date(NOW.getTime() - ageSeconds * 1000) };
+  return { key: `default/uploads/${id}.json`, upload, version: "1", heartbeatAt: new Date(NOW.getTime() - ageSeconds * 1000) };
 }
 
 function plan(listing: Partial<RepositoryListing>): GarbagePlan {
@@ -66,15 +66,18 @@ test("garbage: of a backup that exists only what its upload left: the marker, an
   expect(plan({ objects, unfinished, markers: [marker(ID, 9)] }).remove).toEqual([]);
 });
 
-test("garbage: documents whose upload began an hour ago and never ended; of a marker, by the backup's own rule", () => {
+test("garbage: documents whose upload began an hour ago and never ended; so too a marker, unless one that is dead stands there", () => {
   const started = (key: string, minutesAgo: number) => ({ key, uploadId: key, startedAt: new Date(NOW.getTime() - minutesAgo * 60_000) });
   const old = started("default/cluster.json", 61);
   expect(plan({ unfinished: [old, started("default/writer.json", 59), started("etcdsafe-repository.json", 999)] }).remove).toEqual([
     { cluster: "default", backup: null, reason: expect.stringContaining("cluster.json never arrived"), objects: [], unfinished: [old], marker: null },
   ]);
-  const unfinished = [started(`default/uploads/${ID}.json`, 0)];
-  expect(plan({ unfinished }).remove).toMatchObject([{ backup: ID, unfinished }]);
-  expect(plan({ unfinished, markers: [marker(ID, 0)] }).remove).toEqual([]);
+  const placed = (minutesAgo: number) => [started(`default/uploads/${ID}.json`, minutesAgo)];
+  // A save may be placing it at this moment.
+  expect(plan({ unfinished: placed(59) }).remove).toEqual([]);
+  expect(plan({ unfinished: placed(61) }).remove).toMatchObject([{ backup: ID, unfinished: placed(61) }]);
+  expect(plan({ unfinished: placed(0), markers: [marker(ID, 0)] }).remove).toEqual([]);
+  expect(plan({ unfinished: placed(0), markers: [marker(ID, 181)] }).remove).toMatchObject([{ backup: ID, unfinished: placed(0) }]);
 });
 
 test("garbage: what is being deleted is left to whoever prunes, and what is not recognised to its owner", () => {

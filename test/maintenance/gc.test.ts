@@ -3,8 +3,8 @@ import { beforeEach, expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { applyGc, planGc } from "../../src/maintenance/gc.ts";
+import { placeUploadMarker } from "../../src/repository/held-marker.ts";
 import type { Repository } from "../../src/repository/repository.ts";
-import { placeUploadMarker } from "../../src/repository/upload-marker.ts";
 import { takeWriterLease } from "../../src/repository/writer-lease.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
@@ -48,7 +48,7 @@ test("gc: removes what an upload left, and nothing else; a second run finds noth
 });
 
 test("gc: a living upload is left alone; it is garbage once the store's clock says that it has missed three heartbeats", async () => {
-  const marker = await placeUploadMarker(storage, AUTHOR, { cluster: "default", backup: ID, action: "save" }, options);
+  const marker = await placeUploadMarker(repository(), { author: AUTHOR, cluster: "default", backup: ID, action: "save" }, options);
   await put(OBJECT);
   expect(await planGc(repository(), options)).toMatchObject({ remove: [], leave: [{ backup: ID }] });
   await marker.stop();

@@ -52,7 +52,7 @@ test("object lock: nothing is locked before a backup's checks have passed; its o
     locks: { ...storage.locks, lock: watchedLock },
   };
   const object = await publish(watched);
-  expect(order.slice(1)).toEqual([`put ${OBJECT}`, `lock ${OBJECT}`, `put ${MANIFEST}`, `lock ${MANIFEST}`]);
+  expect(order.filter((each) => !each.includes("/uploads/"))).toEqual([`put ${OBJECT}`, `lock ${OBJECT}`, `put ${MANIFEST}`, `lock ${MANIFEST}`]);
   // By the store's clock, however far this host's is from it.
   const lock = { retention: { mode: "compliance", until: new Date("2026-12-21T10:00:00.000Z") }, legalHold: true };
   expect(storage.locked.get(`${OBJECT} ${object.storeVersion}`)).toEqual(lock);

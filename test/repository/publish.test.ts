@@ -40,6 +40,8 @@ beforeEach(() => {
   };
   runtime = {
     now: () => new Date(Date.parse("2026-11-21T09:30:00.000Z") + seconds * 1000),
+    monotonicMs: () => seconds * 1000,
+    randomBytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)),
     log: (event) => logged.push(event),
     sleep: (_, stop) =>
       new Promise<void>((resolve, reject) => {
@@ -100,9 +102,10 @@ test("publish: an object or a manifest that is there already is not replaced", a
   expect(inner.bytesOf(OBJECT)).toEqual(new Uint8Array(theirs));
   await inner.remove(OBJECT, { signal });
 
-  const object = await put();
+  const second = await begin();
+  const object = await second.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
   await inner.put(MANIFEST, streamOf(theirs), { signal });
-  await expect(upload.publish({ ...manifest, objects: [object] }, { signal })).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  await expect(second.publish({ ...manifest, objects: [object] }, { signal })).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
   expect(inner.bytesOf(MANIFEST)).toEqual(new Uint8Array(theirs));
 });
 
