@@ -38,8 +38,8 @@ test("restore --from-plan again: its own record in the repository is no obstacle
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, encodeManifest(manifest));
   expectFailure("PLAN_MISMATCH", await runCli(byPlan), {
-    message: new RegExp(`${manifest.id} shows revision ${served}, and the cluster is to start at`),
-    hint: /./,
+    message: new RegExp(`${manifest.id} is a backup of cluster ${plan.clusterId}, which this very plan restores: .* gone on to revision ${served}$`),
+    hint: /^Where its member is there, start it\. Where its data are lost, restore this backup/,
   });
   expect(await runCli(["inspect", path("data")])).toMatchObject({ exitCode: 8 });
   await releasePorts([port]);
