@@ -84,6 +84,7 @@ test("a byte of the database that changes on the way is found, and nothing is li
 
 test("two saves to the same file at once: both end well, the last with its name, and nothing else is left", async () => {
   const output = join(directory.path, "same", "etcd.db");
+  await mkdir(dirname(output));
   await using proxy = await startProxy(cluster.endpoints[0]!, { toClient: { stallAfterBytes: Math.floor(streamBytes / 2) } });
   const held = startCli(["save", "--endpoints", urlOf(proxy), "--output", output]);
   await untilOneHas([proxy], Math.floor(streamBytes / 2));
