@@ -13,7 +13,7 @@ import { version } from "./version.ts";
 /** For commands that only look: nothing can be changed through it. With --as-of, as it was then. Throws REPOSITORY_NOT_FOUND where there is none. */
 export async function openForReading(invocation: Invocation): Promise<Repository> {
   const { openRepository } = await import("../repository/repository.ts");
-  return openRepository(await openStorageForReading(invocation), invocation);
+  return openRepository(await openStorageForReading(invocation), { signal: invocation.signal, time: timeOf(invocation) });
 }
 
 /** What openForReading looks at, a repository or not. */

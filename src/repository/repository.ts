@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
+import type { ObjectVersion } from "../storage/capabilities.ts";
 import type { Storage } from "../storage/storage.ts";
 import { isRefused } from "./conditions.ts";
 import { createDocument, type DocumentKind, encodeDocument, readDocument } from "./document.ts";
@@ -41,18 +42,43 @@ const REPOSITORY_FILE: DocumentKind<typeof repositoryFileSchema> = {
   wayOut: `If backups are there, this file was damaged: ${PUT_IT_BACK}.`,
 };
 
-/** Opens a repository. Throws REPOSITORY_NOT_FOUND where there is none, REPOSITORY_UNSUPPORTED when it is too new. */
-export async function openRepository(storage: Storage, options: CallOptions): Promise<Repository> {
+/**
+ * Opens a repository. `time`: of which `storage` shows the past. Throws REPOSITORY_NOT_FOUND where there is none, with the times at which there was one
+ * where versions tell; REPOSITORY_UNSUPPORTED when it is too new.
+ */
+export async function openRepository(storage: Storage, options: CallOptions & { readonly time?: Date | undefined }): Promise<Repository> {
   try {
     return { storage, file: await readDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, options) };
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_NOT_FOUND") throw error;
+    const { location } = storage;
+    const { time } = options;
+    const message =
+      time === undefined
+        ? `there is no repository in ${location}: ${REPOSITORY_KEY} is missing`
+        : `there was no repository in ${location} at ${time.toISOString()}: ${REPOSITORY_KEY} was missing`;
     const cluster = await clusterWithBackups(storage, options);
-    throw new EtcdsafeError("REPOSITORY_NOT_FOUND", `there is no repository in ${storage.location}: ${REPOSITORY_KEY} is missing`, {
-      cause: error,
-      ...(cluster === undefined ? {} : { hint: `Backups of ${cluster} are there, so the repository has lost its ${REPOSITORY_KEY}: ${PUT_IT_BACK}.` }),
-    });
+    const lost = cluster && `Backups of ${cluster} are there, so the repository has lost its ${REPOSITORY_KEY}: ${PUT_IT_BACK}.`;
+    const hints = [lost, await whenThere(storage, options)].filter((hint) => hint !== undefined);
+    if (hints.length === 0 && time !== undefined) hints.push("Check --repository and --as-of.");
+    throw new EtcdsafeError("REPOSITORY_NOT_FOUND", message, { cause: error, ...(hints.length > 0 && { hint: hints.join(" ") }) });
   }
+}
+
+/** A hint, where the store has kept versions of the repository file; undefined too where that may not be asked: what failed first is what matters. */
+async function whenThere({ versions }: Storage, { signal }: CallOptions): Promise<string | undefined> {
+  const found: ObjectVersion[] = [];
+  try {
+    for await (const version of versions?.list(REPOSITORY_KEY, { signal }) ?? []) if (version.key === REPOSITORY_KEY) found.push(version);
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError)) throw error;
+  }
+  const [newest, oldest] = [found[0], found.findLast(({ isDeleteMarker }) => !isDeleteMarker)];
+  if (newest === undefined || oldest === undefined) return undefined;
+  const from = `The store keeps versions: there was one from ${oldest.modifiedAt.toISOString()}`;
+  return newest.isDeleteMarker
+    ? `${from} until ${newest.modifiedAt.toISOString()}; give --as-of a time between.`
+    : `${from} on; give --as-of a time after that.`;
 }
 
 async function clusterWithBackups(storage: Storage, { signal }: CallOptions): Promise<string | undefined> {

@@ -17,6 +17,7 @@ export function asOf(inner: Storage, time: Date, runtime: Pick<Runtime, "log">):
     location: inner.location,
     capabilities: inner.capabilities,
     ...(inner.clock && { clock: inner.clock }),
+    versions,
     put: inner.put.bind(inner),
     remove: inner.remove.bind(inner),
     read: (key, options) => view.read(key, options),
@@ -83,7 +84,14 @@ class PastView {
 
   /** Versions that were kept until someone switched that off are shown, with a warning; where there never were any, the past is gone. */
   async #requireVersions({ signal }: CallOptions): Promise<void> {
-    if (await this.#versions.isEnabled({ signal })) return;
+    const isEnabled = await this.#versions.isEnabled({ signal }).catch(unlessDenied);
+    if (isEnabled === true) return;
+    if (isEnabled === "denied") {
+      // Who may not ask may still look.
+      const message = `whether ${this.#inner.location} keeps versions may not be asked with these credentials: what was overwritten or deleted while it kept none is not shown`;
+      this.#runtime.log({ level: "warn", message });
+      return;
+    }
     if (!(await this.#hasOldVersions({ signal }))) throw withoutVersions(this.#inner);
     this.#runtime.log({
       level: "warn",
@@ -99,6 +107,11 @@ class PastView {
     }
     return false;
   }
+}
+
+function unlessDenied(error: unknown): "denied" {
+  if (error instanceof EtcdsafeError && error.code === "STORAGE_DENIED") return "denied";
+  throw error;
 }
 
 function infoOf(version: ObjectVersion | undefined): ObjectInfo | undefined {

@@ -97,7 +97,12 @@ test("bucket: what was overwritten and deleted with the writer's own credentials
   expect(file.verified[0]).toMatchObject({ outcome: "passed", hashKv: { hash: before.manifest.hashKv.hash } });
 
   const tooEarly = await run("list", "--repository", repository, "--as-of", new Date(Date.now() - DAY_MS).toISOString());
-  expectFailure("REPOSITORY_NOT_FOUND", tooEarly, { message: /there is no repository in s3:/ });
+  expectFailure("REPOSITORY_NOT_FOUND", tooEarly, {
+    message: /there was no repository in s3:.* at \d{4}-.*Z: etcdsafe-repository\.json was missing/,
+    hint: /there was one from \d{4}-.*--as-of/,
+  });
+  const elsewhere = await run("list", "--repository", `s3://${bucket}/elsewhere`, "--as-of", time);
+  expectFailure("REPOSITORY_NOT_FOUND", elsewhere, { message: / at \d{4}-.*Z: /, hint: /Check --repository and --as-of/ });
   expect(await keysIn(bucket)).toEqual(destroyed);
 }, 60_000);
 
@@ -130,6 +135,21 @@ test("bucket: each version of a backup's is locked, is named in the manifest, an
     message: /versions cannot be locked in s3:.*that is not a bucket that was made with Object Lock/,
     hint: /--object-lock-mode/,
   });
+});
+
+test("bucket: who may not ask whether versions are kept may still look at them, and collect garbage", async () => {
+  const repository = `s3://${await server.createBucket("versioned")}`;
+  await succeed("repo", "init", "--repository", repository);
+  await sleep(A_SECOND_AND_MORE_MS);
+  const denied = { status: 403, body: "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>" };
+  await using proxy = await startHttpProxy(times.url, ({ path }) => (/[?&]versioning/.test(path) ? denied : undefined));
+  const through = ["--repository", repository, "--s3-endpoint", proxy.url, "--s3-path-style"];
+  const listed = await runCli(["list", "--as-of", new Date().toISOString(), ...through], { env: server.env });
+  expect(listed.exitCode, listed.stderr).toBe(0);
+  expect(listed.stderr).toMatch(/whether s3:.* keeps versions may not be asked with these credentials/);
+  const collected = await runCli(["repo", "gc", ...through], { env: server.env });
+  expect(collected.exitCode, collected.stderr).toBe(0);
+  expect(proxy.requests.filter(({ path }) => /[?&]versioning/.test(path)).length).toBeGreaterThanOrEqual(2);
 });
 
 test("bucket: one that keeps no versions has no past", async () => {
@@ -182,6 +202,11 @@ test("bucket: repo init proves that a second create is refused, and repo validat
     env: server.env,
   });
   expectFailure("STORAGE_UNREACHABLE", nobody, { message: /_probe\// });
+  for (const command of ["validate", "init"]) {
+    const untrusted = ["repo", command, "--repository", repository, "--s3-endpoint", server.url.replace("http:", "https:"), "--s3-path-style"];
+    expectFailure("STORAGE_TLS_FAILED", await runCli(untrusted, { env: server.env }), { message: /it does not speak TLS$/, hint: /http:\/\// });
+  }
+  expectFailure("CONFIG_INVALID", await run("repo", "validate", "--repository", "s3://UPPER/x"), { message: /InvalidBucketName/, hint: /lower-case/ });
 });
 
 test("bucket: a store that tells the times of versions wrongly is found out", async () => {

@@ -1,13 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { collect, streamOf } from "../../src/bytes/stream.ts";
-import type { EtcdsafeError } from "../../src/errors.ts";
+import { ERRORS, EtcdsafeError } from "../../src/errors.ts";
 import { readClusterFile } from "../../src/repository/cluster-file.ts";
 import { requireConditions } from "../../src/repository/conditions.ts";
 import { manifestKey, REPOSITORY_KEY } from "../../src/repository/names.ts";
 import { openOrCreateRepository, openRepository, proveConditions } from "../../src/repository/repository.ts";
+import { asOf } from "../../src/storage/as-of.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
+import { expectThrown } from "../support/failures.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
+import { testRuntime } from "../support/test-runtime.ts";
+import { versionedStorage } from "../support/versioned-storage.ts";
 
 const { signal } = new AbortController(); // Each test has its time-out.
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
@@ -35,6 +39,30 @@ test("repository: where backups are but not the repository's file, nobody is sen
   expect(await hint()).toMatch(/the first `etcdsafe save` .* creates one/);
   await storage.put(manifestKey("prod", "20261122T093000Z-0000000000000012345-aaaaaa"), streamOf(Buffer.from("{}")), { signal });
   expect(await hint()).toMatch(/^Backups of prod are there, .* put that back from a copy, or copy one there that `etcdsafe repo init` makes/);
+});
+
+test("repository: where versions tell when there was one, that is said, now and of the past", async () => {
+  const storage = versionedStorage();
+  const at = (seconds: number) => new Date(Date.UTC(2026, 10, 21, 9, 0, seconds));
+  storage.time = at(0);
+  await openOrCreateRepository(storage, author, options);
+  await storage.put(`${REPOSITORY_KEY}.bak`, streamOf(Buffer.from("{}")), { signal });
+  const past = async (time: Date) => openRepository(asOf(storage, time, testRuntime()), { signal, time });
+  expect((await past(at(1))).file.createdBy).toEqual(author.tool);
+  const none = async (opening: () => Promise<unknown>, message: RegExp) => (await expectThrown("REPOSITORY_NOT_FOUND", opening, message)).hint;
+  expect(await none(() => past(at(-1)), /there was no repository in memory:.* at 2026-11-21T08:59:59.000Z: etcdsafe-repository.json was missing/)).toBe(
+    "The store keeps versions: there was one from 2026-11-21T09:00:00.000Z on; give --as-of a time after that.",
+  );
+  storage.time = at(10);
+  await storage.remove(REPOSITORY_KEY, { signal });
+  const hint = "The store keeps versions: there was one from 2026-11-21T09:00:00.000Z until 2026-11-21T09:00:10.000Z; give --as-of a time between.";
+  expect(await none(() => openRepository(storage, { signal }), /there is no repository in/)).toBe(hint);
+  expect(await none(() => past(at(11)), /there was no repository in/)).toBe(hint);
+  const denied = () => {
+    throw new EtcdsafeError("STORAGE_DENIED", "denied");
+  };
+  const blind = wrapped(storage, { versions: { ...storage.versions, list: denied } });
+  expect(await none(() => openRepository(blind, { signal }), /there is no repository in/)).toBe(ERRORS.REPOSITORY_NOT_FOUND.hint);
 });
 
 test.each([

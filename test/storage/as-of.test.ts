@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { collect, streamOf } from "../../src/bytes/stream.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
 import { asOf } from "../../src/storage/as-of.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { runs, SEED } from "../support/counts.ts";
@@ -67,6 +68,31 @@ test("as of: reads ranges, and looks a version up once", async () => {
   const then = asOf(counting, new Date(500), testRuntime());
   for (const start of [0, 3, 7]) expect(await text(then, "k", { start, end: start + 3 })).toBe("0123456789".slice(start, start + 3));
   expect(lists).toBe(1);
+});
+
+test("as of: what was written at that very moment was there", async () => {
+  const storage = versionedStorage();
+  storage.time = new Date(1000);
+  await put(storage, "k", "of that moment");
+  storage.time = new Date(1001);
+  await put(storage, "k", "later");
+  expect(await text(asOf(storage, new Date(1000), testRuntime()), "k")).toBe("of that moment");
+});
+
+test("as of: whether versions are kept is asked again where nobody answered, and not where that may not be asked", async () => {
+  const storage = versionedStorage();
+  await put(storage, "k", "there");
+  const errors = [new EtcdsafeError("STORAGE_UNREACHABLE", "gone"), new EtcdsafeError("STORAGE_DENIED", "denied")];
+  let asked = 0;
+  const isEnabled = async () => {
+    throw errors[asked++]!;
+  };
+  const runtime = testRuntime();
+  const then = asOf({ ...storage, versions: { ...storage.versions, isEnabled } }, new Date(1), runtime);
+  await expectThrown("STORAGE_UNREACHABLE", () => then.stat("k", { signal }), /gone/);
+  for (let times = 0; times < 3; times++) expect(await text(then, "k")).toBe("there");
+  expect(asked).toBe(2);
+  expect(runtime.logged).toMatchObject([{ level: "warn", message: expect.stringContaining("may not be asked with these credentials") }]);
 });
 
 test("as of: changes nothing", async () => {

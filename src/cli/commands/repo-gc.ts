@@ -1,5 +1,6 @@
 // `etcdsafe repo gc`
 import { applyGc, type GcResult, planGc } from "../../maintenance/gc.ts";
+import { mayBeDenied } from "../../repository/object-lock.ts";
 import { openRepository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Invocation } from "../command.ts";
@@ -17,8 +18,9 @@ export async function run(invocation: Invocation): Promise<number> {
     return 0;
   }
   const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const keeps = await mayBeDenied(() => keepsVersions(repository.storage, invocation));
   const result = await applyGc(repository, await planGc(repository, planning), await author(), invocation);
-  const isHidden = result.removed.length > 0 && (await keepsVersions(repository.storage, invocation));
+  const isHidden = result.removed.length > 0 && keeps === true;
   output.print({ ...result, isHidden }, () => gcText(result, isHidden ? "hidden: the store keeps versions, and frees them by its own rules" : "removed"));
   return result.failed.length > 0 ? PARTLY_DONE : 0;
 }
