@@ -52,6 +52,7 @@ export const ERRORS = {
 
   // Repository and storage
   STORAGE_UNREACHABLE: { exit: 5, retryable: true, hint: "Check the repository's URL, the mount or the network." },
+  STORAGE_TLS_FAILED: { exit: 5, retryable: false, hint: "Check the endpoint, and --storage-ca: the certificate authority that signed its certificate." },
   STORAGE_DENIED: { exit: 5, retryable: false, hint: "The user that runs etcdsafe needs to read and write there." },
   STORAGE_THROTTLED: { exit: 5, retryable: true, hint: "The store asks for fewer requests; try later, or have its limit raised." },
   STORAGE_FULL: { exit: 5, retryable: false, hint: "Free space in the repository's store; what was being written was not published." },

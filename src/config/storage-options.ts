@@ -200,7 +200,7 @@ export const STORAGE_OPTIONS = {
     group: "Google Cloud Storage",
     commands: REACHING,
     defaultText: "Google's, or STORAGE_EMULATOR_HOST",
-    description: "Of an emulator; no credentials are sent to it.",
+    description: "Of an emulator: no credentials are sent to it, but those that --gs-credentials names.",
   },
   "gs-storage-class": {
     kind: "string",

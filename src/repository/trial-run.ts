@@ -41,7 +41,7 @@ export type Outcome = Pick<Trial, "outcome" | "detail">;
 export type TrialOptions = CallOptions & { readonly runtime: Pick<Runtime, "now" | "randomBytes" | "sleep"> };
 
 /** Of the way there, or of the whole place: before anything has worked, no trial says more. */
-const NOT_THE_STORES = ["STORAGE_UNREACHABLE", "STORAGE_THROTTLED", "REPOSITORY_NOT_FOUND"];
+const NOT_THE_STORES = ["STORAGE_UNREACHABLE", "STORAGE_TLS_FAILED", "STORAGE_THROTTLED", "REPOSITORY_NOT_FOUND", "CONFIG_INVALID"];
 
 export class TrialRun {
   readonly storage: Storage;

@@ -90,32 +90,35 @@ async function fromFile(path: string): Promise<Found> {
   const account = values.get("storageAccount");
   const key = values.get("storageKey");
   if (account === undefined || key === undefined) throw invalid(`the Azure credentials ${path} must hold storageAccount and storageKey`);
+  requireKey(`the storageKey of ${path}`, key);
   return { account, key, domain: values.get("domain") };
 }
 
 function fromEnvironment(): Found {
   const { AZURE_STORAGE_CONNECTION_STRING: connection, AZURE_STORAGE_KEY: key, AZURE_STORAGE_SAS_TOKEN: sas } = process.env;
   if (connection !== undefined) return fromConnectionString(connection);
-  if (key !== undefined) return { key };
-  return sas === undefined ? {} : { sas: withoutQuestionMark(sas) };
+  if (key !== undefined) {
+    requireKey("AZURE_STORAGE_KEY", key);
+    return { key };
+  }
+  return sas === undefined ? {} : { sas: signature("AZURE_STORAGE_SAS_TOKEN", sas) };
 }
 
 /** https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string */
 function fromConnectionString(text: string): Found {
-  const parts = new Map(
-    text.split(";").flatMap((part): [string, string][] => {
-      const at = part.indexOf("=");
-      return at < 0 ? [] : [[part.slice(0, at).trim().toLowerCase(), part.slice(at + 1).trim()]];
-    }),
-  );
+  const name = "AZURE_STORAGE_CONNECTION_STRING";
+  const pairs = text.split(";").filter((part) => part.trim() !== "");
+  if (pairs.some((pair) => pair.indexOf("=") < 1)) throw invalid(`${name} is none: its parts are NAME=VALUE, with ; between them`);
+  const parts = new Map(pairs.map((pair) => [pair.slice(0, pair.indexOf("=")).trim().toLowerCase(), pair.slice(pair.indexOf("=") + 1).trim()]));
   const sas = parts.get("sharedaccesssignature");
   const key = parts.get("accountkey");
-  if (key === undefined && sas === undefined) throw invalid("AZURE_STORAGE_CONNECTION_STRING holds neither AccountKey nor SharedAccessSignature");
+  if (key === undefined && sas === undefined) throw invalid(`${name} holds neither AccountKey nor SharedAccessSignature`);
+  if (key !== undefined) requireKey(`the AccountKey of ${name}`, key);
   const suffix = parts.get("endpointsuffix");
   return {
     account: parts.get("accountname"),
     key,
-    sas: sas === undefined ? undefined : withoutQuestionMark(sas),
+    sas: sas === undefined ? undefined : signature(`the SharedAccessSignature of ${name}`, sas),
     endpoint: parts.get("blobendpoint"),
     domain: suffix === undefined ? undefined : `blob.${suffix}`,
   };
@@ -127,8 +130,15 @@ function proxyOptions(proxy: string): { host: string; port: number; username?: s
   return { host: `${protocol}//${hostname}`, port: Number(port === "" ? (protocol === "https:" ? 443 : 80) : port), ...credentials };
 }
 
-function withoutQuestionMark(sas: string): string {
-  return sas.replace(/^\?/, "");
+/** The service would say no more than that it refuses. `what` holds no secret. */
+function requireKey(what: string, key: string): void {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key) || key.length % 4 !== 0) throw invalid(`${what} is no key of a storage account: those are base64`);
+}
+
+function signature(what: string, sas: string): string {
+  const query = sas.replace(/^\?/, "");
+  if (!new URLSearchParams(query).has("sig")) throw invalid(`${what} is no shared access signature: it lacks sig=`);
+  return query;
 }
 
 function invalid(message: string): EtcdsafeError {

@@ -3,7 +3,7 @@
 // https://cloud.google.com/storage/docs/json_api/v1
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { gsCredentials } from "./gs-credentials.ts";
-import { noToken, onTheWay, refusal } from "./gs-errors.ts";
+import { noToken, notGoogles, onTheWay, refusal } from "./gs-errors.ts";
 import { type HttpAnswer, httpSender, textOf } from "./http-request.ts";
 import { retried } from "./retry.ts";
 import type { StorageSettings } from "./settings.ts";
@@ -64,7 +64,7 @@ export async function openGsClient(
       answer = await send(what, request, options);
     }
     if (answer.status < 300 || request.expected?.includes(answer.status)) return answer;
-    throw await refusal(what, answer);
+    throw await refusal(what, answer, request.path.startsWith("/") && request.query?.["alt"] !== "media");
   };
   return {
     once,
@@ -73,7 +73,7 @@ export async function openGsClient(
       retried(async () => {
         const answer = await once(what, request, options);
         const text = await onTheWay(what, () => textOf(answer));
-        return answer.status < 300 && text !== "" ? (JSON.parse(text) as T) : undefined;
+        return answer.status < 300 && text !== "" ? parsed<T>(what, text, answer.status) : undefined;
       }, retry(options)),
     dateHeader: (what, request, options) =>
       retried(async () => {
@@ -82,6 +82,14 @@ export async function openGsClient(
         return answer.headers.date;
       }, retry(options)),
   };
+}
+
+function parsed<T>(what: string, text: string, status: number): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw notGoogles(what, status);
+  }
 }
 
 /** STORAGE_EMULATOR_HOST may be a bare host and port. */

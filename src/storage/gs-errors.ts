@@ -1,7 +1,8 @@
 // What Google Cloud Storage answers, in the words of the error table. Messages hold what was asked for and the store's own reason: never URLs
 // with their queries, headers or tokens.
 import { EtcdsafeError } from "../errors.ts";
-import { type HttpAnswer, NetworkError, textOf } from "./http-request.ts";
+import { type HttpAnswer, textOf } from "./http-request.ts";
+import { mayBeAnothers, NetworkError, notTheStore, unreachable } from "./network-error.ts";
 import { ThrottledError } from "./retry.ts";
 
 /** Reasons of a 403 that is no refusal. https://cloud.google.com/storage/docs/json_api/v1/status-codes */
@@ -16,14 +17,20 @@ export async function onTheWay<T>(what: string, step: () => Promise<T>): Promise
     return await step();
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error;
-    throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${error.message}`, { cause: error });
+    throw unreachable(what, error);
   }
 }
 
-/** The error that an answer stands for; reads its body. */
-export async function refusal(what: string, answer: HttpAnswer): Promise<EtcdsafeError> {
+/** Whose answer it is that cannot be Google's. */
+export function notGoogles(what: string, status: number): EtcdsafeError {
+  return notTheStore(what, "Google Cloud Storage", "--gs-endpoint", status);
+}
+
+/** The error that an answer stands for; reads its body. `saysInJson`: what Google does, but for the bytes of objects and of uploads. */
+export async function refusal(what: string, answer: HttpAnswer, saysInJson: boolean): Promise<EtcdsafeError> {
   const { status } = answer;
-  const { message, reason } = reasonIn(await textOf(answer).catch(() => ""));
+  const { message, reason, isJson } = reasonIn(await textOf(answer).catch(() => ""));
+  if (saysInJson && !isJson && mayBeAnothers(status)) return notGoogles(what, status);
   const text = `cannot ${what}: ${message === "" ? `HTTP status ${status}` : `${message} (HTTP status ${status})`}`;
   if (status === 429 || (status === 403 && TOO_FAST.has(reason))) return new ThrottledError(text, { waitMs: waitMs(answer.headers["retry-after"]) });
   if (status === 503 && answer.headers["retry-after"] !== undefined) return new ThrottledError(text, { waitMs: waitMs(answer.headers["retry-after"]) });
@@ -64,13 +71,13 @@ function tokenReason(data: unknown): string {
   return [error, description].filter((part) => typeof part === "string").join(": ") || "it gave no reason";
 }
 
-function reasonIn(body: string): { message: string; reason: string } {
+function reasonIn(body: string): { message: string; reason: string; isJson: boolean } {
   try {
     const { error } = JSON.parse(body) as { error?: { message?: unknown; errors?: { reason?: unknown }[] } };
-    return { message: String(error?.message ?? "").slice(0, MESSAGE_LENGTH_MAX), reason: String(error?.errors?.[0]?.reason ?? "") };
+    return { message: String(error?.message ?? "").slice(0, MESSAGE_LENGTH_MAX), reason: String(error?.errors?.[0]?.reason ?? ""), isJson: true };
   } catch {
     const isText = !/^\s*</.test(body); // Proxies answer in HTML.
-    return { message: isText ? body.trim().split("\n", 1).join("").slice(0, MESSAGE_LENGTH_MAX) : "", reason: "" };
+    return { message: isText ? body.trim().split("\n", 1).join("").slice(0, MESSAGE_LENGTH_MAX) : "", reason: "", isJson: false };
   }
 }
 

@@ -10,6 +10,7 @@ import { type ByteStream, collect } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { bodyPieces, giveBack } from "./http-body.ts";
+import { NetworkError, networkError } from "./network-error.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 export interface HttpRequest {
@@ -36,11 +37,6 @@ export interface HttpSender {
   readonly agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
 }
 
-/** The connection was refused, broke, was silent for too long, or is not to be trusted. Names hosts, never URLs. */
-export class NetworkError extends Error {
-  override readonly name = "NetworkError";
-}
-
 /** Answers that are no objects: messages, metadata, a page of a list. */
 const TEXT_SIZE_BYTES_MAX = 16 * 1024 * 1024;
 const PIECE_SIZE_BYTES = 256 * 1024;
@@ -54,7 +50,7 @@ export async function httpSender({ caFile, proxy, idleLimitMs }: ConnectionSetti
   // The time-out is that of connections which no request has yet, as while a proxy is asked for one.
   const options = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX, timeout: idleLimitMs, proxyEnv };
   const agents = { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...ca }) };
-  return { agents, send: (request, { signal }) => send(request, agents, idleLimitMs, signal) };
+  return { agents, send: (request, { signal }) => send(request, { agents, proxyEnv, idleLimitMs }, signal) };
 }
 
 /** The whole body of an answer that is no object's. */
@@ -70,20 +66,32 @@ async function certificatesOf(path: string): Promise<string> {
   throw new EtcdsafeError("CONFIG_INVALID", `${path} holds no certificate authority: it must be a PEM file`);
 }
 
+interface Connections extends Pick<HttpSender, "agents"> {
+  readonly proxyEnv: NodeJS.ProcessEnv;
+  readonly idleLimitMs: number;
+}
+
+/** What an error is told by. */
+interface Sent {
+  readonly url: URL;
+  readonly proxyEnv: NodeJS.ProcessEnv;
+}
+
 interface Exchange {
   readonly outgoing: ClientRequest;
   readonly incoming: IncomingMessage;
 }
 
-async function send(request: HttpRequest, agents: HttpSender["agents"], idleLimitMs: number, signal: AbortSignal): Promise<HttpAnswer> {
+async function send(request: HttpRequest, { agents, proxyEnv, idleLimitMs }: Connections, signal: AbortSignal): Promise<HttpAnswer> {
   signal.throwIfAborted();
-  const { protocol, host } = new URL(request.url);
-  const begin = protocol === "https:" ? requestHttps : requestHttp;
+  const url = new URL(request.url);
+  const sent = { url, proxyEnv };
+  const begin = url.protocol === "https:" ? requestHttps : requestHttp;
   const { method, body = [] } = request;
   const sizeBytes = body.reduce((sum, { length }) => sum + length, 0);
   const headers = { ...request.headers, ...(body.length > 0 || method === "PUT" || method === "POST" ? { "content-length": String(sizeBytes) } : {}) };
   const { incoming, outgoing } = await new Promise<Exchange>((resolve, reject) => {
-    const outgoing = begin(request.url, { method, headers, signal, agent: protocol === "https:" ? agents.https : agents.http });
+    const outgoing = begin(request.url, { method, headers, signal, agent: url.protocol === "https:" ? agents.https : agents.http });
     // While there is no socket, as long as a proxy says nothing, a destroyed request tells nobody.
     const giveUp = (error: Error) => {
       settled();
@@ -110,9 +118,9 @@ async function send(request: HttpRequest, agents: HttpSender["agents"], idleLimi
     });
     writeBody(outgoing, body).catch(reject); // Its errors are the request's.
   }).catch((error: Error) => {
-    throw failure(host, error, signal);
+    throw failure(sent, error, signal);
   });
-  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: bodyOf({ incoming, outgoing }, host, idleLimitMs, signal) };
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: bodyOf({ incoming, outgoing }, sent, idleLimitMs, signal) };
 }
 
 /** Piece by piece, as the connection takes them: all at once they would be encrypted, and so copied, at once. */
@@ -125,23 +133,20 @@ async function writeBody(outgoing: ClientRequest, body: readonly Uint8Array[]): 
   outgoing.end();
 }
 
-async function* bodyOf({ incoming, outgoing }: Exchange, host: string, idleLimitMs: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* bodyOf({ incoming, outgoing }: Exchange, sent: Sent, idleLimitMs: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   try {
     for await (const piece of bodyPieces(incoming, idleLimitMs)) {
       yield piece;
       signal.throwIfAborted();
     }
   } catch (error) {
-    throw failure(host, error as Error, signal);
+    throw failure(sent, error as Error, signal);
   } finally {
     incoming.destroy();
     if (!outgoing.writableFinished) outgoing.destroy(); // Answered before it was sent: nobody may be there to take the rest.
   }
 }
 
-function failure(host: string, error: Error, signal: AbortSignal): Error {
-  if (signal.aborted) return signal.reason;
-  const { code = "" } = error as NodeJS.ErrnoException;
-  const why = error.message === "" ? code : error.message; // Several addresses that all refused: an AggregateError without a message.
-  return new NetworkError(`${host}: ${why === "aborted" ? "the connection broke" : why}`, { cause: error });
+function failure(request: Sent, error: Error, signal: AbortSignal): Error {
+  return signal.aborted ? signal.reason : networkError(request.url, error, request.proxyEnv);
 }

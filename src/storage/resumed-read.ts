@@ -1,7 +1,7 @@
 // A download that goes on where its connection broke: the same version of the object, from the first byte that is missing.
 import type { ByteStream } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
-import { NetworkError } from "./http-request.ts";
+import { NetworkError, unreachable } from "./network-error.ts";
 import { type RetryOptions, retried } from "./retry.ts";
 
 /** Bytes from `at` on: of the version that an earlier call has found, so that a stream never mixes two. */
@@ -49,7 +49,7 @@ export async function* announced(what: string, body: ByteStream, sizeBytes: numb
     }
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error;
-    throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${error.message}`, { cause: error });
+    throw unreachable(what, error);
   }
   if (sizeBytes === undefined || arrivedBytes >= sizeBytes) return;
   throw new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${sizeBytes - arrivedBytes} bytes too few came`);

@@ -3,12 +3,13 @@
 import { Readable } from "node:stream";
 import { getCACertificates } from "node:tls";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
-import { type ByteStream, collect } from "../bytes/stream.ts";
+import { type ByteStream, collect, streamOf } from "../bytes/stream.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import { type HttpSend, httpSender, NetworkError } from "./http-request.ts";
+import { type HttpAnswer, type HttpSend, httpSender, textOf } from "./http-request.ts";
+import { mayBeAnothers, NetworkError } from "./network-error.ts";
 import { retried } from "./retry.ts";
 import { s3Credentials } from "./s3-credentials.ts";
-import { isCredentialsRefused, s3Error } from "./s3-errors.ts";
+import { isCredentialsRefused, NotS3Error, s3Error } from "./s3-errors.ts";
 import { type S3Parameters, s3Plan } from "./s3-settings.ts";
 import type { StorageSettings } from "./settings.ts";
 
@@ -114,9 +115,17 @@ function requestHandler(send: HttpSend): NonNullable<S3ClientConfig["requestHand
     const signal = abortSignal ?? new AbortController().signal;
     const answer = await send({ method, url: urlOf(request), headers, ...(bytes && bytes.length > 0 && { body: [bytes] }) }, { signal });
     const texts = Object.entries(answer.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : value]);
-    return { response: { statusCode: answer.status, headers: Object.fromEntries(texts), body: new SdkBody(answer.body) } };
+    const source = method === "HEAD" || !mayBeAnothers(answer.status) ? answer.body : streamOf(await s3sRefusal(answer));
+    return { response: { statusCode: answer.status, headers: Object.fromEntries(texts), body: new SdkBody(source) } };
   };
   return { handle, metadata: { handlerProtocol: "http/1.1" }, updateHttpClientConfig: () => undefined, httpHandlerConfigs: () => ({}) } as never;
+}
+
+/** The body of a refusal that only S3 words so; throws NotS3Error for any other. */
+async function s3sRefusal(answer: HttpAnswer): Promise<Uint8Array> {
+  const text = await textOf(answer);
+  if (!/<Error[\s>]/.test(text)) throw new NotS3Error(answer.status);
+  return Buffer.from(text);
 }
 
 /** The SDK insists on a stream of Node's where an object is read, which would read ahead; this one only carries the bytes. */

@@ -1,7 +1,7 @@
 // What S3 and its compatibles answer, in the words of the error table. Messages hold what was asked for and the store's own reason: never URLs
 // with their queries, headers, keys or signatures. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 import { type ErrorCode, EtcdsafeError } from "../errors.ts";
-import { NetworkError } from "./http-request.ts";
+import { NetworkError, notTheStore, unreachable } from "./network-error.ts";
 import { ThrottledError } from "./retry.ts";
 
 /** The store's answer behind an error: kept as its cause without the rest, which may hold what was signed. */
@@ -14,6 +14,17 @@ export class S3Refusal extends Error {
   constructor(reason: string, status: number) {
     super(`${reason} (HTTP status ${status})`);
     this.reason = reason;
+    this.status = status;
+  }
+}
+
+/** An answer that S3 does not give. */
+export class NotS3Error extends Error {
+  override readonly name = "NotS3Error";
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`HTTP status ${status}`);
     this.status = status;
   }
 }
@@ -57,17 +68,17 @@ const FULL = new Set(["QuotaExceeded", "InsufficientCapacity", "XMinioStorageFul
 const ELSEWHERE = new Set(["PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"]);
 
 const DENIED_HINT = "The credentials need s3:ListBucket, GetObject, PutObject and AbortMultipartUpload there; `etcdsafe repo validate` tries each.";
+/** To a request whose answer has no body, as what looks an object up. */
+const NO_REASON_HINT = "Check the name of the bucket, --s3-region and the credentials; `etcdsafe repo validate` shows the store's reason.";
+const NAME_HINT = "Check --repository: names of buckets are 3 to 63 lower-case letters, digits, dots and hyphens.";
 const CREDENTIALS_HINT = "Check the credentials: --s3-credentials, or what the AWS environment variables and files give.";
-const CERTIFICATE_HINT = "Give the certificate authority that signed the store's certificate: --storage-ca.";
 const BUCKET_HINT = "Check --repository; buckets are made with the store's own tools: `aws s3 mb s3://BUCKET`.";
 
 /** `what` ("write a/b in s3://bucket") begins the message; `now` is this host's time, to tell a wrong clock. Errors that are no store's come back as they are. */
 export function s3Error(what: string, error: unknown, now: Date): unknown {
   if (error instanceof EtcdsafeError) return error;
-  if (error instanceof NetworkError) {
-    const hint = /certificate/i.test(error.message) ? { hint: CERTIFICATE_HINT } : {};
-    return new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: ${error.message}`, { cause: error, ...hint });
-  }
+  if (error instanceof NetworkError) return unreachable(what, error);
+  if (error instanceof NotS3Error) return notS3(what, error.status);
   const { name = "", message = "", $metadata, $response } = error as SdkError;
   if (/^(Credentials|TokenProvider|Provider)\w*Error$/.test(name)) {
     return new EtcdsafeError("STORAGE_DENIED", `cannot ${what}: no credentials: ${shortened(message)}`, { hint: CREDENTIALS_HINT });
@@ -88,6 +99,14 @@ export function isCredentialsRefused(error: unknown): boolean {
   return CREDENTIALS.has(reasonOf(error)?.reason ?? "");
 }
 
+/** Of a refusal that may be for want of `permissions` ("s3:DeleteObject"): says so. */
+export function needing(permissions: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof EtcdsafeError) || error.hint !== DENIED_HINT) throw error;
+    throw new EtcdsafeError(error.code, error.message, { cause: error.cause, hint: `The credentials need ${permissions} there.` });
+  };
+}
+
 function noRegion(what: string): EtcdsafeError {
   return new EtcdsafeError("CONFIG_INVALID", `cannot ${what}: it is not known in which region the bucket is`, { hint: "Give --s3-region, or set AWS_REGION." });
 }
@@ -100,6 +119,7 @@ function refusal(what: string, error: SdkError, now: Date): EtcdsafeError {
   const make = (code: ErrorCode, hint?: string) => new EtcdsafeError(code, text, { cause, ...(hint === undefined ? {} : { hint }) });
   if (reason === "NoSuchBucket") return new EtcdsafeError("REPOSITORY_NOT_FOUND", `cannot ${what}: the bucket does not exist`, { cause, hint: BUCKET_HINT });
   if (reason === "RequestTimeTooSkewed" || (status === 403 && skewMs($response, now) > SKEW_MS_MAX)) return wrongClock(what, skewMs($response, now), cause);
+  if (reason === "InvalidBucketName") return make("CONFIG_INVALID", NAME_HINT);
   if (CREDENTIALS.has(reason)) return make("STORAGE_DENIED", CREDENTIALS_HINT);
   if (THROTTLED.has(reason) || status === 429 || status === 503) {
     return new ThrottledError(text, { waitMs: retryAfterMs($response?.headers?.["retry-after"], now), cause });
@@ -110,13 +130,23 @@ function refusal(what: string, error: SdkError, now: Date): EtcdsafeError {
   if (status === 404) return make("STORAGE_NOT_FOUND");
   if (status === 409 || status === 412) return make("STORAGE_CONFLICT");
   // An answer that is none: a proxy's page, or a store that speaks something else.
-  if (status < 400) return new EtcdsafeError("STORAGE_UNREACHABLE", `cannot ${what}: the answer is not S3's (HTTP status ${status})`, { cause });
-  return make("STORAGE_DENIED", DENIED_HINT);
+  if (status < 400) return notS3(what, status);
+  return make("STORAGE_DENIED", status === 400 && isReasonless(reason) ? NO_REASON_HINT : DENIED_HINT);
+}
+
+function notS3(what: string, status: number): EtcdsafeError {
+  return notTheStore(what, "S3", "--s3-endpoint", status);
+}
+
+/** What the SDK calls an answer without a body. */
+function isReasonless(reason: string): boolean {
+  return /^(Unknown(Error)?|\d*)$/.test(reason);
 }
 
 function reasonText({ name = "", message = "" }: SdkError, status: number): string {
+  if (message.startsWith("@aws-sdk XML")) return `what answers there is not S3 (HTTP status ${status})`;
   const said = message === "" || message === "UnknownError" || message === name ? "the store gave no reason" : shortened(message);
-  return /^(Unknown(Error)?|\d*)$/.test(name) ? `${said} (HTTP status ${status})` : `${said} (${name}, HTTP status ${status})`;
+  return isReasonless(name) ? `${said} (HTTP status ${status})` : `${said} (${name}, HTTP status ${status})`;
 }
 
 function wrongClock(what: string, skewMs: number, cause: S3Refusal): EtcdsafeError {

@@ -7,6 +7,7 @@ import {
   PutObjectRetentionCommand,
 } from "@aws-sdk/client-s3";
 import type { LockMode, Locks } from "./capabilities.ts";
+import { needing } from "./s3-errors.ts";
 import { isMissing, type S3Place } from "./s3-objects.ts";
 
 const DAYS_PER_YEAR = 365;
@@ -20,7 +21,9 @@ export function s3Locks(place: S3Place): Locks {
       const input = { Bucket: connection.bucket };
       const step = async () => {
         const what = `ask for locks in ${location}`;
-        return await connection.ask(what, (client, send) => client.send(new GetObjectLockConfigurationCommand(input), send), options);
+        return await connection
+          .ask(what, (client, send) => client.send(new GetObjectLockConfigurationCommand(input), send), options)
+          .catch(needing("s3:GetBucketObjectLockConfiguration"));
       };
       const answer = await unless(step, "ObjectLockConfigurationNotFoundError", "ObjectLockConfigurationNotFound", "NotImplemented");
       if (answer?.ObjectLockConfiguration?.ObjectLockEnabled !== "Enabled") return undefined;
@@ -35,17 +38,19 @@ export function s3Locks(place: S3Place): Locks {
           ...versionOf(key, versionId),
           Retention: { Mode: mode === "compliance" ? ("COMPLIANCE" as const) : ("GOVERNANCE" as const), RetainUntilDate: until },
         };
-        await connection.ask(what, (client, send) => client.send(new PutObjectRetentionCommand(input), send), options);
+        await connection.ask(what, (client, send) => client.send(new PutObjectRetentionCommand(input), send), options).catch(needing("s3:PutObjectRetention"));
       }
       if (legalHold === undefined) return;
       const input = { ...versionOf(key, versionId), LegalHold: { Status: legalHold ? ("ON" as const) : ("OFF" as const) } };
-      await connection.ask(what, (client, send) => client.send(new PutObjectLegalHoldCommand(input), send), options);
+      await connection.ask(what, (client, send) => client.send(new PutObjectLegalHoldCommand(input), send), options).catch(needing("s3:PutObjectLegalHold"));
     },
     state: async (key, versionId, options) => {
       const what = `ask for the lock of ${key} in ${location}`;
       const input = versionOf(key, versionId);
-      const retention = () => connection.ask(what, (client, send) => client.send(new GetObjectRetentionCommand(input), send), options);
-      const hold = () => connection.ask(what, (client, send) => client.send(new GetObjectLegalHoldCommand(input), send), options);
+      const retention = () =>
+        connection.ask(what, (client, send) => client.send(new GetObjectRetentionCommand(input), send), options).catch(needing("s3:GetObjectRetention"));
+      const hold = () =>
+        connection.ask(what, (client, send) => client.send(new GetObjectLegalHoldCommand(input), send), options).catch(needing("s3:GetObjectLegalHold"));
       const [kept, held] = [await unless(retention, ...UNLOCKED), await unless(hold, ...UNLOCKED)];
       const { Mode: mode, RetainUntilDate: until } = kept?.Retention ?? {};
       return {

@@ -2,6 +2,7 @@
 import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
 import type { CallOptions } from "../runtime.ts";
 import type { UnfinishedUpload, UnfinishedUploads } from "./capabilities.ts";
+import { needing } from "./s3-errors.ts";
 import { decodedName, listedByKey } from "./s3-list.ts";
 import { isMissing, type S3Place } from "./s3-objects.ts";
 
@@ -25,7 +26,9 @@ async function* pages({ connection, location }: S3Place, prefix: string, options
   let from: { readonly KeyMarker?: string; readonly UploadIdMarker?: string } = {};
   for (;;) {
     const input = { Bucket: connection.bucket, Prefix: prefix, EncodingType: "url" as const, ...from };
-    const page = await connection.ask(`list uploads in ${location}`, (client, send) => client.send(new ListMultipartUploadsCommand(input), send), options);
+    const page = await connection
+      .ask(`list uploads in ${location}`, (client, send) => client.send(new ListMultipartUploadsCommand(input), send), options)
+      .catch(needing("s3:ListBucketMultipartUploads"));
     for (const { Key: name = "", UploadId: uploadId = "", Initiated: startedAt } of page.Uploads ?? []) {
       options.signal.throwIfAborted();
       yield { key: decodedName(name, page.EncodingType), uploadId, startedAt: startedAt ?? new Date(0) };

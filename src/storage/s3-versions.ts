@@ -2,6 +2,7 @@
 import { GetBucketVersioningCommand, ListObjectVersionsCommand, type ListObjectVersionsCommandOutput } from "@aws-sdk/client-s3";
 import type { CallOptions } from "../runtime.ts";
 import type { ObjectVersion, Versions } from "./capabilities.ts";
+import { needing } from "./s3-errors.ts";
 import { decodedName, listedByKey } from "./s3-list.ts";
 import { isMissing, objectInfo, type S3Place } from "./s3-objects.ts";
 import { readObject } from "./s3-read.ts";
@@ -16,7 +17,7 @@ export function s3Versions(place: S3Place): Versions {
         .ask(what, (client, send) => client.send(command(), send), options)
         .catch((error: unknown) => {
           if (isMissing(error, "NotImplemented", "VersioningNotConfigured")) return undefined;
-          throw error;
+          return needing("s3:GetBucketVersioning")(error);
         });
       return answer?.Status === "Enabled";
     },
@@ -29,7 +30,9 @@ async function* pages({ connection, location }: S3Place, prefix: string, options
   let from: { readonly KeyMarker?: string; readonly VersionIdMarker?: string } = {};
   for (;;) {
     const input = { Bucket: connection.bucket, Prefix: prefix, EncodingType: "url" as const, ...from };
-    const page = await connection.ask(`list versions in ${location}`, (client, send) => client.send(new ListObjectVersionsCommand(input), send), options);
+    const page = await connection
+      .ask(`list versions in ${location}`, (client, send) => client.send(new ListObjectVersionsCommand(input), send), options)
+      .catch(needing("s3:ListBucketVersions"));
     options.signal.throwIfAborted();
     yield* versionsIn(page);
     const { IsTruncated: more, NextKeyMarker: key, NextVersionIdMarker: version } = page;

@@ -6,6 +6,7 @@ import { buffersOf } from "./buffers.ts";
 import { connectS3 } from "./s3-client.ts";
 import { s3Clock } from "./s3-clock.ts";
 import { s3Composed } from "./s3-composed.ts";
+import { needing } from "./s3-errors.ts";
 import { listObjects } from "./s3-list.ts";
 import { s3Locks } from "./s3-locks.ts";
 import { headObject, isMissing, type S3Place, s3Names } from "./s3-objects.ts";
@@ -42,7 +43,7 @@ export async function openS3Storage(
       await connection
         .ask(`remove ${key} in ${location}`, (client, send) => client.send(new DeleteObjectCommand(input), send), options)
         .catch((error: unknown) => {
-          if (!isMissing(error, "NoSuchKey")) throw error;
+          if (!isMissing(error, "NoSuchKey")) needing("s3:DeleteObject")(error);
         });
     },
     versions: s3Versions(place),

@@ -161,6 +161,7 @@ test("azblob storage: says what the service refuses, without keys and signatures
   const file = await credentialsFile("wrong.json", wrong);
   const { storage: refused } = await open(await newContainer(), { credentials: file });
   const error = await expectThrown("STORAGE_DENIED", () => refused.put("k", streamOf(HELLO), { signal }), /cannot write k in azblob:.*HTTP status 403/);
+  expect(error.hint).toMatch(/--azblob-credentials.*AZURE_STORAGE_KEY.*Storage Blob Data Contributor/);
   for (const secret of [wrong, "sig=", "SharedKey"]) expect(`${error.message} ${String(error.cause)}`).not.toContain(secret);
   await writeFile(join(directory.path, "other.json"), JSON.stringify({ storageAccount: "other", storageKey: wrong }));
   await expectThrown(
@@ -169,6 +170,23 @@ test("azblob storage: says what the service refuses, without keys and signatures
     /credentials are those of the storage account other/,
   );
   await expectThrown("CONFIG_INVALID", () => open("c", { credentials: undefined }), /access tokens are sent over TLS alone/);
+});
+
+test.each([
+  ["AZURE_STORAGE_KEY", "", /^AZURE_STORAGE_KEY is no key of a storage account/],
+  ["AZURE_STORAGE_KEY", "hunter2, in the clear", /^AZURE_STORAGE_KEY is no key of a storage account/],
+  ["AZURE_STORAGE_SAS_TOKEN", "sv=2024-01-01&se=hunter2", /^AZURE_STORAGE_SAS_TOKEN is no shared access signature/],
+  ["AZURE_STORAGE_CONNECTION_STRING", "hunter2", /^AZURE_STORAGE_CONNECTION_STRING is none/],
+  ["AZURE_STORAGE_CONNECTION_STRING", "AccountKey=hunter2", /^the AccountKey of AZURE_STORAGE_CONNECTION_STRING is no key/],
+  ["AZURE_STORAGE_CONNECTION_STRING", "SharedAccessSignature=hunter2", /^the SharedAccessSignature of AZURE_STORAGE_CONNECTION_STRING is no/],
+])("azblob storage: refuses %s=%s before anything is sent, and does not repeat it", async (name, value, message) => {
+  vi.stubEnv(name, value);
+  try {
+    const error = await expectThrown("CONFIG_INVALID", () => open("container", { credentials: undefined }), message);
+    expect(error.message).not.toContain("hunter2");
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test("azblob storage: a key that was rotated is read again in the middle of an upload", async () => {
@@ -241,7 +259,7 @@ test("azblob storage: managed identity: a token is had where the host gives one,
     expect(received).toEqual(["Bearer token-1"]);
     expect(asked).toEqual(["https://storage.azure.com secret-of-the-host"]);
     const { storage: untrusting } = await open("c", { endpoint, credentials: undefined });
-    await expectThrown("STORAGE_UNREACHABLE", () => untrusting.put("k", streamOf(HELLO), { signal }), /certificate/);
+    await expectThrown("STORAGE_TLS_FAILED", () => untrusting.put("k", streamOf(HELLO), { signal }), /certificate/);
   } finally {
     vi.unstubAllEnvs();
   }

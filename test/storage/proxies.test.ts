@@ -1,16 +1,18 @@
 // Stores that are reached over TLS through a proxy, which learns no more than where they are: by an option, or by the environment unless that excepts them.
-// The store answers the same to each request, in a way that all three kinds take.
+// The store answers the same to each request, in a way that all three kinds take. And what is said where something else answers, or nobody.
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer as createPlainServer } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { collect } from "../../src/bytes/stream.ts";
+import { collect, streamOf } from "../../src/bytes/stream.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { startConnectProxy } from "../support/connect-proxy.ts";
+import { expectThrown } from "../support/failures.ts";
 import { quietRuntime } from "../support/saving.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -40,16 +42,16 @@ afterAll(async () => {
   await directory.remove();
 });
 
-async function open(kind: (typeof KINDS)[number], proxy?: string): Promise<Storage> {
+async function open(kind: (typeof KINDS)[number], proxy?: string, { at = `https://${host}`, isTrusted = true } = {}): Promise<Storage> {
   for (const name of ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"]) vi.stubEnv(name, process.env[name] ?? "");
   vi.stubEnv("AWS_ACCESS_KEY_ID", "key");
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "secret");
   vi.stubEnv("AZURE_STORAGE_KEY", Buffer.from("key").toString("base64"));
   const { connection, s3, gs, azblob } = DEFAULT_SETTINGS;
-  const endpoint = `https://${host}`;
+  const endpoint = at;
   const settings = {
     ...DEFAULT_SETTINGS,
-    connection: { ...connection, caFile, proxy, idleLimitMs: 5_000, triesMax: 1 },
+    connection: { ...connection, caFile: isTrusted ? caFile : undefined, proxy, idleLimitMs: 5_000, triesMax: 1 },
     s3: { ...s3, endpoint, pathStyle: true, region: "us-east-1" },
     gs: { ...gs, endpoint },
     azblob: { ...azblob, endpoint: `${endpoint}/account` },
@@ -78,4 +80,57 @@ test.each(KINDS)("%s storage: the proxy that is named counts, whatever the envir
   vi.stubEnv("NO_PROXY", "127.0.0.1");
   await readHello(await open(kind, named.url));
   expect([named.tunnels, other.tunnels]).toEqual([[host], []]);
+});
+
+test.each(KINDS)("%s storage: a proxy that cannot be reached is said to be one, wherever it is named", async (kind) => {
+  const step = async () => readHello(await open(kind, "http://127.0.0.1:1"));
+  const error = await expectThrown("STORAGE_UNREACHABLE", step, /127\.0\.0\.1:\d+: the proxy 127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED/);
+  expect(error.hint).toMatch(/--storage-proxy.*HTTPS_PROXY/);
+  vi.stubEnv("HTTPS_PROXY", "http://user:hunter2@nowhere.invalid:1");
+  const named = await expectThrown("STORAGE_UNREACHABLE", async () => readHello(await open(kind)), /the proxy nowhere\.invalid:1 cannot be reached/);
+  expect(named.message).not.toContain("hunter2");
+  vi.stubEnv("HTTPS_PROXY", "http://127.0.0.1:2");
+  vi.stubEnv("NO_PROXY", "127.0.0.1");
+  const gone = async () => readHello(await open(kind, undefined, { at: "https://127.0.0.1:1" }));
+  await expectThrown("STORAGE_UNREACHABLE", gone, /127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1$/);
+});
+
+test.each(KINDS)("%s storage: a certificate that nobody trusts, and TLS where there is none, are said in one line and not tried again", async (kind) => {
+  const untrusting = async () => readHello(await open(kind, undefined, { isTrusted: false }));
+  const error = await expectThrown("STORAGE_TLS_FAILED", untrusting, /127\.0\.0\.1:\d+: the store's certificate cannot be trusted: /);
+  expect(error).toMatchObject({ message: expect.not.stringMatching(/Node|--use-system-ca|\n/), hint: expect.stringContaining("--storage-ca") });
+  const plain = createPlainServer((_, answer) => void answer.end(HELLO)).listen(0, "127.0.0.1");
+  await once(plain, "listening");
+  try {
+    const at = `https://127.0.0.1:${(plain.address() as AddressInfo).port}`;
+    const wrong = await expectThrown("STORAGE_TLS_FAILED", async () => readHello(await open(kind, undefined, { at })), /: it does not speak TLS$/);
+    expect(wrong.hint).toMatch(/http:\/\//);
+  } finally {
+    plain.close();
+    plain.closeAllConnections();
+  }
+});
+
+test.each(KINDS)("%s storage: another web server at the endpoint is neither damage nor missing permissions", async (kind) => {
+  let answer = { status: 404, body: "404 page not found\n" };
+  const other = createPlainServer((_, response) => void response.writeHead(answer.status).end(answer.body)).listen(0, "127.0.0.1");
+  await once(other, "listening");
+  try {
+    const storage = await open(kind, undefined, { at: `http://127.0.0.1:${(other.address() as AddressInfo).port}` });
+    const steps = [() => Array.fromAsync(storage.list("", { signal })), () => storage.put("k", streamOf(Buffer.from(HELLO)), { signal })];
+    for (const body of ["404 page not found\n", "<html>not found</html>", ""]) {
+      answer = { status: 404, body };
+      for (const step of steps) {
+        const error = await expectThrown("CONFIG_INVALID", step, /^cannot .*: what answers there is not .* \(HTTP status 404\)$/);
+        expect(error.hint).toContain(`--${kind}-endpoint`);
+      }
+    }
+    answer = { status: 400, body: "Client sent an HTTP request to an HTTPS server.\n" };
+    for (const step of steps) await expectThrown("CONFIG_INVALID", step, /what answers there is not/);
+    answer = { status: 200, body: "a page to log in" };
+    await expectThrown("STORAGE_UNREACHABLE", steps[0]!, /what answers there is not .* \(HTTP status 200\)$/);
+  } finally {
+    other.close();
+    other.closeAllConnections();
+  }
 });

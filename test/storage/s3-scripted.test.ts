@@ -81,9 +81,14 @@ test.each([
   ["STORAGE_UNREACHABLE", refusal(500, "InternalError"), /InternalError/, 6],
   ["STORAGE_UNREACHABLE", refusal(400, "RequestTimeout"), /RequestTimeout/, 6],
   ["STORAGE_UNREACHABLE", { status: 502, body: "<html>bad gateway</html>" }, /HTTP status 502/, 6],
-  ["STORAGE_UNREACHABLE", { status: 200, body: "<html>log in" }, /the answer is not S3's/, 6],
+  ["STORAGE_UNREACHABLE", { status: 200, body: "<html>log in" }, /what answers there is not S3 \(HTTP status 200\)$/, 6],
   ["STORAGE_THROTTLED", refusal(503, "SlowDown", "Please reduce your request rate."), /reduce your request rate. \(SlowDown/, 6],
   ["STORAGE_THROTTLED", refusal(400, "Throttling"), /Throttling/, 6],
+  ["CONFIG_INVALID", refusal(400, "InvalidBucketName", "not valid"), /not valid \(InvalidBucketName, HTTP status 400\)$/, 2],
+  ["CONFIG_INVALID", { status: 404, body: "404 page not found\n" }, /what answers there is not S3 \(HTTP status 404\)$/, 2],
+  ["CONFIG_INVALID", { status: 404, body: "<html>not found</html>" }, /what answers there is not S3 \(HTTP status 404\)$/, 2],
+  ["CONFIG_INVALID", { status: 400, body: "Client sent an HTTP request to an HTTPS server." }, /what answers there is not S3/, 2],
+  ["STORAGE_DENIED", { status: 403, body: "<html>blocked" }, /what answers there is not S3/, 2],
   ["CONFIG_INVALID", refusal(400, "AuthorizationHeaderMalformed", "no", "<Region>eu-central-1</Region>"), /the bucket is in the region eu-central-1$/, 2],
   ["CONFIG_INVALID", { ...refusal(301, "PermanentRedirect"), headers: { "x-amz-bucket-region": "us-west-2" } }, /the bucket is in the region us-west-2$/, 2],
 ] as const)("s3 errors: %s of %j", async (code, answer, message, requests) => {
@@ -224,6 +229,25 @@ test("s3 storage: writes with credentials that may do nothing else", async () =>
   await using server = await scripted(({ method }) => (method === "PUT" ? { headers: { etag: '"e"', "x-amz-version-id": "v1" } } : { status: 403 }));
   const info = await (await server.open()).put("k", streamOf(Buffer.from("four")), { signal });
   expect(info).toEqual({ key: "k", sizeBytes: 4, modifiedAt: CLOCK, version: "e", versionId: "v1" });
+});
+
+test("s3 storage: names the permission that is missing, each time another one", async () => {
+  await using server = await scripted(({ method }) => (method === "HEAD" ? { status: 400 } : refusal(403, "AccessDenied")));
+  const { versions, locks, unfinished, ...storage } = await server.open();
+  const retention = { mode: "compliance", until: CLOCK } as const;
+  const steps: [() => Promise<unknown>, RegExp][] = [
+    [() => locks!.lock("k", "v", { retention }, { signal }), /s3:PutObjectRetention/],
+    [() => locks!.lock("k", "v", { legalHold: true }, { signal }), /s3:PutObjectLegalHold/],
+    [() => locks!.defaults({ signal }), /s3:GetBucketObjectLockConfiguration/],
+    [() => locks!.state("k", "v", { signal }), /s3:GetObjectRetention/],
+    [() => versions!.isEnabled({ signal }), /s3:GetBucketVersioning/],
+    [() => Array.fromAsync(versions!.list("", { signal })), /s3:ListBucketVersions/],
+    [() => Array.fromAsync(unfinished!.list("", { signal })), /s3:ListBucketMultipartUploads/],
+    [() => storage.remove("k", { signal }), /s3:DeleteObject/],
+    [() => put(storage, "k", "x"), /s3:ListBucket, GetObject, PutObject/],
+    [() => storage.stat("k", { signal }), /name of the bucket/],
+  ];
+  for (const [step, hint] of steps) expect((await expectThrown("STORAGE_DENIED", step, /^cannot /)).hint).toMatch(hint);
 });
 
 test("s3 storage: tells the time of a store that refuses everything else", async () => {
