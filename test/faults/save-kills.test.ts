@@ -87,7 +87,7 @@ test.concurrent("a save killed at any of its writes to the repository leaves a w
       }
       if (signal === "SIGKILL" && point !== undefined) counted.push({ index: point.at - 1 });
     },
-    { limit: runs(32, 1_000), match: { path: `^${directory.path}/(repository|crash-spool)/` } },
+    { limit: runs(40, 1_000), match: { path: `^${directory.path}/(repository|crash-spool)/` } },
   );
   for (const { index } of counted) kills[phaseOfEffect(summary.effects, index)]++;
 });
