@@ -30,7 +30,10 @@ export interface BackupUpload {
    * repository, and the signature there, to be stored as they are. Throws WRITER_LEASE_LOST where another process may have removed what the manifest names.
    */
   publish(manifest: Manifest, options: CallOptions & { readonly asStored?: StoredManifest }): Promise<void>;
-  /** Removes what was stored, as far as the store lets us in `limitMs`. Never throws: `repo gc` finds the rest. After `publish` began it removes nothing. */
+  /**
+   * Removes what was stored, as far as the store lets us in `limitMs`. Never throws: `repo gc` finds the rest. After `publish` began it removes nothing; nor does
+   * it once the marker is another's, and then `lost` tells better what is wrong than whatever failed because of it.
+   */
   abandon(limitMs: number): Promise<void>;
 }
 

@@ -317,6 +317,122 @@ test("copy: what another process is writing is left to it; what a dead one left 
   expect((await keysOf(to.storage)).filter((each) => each.includes(id) && !each.includes("verifications"))).toEqual([manifestKey(CLUSTER, id), key]);
 });
 
+test("copy: what a process has begun that nobody knows is taken over after three heartbeats that stayed away, by the store's time", async () => {
+  const from = await boundRepository();
+  const id = await storeBackup(from, someSnapshot());
+  for (const hasClock of [true, false]) {
+    const to = await boundRepository();
+    const dead = { ...AUTHOR, writer: { host: "another", pid: 2 } };
+    await placeUploadMarker(to, { author: dead, cluster: CLUSTER, backup: id, action: "copy" }, { runtime: runtimeAt(), signal });
+    let ageMs = 0;
+    const aged = wrapped(to.storage, {
+      stat: async (key, options) => {
+        const info = await to.storage.stat(key, options);
+        return info && (key === uploadKey(CLUSTER, id) ? { ...info, modifiedAt: new Date(info.modifiedAt.getTime() - ageMs) } : info);
+      },
+      ...(hasClock && { clock: { now: async () => ({ time: new Date(), uncertaintyMs: 0 }) } }),
+    });
+    // This host's clock is an hour ahead of the store's.
+    const runtime = () => runtimeAt(() => new Date(Date.now() + 3_600_000));
+    expect(await copy(from, aged, { isGone: () => false, runtime: runtime() })).toMatchObject([{ failure: { code: "STORAGE_CONFLICT" } }]);
+    ageMs = 181_000;
+    expect(await copy(from, aged, { isGone: () => false, runtime: runtime() })).toMatchObject([{ outcome: "copied" }]);
+    expect((await keysOf(to.storage)).filter((key) => key.startsWith("_probe/"))).toEqual([]);
+  }
+});
+
+test("copy: what may be another's by now, where a store ignores conditions, is neither taken over for its process nor removed", async () => {
+  const from = await boundRepository();
+  const id = await storeBackup(from, someSnapshot());
+  const to = await boundRepository();
+  await change(to.storage, "etcdsafe-repository.json", (bytes) =>
+    Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(bytes).toString()), ignoresConditions: true })),
+  );
+  const dead = { ...AUTHOR, writer: { host: "another", pid: 2 } };
+  await placeUploadMarker(to, { author: dead, cluster: CLUSTER, backup: id, action: "copy" }, { runtime: runtimeAt(), signal });
+  const conflict = [{ outcome: "failed", failure: { code: "STORAGE_CONFLICT" } }];
+  expect(await copy(from, to.storage)).toMatchObject(conflict);
+  await to.storage.remove(uploadKey(CLUSTER, id), { signal });
+  const key = backupObjectKey(CLUSTER, id, "snapshot.db.zst");
+  await put(to.storage, key, Buffer.from("half"));
+  expect(await copy(from, to.storage)).toMatchObject(conflict);
+  expect(Buffer.from(to.storage.bytesOf(key)!).toString()).toBe("half");
+});
+
+test("copy: what was finished by another meanwhile is left as it is", async () => {
+  const from = await boundRepository();
+  const id = await storeBackup(from, someSnapshot());
+  for (const encryption of ["not-said", other] as const) {
+    const to = await boundRepository();
+    const slow = wrapped(to.storage, {
+      put: async (key, body, options) => {
+        if (key === uploadKey(CLUSTER, id) && to.storage.bytesOf(manifestKey(CLUSTER, id)) === undefined) await copy(from, to.storage);
+        return to.storage.put(key, body, options);
+      },
+    });
+    expect(await copy(from, slow, { encryption })).toMatchObject([
+      { outcome: "failed", failure: { code: "STORAGE_CONFLICT", message: expect.stringContaining("was finished in memory: by another process meanwhile") } },
+    ]);
+    expect(await catalogue(to.storage)).toMatchObject([{ id, state: "unconfirmed" }]);
+    expect((await keysOf(to.storage)).filter((each) => each.includes("/uploads/"))).toEqual([]);
+  }
+});
+
+test("copy: two that begin at once in one target both tell what became of each backup, and the cluster is bound", async () => {
+  const from = await boundRepository();
+  const id = await storeBackup(from, someSnapshot());
+  await restored(from, "1f0a9c3b5d7e2468");
+  const file = (await readClusterFile(from.storage, CLUSTER, { signal }))!.file;
+  const to = await newRepository();
+  // Both have seen nothing of the other's when they write.
+  const slow = wrapped(to.storage, {
+    put: async (key, body, options) => {
+      if (key.endsWith("cluster.json")) await writeClusterFile(to.storage, file, undefined, { signal });
+      if (key.includes("/restores/")) await put(to.storage, key, from.storage.bytesOf(key)!);
+      return to.storage.put(key, body, options);
+    },
+  });
+  expect(await copy(from, slow)).toMatchObject([{ outcome: "copied" }]);
+  const stranger = await newRepository();
+  const taken = wrapped(stranger.storage, {
+    put: async (key, body, options) => {
+      if (key.endsWith("cluster.json")) await writeClusterFile(stranger.storage, clusterFile({ clusterId: "1111111111111111" }), undefined, { signal });
+      return stranger.storage.put(key, body, options);
+    },
+  });
+  expect(await copy(from, taken)).toMatchObject([
+    { backup: id, outcome: "failed", failure: { code: "STORAGE_CONFLICT", message: expect.stringContaining("somebody else has bound default") } },
+  ]);
+  expect(await catalogue(stranger.storage)).toEqual([]);
+});
+
+test("copy: encrypted to some of those that are asked for is not as asked", async () => {
+  const from = await boundRepository();
+  const id = await storeBackup(from, someSnapshot(), { encryption: own });
+  const to = new MemoryStorage();
+  const both = { recipients: [...own.recipients, ...other.recipients] };
+  expect(await copy(from, to, { encryption: both, keys: own.keys })).toMatchObject([{ outcome: "copied" }]);
+  expect(new Set(snapshotObject(await readManifest(to, CLUSTER, id, { signal })).encryption!.recipients)).toEqual(
+    new Set([...own.recipients, ...other.recipients]),
+  );
+});
+
+test("copy: a backup that is replaced while it is copied is not what was planned", async () => {
+  const from = await boundRepository();
+  const id = await storeBackup(from, someSnapshot());
+  const to = new MemoryStorage();
+  const replacing = wrapped(to, {
+    put: async (key, body, options) => {
+      if (key === uploadKey(CLUSTER, id)) await storeBackup(from, someSnapshot(8));
+      return to.put(key, body, options);
+    },
+  });
+  expect(await copy(from, replacing)).toMatchObject([
+    { outcome: "failed", failure: { code: "STORAGE_CONFLICT", message: expect.stringContaining("was replaced in memory: while it was copied") } },
+  ]);
+  expect(to.bytesOf(manifestKey(CLUSTER, id))).toBeUndefined();
+});
+
 test("copy: what a dead one left and is not what belongs there is replaced, also where it has the same size", async () => {
   const from = await boundRepository();
   const id = await storeBackup(from, someSnapshot());

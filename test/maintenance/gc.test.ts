@@ -1,16 +1,19 @@
 // Garbage collection on a store: what it removes, what keeps it from that, and what came to life between its plan and its deed.
 import { beforeEach, expect, test } from "vitest";
-import { streamOf } from "../../src/bytes/stream.ts";
+import { readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { applyGc, planGc } from "../../src/maintenance/gc.ts";
 import { placeUploadMarker } from "../../src/repository/held-marker.ts";
+import { manifestKey, SNAPSHOT_OBJECT, uploadKey, writerLeaseKey } from "../../src/repository/names.ts";
+import { beginUpload } from "../../src/repository/publish.ts";
 import type { Repository } from "../../src/repository/repository.ts";
 import { takeWriterLease } from "../../src/repository/writer-lease.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
+import { sampleManifest } from "../repository/sample-manifest.ts";
 import { expectThrown } from "../support/failures.ts";
 import type { MemoryStorage } from "../support/memory-storage.ts";
-import { testRuntime } from "../support/test-runtime.ts";
+import { type TestRuntime, testRuntime } from "../support/test-runtime.ts";
 import { AUTHOR, newRepository, someSnapshot, storeBackup } from "../verify/stored-backup.ts";
 
 const { signal } = new AbortController();
@@ -32,6 +35,14 @@ beforeEach(async () => {
 });
 
 const repository = (over: Storage = storage): Repository => ({ storage: over, file: {} as Repository["file"] });
+/** With files of these ages as the store tells of them. */
+const aged = (over: Storage, which: RegExp, ageMs: number): Storage =>
+  wrapped(over, {
+    stat: async (key, options) => {
+      const info = await over.stat(key, options);
+      return info === undefined || !which.test(key) ? info : { ...info, modifiedAt: new Date(info.modifiedAt.getTime() - ageMs) };
+    },
+  });
 const put = (key: string) => memory.put(key, streamOf(Buffer.from("x")), { signal });
 const keys = async () => (await Array.fromAsync(memory.list("", { signal }))).map(({ key }) => key);
 
@@ -106,3 +117,114 @@ test("gc: parts of unfinished uploads are aborted", async () => {
   await applyGc(over, await planGc(over, options), AUTHOR, options);
   expect(aborted).toEqual(["u1"]);
 });
+
+test("gc: a save that wakes up at any moment of the collection is either whole, or fails", async () => {
+  const sample = sampleManifest();
+  const sampleMarker = uploadKey("default", sample.id);
+  const sampleObject = `default/backups/${sample.id}/${SNAPSHOT_OBJECT}`;
+  const outcomes: string[] = [];
+  for (let at = 1; ; at++) {
+    const made = await newRepository();
+    const upload = await beginUpload(made, AUTHOR, { cluster: "default", id: sample.id, action: "save" }, { signal, runtime: suspended() });
+    const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(Buffer.alloc(4128, "etcd"))), { signal });
+    const old = aged(made.storage, /uploads/, 200_000);
+    let requests = 0;
+    let published: Promise<unknown> | undefined;
+    const awake = async () => {
+      if (++requests !== at) return old;
+      published = upload.publish({ ...sample, objects: [object] }, { signal }).then(
+        () => "published",
+        (error: EtcdsafeError) => error.code,
+      );
+      await published;
+      return old;
+    };
+    const over = wrapped(old, {
+      put: async (...call) => (await awake()).put(...call),
+      stat: async (...call) => (await awake()).stat(...call),
+      remove: async (...call) => (await awake()).remove(...call),
+    });
+    const plan = await planGc({ ...made, storage: old }, options);
+    expect(plan.remove).toMatchObject([{ backup: sample.id, marker: sampleMarker }]);
+    const { removed, leave, failed } = await applyGc({ ...made, storage: over }, plan, AUTHOR, { ...options, runtime: suspended() });
+    expect(failed).toEqual([]);
+    if (published === undefined) break;
+    const outcome = await published;
+    outcomes.push(`${outcome}, ${removed.length} removed`);
+    expect(removed.length + leave.length).toBe(1);
+    expect(made.storage.bytesOf(sampleObject) !== undefined && made.storage.bytesOf(manifestKey("default", sample.id)) !== undefined).toBe(
+      outcome === "published",
+    );
+    expect(removed.length).toBe(outcome === "published" ? 0 : 1);
+  }
+  expect(new Set(outcomes)).toEqual(new Set(["published, 0 removed", "WRITER_LEASE_LOST, 1 removed", "STORAGE_NOT_FOUND, 1 removed"]));
+});
+
+test("gc: keeps others away from what it removes, also where there was no marker, and leaves none", async () => {
+  await put(OBJECT);
+  const markers: unknown[] = [];
+  const over = wrapped(storage, {
+    remove: async (key, removal) => {
+      markers.push(JSON.parse(Buffer.from(memory.bytesOf(MARKER)!).toString()));
+      await storage.remove(key, removal);
+    },
+  });
+  await applyGc(repository(over), await planGc(repository(), options), AUTHOR, options);
+  expect(markers).toMatchObject([{ action: "gc", heartbeatSeconds: 1200 }, { action: "gc" }]);
+  expect(memory.bytesOf(MARKER)).toBeUndefined();
+});
+
+test("gc: one that finds its lease in other hands removes nothing more", async () => {
+  const second = OBJECT.replace("k3jv2a", "zzzzzz");
+  for (const key of [OBJECT, second]) await put(key);
+  const thief = wrapped(storage, {
+    remove: async (key, removal) => {
+      await storage.remove(key, removal);
+      if (key === MARKER) await takeLease();
+    },
+  });
+  const plan = await planGc(repository(), options);
+  await expectThrown("WRITER_LEASE_LOST", () => applyGc(repository(thief), plan, AUTHOR, { ...options, runtime: suspended() }), /prune on cp-2/);
+  expect(await keys()).toContain(second);
+  expect(await keys()).not.toContain(OBJECT);
+});
+
+test("gc: the loss of its lease ends what is under way, and is what it ends with", async () => {
+  await put(OBJECT);
+  let beat = Promise.withResolvers<void>();
+  const runtime = {
+    ...testRuntime(),
+    sleep: (_: number, end: AbortSignal) => Promise.race([beat.promise, new Promise<void>((resolve) => end.addEventListener("abort", () => resolve()))]),
+  };
+  const stalled = Promise.withResolvers<void>();
+  const over = wrapped(storage, {
+    remove: (key, removal) => {
+      if (key !== OBJECT) return storage.remove(key, removal);
+      stalled.resolve();
+      return new Promise((_, reject) => removal.signal.addEventListener("abort", () => reject(removal.signal.reason)));
+    },
+  });
+  const plan = await planGc(repository(), options);
+  const collecting = applyGc(repository(over), plan, AUTHOR, { ...options, runtime });
+  collecting.catch(() => undefined); // Awaited below.
+  await stalled.promise;
+  await takeLease();
+  beat.resolve();
+  beat = Promise.withResolvers();
+  await expectThrown("WRITER_LEASE_LOST", () => collecting, /prune on cp-2/);
+  expect(await keys()).toContain(OBJECT);
+});
+
+/** As another would that has waited until it expired. */
+async function takeLease(): Promise<void> {
+  const key = writerLeaseKey("default");
+  const file = JSON.parse(Buffer.from(memory.bytesOf(key)!).toString());
+  const other = { ...file, epoch: "99", holder: { ...file.holder, id: "aaaaaaaaaaaa", host: "cp-2", purpose: "prune" } };
+  await memory.put(key, streamOf(Buffer.from(JSON.stringify(other))), { signal });
+}
+
+/** No heartbeat comes. */
+function suspended(): TestRuntime {
+  const sleep = (_: number, end: AbortSignal) => new Promise<void>((_resolve, reject) => end.addEventListener("abort", () => reject(end.reason)));
+  return { ...testRuntime(), sleep };
+}

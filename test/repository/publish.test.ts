@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
 import { collect, readerOf, streamOf } from "../../src/bytes/stream.ts";
@@ -5,12 +6,15 @@ import { EtcdsafeError } from "../../src/errors.ts";
 import { listBackups } from "../../src/repository/catalogue.ts";
 import { SNAPSHOT_OBJECT } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
-import { beginUpload } from "../../src/repository/publish.ts";
+import { type BackupUpload, beginUpload } from "../../src/repository/publish.ts";
 import type { Repository } from "../../src/repository/repository.ts";
+import { readSigningKey, type SigningKey } from "../../src/repository/signature.ts";
 import type { LogEvent } from "../../src/runtime.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
 import { forgettingStorage, truncatingStorage } from "../faults/kit/lying-storages.ts";
-import { failingStorage } from "../faults/kit/storages.ts";
+import { failingStorage, stallingStorage } from "../faults/kit/storages.ts";
+import { expectThrown } from "../support/failures.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { sampleManifest } from "./sample-manifest.ts";
 
@@ -25,13 +29,16 @@ let inner: MemoryStorage;
 let logged: LogEvent[];
 /** Ends each sleep of the heartbeat when the test says so. */
 let beat: () => Promise<void>;
+let seconds: number;
 let runtime: Parameters<typeof beginUpload>[3]["runtime"];
+let signing: SigningKey | undefined;
 
 beforeEach(() => {
   inner = new MemoryStorage();
   logged = [];
+  signing = undefined;
   let wake = Promise.withResolvers<void>();
-  let seconds = 0;
+  seconds = 0;
   beat = async () => {
     seconds += 60;
     wake.resolve();
@@ -51,8 +58,21 @@ beforeEach(() => {
   };
 });
 
-function begin(storage: Storage = inner) {
-  return beginUpload({ storage, file: {} as Repository["file"] }, author, { cluster: "default", id: manifest.id, action: "save" }, { signal, runtime });
+type Action = Parameters<typeof beginUpload>[2]["action"];
+
+function begin(storage: Storage = inner, more: { readonly action?: Action; readonly replacing?: string; readonly ignoresConditions?: boolean } = {}) {
+  const { action = "save", replacing, ignoresConditions = false } = more;
+  const repository = { storage, file: { ignoresConditions } as unknown as Repository["file"] };
+  return beginUpload(repository, author, { cluster: "default", id: manifest.id, action }, { signal, runtime, replacing, protection: { signing } });
+}
+
+/** As whoever takes the one that is there for dead. */
+async function takeOver(action: Action = "copy") {
+  return begin(inner, { action, replacing: (await inner.stat(MARKER, { signal }))!.version });
+}
+
+function putSnapshot(upload: Awaited<ReturnType<typeof begin>>) {
+  return upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
 }
 
 async function keys(): Promise<string[]> {
@@ -156,4 +176,161 @@ test("publish: a marker that stays behind does not fail a stored backup", async 
   const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, readerOf(streamOf(raw)), { signal });
   await upload.publish({ ...manifest, objects: [object] }, { signal });
   expect(logged).toEqual([expect.objectContaining({ level: "warn", message: expect.stringContaining("marker") })]);
+});
+
+test("publish: whoever was taken for dead removes nothing of the one that took over, whatever he fails with", async () => {
+  const asleep = await begin(failingStorage(inner, { operations: ["put"], key: /bundle/ }), { action: "copy" });
+  await putSnapshot(asleep);
+  const heir = await takeOver();
+  await heir.discard([OBJECT], { signal });
+  const object = await putSnapshot(heir);
+  const bundle = asleep.put({ role: "bundle", name: "bundle.tar.zst" }, readerOf(streamOf(raw)), { signal });
+  await expect(bundle).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
+  await asleep.abandon(1_000);
+  expect(await keys()).toEqual([OBJECT, MARKER]);
+  expect(logged).toMatchObject([
+    { level: "warn", message: expect.stringMatching(/could not be removed: the upload marker .* was lost: copy on h \(process 1\) has it now$/) },
+  ]);
+  await heir.publish({ ...manifest, objects: [object] }, { signal });
+  await asleep.abandon(1_000);
+  expect(await keys()).toEqual([MANIFEST, OBJECT]);
+});
+
+test("publish: nor does one whose signature comes too late", async () => {
+  signing = readSigningKey(generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }) as string) as SigningKey;
+  let heir: BackupUpload | undefined;
+  const slow = wrapped(inner, {
+    put: async (key, body, options) => {
+      if (key.endsWith(".sig") && heir === undefined) {
+        heir = await takeOver();
+        heir.keep({ name: SNAPSHOT_OBJECT }, (await inner.stat(OBJECT, { signal }))!);
+        await heir.publish({ ...manifest, objects: [object] }, { signal });
+      }
+      return inner.put(key, body, options);
+    },
+  });
+  const asleep = await begin(slow, { action: "copy" });
+  const object = await putSnapshot(asleep);
+  await expect(asleep.publish({ ...manifest, objects: [object] }, { signal })).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  await asleep.abandon(1_000);
+  expect(await keys()).toEqual([MANIFEST, `${MANIFEST}.sig`, OBJECT]);
+});
+
+test("publish: a heartbeat that finds the marker in other hands ends what is under way", async () => {
+  const upload = await begin(stallingStorage(inner, { operations: ["put"], key: /snapshot/ }));
+  const put = putSnapshot(upload);
+  put.catch(() => undefined); // Awaited below.
+  const heir = await takeOver();
+  await beat();
+  await expectThrown("WRITER_LEASE_LOST", () => put, /has it now/);
+  expect(upload.lost.aborted).toBe(true);
+  expect(heir.lost.aborted).toBe(false);
+  await upload.abandon(1_000);
+  expect(await keys()).toEqual([MARKER]);
+  await heir.abandon(1_000);
+  expect(await keys()).toEqual([]);
+});
+
+test("publish: without its marker nobody creates a manifest", async () => {
+  const upload = await begin();
+  const object = await putSnapshot(upload);
+  await inner.remove(MARKER, { signal });
+  await expectThrown("WRITER_LEASE_LOST", () => upload.publish({ ...manifest, objects: [object] }, { signal }), /the upload marker .* was lost: it is gone$/);
+  await upload.abandon(1_000);
+  expect(await keys()).toEqual([OBJECT]);
+});
+
+test("publish: a marker that went into other hands just before the manifest was there is no success, and nothing is removed", async () => {
+  for (const replaced of [true, false]) {
+    inner = new MemoryStorage();
+    const slow = wrapped(inner, {
+      put: async (key, body, options) => {
+        if (key === MANIFEST) await (replaced ? takeOver() : inner.remove(MARKER, { signal }));
+        return inner.put(key, body, options);
+      },
+    });
+    const upload = await begin(slow);
+    const object = await putSnapshot(upload);
+    const error = await expectThrown(
+      "WRITER_LEASE_LOST",
+      () => upload.publish({ ...manifest, objects: [object] }, { signal }),
+      /^2\S+ is in memory:, but may lack objects: the upload marker/,
+    );
+    expect(error.hint).toMatch(/etcdsafe verify 2/);
+    await upload.abandon(1_000);
+    expect(await keys()).toEqual([MANIFEST, OBJECT, ...(replaced ? [MARKER] : [])]);
+  }
+});
+
+test("publish: what a backup needs that is there all the same is not removed by whoever gives up", async () => {
+  const upload = await begin();
+  await putSnapshot(upload);
+  await inner.put(MANIFEST, streamOf(Buffer.from("another's")), { signal });
+  await upload.abandon(1_000);
+  expect(await keys()).toEqual([MANIFEST, OBJECT]);
+  const heir = await begin();
+  await expectThrown("STORAGE_CONFLICT", () => heir.discard([OBJECT], { signal }), /was finished in memory: by another process meanwhile$/);
+  expect(await keys()).toEqual([MANIFEST, OBJECT, MARKER]);
+});
+
+test("publish: a renewal whose answer was lost is found to be one's own", async () => {
+  const upload = await begin(failingStorage(inner, { operations: ["put"], key: /uploads/, from: 2, times: 1, afterwards: true }));
+  const object = await putSnapshot(upload);
+  await beat();
+  await expect.poll(() => logged).toHaveLength(1);
+  await upload.publish({ ...manifest, objects: [object] }, { signal });
+  expect(await keys()).toEqual([MANIFEST, OBJECT]);
+});
+
+test("publish: others are kept away for an hour before anything is removed; a removal that comes late renews that first", async () => {
+  const order: string[] = [];
+  const promised = () => JSON.parse(Buffer.from(inner.bytesOf(MARKER)!).toString()).heartbeatSeconds;
+  const slow = wrapped(inner, {
+    put: async (key, body, options) => {
+      const info = await inner.put(key, body, options);
+      if (key === MARKER) order.push(`marker ${promised()}`);
+      return info;
+    },
+    remove: async (key, options) => {
+      order.push(`remove ${key.split("/").at(-1)}`);
+      seconds += key === OBJECT ? 601 : 600;
+      await inner.remove(key, options);
+    },
+  });
+  const upload = await begin(slow);
+  await inner.put(OBJECT, streamOf(raw), { signal });
+  await upload.discard([OBJECT, `${OBJECT}.age`, `${OBJECT}.old`], { signal });
+  expect(order).toEqual([
+    "marker 60",
+    "marker 1200",
+    "remove snapshot.db.zst",
+    "marker 1200",
+    "remove snapshot.db.zst.age",
+    "remove snapshot.db.zst.old",
+    "marker 60",
+  ]);
+});
+
+test("publish: what may not be removed keeps nobody away for longer than a dead writer does", async () => {
+  const denied = () => new EtcdsafeError("STORAGE_DENIED", "may not delete");
+  const upload = await begin(failingStorage(inner, { operations: ["remove"], error: denied }));
+  await putSnapshot(upload);
+  await upload.abandon(1_000);
+  expect(JSON.parse(Buffer.from(inner.bytesOf(MARKER)!).toString())).toMatchObject({ heartbeatSeconds: 60 });
+});
+
+test("publish: where conditions are ignored, a holder reads whose the marker is, and a copy that fails removes nothing", async () => {
+  const ignoring = wrapped(inner, { put: (key, body, options) => inner.put(key, body, { signal: options.signal }) });
+  const asleep = await begin(ignoring, { action: "copy", ignoresConditions: true });
+  await putSnapshot(asleep);
+  const heir = await begin(ignoring, { action: "copy", ignoresConditions: true });
+  const object = await putSnapshot(heir);
+  await expectThrown("WRITER_LEASE_LOST", () => asleep.publish({ ...manifest, objects: [object] }, { signal }), /has it now$/);
+  await asleep.abandon(1_000);
+  await heir.abandon(1_000);
+  expect(await keys()).toEqual([OBJECT, MARKER]);
+  expect(logged.at(-1)).toMatchObject({ message: expect.stringContaining("may be another copy's by now") });
+  const save = await begin(ignoring, { ignoresConditions: true });
+  await save.publish({ ...manifest, objects: [object] }, { signal });
+  expect(await keys()).toEqual([MANIFEST, OBJECT]);
 });
