@@ -1,5 +1,5 @@
 // Reads the files of a host that go into a bundle, once and into memory, so that what is hashed is what is stored, and so that all that can be refused is
-// refused before etcd is made to work. Links are stored as links and never followed; what is no file, directory or link is refused.
+// refused before etcd is made to work. Links are stored as links and never followed; what is no file, directory or link is left out.
 import { createHash } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
@@ -83,8 +83,8 @@ class Gathering {
   }
 
   async add(include: Include): Promise<void> {
-    const queue = [include];
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const stack = [include];
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       this.#signal.throwIfAborted();
       const found = await readEntry(next, include).catch(failedToRead);
       if (found === "vanished") {
@@ -97,7 +97,7 @@ class Gathering {
         continue;
       }
       if (!this.#put(found.entry)) continue;
-      queue.unshift(...found.children);
+      for (const child of found.children.toReversed()) stack.push(child); // One by one: there may be more than a call takes arguments.
     }
   }
 
@@ -170,10 +170,11 @@ async function readEntry(include: Include, root: Include): Promise<Found | strin
       if (bytes === undefined) continue;
       const sha256 = createHash("sha256").update(bytes).digest("hex");
       return { entry: { ...known, ...none, type: "file", sizeBytes: bytes.length, sha256, bytes }, children: [] };
-    } else
-      throw new EtcdsafeError("FILE_FAILED", `${source} is ${specialKind(stats)}, which a bundle cannot hold`, {
-        hint: "Name the files and directories that are needed.",
-      });
+    } else {
+      const why = `${source} is ${specialKind(stats)}, which a bundle cannot hold`;
+      if (include !== root) return `${why}: it is not in the bundle`;
+      throw new EtcdsafeError("FILE_FAILED", why, { hint: "Name the files and directories that are needed." });
+    }
   }
   throw new EtcdsafeError("FILE_FAILED", `${source} changed each time while it was read`, { hint: "Run it again once nothing writes there." });
 }

@@ -21,7 +21,10 @@ export function chooseEncryption(asked: AskedEncryption, policy: RepositoryFile[
   if (typeof asked === "object") return asked;
   if (asked === "not-said" && policy !== undefined && policy.recipients.length > 0) return { recipients: policy.recipients };
   if (policy?.required === true)
-    throw new EtcdsafeError("ENCRYPTION_REQUIRED", `the policy of the repository in ${place.location} requires that backups are encrypted`);
+    throw new EtcdsafeError("ENCRYPTION_REQUIRED", `the policy of the repository in ${place.location} requires that backups are encrypted`, {
+      // Where it names somebody, they are only not encrypted to because it was said that nothing shall be.
+      ...(policy.recipients.length > 0 && { hint: "Leave --unencrypted away: the policy names to whom. Nothing was written." }),
+    });
   if (asked === "unencrypted" || place.isOnThisHost) return undefined;
   throw new EtcdsafeError("ENCRYPTION_REQUIRED", `${place.location} is outside this host, and it is not said to whom the backup is to be encrypted`, {
     hint: "Give --recipient or --passphrase-file: snapshots hold every Secret of the cluster. To store them for anyone to read who gets at the store, type --unencrypted. Nothing was written.",

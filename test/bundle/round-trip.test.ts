@@ -112,11 +112,18 @@ test("bundle: what is missing, special, too large, or called as another is refus
   const gather = (...includes: string[]) => gatherBundle(request({ includes }), options);
   await expectThrown("FILE_NOT_FOUND", () => gather(path("missing")), /there is no .*missing to include/);
   execFileSync("mkfifo", [path("fifo")]);
-  await expectThrown("FILE_FAILED", () => gather(directory.path), /fifo is a named pipe/);
+  await expectThrown("FILE_FAILED", () => gather(path("fifo")), /fifo is a named pipe/);
   await expectThrown("FILE_FAILED", () => gather("/dev/null"), /\/dev\/null is a device/);
   const server = createServer().listen(path("socket"));
   await new Promise((done) => server.once("listening", done));
   await expectThrown("FILE_FAILED", () => gather(path("socket")), /socket is a socket/);
+  // Below what is named, it is only left out.
+  const { entries, warnings } = await gather(directory.path);
+  expect(entries.map(({ type }) => type)).toEqual(["directory"]);
+  expect(warnings.toSorted()).toEqual([
+    expect.stringMatching(/fifo is a named pipe, which a bundle cannot hold: it is not in the bundle$/),
+    expect.stringMatching(/socket is a socket, which a bundle cannot hold: it is not in the bundle$/),
+  ]);
   await new Promise((done) => server.close(done));
   await writeFile(path("large"), Buffer.alloc(16 * 1024 * 1024 + 1));
   await expectThrown("FILE_FAILED", () => gather(path("large")), /large has 16777217 bytes, and a file of a bundle at most 16777216/);

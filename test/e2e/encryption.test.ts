@@ -123,7 +123,7 @@ test("policy: its recipients are encrypted to, and where it requires encryption 
   await expectExit(0, ["repo", "init", "--repository", repository]);
   expectFailure("USAGE", await runCli(init), { message: /its policy of encryption is another one/, hint: /changes none/ });
   await save(repository);
-  expectFailure("ENCRYPTION_REQUIRED", await runCli([...saving(repository), "--unencrypted"]), { message: /requires/ });
+  expectFailure("ENCRYPTION_REQUIRED", await runCli([...saving(repository), "--unencrypted"]), { message: /requires/, hint: /^Leave --unencrypted away/ });
   const { backups } = JSON.parse((await expectExit(0, ["list", "--repository", repository, "-o", "json"])).stdout);
   expect(backups).toMatchObject([{ encryption: { recipients: [other] } }]);
 });

@@ -23,9 +23,11 @@ test("encryption policy: outside this host, somebody has to be named, or it has 
 });
 
 test("encryption policy: where it is required, nobody can do without", async () => {
+  const hint = async (asked: AskedEncryption, policy: typeof NAMED, place: typeof HERE) =>
+    (await expectThrown("ENCRYPTION_REQUIRED", () => chooseEncryption(asked, policy, place), /policy .* requires/)).hint;
   for (const place of [HERE, BUCKET]) {
-    await expectThrown("ENCRYPTION_REQUIRED", () => chooseEncryption("unencrypted", NAMED, place), /policy .* requires/);
-    await expectThrown("ENCRYPTION_REQUIRED", () => chooseEncryption("not-said", { required: true, recipients: [] }, place), /policy .* requires/);
+    expect(await hint("unencrypted", NAMED, place)).toMatch(/^Leave --unencrypted away: the policy names to whom/);
+    for (const asked of ["unencrypted", "not-said"] as const) expect(await hint(asked, { required: true, recipients: [] }, place)).toMatch(/^Give --recipient/);
   }
 });
 
