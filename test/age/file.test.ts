@@ -173,6 +173,27 @@ describe("age file: damage", () => {
   });
 });
 
+describe("age file: a file key that is given", () => {
+  test("opens its file, without any identity, and no other one: that takes an identity", async () => {
+    const [plain, others] = [randomBytes(100), randomBytes(100)];
+    const file = await encrypted(plain, [own.recipient]);
+    const { fileKey } = await openAge(rangedBytes(file), keysOf(own.identity), "it", { signal });
+    const given: AgeKeys = { identities: [], passphrase: undefined, fileKey };
+    expectSame(await plainOf(file, given), plain);
+    const another = await encrypted(others, [other.recipient]);
+    await expectThrown("DECRYPTION_KEY_MISSING", () => plainOf(another, given), /no identity was given/);
+    expectSame(await plainOf(another, { ...given, identities: [other.identity] }), others);
+  });
+
+  test("opens nothing behind a header that somebody changed", async () => {
+    const file = await encrypted(randomBytes(100), [own.recipient]);
+    const { fileKey } = await openAge(rangedBytes(file), keysOf(own.identity), "it", { signal });
+    const added = Buffer.from(Buffer.from(file).toString("latin1").replace("\n--- ", "\n-> somebody else\n\n--- "), "latin1");
+    await expectThrown("DECRYPTION_KEY_MISSING", () => plainOf(added, { identities: [], passphrase: undefined, fileKey }), /no identity was given/);
+    await expectThrown("OBJECT_CORRUPT", () => plainOf(added, { ...keysOf(own.identity), fileKey }), /the MAC of its header is wrong/);
+  });
+});
+
 describe("age keys", () => {
   test("of an identity, the recipient is the one that age-keygen prints", async () => {
     expect(await recipientOf(own.identity)).toBe(own.recipient);

@@ -111,6 +111,17 @@ test("zip: a directory that is said to be where nothing is, is not looked for th
   await expectThrown("OBJECT_CORRUPT", drain, /^x is no zip archive of one snapshot: bytes 4294967280 to \d+ are not in it$/);
 });
 
+test("zstd: a window of 128 MiB is given room, and a header that demands more is refused at once", async () => {
+  const frame = (windowLog: number) => {
+    // RFC 8878 §3.1.1: magic, no checksum and no size, the window; one block, the last, raw.
+    const block = Buffer.alloc(3);
+    block.writeUIntLE((SNAPSHOT.length << 3) | 1, 0, 3);
+    return Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, (windowLog - 10) << 3]), block, SNAPSHOT]);
+  };
+  expect((await unpacked("zstd", frame(27))).equals(SNAPSHOT)).toBe(true);
+  for (const windowLog of [28, 31]) await expectThrown("OBJECT_CORRUPT", () => unpacked("zstd", frame(windowLog)), /v2\/x cannot be unpacked: .*memory/);
+});
+
 test("what unpacks to more than any snapshot has is given up", async () => {
   const chunk = new Uint8Array(256 * 1024 * 1024);
   let yieldedBytes = 0;
