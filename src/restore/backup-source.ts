@@ -24,8 +24,11 @@ export interface SourceOptions extends OpenOptions {
  */
 export async function backupSource({ storage }: Repository, cluster: string, entry: BackupEntry, options: SourceOptions): Promise<SnapshotSource> {
   const { manifest } = entry;
-  if (entry.state === "damaged")
-    throw new EtcdsafeError("SNAPSHOT_DAMAGED", `${entry.id} is damaged: ${entry.damage.join("; ")}`, { hint: "`etcdsafe list` shows the others." });
+  if (entry.state === "damaged") {
+    throw new EtcdsafeError("SNAPSHOT_DAMAGED", `${entry.id} is damaged: ${entry.damage.join("; ")}`, {
+      hint: `\`etcdsafe list\` shows the others. Where only reading it had failed, \`etcdsafe verify ${entry.id}\` finds it good again, and then it can be restored.`,
+    });
+  }
   const object = snapshotObject(manifest);
   const key = backupObjectKey(cluster, entry.id, object.name);
   const facts: Omit<SourceFacts, keyof DatabaseFacts> = {

@@ -181,7 +181,7 @@ test("an object that is gone, or cut short", async () => {
   await truncate(path(object), size - 100);
   expectFailure("SNAPSHOT_DAMAGED", await run(...restoring(latest())), {
     message: new RegExp(`^${latest()} is damaged: snapshot\\.db\\.zst holds ${size - 100} bytes instead of ${size}$`),
-    hint: /^`etcdsafe list` shows the others\.$/,
+    hint: /^`etcdsafe list` shows the others\. Where only reading it had failed, `etcdsafe verify \S+` finds it good again, and then it can be restored\.$/,
   });
   expectVerdict("OBJECT_TRUNCATED", await run("verify", latest(), "-o", "json"), {
     message: new RegExp(`^${object} holds ${size - 100} of its ${size} bytes$`),
