@@ -41,7 +41,10 @@ try {
   await step("destroy the cluster", () => original.stop());
 
   const members = await planMembers(3, DATA);
-  await writeFile(join(DEMO, "members.yaml"), stringify({ members: members.map(({ name, peerUrl, dataDir }) => ({ name, peerUrls: [peerUrl], dataDir })) }));
+  await writeFile(
+    join(DEMO, "members.yaml"),
+    stringify({ members: members.map(({ name, peerUrl, clientUrl, dataDir }) => ({ name, peerUrls: [peerUrl], clientUrls: [clientUrl], dataDir })) }),
+  );
   await etcdsafe("restore", ["restore", "latest", "--repository", REPOSITORY, "--members", ".demo/members.yaml", "--all-members", "--bump-revision", "none"]);
   const restored = await step("start the three restored members", () =>
     startCluster({ minor: "3.7", members, directory: DATA, initialClusterState: "existing" }),

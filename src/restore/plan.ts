@@ -13,7 +13,7 @@ import type { MemberDistro } from "./instructions/instructions.ts";
 import { quotaFor } from "./instructions/quota.ts";
 import { byName } from "./instructions/steps.ts";
 import { type PlannedLoss, planLoss } from "./loss.ts";
-import { assumedClientUrls, type RestoreMemberSpec } from "./member-urls.ts";
+import { assumedClientUrls, type RestoreMemberSpec, sharedUrlWarnings } from "./member-urls.ts";
 import type { ReplacedMember } from "./replace.ts";
 import { agreedToken } from "./separate-runs.ts";
 import { walDialectOf } from "./target-version.ts";
@@ -126,6 +126,13 @@ export function planRestore(request: RestoreRequest): RestorePlan {
   const cluster = planCluster(request.cluster, token);
   requireReachable(cluster);
   for (const { name } of targets) memberNamed(cluster, name);
+  // As people look for them; ids say nothing to anybody.
+  const members = cluster.members.toSorted(byName).map(({ name, id, peerUrls }) => {
+    const target = targets.find((each) => each.name === name);
+    const clientUrls = request.cluster.find((each) => each.name === name)?.clientUrls;
+    const client = { clientUrls: clientUrls ?? assumedClientUrls(peerUrls), clientUrlsAssumed: clientUrls === undefined };
+    return { name, id: formatId(id), peerUrls, ...client, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null, replaces: null, access: null };
+  });
   if (request.perHost) for (const target of targets) requireOwnDirectories([target]);
   else requireOwnDirectories(targets);
   return {
@@ -142,13 +149,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     token,
     tokenGiven: request.token !== undefined,
     clusterId: formatId(cluster.clusterId),
-    // As people look for them; ids say nothing to anybody.
-    members: cluster.members.toSorted(byName).map(({ name, id, peerUrls }) => {
-      const target = targets.find((each) => each.name === name);
-      const clientUrls = request.cluster.find((each) => each.name === name)?.clientUrls;
-      const client = { clientUrls: clientUrls ?? assumedClientUrls(peerUrls), clientUrlsAssumed: clientUrls === undefined };
-      return { name, id: formatId(id), peerUrls, ...client, dataDir: target?.dataDir ?? null, walDir: target?.walDir ?? null, replaces: null, access: null };
-    }),
+    members,
     loss: planLoss(source, request.evidence.found, request.evidence.jumps),
     walDialect: walDialectOf(database.versions),
     stageId: request.stageId,
@@ -161,7 +162,7 @@ export function planRestore(request: RestoreRequest): RestorePlan {
       total: targets.length * (sizeBytes + WAL_PREALLOCATED_SIZE_BYTES),
       fileSystems: [],
     },
-    warnings: databaseWarnings(database, request.evidence),
+    warnings: [...databaseWarnings(database, request.evidence), ...sharedUrlWarnings(members)],
   };
 }
 

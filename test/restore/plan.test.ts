@@ -130,6 +130,18 @@ test("restore plan: client URLs are those that were named, else the customary on
   });
 });
 
+test("restore plan: members that would all have the same client URL, by where their peers are, are told to have ones of their own", () => {
+  const cluster = ["a", "b", "c"].map((name, index) => ({ name, peerUrls: [`http://127.0.0.1:${2380 + index}`] }));
+  const warningOf = (members: RestoreRequest["cluster"]) =>
+    planRestore(request({ cluster: members, targets: [{ name: "a", dataDir: "/a" }] })).warnings.filter((each) => each.includes("clientUrls"));
+  expect(warningOf(cluster)).toEqual([
+    expect.stringMatching(
+      /^The members a, b, c cannot all listen on http:\/\/127\.0\.0\.1:2379, which is assumed from their peer URLs: name each one's `clientUrls`/,
+    ),
+  ]);
+  expect(warningOf(cluster.map((member, index) => ({ ...member, clientUrls: [`http://127.0.0.1:${4000 + index}`] })))).toEqual([]);
+});
+
 test.each([
   [8192, 2],
   [Math.floor((2 * 1024 ** 3) / 1.5), 2],
