@@ -67,7 +67,8 @@ const ON_THE_WAY = new Set([
 const FULL = new Set(["QuotaExceeded", "InsufficientCapacity", "XMinioStorageFull", "EntityTooLarge", "TooManyParts"]);
 const ELSEWHERE = new Set(["PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"]);
 
-const DENIED_HINT = "The credentials need s3:ListBucket, GetObject, PutObject and AbortMultipartUpload there; `etcdsafe repo validate` tries each.";
+const DENIED_HINT =
+  "The credentials need s3:ListBucket, GetObject, PutObject and AbortMultipartUpload there, --as-of and repo gc some more: docs/stores.md lists what each command needs, and `etcdsafe repo validate` tries it.";
 /** To a request whose answer has no body, as what looks an object up. */
 const NO_REASON_HINT = "Check the name of the bucket, --s3-region and the credentials; `etcdsafe repo validate` shows the store's reason.";
 const NAME_HINT = "Check --repository: names of buckets are 3 to 63 lower-case letters, digits, dots and hyphens.";

@@ -106,6 +106,13 @@ test.each([
   for (const secret of ["very secret", "Signature=", "X-Amz"]) expect(said).not.toContain(secret);
 });
 
+test("s3 errors: what is denied leads to the list of what each command has to be allowed", async () => {
+  await using server = await scripted(() => refusal(403, "AccessDenied", "Access Denied"));
+  const storage = await server.open();
+  const { hint } = await expectThrown("STORAGE_DENIED", () => put(storage, "k", "x"), /Access Denied/);
+  expect(hint).toMatch(/docs\/stores\.md lists what each command needs/);
+});
+
 test("s3 errors: a clock that the store refuses is named, also where the answer has no body, and not made up for in silence", async () => {
   const time = new Date(Date.now() - 3_600_000);
   await using server = await scripted(({ method, headers }) => {
