@@ -28,7 +28,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     json: {
       manifest: "docs/repository-format.md, “Manifest”; null with `--output`",
       "repositories[]":
-        "with several repositories: `location`, `manifest` (null where it is not stored) and `failure` (`code`, `message`, `hint`; null where it is); `manifest` above is then the first of those",
+        "with several repositories: `location`, `backup` (`id`, `timeline`, `timelineBegan` and `encryption`; null where it is not stored) and `failure` (`code`, `message`, `hint`; null where it is); `manifest` above is then that of the first which holds it",
       file: "with `--output`: the file",
       "state, stateWhy, members, revision, rawSizeBytes, databaseSha256, warnings": "with `--output`: what a manifest would have said",
       "suspects[]":

@@ -60,16 +60,6 @@ export function isMistypedUrl(location: string): boolean {
   return MISTYPED_URL.test(location);
 }
 
-/** Without those that name, in other words, what one before them names. Throws as placeOf. */
-export function distinctPlaces(locations: readonly string[]): string[] {
-  const byPlace = new Map<string, string>();
-  for (const location of locations) {
-    const place = JSON.stringify(placeOf(location));
-    if (!byPlace.has(place)) byPlace.set(place, location);
-  }
-  return [...byPlace.values()];
-}
-
 function requireName(location: string, what: string, name: string, { regex, rule }: { readonly regex: RegExp; readonly rule: string }): void {
   if (!regex.test(name)) throw invalid(`${location}: ${name} cannot be the name of a ${what}: those are ${rule}`);
 }

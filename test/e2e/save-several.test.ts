@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RepositoryTarget } from "../../src/backup/repository-target.ts";
@@ -50,10 +51,10 @@ test("save to several: the same backup in a directory and a bucket, and a copy f
   const saved = await runSave([local, bucket], ...args);
   expect(saved.exitCode, saved.stderr).toBe(0);
   const { manifest, repositories } = JSON.parse(saved.stdout);
-  expect(repositories).toMatchObject([
-    { location: local, manifest: { id: manifest.id, timelineBegan: { reason: "first-backup" } }, failure: null },
-    { location: bucket, manifest: { id: manifest.id, createdAt: manifest.createdAt, timelineBegan: { reason: "first-backup" } }, failure: null },
-  ]);
+  const { id } = manifest;
+  const timelineBegan = expect.objectContaining({ reason: "first-backup" });
+  const backup = { id, timeline: expect.any(String), timelineBegan, encryption: expect.objectContaining({ recipients: [recipient] }) };
+  expect(repositories).toEqual([local, bucket].map((location) => ({ location, backup, failure: null }))); // Nothing that all have in common.
   const copied = await expectExit(0, ["copy", local, bucket, "-o", "json", ...reached()], server.env);
   expect(JSON.parse(copied.stdout).backups).toMatchObject([{ backup: manifest.id, outcome: "present" }]);
   expect(await expectSpool()).toEqual([]);
@@ -93,12 +94,28 @@ test("save to several: where none can be saved to, it fails with what the first 
 });
 
 test("save to several: what one of them refuses the others do not suffer from", async () => {
-  const [local, bucket] = [at("beside-refused"), `s3://${await server.createBucket()}/etcd`];
-  const saved = await runSave([local, bucket], "-o", "json"); // Nobody says to whom the one in the bucket is to be encrypted.
+  const [local, name] = [at("beside-refused"), await server.createBucket()];
+  const bucket = `s3://${name}/etcd`;
+  await server.client.send(new PutObjectCommand({ Bucket: name, Key: "etcd/somebody-elses", Body: "x" }));
+  const saved = await runSave([local, bucket], "--unencrypted", "-o", "json");
   expect(saved.exitCode, saved.stderr).toBe(3);
   expect(JSON.parse(saved.stdout).repositories).toMatchObject([
     { failure: null },
-    { location: bucket, manifest: null, failure: { code: "ENCRYPTION_REQUIRED" } },
+    { location: bucket, backup: null, failure: { code: "REPOSITORY_NOT_EMPTY" } },
+  ]);
+});
+
+test("save to several: what one of them is known to refuse, for want of encryption, is refused before anything is stored in any", async () => {
+  const [local, bucket, strict] = [at("before-all"), `s3://${await server.createBucket()}/etcd`, at("strict")];
+  expectFailure("ENCRYPTION_REQUIRED", await runSave([local, bucket]), { message: /^s3:.* is outside this host/, hint: /Nothing was written/ });
+  await expectExit(0, ["repo", "init", "--repository", strict, "--require-encryption"]);
+  expectFailure("ENCRYPTION_REQUIRED", await runSave([local, strict], "--unencrypted"), { message: /policy of the repository in .*strict/, hint: /./ });
+  expect(await readdir(directory.path)).not.toContain("before-all");
+  await expectExit(0, ["repo", "init", "--repository", bucket, "--recipient", recipient, ...reached()], server.env);
+  const { repositories } = JSON.parse((await runSave([local, bucket], "-o", "json")).stdout); // To whom, the bucket's policy says.
+  expect(repositories).toMatchObject([
+    { backup: { encryption: null }, failure: null },
+    { backup: { encryption: { recipients: [recipient] } }, failure: null },
   ]);
 });
 

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
 import { openStorage } from "../../src/storage/open.ts";
-import { distinctPlaces, placeOf } from "../../src/storage/place.ts";
+import { placeOf } from "../../src/storage/place.ts";
 import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
@@ -60,11 +60,6 @@ test.each([
 
 test("open: a path that begins as a URL does is taken for one with ./ before it, and one with a colon further on as it is", async () => {
   for (const location of ["./s3:/x", "backups/2026-11-21T10:00"]) expect((await open(location)).location).toBe(resolve(location));
-});
-
-test("open: of several locations, those that name the same in other words are one", () => {
-  const same = ["s3://bucket/etcd", "S3://bucket/etcd/", "/backups", "file:///backups", "/backups/", "s3://bucket/etcd/b"];
-  expect(distinctPlaces(same)).toEqual(["s3://bucket/etcd", "/backups", "s3://bucket/etcd/b"]);
 });
 
 test.each(["s3://key:hunter2@bucket/prefix", "s3://hunter2@bucket", "gs://u:hunter2@b/p", "azblob://u:hunter2@account/container"])(

@@ -1,6 +1,6 @@
 // `etcdsafe save`
 import { fileTarget, streamTarget } from "../../backup/file-target.ts";
-import type { RepositoryTarget, RepositoryTargetOptions } from "../../backup/repository-target.ts";
+import type { RepositoryTargetOptions } from "../../backup/repository-target.ts";
 import { DEFAULT_SPOOL_DIRECTORY, save } from "../../backup/save.ts";
 import type { Saved, SaveTarget, StoredIn } from "../../backup/save-target.ts";
 import type { BundleRequest } from "../../bundle/gather.ts";
@@ -67,12 +67,15 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
       ...(await askedProtection(invocation, "passphrase-file")),
       lock: lockOf(invocation),
     };
-    if (locations.length > 1) requireOneEach(config, locations);
-    const targets: RepositoryTarget[] = [];
+    const several = locations.length > 1 ? await import("../several-repositories.ts") : undefined;
+    several?.requireOneEach(config, locations);
+    const stores: Awaited<ReturnType<typeof storeOf>>[] = [];
     // One that is missing is told of by who opens it.
-    for (const location of locations.length === 0 ? [undefined] : locations) targets.push(new Target({ ...shared, ...(await storeOf(invocation, location)) }));
-    const [only] = targets;
-    return targets.length === 1 ? only! : new (await import("../../backup/several-targets.ts")).SeveralTargets(targets);
+    for (const location of locations.length === 0 ? [undefined] : locations) stores.push(await storeOf(invocation, location));
+    const targets = stores.map((store) => new Target({ ...shared, ...store }));
+    if (several === undefined) return targets[0]!;
+    await several.requireEncryption(stores, shared.encryption, { signal });
+    return new (await import("../../backup/several-targets.ts")).SeveralTargets(targets);
   }
   if (path !== "-") return fileTarget(path, invocation.runtime);
   if (process.stdout.isTTY) throw new EtcdsafeError("USAGE", "--output -: standard output is a terminal", { hint: "Redirect it, or name a file." });
@@ -89,17 +92,6 @@ async function storeOf(invocation: Invocation, location: string | undefined): Pr
   const { config } = invocation;
   const one = location === undefined ? config : config.with("repository", { value: location, origin: config.origin("repository") });
   return { storage: await openNamedStorage({ ...invocation, config: one }), isOnThisHost: isOnThisHost(location ?? "") };
-}
-
-/** Throws USAGE for what only one repository can have. */
-function requireOneEach(config: Config, locations: readonly string[]): void {
-  const several = `${locations.length} repositories are named (${originText(config.origin("repository"))})`;
-  if (config.get("no-spool"))
-    throw new EtcdsafeError("USAGE", `--no-spool: ${several}, and without a local copy the slowest of them would hold etcd`, {
-      hint: "Save to one, and `etcdsafe copy` to the others.",
-    });
-  if (config.get("state-url") !== undefined)
-    throw new EtcdsafeError("USAGE", `--state-url: ${several}, and each has a state of its own`, { hint: "Save to one, and `etcdsafe copy` to the others." });
 }
 
 /** Undefined where nothing is to be stored beside the snapshot. */
@@ -135,7 +127,14 @@ function storedInText({ location, manifest, failure }: StoredIn): string {
   return `${location}${encryption === null ? "" : `, encrypted ${encryptedTo({ encryption })}`}`;
 }
 
+/** What can differ between them: all else is in the one manifest. */
+function storedInDocument({ location, manifest, failure }: StoredIn) {
+  if (manifest === null) return { location, backup: null, failure };
+  const { id, timeline, timelineBegan } = manifest;
+  return { location, backup: { id, timeline, timelineBegan, encryption: snapshotObject(manifest).encryption }, failure };
+}
+
 function documentOf({ manifest, file, repositories, ...known }: Saved) {
-  const several = repositories === undefined ? {} : { repositories };
+  const several = repositories === undefined ? {} : { repositories: repositories.map(storedInDocument) };
   return manifest === null ? { manifest, file, ...known } : { manifest, file, ...several };
 }
