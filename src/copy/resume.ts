@@ -2,7 +2,6 @@
 import { EtcdsafeError } from "../errors.ts";
 import { honoursConditions } from "../repository/conditions.ts";
 import { backupObjectKey, uploadKey } from "../repository/names.ts";
-import { finishedMeanwhile } from "../repository/publish.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { storeTime } from "../repository/store-time.ts";
 import { isLive, readUploadMarker } from "../repository/upload-marker.ts";
@@ -37,7 +36,6 @@ export async function leftBehind(storage: Storage, cluster: string, id: string, 
   const prefix = backupObjectKey(cluster, id, "");
   const left = new Map<string, ObjectInfo>();
   for await (const info of storage.list(prefix, options)) left.set(info.key.slice(prefix.length), info);
-  if (left.has("manifest.json")) throw finishedMeanwhile(id, storage.location);
   return left;
 }
 

@@ -108,7 +108,7 @@ export async function beginUpload(
       const isRemoved = await marker.removing(async (remove) => {
         for (const key of keys) await remove(key);
       }, options);
-      if (!isRemoved) throw finishedMeanwhile(id, storage.location);
+      if (!isRemoved) throw new EtcdsafeError("STORAGE_CONFLICT", `${id} was finished in ${storage.location} by another process meanwhile`);
       await marker.goOn(options);
     },
     publish: async (manifest, { asStored, ...options }) => {
@@ -151,11 +151,6 @@ export async function beginUpload(
       }
     },
   };
-}
-
-/** Another process has published the backup that this one was about to write: nothing of it is touched. */
-export function finishedMeanwhile(id: string, location: string): EtcdsafeError {
-  return new EtcdsafeError("STORAGE_CONFLICT", `${id} was finished in ${location} by another process meanwhile`);
 }
 
 function lostWhilePublished(id: string, location: string, cause: EtcdsafeError): EtcdsafeError {

@@ -190,7 +190,7 @@ describe.each(REMOTE_KINDS)("%s", (kind) => {
     // A host whose clock runs ahead does not take them for old.
     const early = JSON.parse((await faulty.run({}, gc, { nodeArguments: clockOff(10 * MINUTE_MS) })).stdout);
     expect(early.leave.length).toBeGreaterThan(0);
-    const collected = await faulty.run({ http: agedMarkers(10 * MINUTE_MS) }, gc);
+    const collected = await faulty.run({ http: agedMarkers(90 * MINUTE_MS) }, gc);
     expect(collected.exitCode, collected.stderr).toBe(0);
     const { removed, leave, failed } = JSON.parse(collected.stdout);
     expect({ leave, failed }).toEqual({ leave: [], failed: [] });
