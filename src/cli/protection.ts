@@ -5,7 +5,7 @@ import { originText } from "../config/origin.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { AskedEncryption } from "../repository/encryption-policy.ts";
 import type { Resigning } from "../repository/resigning.ts";
-import type { SigningKey } from "../repository/signature.ts";
+import type { SigningKey, TrustedKey } from "../repository/signature.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Invocation } from "./command.ts";
 
@@ -37,12 +37,17 @@ export async function askedAnew(invocation: Invocation, isProven: boolean): Prom
 }
 
 /** With --trusted-key, manifests can only be read where one of these keys has signed them. Throws as keysOf. */
-export async function trustedOnly(storage: Storage, { config }: Invocation): Promise<Storage> {
-  if (!provesOrigin(config)) return storage;
-  const [{ readTrusted }, { onlySigned }] = await Promise.all([import("../config/encryption.ts"), import("../repository/trusted-manifests.ts")]);
-  const { value, faults } = await readTrusted(config);
+export async function trustedOnly(storage: Storage, invocation: Invocation): Promise<Storage> {
+  const trusted = await trustedKeysOf(invocation);
+  return trusted === undefined ? storage : (await import("../repository/trusted-manifests.ts")).onlySigned(storage, trusted);
+}
+
+/** Who is believed; undefined: everybody. Throws as keysOf. */
+export async function trustedKeysOf({ config }: Invocation): Promise<readonly TrustedKey[] | undefined> {
+  if (!provesOrigin(config)) return undefined;
+  const { value, faults } = await (await import("../config/encryption.ts")).readTrusted(config);
   throwFaults(faults);
-  return onlySigned(storage, value);
+  return value;
 }
 
 /** Throws USAGE where somebody asks for proof that a file cannot give, and says so where that is only asked for in general. */

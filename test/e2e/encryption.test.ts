@@ -276,10 +276,11 @@ test("rekey and copy: signatures are neither lost nor given without a word", asy
   expectFailure("SIGNATURE_REQUIRED", await runCli(rekey(originalId)), { message: /is signed, and what is made of it would not be/ });
   const lost = JSON.parse((await runCli([...rekey("--all", "--trusted-key", at("signer.pub")), "-o", "json"])).stdout);
   expect(lost.rekeyed).toMatchObject([{ backup: originalId, outcome: "failed", failure: { code: "SIGNATURE_REQUIRED" } }]);
-  expectFailure("USAGE", await runCli(rekey("--all", "--unsigned", "--trusted-key", at("signer.pub"))), {
-    message: /would count as damaged at once/,
-    hint: /Give --sign-key-file/,
-  });
+  for (const [how, message] of [
+    [["--unsigned"], /^--unsigned with --trusted-key: .* without a signature would count as damaged at once$/],
+    [["--sign-key-file", at("stranger.pem")], /^--sign-key-file with --trusted-key: .* with the signature of .*= would count as damaged at once$/],
+  ] as const)
+    expectFailure("USAGE", await runCli(rekey("--all", ...how, "--trusted-key", at("signer.pub"))), { message, hint: /Give --sign-key-file/ });
   expectFailure("CONFIG_INVALID", await runCli(rekey(originalId), { env: { ETCDSAFE_UNSIGNED: "true" } }), { message: /type --unsigned/ });
   expectFailure("USAGE", await runCli(rekey(originalId, "--sign-unproven")), { message: /needs --sign-key-file/ });
   expect((await expectExit(0, rekey(originalId, ...signing))).stdout).toMatch(/^Signed with [A-Za-z0-9+/]{43}=\.$/m);

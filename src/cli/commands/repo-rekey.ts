@@ -8,11 +8,13 @@ import { type AskedEncryption, requireUsableRecipients } from "../../repository/
 import { encryptedTo } from "../../repository/object-decoder.ts";
 import { encryptionFacts } from "../../repository/object-encoder.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
+import type { Resigning } from "../../repository/resigning.ts";
 import { resolveBackup } from "../../repository/resolve.ts";
+import type { TrustedKey } from "../../repository/signature.ts";
 import type { Invocation } from "../command.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
 import { printableLine } from "../printable.ts";
-import { askedAnew, keysOf, provesOrigin } from "../protection.ts";
+import { askedAnew, keysOf, provesOrigin, trustedKeysOf } from "../protection.ts";
 import { author, lockOf, openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -20,10 +22,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const all = config.get("all");
   if (all === operands.length > 0) throw new EtcdsafeError("USAGE", "one backup or all", { hint: "Name one backup, or give --all." });
   const { encryption, resigning } = await askedAnew(invocation, provesOrigin(config));
-  if (resigning.allowUnsigned && resigning.isProven)
-    throw new EtcdsafeError("USAGE", "--unsigned with --trusted-key: what is stored without a signature would count as damaged at once", {
-      hint: "Give --sign-key-file in place of --unsigned.",
-    });
+  requireBelieved(resigning, await trustedKeysOf(invocation));
   const keys = await keysOf(invocation);
   const repository = await openRepository(await openNamedStorage(invocation), invocation);
   const to = await recipientsOf(encryption, repository);
@@ -34,6 +33,15 @@ export async function run(invocation: Invocation): Promise<number> {
     : [await rekeyOne(repository, await author(), await named(repository, operands[0]!, invocation), options)];
   output.print({ rekeyed }, () => rekeyedText(rekeyed, options));
   return rekeyed.some(({ outcome }) => outcome === "failed") ? PARTLY_DONE : 0;
+}
+
+/** Throws USAGE where nothing that is stored would be believed by the same keys: each run would store it again. */
+function requireBelieved({ signing, allowUnsigned }: Resigning, trusted: readonly TrustedKey[] | undefined): void {
+  if (trusted === undefined || (signing === undefined ? !allowUnsigned : trusted.includes(signing.publicKey))) return;
+  const [option, how] = allowUnsigned ? ["--unsigned", "without a signature"] : ["--sign-key-file", `with the signature of ${signing?.publicKey}`];
+  throw new EtcdsafeError("USAGE", `${option} with --trusted-key: what is stored ${how} would count as damaged at once`, {
+    hint: "Give --sign-key-file with a key that --trusted-key names, or name the new one there as well.",
+  });
 }
 
 async function recipientsOf(asked: AskedEncryption, { file, storage }: Repository): Promise<AgeRecipients> {
