@@ -40,12 +40,14 @@ class ParallelRead {
       const known = isKnownToBeLong ? await this.#stat() : undefined;
       if (known !== undefined) return yield* this.#parts(this.#start, known);
       const first = await this.#part(this.#start, Math.min(this.#end, this.#start + PART_SIZE_BYTES));
-      if (first.length > 0) yield first;
-      const next = this.#start + first.length;
-      if (first.length < PART_SIZE_BYTES || next >= this.#end) return;
+      if (first.length < PART_SIZE_BYTES || this.#start + first.length >= this.#end) {
+        if (first.length > 0) yield first;
+        return;
+      }
       const present = await this.#stat();
       if (present === undefined) throw this.#changed("removed");
-      yield* this.#parts(next, present);
+      this.#free.push(Buffer.from(first.buffer));
+      yield* this.#parts(this.#start, present); // Of which version the first one was nobody knows.
     } finally {
       this.#stop.abort();
       for (const buffer of this.#free) release(buffer);

@@ -107,6 +107,26 @@ test("azblob storage: a download goes on where its connection broke", async () =
   expect(proxy.requests.length - from).toBe(3);
 });
 
+test("azblob storage: does not mix two versions in one read", async () => {
+  await using proxy = await startHttpProxy(server.url);
+  const { storage } = await open(await newContainer(), { endpoint: through(proxy.url) });
+  await storage.put("large", inChunks(LARGE), { signal });
+  let isCut = false;
+  proxy.change(({ method }) => {
+    if (method !== "GET" || isCut) return undefined;
+    isCut = true;
+    return { bodyBytes: 3 * MIB };
+  });
+  const reading = async () => {
+    let isFirst = true;
+    for await (const _ of storage.read("large", { signal })) {
+      if (isFirst) await storage.put("large", inChunks(LARGE.toReversed()), { signal });
+      isFirst = false;
+    }
+  };
+  await expectThrown("STORAGE_CONFLICT", reading, /cannot read large in/);
+});
+
 test("azblob storage: asks again for what was cut short or taken apart on the way", async () => {
   await using proxy = await startHttpProxy(server.url);
   const { storage } = await open(await newContainer(), { endpoint: through(proxy.url) });

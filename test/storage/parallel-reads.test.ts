@@ -93,6 +93,19 @@ test("parallel reads: an object that is overwritten or removed meanwhile is no o
   }
 });
 
+test("parallel reads: a first range of one version is never handed on with the rest of another", async () => {
+  const inner = await stored(LARGE.subarray(0, 2 * PART_SIZE_BYTES));
+  const newer = LARGE.subarray(0, 2 * PART_SIZE_BYTES).toReversed();
+  let reads = 0;
+  const overwritten = wrapped(inner, {
+    read: async function* (key, options) {
+      yield* inner.read(key, options);
+      if (++reads === 1) await inner.put("k", streamOf(newer), { signal });
+    },
+  });
+  expect(await hashOf(parallelReads(overwritten))).toBe(sha256(newer));
+});
+
 test("parallel reads: say where a range fails, is cut short or was never there, and not before", async () => {
   const inner = await stored(LARGE);
   const failing = failingStorage(inner, { operations: ["read"], from: 3, times: 1, afterBytes: 100_000 });

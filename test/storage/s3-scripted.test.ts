@@ -238,6 +238,32 @@ test("s3 storage: writes with credentials that may do nothing else", async () =>
   expect(info).toEqual({ key: "k", sizeBytes: 4, modifiedAt: CLOCK, version: "e", versionId: "v1" });
 });
 
+test("s3 storage: takes no other range than the one it asked for", async () => {
+  await using server = await scripted(() => ({ status: 206, headers: { etag: '"e"', "content-range": "bytes 0-4/10", "content-length": "5" }, body: "01234" }));
+  const storage = await server.open();
+  const reading = () => collectAll(storage.read("k", { signal, range: { start: 5, end: 10 } }));
+  await expectThrown("STORAGE_UNREACHABLE", reading, /bytes from 5 on were asked for, 0 on were sent$/);
+  expect(server.asked).toHaveLength(3);
+});
+
+test("s3 storage: copies parts of the version that it has looked up, and of no other", async () => {
+  const found = { headers: { etag: '"of this version"', "content-length": String(9 << 20) } };
+  await using server = await scripted((asked) => {
+    if (asked.method === "HEAD") return found;
+    return asked.headers["x-amz-copy-source"] === undefined ? MULTIPART(asked) : { body: "<CopyPartResult><ETag>&quot;part&quot;</ETag></CopyPartResult>" };
+  });
+  await (await server.open()).composed!.put("copy", [{ key: "k", start: 0, end: 9 << 20 }], { signal });
+  const copied = server.asked.filter(({ headers }) => headers["x-amz-copy-source"] !== undefined);
+  expect(copied.map(({ headers }) => headers["x-amz-copy-source-if-match"])).toEqual(['"of this version"']);
+});
+
+test("s3 storage: a conflict with the first request is one, and nobody looks whether it was its own", async () => {
+  await using server = await scripted(() => refusal(412, "PreconditionFailed"));
+  const putting = async () => await (await server.open()).put("k", streamOf(Buffer.from("x")), { signal, ifVersion: "old" });
+  await expectThrown("STORAGE_CONFLICT", putting, /it was changed since it was read$/);
+  expect(server.asked.map(({ method }) => method)).toEqual(["PUT"]);
+});
+
 test("s3 storage: names the permission that is missing, each time another one", async () => {
   await using server = await scripted(({ method }) => (method === "HEAD" ? { status: 400 } : refusal(403, "AccessDenied")));
   const { versions, locks, unfinished, ...storage } = await server.open();

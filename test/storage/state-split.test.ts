@@ -66,6 +66,17 @@ test("split state: what the backups' store holds of it from before is not seen",
   expect(await split.stat("a/cluster.json", { signal })).toBeUndefined();
 });
 
+test.each([
+  [true, true],
+  [true, false],
+  [false, true],
+  [false, false],
+])("split state: a condition is honoured where both stores honour it (%s, %s)", (ofMain, ofState) => {
+  const store = (honours: boolean) => Object.assign(new MemoryStorage(), { capabilities: { putIfAbsent: honours, putIfVersion: honours } });
+  const both = ofMain && ofState;
+  expect(stateSplit(store(ofMain), store(ofState)).capabilities).toEqual({ putIfAbsent: both, putIfVersion: both });
+});
+
 test("split state: the clock is the state's, since leases are", async () => {
   const clock = { now: async () => ({ time: new Date(0), uncertaintyMs: 0 }) };
   const other = { now: async () => ({ time: new Date(1), uncertaintyMs: 0 }) };

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { collect, streamOf } from "../../src/bytes/stream.ts";
 import { throttled } from "../../src/storage/throttled.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
+import { versionedStorage } from "../support/versioned-storage.ts";
 
 const { signal } = new AbortController(); // Each test has its time-out.
 const KIB = 1024;
@@ -56,6 +57,15 @@ test("throttled storage: all transfers share the limit, and idle time is not sav
   const reading = time.passedMs();
   await all(storage.read("e", { signal }));
   expect(time.passedMs()).toBe(reading);
+});
+
+test("throttled storage: older versions come at the same pace", async () => {
+  const time = clock();
+  const inner = versionedStorage();
+  const { versionId } = await inner.put("k", streamOf(bytes(200 * KIB)), { signal });
+  const storage = throttled(inner, { uploadBytesPerSecond: undefined, downloadBytesPerSecond: 50 * KIB }, time);
+  expect(await all(storage.versions!.read("k", versionId!, { signal }))).toEqual(bytes(200 * KIB));
+  expect(time.passedMs()).toBeGreaterThan(3_000);
 });
 
 test("throttled storage: an abort ends the wait", async () => {
