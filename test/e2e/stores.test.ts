@@ -3,9 +3,11 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCli } from "../support/cli.ts";
 import { SEED } from "../support/counts.ts";
 import { type EtcdCluster, planMembers, startCluster } from "../support/etcd.ts";
 import { currentRevision, putMany, type ReadKeyValue, readAll } from "../support/etcd-data.ts";
+import { expectFailure } from "../support/failures.ts";
 import { randomNumbers } from "../support/random-history.ts";
 import { expectExit } from "../support/saving.ts";
 import { type StoreKind, startStore, type TestStore } from "../support/stores.ts";
@@ -52,6 +54,17 @@ for (const kind of KINDS) {
       wholeWay(stores.get(kind)!, encrypted));
   }
 }
+
+test.each([
+  ["gs", /retention of objects.*--enable-per-object-retention/],
+  ["azblob", /version-level immutability.*--enable-vlw/],
+] as const)("%s: a lock that the store cannot give is refused in that store's own words, before anything is stored", async (kind, words) => {
+  const store = stores.get(kind)!;
+  const locks = ["--unencrypted", "--object-lock-mode", "compliance", "--retain-for", "1d"];
+  const at = ["--repository", await store.newRepository(), ...store.options()];
+  const refused = await runCli(["save", "--endpoints", cluster.endpoints.join(","), ...locks, ...at], { env: store.env });
+  expectFailure("CONFIG_INVALID", refused, { message: words, hint: words });
+});
 
 async function wholeWay(store: TestStore, encrypted: boolean): Promise<void> {
   const repository = await store.newRepository();
