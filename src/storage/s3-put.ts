@@ -99,6 +99,7 @@ async function putParts(place: S3Place, commit: Commit, { first, reader, buffers
     throw error;
   });
   const inFlight = new Set<Promise<void>>();
+  const all: Promise<void>[] = []; // A part that has failed is not in flight any more, and must not be forgotten.
   const send = (number: number, { buffer, sizeBytes }: Filled) => {
     const part = upload.add(number, buffer.subarray(0, sizeBytes), { signal }).finally(() => {
       inFlight.delete(part);
@@ -106,6 +107,7 @@ async function putParts(place: S3Place, commit: Commit, { first, reader, buffers
     });
     part.catch((error: unknown) => own.abort(error)); // Ends the body even while it gives nothing.
     inFlight.add(part);
+    all.push(part);
   };
   try {
     let filled = first;
@@ -117,7 +119,7 @@ async function putParts(place: S3Place, commit: Commit, { first, reader, buffers
       filled = await filledBuffer(reader, buffers);
       if (filled.sizeBytes === 0) buffers.giveBack(filled.buffer);
     }
-    await Promise.all(inFlight);
+    await Promise.all(all);
     return await upload.complete({ signal });
   } catch (error) {
     own.abort(error);
