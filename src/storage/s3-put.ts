@@ -16,8 +16,8 @@ import { base64OfCrc32c, checksumOf, MultipartUpload, PARTS_MAX } from "./s3-mul
 import { PUT_ID, type S3Place } from "./s3-objects.ts";
 import type { ObjectInfo, PutOptions } from "./storage.ts";
 
-/** With all parts that S3 allows an object may be 78 GiB long: no etcd's database comes near it, and memory stays small. */
-export const PART_SIZE_BYTES: number = 8 * 1024 * 1024;
+/** With all parts that S3 allows an object may be 58 GiB long: no etcd's database comes near it, and a save of any size stays below 200 MB of memory. */
+export const PART_SIZE_BYTES: number = 6 * 1024 * 1024;
 /** Parts on their way at the same time, besides the one that is filled. */
 const IN_FLIGHT_MAX = 3;
 export const BUFFERS_MAX: number = IN_FLIGHT_MAX + 1;
