@@ -2,7 +2,7 @@
 // docs/repository-format.md, "Restore records".
 import { isDeepStrictEqual } from "node:util";
 import { isOutdated } from "../repository/binding.ts";
-import { readClusterFile } from "../repository/cluster-file.ts";
+import { type ClusterFile, readClusterFile } from "../repository/cluster-file.ts";
 import { type Author, openRepository } from "../repository/repository.ts";
 import { resolveBackup } from "../repository/resolve.ts";
 import { type RestoreRecord, readRestoreRecords, writeRestoreRecord } from "../repository/sidecars.ts";
@@ -36,12 +36,17 @@ export async function recordRestore(
   const { clusterId } = plan;
   const { found, runtime } = options;
   const members = plan.members.map(({ id, name, peerUrls }) => ({ id, name, peerUrls: [...peerUrls] }));
-  const restoredAt = found?.restoredAt ?? runtime.now().toISOString();
-  const facts = { ...(await databaseFacts(storage, cluster, plan, options)), restoredAt, clusterId, purpose: "cluster", members } as const;
   const bound = (await readClusterFile(storage, cluster, options))?.file;
-  const used = new Set(found?.isStarted ? [] : bound?.bindings.map(({ restore }) => restore));
-  if (!(await isOnRecord(storage, cluster, facts, used, options))) await writeRestoreRecord(storage, cluster, author, facts, options);
-  return bound !== undefined && bound.clusterId !== clusterId && isOutdated(restoredAt, bound) ? bound.clusterId : null;
+  const restoredAt = found?.restoredAt ?? timeAfterBinding(runtime.now(), bound);
+  const facts = { ...(await databaseFacts(storage, cluster, plan, options)), restoredAt, clusterId, purpose: "cluster", members } as const;
+  const isPassedOver = isOutdated(restoredAt, bound);
+  const used = new Set(bound?.bindings.map(({ restore }) => restore));
+  // A record that has let its cluster in already says nothing about a restore after that.
+  const recorded = (await sameOnRecord(storage, cluster, facts, options)).filter(({ key }) => found?.isStarted || !used.has(key));
+  const current = recorded.filter(({ record }) => !isOutdated(record.restoredAt, bound));
+  if ((isPassedOver ? recorded : current).length === 0) await writeRestoreRecord(storage, cluster, author, facts, options);
+  const isLetIn = !isPassedOver || current.some(({ key }) => !used.has(key));
+  return isLetIn || bound === undefined || bound.clusterId === clusterId ? null : bound.clusterId;
 }
 
 /** A snapshot file, whose revisions whoever restores it will serve: under which cluster id and with which members, only that one knows. */
@@ -49,6 +54,12 @@ export async function recordSnapshotFile(storage: Storage, cluster: string, auth
   const restoredAt = options.runtime.now().toISOString();
   const facts = { ...(await databaseFacts(storage, cluster, plan, options)), restoredAt, clusterId: null, purpose: "snapshot-file" } as const;
   await writeRestoreRecord(storage, cluster, author, { ...facts, members: [] }, options);
+}
+
+/** What was restored just now came after every binding that it has seen, also where the clock of the host that saved is ahead of this one's. */
+function timeAfterBinding(now: Date, bound: ClusterFile | undefined): string {
+  const last = bound?.bindings.at(-1);
+  return last !== undefined && isOutdated(now.toISOString(), bound) ? new Date(last.boundAt).toISOString() : now.toISOString();
 }
 
 async function databaseFacts(storage: Storage, cluster: string, { source, revision }: Pick<DatabasePlan, "source" | "revision">, options: CallOptions) {
@@ -62,16 +73,9 @@ async function databaseFacts(storage: Storage, cluster: string, { source, revisi
   };
 }
 
-/** `used`: the keys of records that have let their cluster in already, which say nothing about a restore after that. */
-async function isOnRecord(
-  storage: Storage,
-  cluster: string,
-  facts: RestoreFacts & { readonly clusterId: string },
-  used: ReadonlySet<string | null>,
-  options: CallOptions,
-): Promise<boolean> {
+async function sameOnRecord(storage: Storage, cluster: string, facts: RestoreFacts & { readonly clusterId: string }, options: CallOptions) {
   const records = await readRestoreRecords(storage, cluster, facts.clusterId, options);
-  return records.some(({ key, record }) => !used.has(key) && isDeepStrictEqual(restored(record), restored(facts)));
+  return records.filter(({ record }) => isDeepStrictEqual(restored(record), restored(facts)));
 }
 
 /** A file may have another path on each host. */

@@ -15,6 +15,7 @@ import { testRuntime } from "../support/test-runtime.ts";
 const options = { signal: new AbortController().signal, runtime: testRuntime() };
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
 const CLUSTER_ID = "93b2df0f46cd604b";
+const SUCCESSOR = "1f0a9c3b5d7e2468";
 const MEMBERS = [{ id: "0ce9dd4bce73f8c4", name: "n1", peerUrls: ["http://127.0.0.1:42001"] }];
 
 async function repository(): Promise<MemoryStorage> {
@@ -55,6 +56,17 @@ function records(storage: MemoryStorage) {
   return readRestoreRecords(storage, "default", CLUSTER_ID, options);
 }
 
+/** Whether the restored cluster may save, being another one than the name is bound to. */
+async function decision(storage: MemoryStorage) {
+  const { file } = (await readClusterFile(storage, "default", options))!;
+  const observed = { clusterId: CLUSTER_ID, members: [], kubeSystemUid: null };
+  return checkBinding({ cluster: "default", bound: file, hasBackups: true, observed, restores: await records(storage), lineage: undefined });
+}
+
+function at(minutes: number) {
+  return new Date(options.runtime.now().getTime() + minutes * 60_000).toISOString();
+}
+
 test("restore record: of a backup it names the parent; of a file it says what is known", async () => {
   const storage = await repository();
   const manifest = sampleManifest({ revision: "762" });
@@ -79,9 +91,10 @@ test("restore record: once it has let its cluster in, the same restore again has
   const storage = await repository();
   await recordRestore(storage, "default", author, plan({}), options);
   const [first] = await records(storage);
-  const at = options.runtime.now().toISOString();
-  await bind(storage, [{ clusterId: CLUSTER_ID, boundAt: at, by: "restore", restore: first!.key }]);
-  await recordRestore(storage, "default", author, plan({}), { ...options, found: { restoredAt: at, isStarted: true } });
+  const { restoredAt } = first!.record;
+  const boundAt = new Date(Date.parse(restoredAt) + 60_000).toISOString();
+  await bind(storage, [{ clusterId: CLUSTER_ID, boundAt, by: "restore", restore: first!.key }]);
+  expect(await recordRestore(storage, "default", author, plan({}), { ...options, found: { restoredAt, isStarted: true } })).toBeNull();
   expect(await records(storage)).toHaveLength(1);
   await recordRestore(storage, "default", author, plan({}), options);
   expect(await records(storage)).toHaveLength(2);
@@ -89,19 +102,38 @@ test("restore record: once it has let its cluster in, the same restore again has
 
 test("restore record: a plan that is run again after another cluster took the name lets its own in no more, but is evidence", async () => {
   const storage = await repository();
-  const [restoredAt, successor] = ["2026-11-21T09:00:00.000Z", "1f0a9c3b5d7e2468"];
+  const restoredAt = "2026-11-21T09:00:00.000Z";
   await bind(storage, [
     { clusterId: CLUSTER_ID, boundAt: "2026-11-21T09:10:00.000Z", by: "adopt", restore: null },
-    { clusterId: successor, boundAt: "2026-11-21T09:20:00.000Z", by: "restore", restore: `default/restores/${successor}.json` },
+    { clusterId: SUCCESSOR, boundAt: "2026-11-21T09:20:00.000Z", by: "restore", restore: `default/restores/${SUCCESSOR}.json` },
   ]);
   for (const isStarted of [true, false]) {
     const again = { ...options, found: { restoredAt, isStarted } };
-    expect(await recordRestore(storage, "default", author, plan({}), again)).toBe(successor);
+    expect(await recordRestore(storage, "default", author, plan({}), again)).toBe(SUCCESSOR);
   }
   expect((await records(storage)).map(({ record }) => record)).toMatchObject([{ restoredAt, revisionAfter: "1000000762" }]);
-  const { file } = (await readClusterFile(storage, "default", options))!;
-  const observed = { clusterId: CLUSTER_ID, members: [], kubeSystemUid: null };
-  const decision = checkBinding({ cluster: "default", bound: file, hasBackups: true, observed, restores: await records(storage), lineage: undefined });
-  expect(decision).toMatchObject({ allowed: false, reason: "cluster-id-differs" });
+  expect(await decision(storage)).toMatchObject({ allowed: false, reason: "cluster-id-differs" });
   expect(await recordRestore(storage, "default", author, plan({}, "2000000762"), options)).toBeNull();
+});
+
+test("restore record: what is restored now follows a binding that it has seen, though the clock of the host that saved is ahead", async () => {
+  const storage = await repository();
+  await bind(storage, [{ clusterId: SUCCESSOR, boundAt: at(10), by: "restore", restore: null }]);
+  expect(await recordRestore(storage, "default", author, plan({}), options)).toBeNull();
+  expect(await decision(storage)).toMatchObject({ allowed: true });
+  // The plan run again, which finds the files dated by the host's own clock.
+  const found = { restoredAt: options.runtime.now().toISOString(), isStarted: false };
+  expect(await recordRestore(storage, "default", author, plan({}), { ...options, found })).toBeNull();
+  expect(await records(storage)).toHaveLength(1);
+});
+
+test("restore record: one from before the name passed to another cluster does not stand for the same restore after that", async () => {
+  const storage = await repository();
+  const earlier = { now: () => new Date(at(-20)) };
+  await recordRestore(storage, "default", author, plan({}), { ...options, runtime: earlier });
+  await bind(storage, [{ clusterId: SUCCESSOR, boundAt: at(-10), by: "restore", restore: null }]);
+  expect(await decision(storage)).toMatchObject({ allowed: false, reason: "cluster-id-differs" });
+  expect(await recordRestore(storage, "default", author, plan({}), options)).toBeNull();
+  expect(await records(storage)).toHaveLength(2);
+  expect(await decision(storage)).toMatchObject({ allowed: true });
 });
