@@ -142,6 +142,11 @@ test("restore plan: members that would all have the same client URL, by where th
   expect(warningOf(cluster.map((member, index) => ({ ...member, clientUrls: [`http://127.0.0.1:${4000 + index}`] })))).toEqual([]);
 });
 
+test("restore plan: members that were given one client URL, as that of a load balancer, are not warned of", () => {
+  const cluster = CLUSTER.map((member) => ({ ...member, clientUrls: ["https://etcd.example:2379"] }));
+  expect(planRestore(request({ cluster })).warnings.filter((each) => each.includes("clientUrls"))).toEqual([]);
+});
+
 test.each([
   [8192, 2],
   [Math.floor((2 * 1024 ** 3) / 1.5), 2],
