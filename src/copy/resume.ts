@@ -4,7 +4,7 @@ import { honoursConditions } from "../repository/conditions.ts";
 import { backupObjectKey, uploadKey } from "../repository/names.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { storeTime } from "../repository/store-time.ts";
-import { isLive, readUploadMarker } from "../repository/upload-marker.ts";
+import { HEARTBEAT_SECONDS, isLive, readUploadMarker } from "../repository/upload-marker.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 
@@ -20,13 +20,14 @@ export async function abandonedMarker(repository: Repository, cluster: string, i
   const found = await readUploadMarker(storage, uploadKey(cluster, id), options);
   if (found === undefined) return undefined;
   const { upload, version, heartbeatAt } = found;
-  // Where two could take it over at once, nobody is fast.
-  const isGone = upload !== null && honoursConditions(repository) && options.isGone(upload.writer);
+  // Where two could take it over at once, nobody is fast; nor where a request to remove an object may outlive the process that sent it.
+  const mayBeFast = honoursConditions(repository) && upload !== null && upload.heartbeatSeconds <= HEARTBEAT_SECONDS;
+  const isGone = mayBeFast && options.isGone(upload.writer);
   if (isGone || !isLive(found, await storeTime(storage, options))) return version;
   const who = upload === null ? "somebody" : `${upload.action} on ${upload.writer.host} (process ${upload.writer.pid})`;
   const what = upload?.action === "gc" ? "removed from" : "written to";
   throw new EtcdsafeError("STORAGE_CONFLICT", `${id} is being ${what} ${storage.location} by ${who}, last heard of at ${heartbeatAt.toISOString()}`, {
-    hint: "Copy again when it has ended. A writer that died is given up after three minutes without a heartbeat; one that was removing what it had written, after an hour.",
+    hint: "Copy again when it has ended. A writer that died is given up after three minutes without a heartbeat; one that was removing objects, after an hour.",
   });
 }
 

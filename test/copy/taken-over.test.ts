@@ -1,0 +1,62 @@
+// Copies of one backup that meet in one store: what a process asked for before it went, and what is left where two stood in each other's way.
+import { expect, test } from "vitest";
+import { type BackupToCopy, type CopyOptions, copyBackup } from "../../src/copy/copy-backup.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
+import { listBackups } from "../../src/repository/catalogue.ts";
+import { backupObjectKey, uploadKey } from "../../src/repository/names.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
+import { expectThrown } from "../support/failures.ts";
+import { AUTHOR, CLUSTER, newRepository, recordingRuntime, type StoredRepository, signal, someSnapshot, storeBackup } from "../verify/stored-backup.ts";
+
+/** Whose heartbeats do not come. */
+function suspended(): ReturnType<typeof recordingRuntime> {
+  const sleep = (_: number, end: AbortSignal) => new Promise<void>((resolve) => end.addEventListener("abort", () => resolve(), { once: true }));
+  return { ...recordingRuntime(), sleep };
+}
+
+/** Copies the one backup of `from`. */
+async function copyOne(from: StoredRepository, to: Storage, changes: Partial<CopyOptions> & Partial<Pick<BackupToCopy, "to">> = {}) {
+  const [entry] = await listBackups(from, CLUSTER, { signal });
+  const { to: encryption, ...more } = changes;
+  const options = { runtime: suspended(), signal, author: AUTHOR, keys: undefined, protection: {}, isGone: () => false, ...more };
+  return copyBackup(from, { storage: to, file: from.file }, { cluster: CLUSTER, manifest: entry!.manifest!, to: encryption }, options);
+}
+
+/** Markers look as old as those of a process that was not heard of for so long. */
+function aged(inner: Storage, ageMs: number): Storage {
+  return wrapped(inner, {
+    stat: async (key, options) => {
+      const info = await inner.stat(key, options);
+      return info && (key.includes("/uploads/") ? { ...info, modifiedAt: new Date(info.modifiedAt.getTime() - ageMs) } : info);
+    },
+  });
+}
+
+test("copy: whose process is gone while it removed objects is waited for all the same, for a request that it sent may still arrive", async () => {
+  const from = await newRepository();
+  const id = await storeBackup(from, someSnapshot());
+  const object = backupObjectKey(CLUSTER, id, "snapshot.db.zst");
+  const { storage } = await newRepository();
+  const underWay = Promise.withResolvers<void>();
+  const killed = wrapped(storage, {
+    // biome-ignore lint/correctness/useYield: it fails as it is read back, so that what was stored is removed
+    read: async function* (key) {
+      throw new EtcdsafeError("STORAGE_UNREACHABLE", `${key}: reset`);
+    },
+    remove: (key, options) => {
+      if (key !== object) return storage.remove(key, options);
+      underWay.resolve();
+      return new Promise(() => {});
+    },
+  });
+  void copyOne(from, killed).catch(() => undefined);
+  await underWay.promise;
+  const error = await expectThrown("STORAGE_CONFLICT", () => copyOne(from, storage, { isGone: () => true }), /is being written to/);
+  expect(error.hint).toMatch(/after an hour/);
+  await storage.remove(object, { signal }); // It has arrived.
+  await expectThrown("STORAGE_CONFLICT", () => copyOne(from, aged(storage, 3_599_000), { isGone: () => true }), /last heard of/);
+  await copyOne(from, aged(storage, 3_601_000));
+  expect(await listBackups({ storage, file: from.file }, CLUSTER, { signal })).toMatchObject([{ id, state: "unconfirmed" }]);
+  expect(storage.bytesOf(uploadKey(CLUSTER, id))).toBeUndefined();
+});
