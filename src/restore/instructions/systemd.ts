@@ -11,9 +11,16 @@ const LOGGED_EXISTING = '"initial-cluster-state":"existing"|ETCD_INITIAL_CLUSTER
 const LOGGED = '"(data-dir|initial-cluster-state|quota-[a-z]+-bytes)":[^,]*|ETCD_(DATA_DIR|INITIAL_CLUSTER_STATE|QUOTA_BACKEND_BYTES)=[^ ]*|data dir = .*';
 /** What the unit sets, itself and in its files of variables; a file may be missing. */
 const VARIABLES = `systemctl show -p Environment etcd; cat $(systemctl show -p EnvironmentFiles etcd | sed -n 's/^EnvironmentFiles=\\(.*\\) (ignore_errors=.*/\\1/p') /dev/null 2>/dev/null`;
-/** etcd reads it as Go does: decimal, `0x200000000` or octal `010`, with a `_` between digits. */
-const NUMBER = "[0-9][0-9a-fA-FxX_]*";
-const TO_DECIMAL = "tr -d _ | while read -r number; do echo $((number)); done";
+/** What comes after the name, in quotes or not, up to a space; of comments nothing. */
+const QUOTAS = `{ ${VARIABLES}; } | grep -vE '^[[:space:]]*[#;]' | grep -oE 'ETCD_QUOTA_BACKEND_BYTES[[:space:]]*=[[:space:]]*[^[:space:]]*' | sed -E 's/^[^=]*=[[:space:]]*//' | tr -d '"_'\\'`;
+/**
+ * etcd reads it as Go does: decimal, `0x200000000` or octal `010`, with a `_` between digits, which is gone here; nothing where it is empty. What else Go or
+ * etcd knows (`0o10`, `0b10`, -1 for no limit) not every shell can compute with, and would be taken for a smaller quota.
+ */
+const NUMBER = "0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*";
+const TO_DECIMAL = "grep . | while read -r number; do echo $((number)); done";
+const UNREADABLE =
+  "nothing is changed: write the ETCD_QUOTA_BACKEND_BYTES of the unit and its files in decimal digits, or leave it out, then run this step again";
 const DROP_IN = "/etc/systemd/system/etcd.service.d";
 
 export function systemdInstructions(restore: InstructedRestore): HostInstructions[] {
@@ -57,16 +64,22 @@ function startStep({ members, quotaBackendBytes }: InstructedRestore, { dataDir 
       `etcd must log "initial-cluster-state":"existing"${dataDir === null ? "" : `, the data directory ${dataDir}`} and a quota of at least ${quotaBackendBytes} bytes. If it does not, the unit's flags or --config-file say ` +
       "otherwise: change them there. With another state, a member whose directory is missing would serve an empty keyspace.",
     commands: [
-      `quota=$({ ${VARIABLES}; } | grep -oE 'ETCD_QUOTA_BACKEND_BYTES=.?${NUMBER}' | grep -oE '${NUMBER}$' | ${TO_DECIMAL} | sort -n | tail -n 1); [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}`,
-      `mkdir -p ${DROP_IN}`,
-      `${shellCommand(["printf", "%s\\n", ...variables])} "ETCD_QUOTA_BACKEND_BYTES=$quota" >${DROP_IN}/restored.env`,
-      `printf '%s\\n' '[Service]' 'EnvironmentFile=${DROP_IN}/restored.env' >${DROP_IN}/restored.conf`,
-      "systemctl daemon-reload",
-      // One that has failed too often is not started otherwise.
-      "systemctl reset-failed etcd",
-      "systemctl start --no-block etcd",
-      waitFor(`${LOG} | grep -qE '${LOGGED_EXISTING}'`),
-      `${LOG} | grep -oE '${LOGGED}'`,
+      // One command, since what follows one that stops would be run all the same where the step is pasted.
+      [
+        `quotas=$(${QUOTAS})`,
+        `{ ! echo "$quotas" | grep -vqxE '(${NUMBER})?' || { ${shellCommand(["echo", `STOP: ${UNREADABLE}`])}; false; }; }`,
+        `quota=$(echo "$quotas" | ${TO_DECIMAL} | sort -n | tail -n 1)`,
+        `{ [ "\${quota:-0}" -ge ${quotaBackendBytes} ] || quota=${quotaBackendBytes}; }`,
+        `mkdir -p ${DROP_IN}`,
+        `${shellCommand(["printf", "%s\\n", ...variables])} "ETCD_QUOTA_BACKEND_BYTES=$quota" >${DROP_IN}/restored.env`,
+        `printf '%s\\n' '[Service]' 'EnvironmentFile=${DROP_IN}/restored.env' >${DROP_IN}/restored.conf`,
+        "systemctl daemon-reload",
+        // One that has failed too often is not started otherwise.
+        "systemctl reset-failed etcd",
+        "systemctl start --no-block etcd",
+        waitFor(`${LOG} | grep -qE '${LOGGED_EXISTING}'`),
+        `${LOG} | grep -oE '${LOGGED}'`,
+      ].join(" && "),
     ],
   };
 }

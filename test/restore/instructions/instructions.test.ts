@@ -84,7 +84,11 @@ test("instructions for systemd: the log of etcd 3.4, which is no JSON by default
   const start = memberInstructions("systemd", RESTORE)
     .find(({ member }) => member !== null)!
     .steps.find(({ number }) => number === 3)!;
-  const [wait, show] = start.commands.slice(-2).map((command) => command.replaceAll(/journalctl .* etcd\) \|/g, "cat |"));
+  const [wait, show] = start.commands
+    .at(-1)!
+    .split(" && ")
+    .slice(-2)
+    .map((command) => command.replaceAll(/journalctl .* etcd\) \|/g, "cat |"));
   const pattern = (command: string) => /grep -\w+ (?:'\\'')?'?(.*?)'/.exec(command.replaceAll("'\\''", "'"))![1]!;
   const logs = (pattern: string, line: string) => new RegExp(pattern).test(line);
   const json = '{"msg":"starting an etcd server","data-dir":"/var/lib/etcd","initial-cluster-state":"existing","quota-backend-bytes":2147483648}';
