@@ -21,7 +21,7 @@ export interface HashFileOptions extends CallOptions {
 }
 
 /** Stays in the processor's caches between being read and being hashed. */
-const BLOCK_SIZE_BYTES = 128 * 1024;
+export const BLOCK_SIZE_BYTES: number = 128 * 1024;
 /** Takes about 2 ms, for which a signal, a message or a timer waits. */
 const TURN_SIZE_BYTES = 2 * 1024 * 1024;
 const PROGRESS_STEP_BYTES = 16 * 1024 * 1024;
@@ -40,7 +40,7 @@ export async function hashFile(input: HashFileInput, options: HashFileOptions): 
 export async function hashBlocks(
   { prefix = new Uint8Array(0), from, to }: Omit<HashFileInput, "path">,
   { signal, onProgress }: HashFileOptions,
-  next: (block: Uint8Array, offset: number) => Uint8Array,
+  next: (block: Buffer, offset: number) => Uint8Array,
 ): Promise<string> {
   signal.throwIfAborted();
   const hash = createHash("sha256").update(prefix);
@@ -63,7 +63,7 @@ export async function hashBlocks(
 }
 
 /** What `file`, opened from `path`, holds at `offset`, in `block`. Throws FILE_FAILED when it cannot be read or ends there. */
-export function readBlock(path: string, file: number, block: Uint8Array, offset: number): Uint8Array {
+export function readBlock(path: string, file: number, block: Buffer, offset: number): Buffer {
   const count = attempt(path, () => readSync(file, block, 0, block.length, offset));
   if (count === 0) throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: it became shorter meanwhile, and ends at byte ${offset}`);
   return block.subarray(0, count);

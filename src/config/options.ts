@@ -77,7 +77,7 @@ export const OPTIONS = {
     group: "What to do",
     commands: ["save"],
     description:
-      "Write a plain snapshot, as etcdutl takes it, to a file or to standard output instead of a repository. Directories that are missing are created. A file of that name is replaced at the end, as etcdctl does; a save that was killed leaves `FILE.<random>.part`.",
+      "Write a plain snapshot, as etcdutl takes it, to a file or to standard output instead of a repository. Its directory must be there. A file of that name is replaced at the end, as etcdctl does; a save that was killed leaves `FILE.<random>.part`.",
   },
   "no-spool": {
     kind: "boolean",

@@ -102,8 +102,9 @@ interface FoundBackup {
 function whyLeft({ marker, isBeingDeleted, hasManifest }: FoundBackup, now: Date, isGone: IsGone): string | undefined {
   if (marker !== undefined && isLive(marker, now)) {
     const { upload, heartbeatAt } = marker;
-    const what = upload !== null && isGone(upload.writer) ? "no such process is on this host any more" : "it is being written";
-    return `${what}${byWhom(marker)}; last heard of at ${heartbeatAt.toISOString()}, counts as dead after ${deadAfter(marker).toISOString()}`;
+    const what = upload !== null && isGone(upload.writer) ? "it was being written" : "it is being written";
+    const gone = upload !== null && isGone(upload.writer) ? ", which is no process of this host any more" : "";
+    return `${what}${byWhom(marker)}${gone}; last heard of at ${heartbeatAt.toISOString()}, counts as dead after ${deadAfter(marker).toISOString()}`;
   }
   if (isBeingDeleted && !hasManifest) return "its deletion has begun, and whoever prunes next finishes it";
   return undefined;

@@ -24,9 +24,12 @@ export interface DatabaseMembers {
   readonly walDialect: RestorePlan["walDialect"];
 }
 
-/** What the first pages held before the edit: with them in place the file's SHA-256 is still the one etcd computed. */
+/** The first two pages, as they were and as they are to be. */
 export interface DatabaseEdit {
+  /** With them in place the file's SHA-256 is still the one etcd computed. */
   readonly originalMetaPages: Uint8Array;
+  /** Not written yet where the other pages are yet to be copied: whatever dies before they are leaves no file that could be taken for a database. */
+  readonly metaPages: Uint8Array;
 }
 
 /** A file for a database, as write.ts leaves it. */
@@ -50,9 +53,10 @@ export function editRestoredDatabase(
   const written = openPageFile(path);
   const original = copyFrom === undefined ? undefined : openFilePageSource(copyFrom);
   try {
-    const file = original === undefined ? written : readingFrom(original, plan.source.databaseSizeBytes, written);
+    const held = original && withMetasHeld(original, plan.source.databaseSizeBytes, written);
+    const file = held?.file ?? written;
     const database = openDatabase(file);
-    const originalMetaPages = file.read(0, 2 * database.pageSizeBytes).slice();
+    const originalMetaPages = metaPagesOf(file, database);
     const replace = new Map<string, Row[]>(keyspaceBuckets(database, plan));
     if (members !== undefined) replace.set(BUCKETS.members, membersBucketRows(members.cluster.members)).set(BUCKETS.membersRemoved, []);
     replace.set(BUCKETS.meta, metaRows(database, plan, members));
@@ -62,18 +66,47 @@ export function editRestoredDatabase(
     };
     const source = { ...database, source: { sizeBytes: database.sizeBytes, read } };
     editDatabase(file, { replace, appendKeyRows: addedRows(source, plan) });
-    return { originalMetaPages };
+    const metaPages = held === undefined ? metaPagesOf(file, database) : held.metaPages(database);
+    return { originalMetaPages, metaPages };
   } finally {
     written.close();
     original?.close();
   }
 }
 
-/** `file`, with what lies below `sizeBytes` read from where it is yet to be copied from. */
-function readingFrom(source: PageSource, sizeBytes: number, file: PageFile): PageFile {
+/** For a database that stays as it is. Throws as `editRestoredDatabase`. */
+export function unedited({ path, copyFrom }: DatabaseFile): DatabaseEdit {
+  const file = openFilePageSource(copyFrom ?? path);
+  try {
+    const metaPages = metaPagesOf(file, openDatabase(file));
+    return { originalMetaPages: metaPages, metaPages };
+  } finally {
+    file.close();
+  }
+}
+
+function metaPagesOf(file: PageSource, { pageSizeBytes }: Pick<Database, "pageSizeBytes">): Uint8Array {
+  return file.read(0, 2 * pageSizeBytes).slice();
+}
+
+/** `file`, with what lies below `sizeBytes` read from where it is yet to be copied from. Of all that an edit writes only the metas lie there. */
+function withMetasHeld(
+  source: PageSource,
+  sizeBytes: number,
+  file: PageFile,
+): { file: PageFile; metaPages(database: Pick<Database, "pageSizeBytes">): Uint8Array } {
   // Copied: an edit keeps parts of pages while it reads others.
   const read = (offset: number, count: number) => source.read(offset, count).slice();
-  return { ...file, ...withMissingPages(file, { source: { ...source, read }, from: 0, to: sizeBytes }) };
+  const metas: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
+  const write = (offset: number, bytes: Uint8Array) => (offset < sizeBytes ? void metas.push({ offset, bytes: bytes.slice() }) : file.write(offset, bytes));
+  return {
+    file: { ...file, ...withMissingPages(file, { source: { ...source, read }, from: 0, to: sizeBytes }), write },
+    metaPages({ pageSizeBytes }) {
+      const pages = new Uint8Array(2 * pageSizeBytes);
+      for (const { offset, bytes } of metas) pages.set(bytes, offset);
+      return pages;
+    },
+  };
 }
 
 function metaRows(database: Database, { revision, versions }: DatabasePlan, members: DatabaseMembers | undefined): Row[] {

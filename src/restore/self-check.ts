@@ -2,6 +2,7 @@
 // snapshot's end, over the file as it was before the edit. The edit only wrote behind the original pages and into the first two, so with the
 // original two put in their place the hash covers every byte that was copied.
 // Pages that are yet to be copied are copied by whoever hashes them, which is what tells that they arrived; the worker reads them where they come from.
+import { open } from "node:fs/promises";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { copyAndHash } from "../bytes/copy-and-hash.ts";
 import { hashFile } from "../bytes/hash-file.ts";
@@ -14,6 +15,7 @@ import type { HashKvRequest, HashKvResult } from "../etcd-files/mvcc/hash-kv.ts"
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { DatabaseEdit, DatabaseFile } from "./database.ts";
 import type { DatabasePlan } from "./database-plan.ts";
+import { changedSince } from "./write.ts";
 
 /** What a member started from the written file answers to HashKV at `revision`; revisions are decimal strings, "-1" for no compaction. */
 export interface HashKvValue {
@@ -38,7 +40,7 @@ export async function checkWrittenDatabase(written: WrittenDatabase, options: Ca
   const { source } = plan;
   const input: CheckWorkerInput = {
     path,
-    ...(copyFrom === undefined ? {} : { missing: { ...originalPages(written), path: copyFrom } }),
+    ...(copyFrom === undefined ? {} : { missing: { ...originalPages(written), path: copyFrom, head: written.edit.metaPages } }),
     hashes: hashesOf(plan),
     compactionNotStarted: plan.revision.markCompacted,
   };
@@ -58,13 +60,12 @@ export async function checkWrittenDatabase(written: WrittenDatabase, options: Ca
     throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `${source.location}: the SHA-256 at its end is ${written.trailer}, but its bytes give ${sha256}`);
   }
   if (source.databaseSha256 !== null && written.trailer !== source.databaseSha256) {
-    throw new EtcdsafeError(
-      "PLAN_MISMATCH",
-      `${source.location} has changed since it was planned: its SHA-256 is ${written.trailer} instead of ${source.databaseSha256}`,
-    );
+    throw changedSince(source.location, source.databaseSha256, written.trailer);
   }
+  const hashKv = judge(report, written);
+  if (copyFrom !== undefined) await writeMetaPages(written);
   options.runtime.progress({ step: "check", doneBytes: totalBytes, totalBytes, done: true });
-  return judge(report, written);
+  return hashKv;
 }
 
 /**
@@ -131,6 +132,17 @@ async function hashOriginal(written: WrittenDatabase, signal: AbortSignal): Prom
   const { path, edit, trailer } = written;
   if (trailer === undefined) return undefined;
   return hashFile({ path, prefix: edit.originalMetaPages, ...originalPages(written) }, { signal });
+}
+
+/** What makes the file a database, once everything else in it is on the disk: neither a kill nor a power failure leaves one that only looks whole. */
+async function writeMetaPages({ path, edit }: WrittenDatabase): Promise<void> {
+  await using file = await open(path, "r+");
+  await file.sync();
+  const { metaPages } = edit;
+  await file.write(metaPages, 0, metaPages.length, 0);
+  const { buffer } = await file.read(new Uint8Array(metaPages.length), 0, metaPages.length, 0);
+  if (!metaPages.every((byte, index) => buffer[index] === byte))
+    throw new EtcdsafeError("SELF_CHECK_FAILED", `${path} does not hold what was written to it, below byte ${metaPages.length}`);
 }
 
 /** The same, of pages that it copies first. */

@@ -7,7 +7,7 @@ import { partPath } from "../bytes/part-path.ts";
 import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { RestoreOptions } from "./apply.ts";
-import type { DatabaseEdit } from "./database.ts";
+import { type DatabaseEdit, unedited } from "./database.ts";
 import { changesDatabase, type DatabasePlan, databaseSizeBytes } from "./database-plan.ts";
 import { editDatabaseFile } from "./edit.ts";
 import { fileError } from "./file-error.ts";
@@ -45,7 +45,7 @@ export async function writeSnapshotFile(source: SnapshotSource, path: string, pl
   const part = partPath(path, options.runtime);
   try {
     const file = await writeDatabaseFile(source, part, { ...options, skipHashCheck: plan.skipHashCheck });
-    const edit: DatabaseEdit = changesDatabase(plan) ? await editDatabaseFile(file, plan, undefined, options) : { originalMetaPages: new Uint8Array(0) };
+    const edit: DatabaseEdit = changesDatabase(plan) ? await editDatabaseFile(file, plan, undefined, options) : unedited(file);
     const hashKv = await checkWrittenDatabase({ ...file, plan, edit }, options);
     const { sizeBytes, databaseSha256 } = await appendHash(part, options);
     await options.onWhole?.();

@@ -32,6 +32,7 @@ export async function writeDatabaseFile(
   if ("read" in content) await writeStream(content.read(options), facts.databaseSizeBytes, file, options);
   const copyFrom = "path" in content && !isCloned ? content.path : undefined;
   const trailer = copyFrom === undefined ? await readTrailer(file) : await trailerOf(copyFrom);
+  if ("path" in content && (trailer ?? null) !== facts.databaseSha256) throw changedSince(facts.location, facts.databaseSha256, trailer);
   if (trailer === undefined && !options.skipHashCheck) throw hashMissing(facts.location);
   if (copyFrom !== undefined && trailer === undefined) await copyDatabase(copyFrom, path, facts.databaseSizeBytes, options);
   // Only the pages below the high-water mark are the database: a file copied from a data directory may be longer (etcd-formats §2.9).
@@ -69,6 +70,11 @@ async function writeStream(content: ByteStream, databaseSizeBytes: number, file:
     }
   }
   runtime.progress({ step: "write", doneBytes, totalBytes, done: true });
+}
+
+/** PLAN_MISMATCH. Of the SHA-256 at a file's end, hexadecimal; null or undefined where there is none. */
+export function changedSince(location: string, planned: string | null, found: string | undefined): EtcdsafeError {
+  return new EtcdsafeError("PLAN_MISMATCH", `${location} has changed since it was planned: its SHA-256 is ${found ?? "gone"} instead of ${planned ?? "none"}`);
 }
 
 /** For a file that --skip-hash-check is not given for. */

@@ -1,4 +1,5 @@
 // What a power failure could take back of a save: nothing of what gets its name, and once the save has ended, nothing at all.
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../support/cli.ts";
@@ -33,6 +34,7 @@ function arrivalsOf(effects: readonly RecordedEffect[]): { readonly path: string
 
 test.each([[[]], [["--no-spool"]]])("save --output with %j: the file is on the disk before it gets its name, and the name when it ends", async (flags) => {
   const output = join(directory.path, `out${flags.join("")}`, "etcd.db");
+  await mkdir(dirname(output));
   const effects = await saved(["save", "--endpoints", cluster.members[0]!.clientUrl, "--output", output, ...flags]);
   const arrivals = arrivalsOf(effects);
   expect(arrivals.map(({ path }) => path)).toEqual([output]);
@@ -53,6 +55,7 @@ test("save into a repository: an object is on the disk before it gets its name, 
     expect.stringMatching(/^\d{8}T\d{6}Z-\d+-\w+\.json$/), // What says that an upload is going on.
     "snapshot.db.zst",
     "cluster.json",
+    expect.stringMatching(/^\d{8}T\d{6}Z-\d+-\w+\.json$/), // Renewed: it is still ours when the manifest is written.
     "manifest.json",
   ]);
   for (const { path, from, index } of objects) {

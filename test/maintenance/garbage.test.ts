@@ -43,11 +43,11 @@ test("garbage: objects without a manifest, when no upload marker stands beside t
 
 test("garbage: what is left alone says since when nothing was heard, when that is enough, and whether the process is still there", () => {
   const listing = { objects: [], unfinished: [], markers: [marker(ID, 100, 90)] };
-  const heard =
-    ", by save on h (process 7) since 2026-11-21T09:30:00.000Z; last heard of at 2026-11-21T11:58:20.000Z, counts as dead after 2026-11-21T12:02:50.000Z";
+  const who = ", by save on h (process 7) since 2026-11-21T09:30:00.000Z";
+  const heard = "; last heard of at 2026-11-21T11:58:20.000Z, counts as dead after 2026-11-21T12:02:50.000Z";
   const reasons = (isGone: (writer: { host: string; pid: number }) => boolean) => planGarbage(listing, NOW, isGone).leave.map(({ reason }) => reason);
-  expect(reasons(() => false)).toEqual([`it is being written${heard}`]);
-  expect(reasons(({ host, pid }) => host === "h" && pid === 7)).toEqual([`no such process is on this host any more${heard}`]);
+  expect(reasons(() => false)).toEqual([`it is being written${who}${heard}`]);
+  expect(reasons(({ host, pid }) => host === "h" && pid === 7)).toEqual([`it was being written${who}, which is no process of this host any more${heard}`]);
 });
 
 test("garbage: a marker that cannot be read protects as long as a fresh one would, and one that says it beats faster than any does too", () => {
