@@ -203,7 +203,7 @@ export class RepositoryTarget implements SaveTarget {
       return savedOf(manifest);
     } catch (error) {
       await upload.abandon(ABANDON_LIMIT_MS);
-      throw upload.lost.aborted ? upload.lost.reason : error;
+      throw upload.reasonOf(error);
     }
   }
 

@@ -57,7 +57,7 @@ export async function copyBackup(from: Repository, to: Repository, backup: Backu
     stored = await (backup.to === undefined ? copyAsStored : copyEncrypted)(from.storage, to.storage, backup, { ...held, upload, left });
   } catch (error) {
     await upload.abandon(ABANDON_LIMIT_MS);
-    throw upload.lost.aborted ? upload.lost.reason : error; // What another does to the backup may look like a fault of the store.
+    throw upload.reasonOf(error);
   }
   await recordVerification(to.storage, stored, startedAt, options);
   return stored;

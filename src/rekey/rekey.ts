@@ -58,7 +58,7 @@ export async function rekeyBackup(repository: Repository, author: Author, { id, 
     return rekeyed;
   } catch (error) {
     await upload.abandon(ABANDON_LIMIT_MS);
-    throw upload.lost.aborted ? upload.lost.reason : error;
+    throw upload.reasonOf(error);
   }
 }
 

@@ -32,9 +32,11 @@ export interface BackupUpload {
   publish(manifest: Manifest, options: CallOptions & { readonly asStored?: StoredManifest }): Promise<void>;
   /**
    * Removes what was stored, as far as the store lets us in `limitMs`. Never throws: `repo gc` finds the rest. After `publish` began it removes nothing; nor does
-   * it once the marker is another's, and then `lost` tells better what is wrong than whatever failed because of it.
+   * it once the marker is another's.
    */
   abandon(limitMs: number): Promise<void>;
+  /** What to fail with where this was thrown: once the backup is another's, that says better what is wrong than what failed because of it. */
+  reasonOf(error: unknown): unknown;
 }
 
 /** A manifest as it is stored, and what lies beside it. */
@@ -122,16 +124,17 @@ export async function beginUpload(
       for (const info of stored) await lockVersion?.(info, { signal });
       await marker.requireHeld({ signal });
       publishing = true;
+      let isThere = false;
       try {
         const info = await storage.put(key, streamOf(bytes), { signal, ifAbsent: true });
+        isThere = true;
         // Whoever took the marker before this may have removed objects; whoever takes it afterwards sees the manifest.
-        await marker.requireUntouched(options).catch((error: unknown) => {
-          throw lost.aborted ? lostWhilePublished(id, storage.location, lost.reason as EtcdsafeError) : error;
-        });
+        await marker.requireUntouched(options);
         await lockVersion?.(info, { signal });
       } catch (error) {
         await marker.stop(); // Whether the manifest arrived is not known for certain, so nothing is removed.
-        throw error;
+        if (!lost.aborted || (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT")) throw error;
+        throw lostWhilePublished(`${id} ${isThere ? "is" : "may be"} in ${storage.location}`, id, lost.reason as EtcdsafeError);
       }
       await marker.remove(options).catch((error: unknown) => {
         runtime.log({ level: "warn", message: `${id} is stored, but its upload marker could not be removed: ${(error as Error).message}` });
@@ -150,11 +153,12 @@ export async function beginUpload(
         runtime.log({ level: "warn", message: `the unfinished backup ${id} could not be removed: ${(error as Error).message}` });
       }
     },
+    reasonOf: (error) => (lost.aborted && !(error instanceof EtcdsafeError && error.code === "WRITER_LEASE_LOST") ? lost.reason : error),
   };
 }
 
-function lostWhilePublished(id: string, location: string, cause: EtcdsafeError): EtcdsafeError {
-  return new EtcdsafeError("WRITER_LEASE_LOST", `${id} is in ${location}, but may lack objects: ${cause.message}`, {
+function lostWhilePublished(where: string, id: string, cause: EtcdsafeError): EtcdsafeError {
+  return new EtcdsafeError("WRITER_LEASE_LOST", `${where}, but may lack objects: ${cause.message}`, {
     hint: `This process stood still for minutes while it published. \`etcdsafe verify ${id}\` tells whether the backup is whole; if not, run it again.`,
     cause,
   });

@@ -1,17 +1,21 @@
 // A snapshot on its way into a repository: checked and uploaded at the same time, and whichever fails ends the other.
 import { expect, test } from "vitest";
+import { notCompared } from "../../src/backup/comparison.ts";
 import { type Received, RepositoryTarget } from "../../src/backup/repository-target.ts";
 import type { CheckedSnapshot, TakeOptions } from "../../src/backup/take.ts";
 import { openSpool } from "../../src/bytes/spool.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import type { ObservedCluster } from "../../src/repository/cluster-file.ts";
+import { manifestKey, uploadKey } from "../../src/repository/names.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
 import { failingStorage, stallingStorage } from "../faults/kit/storages.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { plainRows } from "../support/random-history.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
+import { factsOf } from "../verify/stored-backup.ts";
 
 const SNAPSHOT = buildSnapshot({ rows: plainRows(50) });
 const OBSERVED: ObservedCluster = { clusterId: "0000000000000001", members: [], kubeSystemUid: null };
@@ -25,13 +29,14 @@ async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<
   const target = new RepositoryTarget({ ...shared, storage });
   const phases: string[] = [];
   const onPhase = (phase: string) => void phases.push(phase);
-  const take = { signal: AbortSignal.timeout(20_000), runtime: testRuntime(), onPhase } as unknown as TakeOptions;
+  const serving = { memberId: 1n, name: "cp-1", endpoint: "http://localhost:2379", isLeader: true, etcdVersion: "3.6.16" };
+  const take = { signal: AbortSignal.timeout(20_000), runtime: testRuntime(), onPhase, serving } as unknown as TakeOptions;
   await target.prepare(OBSERVED, take);
   await using directory = await temporaryDirectory("repository-target");
   await using spool = await openSpool(directory.path, SNAPSHOT.length);
   await spool.append([SNAPSHOT]);
   await spool.flush();
-  const snapshot = { spool, rawSizeBytes: SNAPSHOT.length } as unknown as Received["snapshot"];
+  const snapshot = { spool, rawSizeBytes: SNAPSHOT.length, quorumSeen: true, revisionBefore: 2n } as unknown as Received["snapshot"];
   const received = { id: ID, createdAt: new Date("2026-11-21T09:30:00.000Z"), observed: OBSERVED, snapshot, check: ({ signal }: TakeOptions) => check(signal) };
   const error = await target.storeReceived(received, take).then(
     () => undefined,
@@ -55,4 +60,17 @@ test("save into a repository: a store that fails ends the check", async () => {
   const { error, phases } = await stored(failingStorage(new MemoryStorage(), { ...UPLOAD, error: () => full }), checking);
   expect(error).toBe(full);
   expect(phases).toEqual(["upload"]);
+});
+
+test("save into a repository: one that loses the backup as it publishes says that it is there, and may lack objects", async () => {
+  const inner = new MemoryStorage();
+  const losing = wrapped(inner, {
+    put: async (key, body, options) => {
+      if (key === manifestKey("default", ID)) await inner.remove(uploadKey("default", ID), options);
+      return inner.put(key, body, options);
+    },
+  });
+  const checked = { facts: factsOf(SNAPSHOT), comparison: notCompared("made by a test"), warnings: [] };
+  const { error } = await stored(losing, async () => checked);
+  expect(error).toMatchObject({ code: "WRITER_LEASE_LOST", message: expect.stringMatching(/^2\S+ is in memory:, but may lack objects: /) });
 });

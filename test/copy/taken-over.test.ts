@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { type BackupToCopy, type CopyOptions, copyBackup } from "../../src/copy/copy-backup.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { listBackups } from "../../src/repository/catalogue.ts";
-import { backupObjectKey, uploadKey } from "../../src/repository/names.ts";
+import { backupObjectKey, manifestKey, uploadKey } from "../../src/repository/names.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import { expectThrown } from "../support/failures.ts";
@@ -59,4 +59,17 @@ test("copy: whose process is gone while it removed objects is waited for all the
   await copyOne(from, aged(storage, 3_601_000));
   expect(await listBackups({ storage, file: from.file }, CLUSTER, { signal })).toMatchObject([{ id, state: "unconfirmed" }]);
   expect(storage.bytesOf(uploadKey(CLUSTER, id))).toBeUndefined();
+});
+
+test("copy: one that loses the backup as it publishes says that it is there, and may lack objects", async () => {
+  const from = await newRepository();
+  const id = await storeBackup(from, someSnapshot());
+  const { storage } = await newRepository();
+  const losing = wrapped(storage, {
+    put: async (key, body, options) => {
+      if (key === manifestKey(CLUSTER, id)) await storage.remove(uploadKey(CLUSTER, id), { signal });
+      return storage.put(key, body, options);
+    },
+  });
+  await expectThrown("WRITER_LEASE_LOST", () => copyOne(from, losing), /^2\S+ is in memory:, but may lack objects: /);
 });

@@ -7,7 +7,7 @@ import { type RekeyOptions, rekeyBackup } from "../../src/rekey/rekey.ts";
 import { rekeyAll } from "../../src/rekey/rekey-all.ts";
 import { type BackupEntry, listBackups } from "../../src/repository/catalogue.ts";
 import { snapshotObject } from "../../src/repository/manifest.ts";
-import { backupObjectKey, manifestKey } from "../../src/repository/names.ts";
+import { backupObjectKey, manifestKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
 import type { Resigning } from "../../src/repository/resigning.ts";
 import { encodeSignature, type SigningKey, signatureKey } from "../../src/repository/signature.ts";
@@ -49,6 +49,20 @@ for (const canCompose of [false, true]) {
     expect(await uploads(storage)).toEqual([]);
   });
 }
+
+test("rekey: one that loses the new backup as it publishes says that it is there, and may lack objects", async () => {
+  const { storage, file } = await newRepository();
+  const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+  const losing = wrapped(storage, {
+    put: async (key, body, put) => {
+      if (key.endsWith("/manifest.json")) await storage.remove(uploadKey(CLUSTER, key.split("/").at(-2)!), { signal });
+      return storage.put(key, body, put);
+    },
+  });
+  const entry = await entryOf(storage, id);
+  const rekeying = () => rekeyBackup({ storage: losing, file }, AUTHOR, entry, options({ keys: own.keys, to: other }));
+  await expectThrown("WRITER_LEASE_LOST", rekeying, /^2\S+ is in memory:, but may lack objects: /);
+});
 
 test("rekey: to a passphrase, and from it with a new key", async () => {
   const repository = await newRepository();

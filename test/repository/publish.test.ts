@@ -334,3 +334,16 @@ test("publish: where conditions are ignored, a holder reads whose the marker is,
   await save.publish({ ...manifest, objects: [object] }, { signal });
   expect(await keys()).toEqual([MANIFEST, OBJECT]);
 });
+
+test("publish: a marker that is found in other hands while the manifest is on its way leaves a backup that may be there", async () => {
+  const upload = await begin(stallingStorage(inner, { operations: ["put"], key: /manifest/ }));
+  const object = await putSnapshot(upload);
+  const publishing = upload.publish({ ...manifest, objects: [object] }, { signal });
+  publishing.catch(() => undefined); // Awaited below.
+  await expect.poll(async () => (await inner.stat(MARKER, { signal }))!.version).toBe("3"); // Renewed for the manifest.
+  await takeOver();
+  await beat();
+  const error = await expectThrown("WRITER_LEASE_LOST", () => publishing, /^2\S+ may be in memory:, but may lack objects: the upload marker/);
+  expect(upload.reasonOf(error)).toBe(error);
+  expect(upload.reasonOf(new EtcdsafeError("STORAGE_NOT_FOUND", "gone"))).toBe(upload.lost.reason);
+});
