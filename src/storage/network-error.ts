@@ -17,6 +17,15 @@ class TlsError extends NetworkError {
   override readonly name = "TlsError";
 }
 
+/** Somebody between here and the store wants to know who asks. */
+class ProxyRefusedError extends NetworkError {
+  override readonly name = "ProxyRefusedError";
+}
+
+/** RFC 9110 §15.5.8: no store answers so, only a proxy. */
+export const PROXY_REFUSED = 407;
+const PROXY_HINT = "Check the user and the password of the proxy that HTTPS_PROXY or HTTP_PROXY names, or name the store in NO_PROXY.";
+
 /** Statuses that mean something else from every store, and that any web server answers for what it does not know. */
 const SAID_BY_ANY_SERVER: ReadonlySet<number> = new Set([400, 404, 405]);
 
@@ -37,6 +46,9 @@ export function networkError({ host, hostname, protocol }: URL, error: Error, pr
       cause: error,
       hint: "Check --storage-proxy, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
     });
+  if (message.includes(` ${PROXY_REFUSED} `)) {
+    return new ProxyRefusedError(`${host}: the proxy on the way refuses the tunnel (HTTP status ${PROXY_REFUSED})`, { cause: error, hint: PROXY_HINT });
+  }
   if (protocol === "https:" && VERIFICATION.test(code)) {
     const why = message.replace(/; if the root CA is installed locally.*$/, ""); // Advice about Node.
     return new TlsError(`${host}: the store's certificate cannot be trusted: ${why}`, {
@@ -54,12 +66,15 @@ export function networkError({ host, hostname, protocol }: URL, error: Error, pr
 
 /** `what` ("write a/b in s3://bucket") begins the message. */
 export function unreachable(what: string, error: NetworkError): EtcdsafeError {
-  const code = error instanceof TlsError ? "STORAGE_TLS_FAILED" : "STORAGE_UNREACHABLE";
+  const code = error instanceof TlsError ? "STORAGE_TLS_FAILED" : error instanceof ProxyRefusedError ? "STORAGE_DENIED" : "STORAGE_UNREACHABLE";
   return new EtcdsafeError(code, `cannot ${what}: ${error.message}`, { cause: error, ...(error.hint !== undefined && { hint: error.hint }) });
 }
 
 /** The error for an answer that no such store gives. `store`: "S3"; `option`: the one that names the endpoint. */
 export function notTheStore(what: string, store: string, option: string, status: number): EtcdsafeError {
+  if (status === PROXY_REFUSED) {
+    return new EtcdsafeError("STORAGE_DENIED", `cannot ${what}: the proxy on the way refuses it (HTTP status ${status})`, { hint: PROXY_HINT });
+  }
   const text = `cannot ${what}: what answers there is not ${store} (HTTP status ${status})`;
   if (SAID_BY_ANY_SERVER.has(status)) return new EtcdsafeError("CONFIG_INVALID", text, { hint: `Check ${option}, and what is on the way: --storage-proxy.` });
   return new EtcdsafeError("STORAGE_UNREACHABLE", text, { hint: `Check ${option}, and what is on the way: a proxy, or a page to log in.` });

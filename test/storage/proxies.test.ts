@@ -95,6 +95,23 @@ test.each(KINDS)("%s storage: a proxy that cannot be reached is said to be one, 
   await expectThrown("STORAGE_UNREACHABLE", gone, /127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1$/);
 });
 
+test.each(KINDS)("%s storage: a proxy that wants to know who asks is no store that denies anything", async (kind) => {
+  const refusing = createPlainServer((_, answer) => void answer.writeHead(407).end("who are you?"));
+  refusing.on("connect", (_, client) => client.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"));
+  refusing.listen(0, "127.0.0.1");
+  await once(refusing, "listening");
+  try {
+    const proxy = `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`;
+    for (const at of [`https://${host}`, "http://127.0.0.1:1"]) {
+      const error = await expectThrown("STORAGE_DENIED", async () => readHello(await open(kind, proxy, { at })), /the proxy on the way refuses .*407/);
+      expect(error.hint).toMatch(/HTTPS_PROXY/);
+    }
+  } finally {
+    refusing.close();
+    refusing.closeAllConnections();
+  }
+});
+
 test.each(KINDS)("%s storage: a certificate that nobody trusts, and TLS where there is none, are said in one line and not tried again", async (kind) => {
   const untrusting = async () => readHello(await open(kind, undefined, { isTrusted: false }));
   const error = await expectThrown("STORAGE_TLS_FAILED", untrusting, /127\.0\.0\.1:\d+: the store's certificate cannot be trusted: /);
