@@ -13,6 +13,7 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 import { dataDirectoryLayout, inspectDataDirectory } from "./data-directory.ts";
 import { foreignBuckets } from "./foreign-database.ts";
 import type { Inspection } from "./inspection.ts";
+import { endsWithoutRoom, WITHOUT_ROOM } from "./member-fit.ts";
 import { raftSections } from "./raft-sections.ts";
 import { inspectRepository } from "./repository-section.ts";
 import { snapshotSection } from "./snapshot-section.ts";
@@ -36,7 +37,8 @@ async function inspectDirectory(path: string, options: InspectOptions): Promise<
   if (layout !== undefined) return { kind: "data-directory", ...(await inspectDataDirectory(layout, options)) };
   if (names.some((name) => parseWalSegmentName(name) !== undefined)) {
     const { wal } = await raftSections({ wal: { path, isDirectory: true }, raftSnapshots: [] }, options);
-    return { kind: "wal-directory", what: "an etcd write-ahead log", ...(wal === undefined ? {} : { wal }) };
+    const hint = wal !== undefined && endsWithoutRoom(wal) ? { hint: `It ${WITHOUT_ROOM}.` } : {};
+    return { kind: "wal-directory", what: "an etcd write-ahead log", ...hint, ...(wal === undefined ? {} : { wal }) };
   }
   if (names.includes("db")) {
     return { kind: "directory", what: "the directory snap of an etcd data directory", hint: "Inspect the data directory as a whole, or the file db in here." };

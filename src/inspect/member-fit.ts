@@ -21,6 +21,17 @@ export function fitFindings(files: MemberFiles): FitFinding[] {
   return [...walFindings(files), ...logPositionFindings(files), ...raftSnapshotFindings(files)];
 }
 
+/** What to know of a log whose last file ends with a record. */
+export const WITHOUT_ROOM =
+  "may have been cut off while it was copied: its last file ends with a record, where etcd keeps room for more. Then what only the rest held is missing: " +
+  "compare its size with the original's. etcd itself leaves it so where it has repaired it (a .wal.broken lies beside it), or was killed between two files";
+
+/** Whether its last file ends where its last record does, so that nothing tells whether more came after it (etcd-formats §9.4). */
+export function endsWithoutRoom({ fault, segments }: WalSection): boolean {
+  const last = segments.at(-1);
+  return fault === null && last?.usedBytes === last?.sizeBytes && segments.some(({ records }) => records !== 0);
+}
+
 /** How many entries of the log are not in the database; null where either is not known. */
 export function unappliedEntries({ snapshot, wal }: MemberFiles): bigint | null {
   if (snapshot?.consistentIndex === undefined || wal?.entries == null || wal.fault?.kind === "corrupt") return null;
@@ -49,6 +60,7 @@ function walFindings({ wal, otherWalFiles, snapshot }: MemberFiles): FitFinding[
   // (checked on 3.6 and 3.7)
   if (segments.length > 0 && segments.every(({ records }) => records === 0) && fault?.kind !== "corrupt")
     findings.push(error("the log holds no records: etcd will refuse to start"));
+  if (endsWithoutRoom(wal)) findings.push(warning(`the log ${WITHOUT_ROOM}`));
   if (wal.memberId !== null && snapshot?.members?.length && !snapshot.members.some(({ id }) => id === wal.memberId)) {
     findings.push(warning(`the log is that of member ${wal.memberId}, which is not among the members in the database`));
   }

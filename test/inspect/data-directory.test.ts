@@ -20,11 +20,14 @@ function database(consistentIndex: number, id: bigint = LIVE_IDS.memberId): Uint
   return buildSnapshot({ ...randomHistory(1, { revisions: 40, compaction: "none" }), consistentIndex, members, storageVersion: null, trailer: false });
 }
 
+const LOG = liveSegment("killed-3.5", KILLED_LOG);
+
 function files(consistentIndex = LAST_INDEX): Record<string, Uint8Array> {
   return {
     "member/snap/db": database(consistentIndex),
     [`member/snap/${LIVE_SNAP}`]: readFileSync(new URL(`../golden/wal/killed-3.5/${LIVE_SNAP}`, import.meta.url)),
-    [`member/wal/${KILLED_LOG}`]: liveSegment("killed-3.5", KILLED_LOG),
+    // With room for more, as etcd leaves it.
+    [`member/wal/${KILLED_LOG}`]: Buffer.concat([LOG, Buffer.alloc(4096)]),
   };
 }
 
@@ -78,7 +81,7 @@ test("entries that the database lacks are counted: a copy of it alone would lose
 
 test("parts that are missing, cut short or torn are said to be", async () => {
   const good = files();
-  const { [`member/wal/${KILLED_LOG}`]: wal = new Uint8Array(0), ...withoutWal } = good;
+  const { [`member/wal/${KILLED_LOG}`]: _wal, ...withoutWal } = good;
   const { "member/snap/db": _, ...withoutDatabase } = good;
   expect(await findingsOf(withoutWal)).toEqual([expect.stringMatching(/^warning: there is no log/)]);
   expect(await findingsOf(withoutDatabase)).toEqual([expect.stringMatching(/^error: there is no database/)]);
@@ -88,16 +91,21 @@ test("parts that are missing, cut short or torn are said to be", async () => {
   ]);
   expect(await findingsOf({ ...good, "member/snap/db": cut.fill(0, 8192, 12288) })).toEqual(["error: snap/db is damaged: 1 error, listed below"]);
   expect(await findingsOf({ ...withoutDatabase, "member/snap/db": null })).toEqual(["error: snap/db is a directory, where the database should be"]);
-  const torn = { ...good, [`member/wal/${KILLED_LOG}`]: wal.subarray(0, -5) };
+  const torn = { ...good, [`member/wal/${KILLED_LOG}`]: LOG.subarray(0, -5) };
   expect(await findingsOf(torn)).toContainEqual(expect.stringMatching(/^warning: the log's last write is torn/));
   const received = { ...good, "member/snap/db": database(20), "member/snap/000000000000002a.snap.db": database(42) };
   expect(await findingsOf(received)).toEqual([expect.stringMatching(/^warning: .* received from the leader when it starts/)]);
 });
 
+test("a log without room behind its last record may have been cut off there", async () => {
+  expect(await findingsOf({ ...files(), [`member/wal/${KILLED_LOG}`]: LOG })).toEqual([
+    expect.stringMatching(/^warning: the log may have been cut off while it was copied: its last file ends with a record/),
+  ]);
+});
+
 test("a corrupt log: where, and nothing that follows only from how far it could be read", async () => {
   const good = files();
-  const wal = liveSegment("killed-3.5", KILLED_LOG);
-  const { dataDirectory, ...inspection } = await inspectFiles({ ...good, [`member/wal/${KILLED_LOG}`]: wal.with(1000, 1) });
+  const { dataDirectory, ...inspection } = await inspectFiles({ ...good, [`member/wal/${KILLED_LOG}`]: LOG.with(1000, 1) });
   const { offset, text } = inspection.wal?.fault ?? {};
   expect(dataDirectory).toMatchObject({ unappliedEntries: null, findings: [{ severity: "error" }] });
   expect(dataDirectory.findings[0]?.text).toBe(`the log is corrupt, and etcd will refuse to start: ${KILLED_LOG}, byte ${offset}: ${text}`);

@@ -185,6 +185,18 @@ describe("logs and raft snapshots", () => {
     });
   });
 
+  test("a log without room behind its last record may have been cut off there", async () => {
+    await using directory = await temporaryDirectory("inspect");
+    const [path, log] = [join(directory.path, KILLED_LOG), liveSegment("killed-3.5", KILLED_LOG)];
+    await writeFile(path, Buffer.concat([log, Buffer.alloc(4096)]));
+    expect((await inspect(directory.path)).hint).toBeUndefined();
+    await writeFile(path, log);
+    expect(await inspect(directory.path)).toMatchObject({
+      kind: "wal-directory",
+      hint: expect.stringMatching(/^It may have been cut off while it was copied/),
+    });
+  });
+
   test("a torn and a corrupt log, with the place", async () => {
     const whole = liveSegment("killed-3.5", KILLED_LOG);
     expect(await inspectBytes(KILLED_LOG, whole.subarray(0, -9))).toMatchObject({ kind: "wal-file", wal: { fault: { kind: "torn", segment: KILLED_LOG } } });

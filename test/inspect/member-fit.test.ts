@@ -94,7 +94,7 @@ test("a log without records, or with files of other names only, keeps etcd from 
   const { wal } = files();
   const empty = { ...wal!, segments: [segment], memberId: null, hardState: null, entries: null, snapshot: null };
   expect(found({ ...files(), wal: empty })).toEqual(["error: the log holds no records: etcd will refuse to start"]);
-  expect(found({ ...files(), wal: { ...wal!, segments: [segment, { ...segment, records: 3 }] } })).toEqual([]);
+  expect(found({ ...files(), wal: { ...wal!, segments: [segment, { ...segment, sizeBytes: 64_000_000, usedBytes: 300, records: 3 }] } })).toEqual([]);
   expect(found({ ...files(), wal: undefined, otherWalFiles: ["old.wal"] })).toEqual([
     "error: the log has only files of other names than etcd gives (old.wal): etcd will refuse to start",
   ]);
