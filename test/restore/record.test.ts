@@ -127,6 +127,23 @@ test("restore record: what is restored now follows a binding that it has seen, t
   expect(await records(storage)).toHaveLength(1);
 });
 
+test("restore record: a restore of now is never told that the name has passed on, whatever is bound and recorded, and may save next", async () => {
+  for (const minutes of [-10, 0, 10]) {
+    for (const clusterId of [CLUSTER_ID, SUCCESSOR]) {
+      for (const recordedAt of [null, -20, -10, 0, 10, 20]) {
+        const storage = await repository();
+        const runtime = { now: () => new Date(at(recordedAt ?? 0)) };
+        if (recordedAt !== null) await recordRestore(storage, "default", author, plan({}), { ...options, runtime });
+        await bind(storage, [{ clusterId, boundAt: at(minutes), by: "restore", restore: (await records(storage))[0]?.key ?? null }]);
+        const label = JSON.stringify({ minutes, clusterId, recordedAt });
+        expect(await recordRestore(storage, "default", author, plan({}), options), label).toBeNull();
+        const { allowed, restore } = { restore: null, ...(await decision(storage)) };
+        expect([allowed, restore === null], label).toEqual([true, false]);
+      }
+    }
+  }
+});
+
 test("restore record: one from before the name passed to another cluster does not stand for the same restore after that", async () => {
   const storage = await repository();
   const earlier = { now: () => new Date(at(-20)) };
