@@ -222,6 +222,27 @@ test("s3 storage: sends CRC-32C with bytes, or MD5 where newer clients' checksum
   for (const { body } of server.asked.filter(({ method }) => method === "PUT")) expect(body).toBe("123456789"); // Not in chunks of the SDK's own.
 });
 
+test("s3 storage: sends no checksum of newer clients with any request of an upload in parts, where they are refused", async () => {
+  const sent = async (requestChecksums: boolean) => {
+    await using server = await scripted(MULTIPART);
+    await (await server.open({ requestChecksums })).put("large", inChunks(pattern(9 << 20), 1 << 20), { signal });
+    const asked = server.asked.filter(({ method }) => method === "POST" || method === "PUT");
+    expect(asked.map(({ method }) => method)).toEqual(["POST", "PUT", "PUT", "POST"]);
+    return asked.map(({ headers, body }) => [
+      Object.keys(headers).some((name) => /checksum|trailer/.test(name)) || /Checksum/.test(body),
+      headers["content-md5"],
+    ]);
+  };
+  for (const [hasChecksum] of await sent(true)) expect(hasChecksum).toBe(true);
+  const md5 = expect.stringMatching(/^[A-Za-z0-9+/]{22}==$/);
+  expect(await sent(false)).toEqual([
+    [false, undefined],
+    [false, md5],
+    [false, md5],
+    [false, undefined],
+  ]);
+});
+
 test("s3 storage: says where the store holds fewer bytes than it was sent", async () => {
   let putId = "";
   await using server = await scripted(({ method, headers }) => {

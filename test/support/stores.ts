@@ -19,6 +19,8 @@ export interface TestStore extends AsyncDisposable {
   options(through?: string): string[];
   /** In it the command line finds the credentials that its options do not name. */
   readonly env: Readonly<Record<string, string>>;
+  /** What must never be printed; none where the server asks for none. */
+  readonly secrets: readonly string[];
   /** The same for a storage in this process, where the environment has no credentials. */
   settings(through?: string): StorageSettings;
 }
@@ -38,6 +40,7 @@ async function directoryStore(): Promise<TestStore> {
     newRepository: async () => join(directory.path, `repository-${made++}`),
     options: () => [],
     env: {},
+    secrets: [],
     settings: () => DEFAULT_SETTINGS,
     [Symbol.asyncDispose]: directory.remove,
   };
@@ -54,6 +57,7 @@ export async function startS3Store(options: S3ServerOptions = {}): Promise<TestS
     newRepository: async () => `s3://${await server.createBucket()}/etcd`,
     options: (through = server.url) => ["--s3-endpoint", through, "--s3-path-style"],
     env: server.env,
+    secrets: [secretAccessKey],
     settings: (through = server.url) => s3Settings(through, { credentials }),
     [Symbol.asyncDispose]: async () => {
       await server.stop();
@@ -75,6 +79,7 @@ async function gsStore(): Promise<TestStore> {
     },
     options: (through = server.url) => ["--gs-endpoint", through],
     env: {},
+    secrets: [],
     settings: (through = server.url) => ({ ...DEFAULT_SETTINGS, gs: { ...DEFAULT_SETTINGS.gs, endpoint: through } }),
     [Symbol.asyncDispose]: server.stop,
   };
@@ -96,6 +101,7 @@ async function azblobStore(): Promise<TestStore> {
     },
     options: (through = server.url) => ["--azblob-endpoint", endpoint(through), "--azblob-credentials", credentials],
     env: {},
+    secrets: [server.key],
     settings: (through = server.url) => ({ ...DEFAULT_SETTINGS, azblob: { ...DEFAULT_SETTINGS.azblob, endpoint: endpoint(through), credentials } }),
     [Symbol.asyncDispose]: async () => {
       await server.stop();
