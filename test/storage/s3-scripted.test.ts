@@ -278,6 +278,21 @@ test("s3 storage: copies parts of the version that it has looked up, and of no o
   expect(copied.map(({ headers }) => headers["x-amz-copy-source-if-match"])).toEqual(['"of this version"']);
 });
 
+test("s3 storage: copies parts of what the customer's key encrypts by giving that key twice", async () => {
+  await using directory = await temporaryDirectory("s3");
+  const key = randomBytes(32);
+  const keyFile = join(directory.path, "key");
+  await writeFile(keyFile, key);
+  await using server = await scripted((asked) => {
+    if (asked.method === "HEAD") return { headers: { etag: '"e"', "content-length": String(9 << 20) } };
+    return asked.headers["x-amz-copy-source"] === undefined ? MULTIPART(asked) : { body: "<CopyPartResult><ETag>&quot;part&quot;</ETag></CopyPartResult>" };
+  });
+  const storage = await server.open({ encryption: { kind: "sse-c", keyFile } });
+  await storage.composed!.put("copy", [{ key: "k", start: 0, end: 9 << 20 }], { signal });
+  const [copied] = server.asked.filter(({ headers }) => headers["x-amz-copy-source"] !== undefined);
+  for (const of of ["", "copy-source-"]) expect(copied!.headers[`x-amz-${of}server-side-encryption-customer-key`]).toBe(key.toString("base64"));
+});
+
 test("s3 storage: a conflict with the first request is one, and nobody looks whether it was its own", async () => {
   await using server = await scripted(() => refusal(412, "PreconditionFailed"));
   const putting = async () => await (await server.open()).put("k", streamOf(Buffer.from("x")), { signal, ifVersion: "old" });
