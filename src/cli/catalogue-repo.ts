@@ -16,7 +16,8 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
     json: {
       created: "false where there was one already",
       location: "where it is",
-      conditionalCreate: "what became of a second create of the same object: `refused` as it has to be, `ignored`, or `not-tried` where nothing may be written",
+      conditionalCreate:
+        "what became of a second create of the same object and of a replacement of an old version: `refused` as it has to be, `ignored`, or `not-tried` where nothing may be written",
       createAfterRemoval:
         "whether what was deleted can be created again: `works`, `refused`, or `not-tried` where the store keeps no versions or nothing may be removed",
       repository: "docs/repository-format.md, “Repository file”",

@@ -137,6 +137,11 @@ export function probeKey(run: string, name: string): string {
   return `${PROBES_PREFIX}${run}/${name}`;
 }
 
+/** The same for one that has to be where the state is: its key looks like an upload marker's. */
+export function stateProbeKey(randomBytes: (sizeBytes: number) => Uint8Array): string {
+  return `${PROBES_PREFIX}uploads/${randomId(randomBytes)}`;
+}
+
 /** `20261121T093000.123Z`: RFC 3339 without what keys and file names dislike. */
 function compactTime(time: Date): string {
   return time.toISOString().replaceAll(/[-:]/g, "");

@@ -5,9 +5,10 @@ import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectVersion } from "../storage/capabilities.ts";
 import type { Storage } from "../storage/storage.ts";
-import { isRefused } from "./conditions.ts";
+import { claimsConditions, foundOfState, ignoresConditions, keepsItsWord, keepsItsWordAt } from "./conditions.ts";
 import { createDocument, type DocumentKind, encodeDocument, readDocument } from "./document.ts";
-import { PROBES_PREFIX, parseBackupId, REPOSITORY_KEY, randomId } from "./names.ts";
+import { PROBES_PREFIX, parseBackupId, REPOSITORY_KEY, randomId, stateProbeKey } from "./names.ts";
+import { mayBeDenied } from "./object-lock.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { repositoryFileSchema } from "./schemas/repository-file.ts";
 
@@ -113,12 +114,19 @@ export async function openOrCreateRepository(
       policy,
     };
     // Whoever is faster, there is one afterwards.
-    if (await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal })) return proveConditions({ storage, file }, { signal });
+    if (await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal })) return provenIfAllowed({ storage, file }, options);
     wasRefused = true;
   }
-  return openRepository(storage, { signal }).catch((error: unknown) => {
+  const repository = await openRepository(storage, { signal }).catch((error: unknown) => {
     throw wasRefused && error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND" ? nameKept(storage, error) : error;
   });
+  return ignoresConditions(repository) === undefined ? provenIfAllowed(repository, options) : repository;
+}
+
+/** Who may not overwrite the repository file can save all the same: as where conditions are ignored. */
+async function provenIfAllowed(repository: Repository, options: ProofOptions): Promise<Repository> {
+  const proven = await mayBeDenied(() => proveConditions(repository, options));
+  return proven === "denied" ? repository : proven;
 }
 
 /** Neither there, nor to be created. */
@@ -130,17 +138,54 @@ function nameKept({ location }: Storage, cause: EtcdsafeError): EtcdsafeError {
   });
 }
 
+type ProofOptions = CallOptions & { readonly runtime: Pick<Runtime, "randomBytes"> };
+
+/** So many others try the same at once only if something is wrong. */
+const PROOF_TRIES_MAX = 3;
+
 /**
- * Tries to create the repository file, which exists, a second time. The file remembers where that was not refused: `ignoresConditions`. The second one
- * differs by a blank at its end only: a store that takes it has lost nothing, and a backend that sends again takes it for no success of its own.
+ * Tries whether the stores of a repository refuse a second create, and the replacement of a version that is no longer there; the repository file remembers it,
+ * of each store. On the repository file itself: what is put there differs by blanks at its end only, so that a store that takes it has lost nothing, and a
+ * backend that sends again takes it for no success of its own. A store of the state has none, and is tried on an object of its own. What was found to be
+ * ignored stays so. Where others change the file all the time, nothing is remembered.
  */
-export async function proveConditions(repository: Repository, { signal }: CallOptions): Promise<Repository> {
-  const { storage, file } = repository;
-  const encoded = encodeDocument(REPOSITORY_FILE, REPOSITORY_KEY, file);
-  if (await isRefused(storage, REPOSITORY_KEY, Buffer.concat([encoded, Buffer.from("\n")]), { ifAbsent: true }, { signal })) return repository;
-  const remembering = { ...file, ignoresConditions: true };
-  await storage.put(REPOSITORY_KEY, streamOf(encodeDocument(REPOSITORY_FILE, REPOSITORY_KEY, remembering)), { signal });
-  return { storage, file: remembering };
+export async function proveConditions(repository: Repository, options: ProofOptions): Promise<Repository> {
+  const { storage } = repository;
+  if (!claimsConditions(storage)) return repository;
+  const stateStores = await provenState(repository, options);
+  for (let tries = 1; ; tries++) {
+    try {
+      return { storage, file: await provenFile(storage, stateStores, options) };
+    } catch (error) {
+      if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_CONFLICT") throw error;
+      if (tries === PROOF_TRIES_MAX) return openRepository(storage, options);
+    }
+  }
+}
+
+type StateStores = NonNullable<RepositoryFile["stateStores"]>;
+
+async function provenState({ storage, file }: Repository, { runtime, signal }: ProofOptions): Promise<StateStores> {
+  const { stateLocation: location } = storage;
+  if (location === undefined) return [];
+  const isKnown = foundOfState(file, location) === true;
+  return [{ location, ignoresConditions: isKnown || !(await keepsItsWordAt(storage, stateProbeKey(runtime.randomBytes), { signal })) }];
+}
+
+async function provenFile(storage: Storage, stateStores: StateStores, options: ProofOptions): Promise<RepositoryFile> {
+  const { signal } = options;
+  const encoded = (file: RepositoryFile) => encodeDocument(REPOSITORY_FILE, REPOSITORY_KEY, file);
+  // The version first: of a file that was changed since, it is an old one.
+  const version = (await storage.stat(REPOSITORY_KEY, { signal }))?.version ?? "";
+  const { file } = await openRepository(storage, options);
+  const isKnown = file.ignoresConditions === true;
+  const next = isKnown ? undefined : await keepsItsWord(storage, REPOSITORY_KEY, encoded(file), version, { signal });
+  const others = (file.stateStores ?? []).filter(({ location }) => stateStores.every((each) => each.location !== location));
+  const found = [...others, ...stateStores];
+  const remembering = { ...file, ignoresConditions: next === undefined, ...(found.length > 0 && { stateStores: found }) };
+  if (!isKnown || stateStores.length > 0)
+    await storage.put(REPOSITORY_KEY, streamOf(encoded(remembering)), { signal, ...(next !== undefined && { ifVersion: next }) });
+  return remembering;
 }
 
 /** False for a repository that somebody else has just created. Any object at all counts: names of clusters may be those of directories that are not ours. */

@@ -14,6 +14,7 @@ export function isStateKey(key: string): boolean {
 export function stateSplit(main: Storage, state: Storage): Storage {
   const home = (key: string) => (isStateKey(key) ? state : main);
   const { clock, ...others } = wrapped(main, {
+    stateLocation: state.location,
     // Every promise that stands on them needs both: a segment's fence is in one store, the lease in the other.
     capabilities: {
       putIfAbsent: main.capabilities.putIfAbsent && state.capabilities.putIfAbsent,

@@ -36,6 +36,8 @@ export interface ReadOptions extends CallOptions {
 export interface Storage {
   /** For messages: a URL without secrets. */
   readonly location: string;
+  /** The same of the store that what is rewritten lives in, where that is another one (state-split.ts). */
+  readonly stateLocation?: string;
   readonly capabilities: StorageCapabilities;
   /** Each is absent where the store cannot do it. */
   readonly versions?: Versions;

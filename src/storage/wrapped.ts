@@ -2,9 +2,10 @@
 import type { Storage } from "./storage.ts";
 
 export function wrapped(inner: Storage, changed: Partial<Storage>): Storage {
-  const { location, capabilities, versions, locks, unfinished, composed, clock } = inner;
+  const { location, stateLocation, capabilities, versions, locks, unfinished, composed, clock } = inner;
   return {
     location,
+    ...(stateLocation !== undefined && { stateLocation }),
     capabilities,
     ...(versions && { versions }),
     ...(locks && { locks }),

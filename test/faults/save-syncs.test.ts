@@ -51,6 +51,8 @@ test("save into a repository: an object is on the disk before it gets its name, 
   expect(objects.map(({ path }) => path.replace(/^.*\//, ""))).toEqual([
     "etcdsafe-repository.json",
     "etcdsafe-repository.json", // A second time, to prove that this is refused.
+    "etcdsafe-repository.json", // Replaced, to prove that who knows the version before is refused.
+    "etcdsafe-repository.json", // With what was found.
     expect.stringMatching(/^\d{8}T\d{6}Z-0{19}-\w+\.json$/), // By which it is tried beforehand whether anything can be written.
     expect.stringMatching(/^\d{8}T\d{6}Z-\d+-\w+\.json$/), // What says that an upload is going on.
     "snapshot.db.zst",

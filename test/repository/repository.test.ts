@@ -3,10 +3,12 @@ import { expect, test } from "vitest";
 import { collect, streamOf } from "../../src/bytes/stream.ts";
 import { ERRORS, EtcdsafeError } from "../../src/errors.ts";
 import { readClusterFile } from "../../src/repository/cluster-file.ts";
-import { requireConditions } from "../../src/repository/conditions.ts";
+import { honoursConditions, requireConditions } from "../../src/repository/conditions.ts";
 import { manifestKey, REPOSITORY_KEY } from "../../src/repository/names.ts";
 import { openOrCreateRepository, openRepository, proveConditions } from "../../src/repository/repository.ts";
 import { asOf } from "../../src/storage/as-of.ts";
+import { readOnly } from "../../src/storage/read-only.ts";
+import { stateSplit } from "../../src/storage/state-split.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import { expectThrown } from "../support/failures.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
@@ -114,18 +116,83 @@ test.each([
   expect(Buffer.from(await collect(storage.read(REPOSITORY_KEY, { signal }), 1000, () => new Error())).toString()).toBe(text);
 });
 
-test("repository: a store that creates what exists already is found out when the repository is made, and remembered", async () => {
-  const honest = await openOrCreateRepository(new MemoryStorage(), author, options);
-  expect(honest.file).not.toHaveProperty("ignoresConditions");
+/** Ignores of conditions what is named. */
+function careless(inner: MemoryStorage, ...ignored: ("ifAbsent" | "ifVersion")[]) {
+  return wrapped(inner, {
+    put: (key, body, { ifAbsent, ifVersion, ...put }) =>
+      inner.put(key, body, {
+        ...put,
+        ...(ifAbsent !== undefined && !ignored.includes("ifAbsent") && { ifAbsent }),
+        ...(ifVersion !== undefined && !ignored.includes("ifVersion") && { ifVersion }),
+      }),
+  });
+}
+
+test("repository: a store that keeps its word is known for it, and what had been tried of it by an older etcdsafe is not enough", async () => {
+  const storage = new MemoryStorage();
+  const honest = await openOrCreateRepository(storage, author, options);
+  expect(honest.file.ignoresConditions).toBe(false);
   requireConditions(honest, "recording");
+  const { ignoresConditions: _, ...older } = { ...honest.file, addedLater: 1 };
+  await storage.put(REPOSITORY_KEY, streamOf(Buffer.from(JSON.stringify(older))), { signal });
+  const opened = await openRepository(storage, { signal });
+  expect(honoursConditions(opened)).toBe(false);
+  const { hint } = await expectThrown("CONFIG_INVALID", async () => requireConditions(opened, "recording"), /whether memory: does was not tried/);
+  expect(hint).toMatch(/`etcdsafe repo init`/);
+  const [a, b] = await Promise.all([openOrCreateRepository(storage, author, options), openOrCreateRepository(storage, author, options)]);
+  for (const { file } of [a, b, await openRepository(storage, { signal })]) expect(file).toEqual({ ...older, ignoresConditions: false });
+  expect(await proveConditions(a, options)).toEqual(a);
+  const onceTried = (await storage.stat(REPOSITORY_KEY, { signal }))!.version;
+  await openOrCreateRepository(storage, author, options);
+  expect((await storage.stat(REPOSITORY_KEY, { signal }))!.version).toBe(onceTried);
+});
+
+test.each([["ifAbsent"], ["ifVersion"]] as const)(
+  "repository: a store that ignores %s is found out when the repository is made, and remembered",
+  async (ignored) => {
+    const storage = careless(new MemoryStorage(), ignored);
+    const made = await openOrCreateRepository(storage, author, options);
+    for (const repository of [made, await openRepository(storage, { signal }), await proveConditions(made, options)]) {
+      expect(repository.file.ignoresConditions).toBe(true);
+      expect(() => requireConditions(repository, "recording")).toThrow(/^recording needs a store that refuses to overwrite .*, and memory: does not$/);
+    }
+  },
+);
+
+test.each([["ifAbsent"], ["ifVersion"]] as const)("repository: a store of the state that ignores %s is found out, whichever is given when", async (ignored) => {
+  const main = new MemoryStorage();
+  const alone = await openOrCreateRepository(main, author, options);
+  const inner = [new MemoryStorage(), new MemoryStorage()] as const;
+  const good = stateSplit(main, wrapped(inner[0], { location: "memory:good" }));
+  const bad = stateSplit(main, wrapped(careless(inner[1], ignored), { location: "memory:bad" }));
+  expect(honoursConditions({ ...alone, storage: good })).toBe(false);
+  expect(honoursConditions(await openOrCreateRepository(good, author, options))).toBe(true);
+  const opened = await openOrCreateRepository(bad, author, options);
+  expect(() => requireConditions(opened, "gc")).toThrow(/memory: with its state in memory:bad does not$/);
+  expect(opened.file.stateStores).toEqual([
+    { location: "memory:good", ignoresConditions: false },
+    { location: "memory:bad", ignoresConditions: true },
+  ]);
+  for (const [storage, honours] of [
+    [main, true],
+    [good, true],
+    [bad, false],
+  ] as const)
+    expect(honoursConditions(await openRepository(readOnly(storage), { signal }))).toBe(honours);
+  for (const { key } of [...(await Array.fromAsync(inner[0].list("", { signal }))), ...(await Array.fromAsync(inner[1].list("", { signal })))])
+    expect(key).toBe("");
+});
+
+test("repository: who may not overwrite the repository file can save all the same, and nothing is believed of the store", async () => {
   const inner = new MemoryStorage();
-  const careless = wrapped(inner, { put: (key, body, { ifAbsent: _, ...options }) => inner.put(key, body, options) });
-  const made = await openOrCreateRepository(careless, author, options);
-  for (const repository of [made, await openRepository(careless, { signal })]) {
-    expect(repository.file.ignoresConditions).toBe(true);
-    expect(() => requireConditions(repository, "recording")).toThrow(/^recording needs a store that refuses to create what exists already/);
-  }
-  expect(await proveConditions(honest, { signal })).toBe(honest);
+  const deny = () => new EtcdsafeError("STORAGE_DENIED", "of the test");
+  const storage = wrapped(inner, {
+    put: async (key, body, put) => {
+      if (inner.bytesOf(key) !== undefined) throw deny();
+      return inner.put(key, body, put);
+    },
+  });
+  for (let saves = 0; saves < 2; saves++) expect(honoursConditions(await openOrCreateRepository(storage, author, options))).toBe(false);
 });
 
 test("repository: a store that claims no conditions is none for several writers", async () => {

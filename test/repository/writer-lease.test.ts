@@ -159,7 +159,7 @@ test("writer lease: nobody holds one on a store that ignores conditions", async 
   await expectThrown(
     "CONFIG_INVALID",
     () => take(memory, suspended(), "gc", true),
-    /^gc needs a store that refuses to create what exists already, and memory: does not$/,
+    /^gc needs a store that refuses to overwrite what another has written, and memory: does not$/,
   );
   expect(memory.bytesOf(KEY)).toBeUndefined();
 });

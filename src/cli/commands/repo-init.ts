@@ -1,7 +1,7 @@
 // `etcdsafe repo init`
 import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../../errors.ts";
-import { createsAfterRemoval } from "../../repository/conditions.ts";
+import { createsAfterRemoval, ignoresConditions } from "../../repository/conditions.ts";
 import { probeKey, REPOSITORY_KEY, randomId } from "../../repository/names.ts";
 import { mayBeDenied } from "../../repository/object-lock.ts";
 import { openOrCreateRepository, proveConditions, type Repository, type RepositoryFile } from "../../repository/repository.ts";
@@ -10,11 +10,12 @@ import type { Invocation } from "../command.ts";
 import { askedProtection } from "../protection.ts";
 import { author, openNamedStorage } from "../repository.ts";
 
-/** What became of the second create, and what to say of it. */
+/** What became of what should be refused, and what to say of it. */
 const CONDITIONS = {
-  refused: "A second create of the same object was refused, as it has to be where several write.",
-  ignored: "WARNING: the store took a second create of an object that exists. Record nothing there, and let one host alone save: `repo validate` shows more.",
-  "not-tried": "Whether the store refuses a second create was not tried: nothing may be written there.",
+  refused: "A second create of the same object was refused, and a replacement of an old version, as both have to be where several write.",
+  ignored: "WARNING: the store overwrote what it should have refused to. Record nothing there, and let one host alone save: `repo validate` shows more.",
+  "not-tried":
+    "Whether the store refuses to overwrite what another has written was not tried, so what needs that refuses to work there: the repository file may not be overwritten, or others did all the time.",
 } as const;
 
 /** The same of a create after a deletion, where something is to be said of it. */
@@ -51,9 +52,9 @@ function otherPolicy(location: string): EtcdsafeError {
   });
 }
 
-async function proven(repository: Repository, { signal }: Invocation): Promise<ReturnType<typeof told>> {
+async function proven(repository: Repository, invocation: Invocation): Promise<ReturnType<typeof told>> {
   try {
-    return told(await proveConditions(repository, { signal }));
+    return told(await proveConditions(repository, invocation));
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_DENIED") throw error;
     return { file: repository.file, conditionalCreate: "not-tried" };
@@ -68,6 +69,7 @@ async function triedAfterRemoval(storage: Storage, { runtime, signal }: Invocati
   return created === "denied" ? "not-tried" : created ? "works" : "refused";
 }
 
-function told({ file }: Repository): { file: Repository["file"]; conditionalCreate: keyof typeof CONDITIONS } {
-  return { file, conditionalCreate: file.ignoresConditions === true ? "ignored" : "refused" };
+function told(repository: Repository): { file: Repository["file"]; conditionalCreate: keyof typeof CONDITIONS } {
+  const ignored = ignoresConditions(repository);
+  return { file: repository.file, conditionalCreate: ignored === undefined ? "not-tried" : ignored ? "ignored" : "refused" };
 }
