@@ -16,6 +16,7 @@ import { writeVerification } from "../repository/sidecars.ts";
 import { signatureKey } from "../repository/signature.ts";
 import type { Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
+import { publishedDamage } from "./overtaken.ts";
 import { contentOf } from "./plan.ts";
 import { abandonedMarker, leftBehind, type ResumeOptions } from "./resume.ts";
 
@@ -57,10 +58,22 @@ export async function copyBackup(from: Repository, to: Repository, backup: Backu
     stored = await (backup.to === undefined ? copyAsStored : copyEncrypted)(from.storage, to.storage, backup, { ...held, upload, left });
   } catch (error) {
     await upload.abandon(ABANDON_LIMIT_MS);
+    await lookAtPublished(to.storage, cluster, id, options);
     throw upload.reasonOf(error);
   }
   await recordVerification(to.storage, stored, startedAt, options);
   return stored;
+}
+
+/** Another may have published meanwhile what we have stored objects of, or we what he has. Never throws: what the copy failed with says more. */
+async function lookAtPublished(target: Storage, cluster: string, id: string, options: CopyOptions): Promise<void> {
+  const signal = options.signal.aborted ? AbortSignal.timeout(ABANDON_LIMIT_MS) : options.signal;
+  try {
+    await publishedDamage(target, cluster, id, { ...options, signal });
+  } catch (error) {
+    const message = `whether a whole ${id} is in ${target.location} could not be looked at: ${(error as Error).message}`;
+    options.runtime.log({ level: "warn", message });
+  }
 }
 
 interface Copying extends CopyOptions {

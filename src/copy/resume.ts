@@ -7,6 +7,7 @@ import { storeTime } from "../repository/store-time.ts";
 import { HEARTBEAT_SECONDS, isLive, readUploadMarker } from "../repository/upload-marker.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
+import { type LookOptions, publishedDamage } from "./overtaken.ts";
 
 export interface ResumeOptions extends CallOptions {
   readonly runtime: Pick<Runtime, "randomBytes">;
@@ -40,16 +41,21 @@ export async function leftBehind(storage: Storage, cluster: string, id: string, 
   return left;
 }
 
-/** Takes away what is left beside a backup that is whole: its writer died after it had published it. */
-export async function tidyUp(repository: Repository, cluster: string, id: string, options: ResumeOptions): Promise<void> {
+/**
+ * Takes away what is left beside a published backup: its writer died after it had published it. Throws SNAPSHOT_DAMAGED where it
+ * is not whole: he may have died as somebody else had published it.
+ */
+export async function tidyUp(repository: Repository, cluster: string, id: string, options: ResumeOptions & LookOptions): Promise<void> {
   const abandoned = await abandonedMarker(repository, cluster, id, options).catch((error: unknown) => {
     if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return undefined; // It is being finished.
     throw error;
   });
   if (abandoned === undefined) return;
   const { storage } = repository;
+  const damage = await publishedDamage(storage, cluster, id, options);
   await removeUnfinished(storage, cluster, id, options);
   await storage.remove(uploadKey(cluster, id), options);
+  if (damage !== undefined) throw damage;
 }
 
 async function removeUnfinished({ unfinished }: Storage, cluster: string, id: string, options: CallOptions): Promise<void> {

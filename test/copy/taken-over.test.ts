@@ -1,11 +1,15 @@
 // Copies of one backup that meet in one store: what a process asked for before it went, and what is left where two stood in each other's way.
 import { expect, test } from "vitest";
+import { streamOf } from "../../src/bytes/stream.ts";
 import { type BackupToCopy, type CopyOptions, copyBackup } from "../../src/copy/copy-backup.ts";
+import { tidyUp } from "../../src/copy/resume.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { listBackups } from "../../src/repository/catalogue.ts";
+import { readStoredManifest } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, uploadKey } from "../../src/repository/names.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
+import { type AgeKeyPair, newAgeKeys } from "../support/age-keys.ts";
 import { expectThrown } from "../support/failures.ts";
 import { AUTHOR, CLUSTER, newRepository, recordingRuntime, type StoredRepository, signal, someSnapshot, storeBackup } from "../verify/stored-backup.ts";
 
@@ -73,3 +77,59 @@ test("copy: one that loses the backup as it publishes says that it is there, and
   });
   await expectThrown("WRITER_LEASE_LOST", () => copyOne(from, losing), /^2\S+ is in memory:, but may lack objects: /);
 });
+
+test("copy: of two that encrypt one backup at the same time neither leaves a mixture that is taken for a backup", async () => {
+  const others = await newAgeKeys();
+  const from = await newRepository();
+  const id = await storeBackup(from, someSnapshot());
+  for (const lastOneIsKilled of [false, true]) {
+    const { storage } = await newRepository();
+    /** Stands still right before its manifest. */
+    const pausing = () => {
+      const [reached, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const to = wrapped(aged(storage, 600_000), {
+        put: async (key, body, options) => {
+          if (key === manifestKey(CLUSTER, id)) {
+            reached.resolve();
+            await goOn.promise;
+          }
+          return storage.put(key, body, options);
+        },
+      });
+      return { reached, goOn, ended: copyOne(from, to, { to: others }).catch((error: EtcdsafeError) => error.code) };
+    };
+    const asleep = pausing();
+    await asleep.reached.promise;
+    const heir = pausing();
+    await heir.reached.promise;
+    const repository = { storage, file: from.file };
+    if (lastOneIsKilled) {
+      // The request of the other one was on its way when that was killed as well.
+      const { bytes } = await manifestOfAnother(from, others);
+      await storage.put(manifestKey(CLUSTER, id), streamOf(bytes), { signal, ifAbsent: true });
+      const gone = aged(storage, 600_000);
+      const tidying = () => tidyUp({ ...repository, storage: gone }, CLUSTER, id, { runtime: suspended(), signal, author: AUTHOR, isGone: () => true });
+      await expectThrown("SNAPSHOT_DAMAGED", tidying, /is damaged, as where two copies are made at the same time: /);
+    } else {
+      asleep.goOn.resolve();
+      expect(await asleep.ended).toBe("WRITER_LEASE_LOST");
+      const [entry] = await listBackups(repository, CLUSTER, { signal });
+      expect(entry).toMatchObject({ id, state: "damaged", damage: [expect.stringMatching(/^verification at level stored-bytes failed .* SHA-256/)] });
+      for (const key of await verificationsIn(storage)) await storage.remove(key, { signal }); // As if he had not got so far.
+      heir.goOn.resolve();
+      expect(await heir.ended).toBe("STORAGE_CONFLICT");
+    }
+    expect(await listBackups(repository, CLUSTER, { signal })).toMatchObject([{ id, state: "damaged" }]);
+  }
+});
+
+/** Of a copy of the same backup somewhere else. */
+async function manifestOfAnother(from: StoredRepository, to: AgeKeyPair) {
+  const { storage } = await newRepository();
+  const { id } = await copyOne(from, storage, { to });
+  return readStoredManifest(storage, CLUSTER, id, { signal });
+}
+
+async function verificationsIn(storage: Storage): Promise<string[]> {
+  return (await Array.fromAsync(storage.list(CLUSTER, { signal }))).map(({ key }) => key).filter((key) => key.includes("/verifications/"));
+}
