@@ -101,11 +101,14 @@ export async function applyCopy({ from, to: storage }: CopyRequest, { clusters }
   for (const { cluster, steps, binding, isUnbound } of clusters) {
     const unbound = broken ?? (await failureOf(() => carryBinding(from.storage, storage, cluster, binding, options), cluster, options));
     if (unbound === undefined && isUnbound) warnUnbound(cluster, from, options);
-    for (const step of steps) {
+    const copies = new CopiesOfRun();
+    for (const planned of steps) {
+      const step = copies.stepNow(planned);
       const cause = broken ?? unbound;
       const isLost = cause !== undefined && step.kind === "copy";
       const result = cause === undefined ? await carriedOut(from, to, cluster, step, options) : { ...resultOf(cluster, step), ...(isLost && failed(cause)) };
       results.push(result);
+      copies.record(planned, result);
       if (result.error !== undefined && ERRORS[result.error.code].exit === STORE_AT_FAULT) broken = result.error;
     }
   }
@@ -115,6 +118,22 @@ export async function applyCopy({ from, to: storage }: CopyRequest, { clusters }
 /** What applyCopy would give if all went well, with `copied` for what it would copy. */
 export function expectedResults({ clusters }: CopyPlan): CopiedBackup[] {
   return clusters.flatMap(({ cluster, steps }) => steps.map((step) => resultOf(cluster, step)));
+}
+
+/** Where what a backup was to be present as was not copied after all, it is copied itself, and the others like it are present as that. */
+class CopiesOfRun {
+  /** Ids of backups by those that were to be copied with the same content. */
+  readonly #there = new Map<string, string>();
+
+  stepNow(step: CopyStep): CopyStep {
+    if (step.kind !== "present" || step.otherwise === undefined) return step;
+    const as = this.#there.get(step.as);
+    return as === undefined ? step.otherwise : { ...step, as };
+  }
+
+  record(planned: CopyStep, { backup, outcome }: CopiedBackup): void {
+    if (outcome === "copied") this.#there.set(planned.kind === "present" ? planned.as : backup, backup);
+  }
 }
 
 /** The exit code of all that says that a store cannot be used. */

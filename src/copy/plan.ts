@@ -14,10 +14,13 @@ export interface Selection {
 }
 
 export type CopyStep =
+  /** `otherwise`: where the same content is there only once an earlier step has copied it, what is to be done if that fails. */
+  { readonly kind: "present"; readonly backup: string; readonly as: string; readonly otherwise: OwnStep | undefined } | OwnStep;
+
+/** What is done with a backup whatever becomes of others. */
+export type OwnStep =
   /** `to`: encrypted to these; undefined: byte for byte. */
   | { readonly kind: "copy"; readonly entry: BackupEntry; readonly to: AgeRecipients | undefined }
-  /** The same content is there already, or will be, as `as`. */
-  | { readonly kind: "present"; readonly backup: string; readonly as: string }
   /** Not to be copied, or not possible. */
   | { readonly kind: "refused"; readonly backup: string; readonly error: EtcdsafeError };
 
@@ -42,6 +45,11 @@ export function planSteps(
   const byContent = new Map(
     target.toReversed().flatMap((entry) => (entry.manifest === null || entry.state === "damaged" ? [] : [[contentOf(entry.manifest), entry.id]])),
   );
+  const ownStep = (entry: BackupEntry): OwnStep => {
+    const error = conflictWith(byId.get(entry.id), deleting.has(entry.id), entry.id, location);
+    return error === undefined ? { kind: "copy", entry, to: encryptionOf(entry.manifest) } : { kind: "refused", backup: entry.id, error };
+  };
+  const planned = new Set<string>();
   const steps: CopyStep[] = [];
   let chosen = 0;
   for (const entry of source) {
@@ -58,15 +66,27 @@ export function planSteps(
     }
     chosen++;
     const as = byContent.get(contentOf(manifest));
-    const conflict = as === undefined ? conflictWith(byId.get(backup), deleting.has(backup), backup, location) : undefined;
-    if (as !== undefined) steps.push({ kind: "present", backup, as });
-    else if (conflict !== undefined) steps.push({ kind: "refused", backup, error: conflict });
-    else {
-      steps.push({ kind: "copy", entry, to: encryptionOf(manifest) });
-      byContent.set(contentOf(manifest), backup);
+    if (as !== undefined) {
+      steps.push({ kind: "present", backup, as, otherwise: planned.has(as) ? orRefused(backup, () => ownStep(entry)) : undefined });
+      continue;
     }
+    const step = ownStep(entry);
+    steps.push(step);
+    if (step.kind !== "copy") continue;
+    byContent.set(contentOf(manifest), backup);
+    planned.add(backup);
   }
   return steps;
+}
+
+/** For what is probably not needed nothing is refused beforehand. */
+function orRefused(backup: string, stepOf: () => OwnStep): OwnStep {
+  try {
+    return stepOf();
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError)) throw error;
+    return { kind: "refused", backup, error };
+  }
 }
 
 /** What is inside, whoever can open it: equal for a backup, its copies, and what they were rekeyed to. The time tells two saves of an idle cluster apart. */

@@ -8,7 +8,7 @@ import { applyGc, planGc } from "../../src/maintenance/gc.ts";
 import { listBackups } from "../../src/repository/catalogue.ts";
 import { type ClusterFile, readClusterFile, writeClusterFile } from "../../src/repository/cluster-file.ts";
 import { placeUploadMarker } from "../../src/repository/held-marker.ts";
-import { readManifest, snapshotObject } from "../../src/repository/manifest.ts";
+import { type Manifest, readManifest, snapshotObject } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, pinKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
@@ -179,6 +179,38 @@ test("copy: of what was rekeyed the newest goes, and what is there under another
   expect(await copy(from, to)).toMatchObject([
     { backup: rekeyed, outcome: "copied" },
     { backup: old, outcome: "present", as: rekeyed },
+  ]);
+});
+
+test("copy: where what was to stand for a backup is not copied, that is copied itself, or fails as well", async () => {
+  const from = await boundRepository();
+  const others = { change: (manifest: Manifest): Manifest => ({ ...manifest, publishedAt: "2026-11-22T09:30:00.000Z" }) };
+  const plain = await storeBackup(from, someSnapshot(), { suffix: "aaaaaa" });
+  const same = await storeBackup(from, someSnapshot(), { suffix: "bbbbbb" });
+  const rekeyed = await storeBackup(from, someSnapshot(), { ...others, encryption: other, suffix: "cccccc" });
+  await change(from.storage, backupObjectKey(CLUSTER, rekeyed, "snapshot.db.zst.age"), (bytes) => bytes.with(500, bytes[500]! ^ 1));
+  const outcomes = (results: CopiedBackup[]) => new Map(results.map(({ backup, outcome, as, failure }) => [backup, as ?? failure?.code ?? outcome]));
+  const to = new MemoryStorage();
+  const [first, second] = [outcomes(await copy(from, to)), outcomes(await copy(from, to))];
+  const copied = first.get(plain) === "copied" ? plain : same;
+  expect(first).toEqual(new Map([...[plain, same].map((id) => [id, id === copied ? "copied" : copied] as const), [rekeyed, "OBJECT_CORRUPT"]]));
+  expect(new Set(second.values())).toEqual(new Set([copied]));
+  expect((await catalogue(to)).map(({ id }) => id)).toEqual([copied]);
+  const key = { keys: own.keys, encryption: other };
+  const unreachable = failingStorage(new MemoryStorage(), { operations: ["put"], key: /snapshot\.db/ });
+  expect(new Set(outcomes(await copy(from, unreachable, key)).values())).toEqual(new Set(["STORAGE_UNREACHABLE"]));
+});
+
+test("copy: what stands for a backup that cannot be opened is copied without its key, and only where that fails the key is missed", async () => {
+  const from = await boundRepository();
+  const old = await storeBackup(from, someSnapshot(), { encryption: own });
+  const asRekeyed = (manifest: Manifest): Manifest => ({ ...manifest, publishedAt: "2026-11-22T09:30:00.000Z", origin: { kind: "rekeyed", base: old } });
+  const rekeyed = await storeBackup(from, someSnapshot(), { encryption: other, suffix: "bbbbbb", change: asRekeyed });
+  expect(await copy(from, new MemoryStorage(), { encryption: other })).toMatchObject([{ outcome: "copied" }, { backup: old, as: rekeyed }]);
+  await change(from.storage, backupObjectKey(CLUSTER, rekeyed, "snapshot.db.zst.age"), (bytes) => bytes.with(500, bytes[500]! ^ 1));
+  expect(await copy(from, new MemoryStorage(), { encryption: other })).toMatchObject([
+    { backup: rekeyed, failure: { code: "OBJECT_CORRUPT" } },
+    { backup: old, failure: { code: "DECRYPTION_KEY_MISSING" } },
   ]);
 });
 
