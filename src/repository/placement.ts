@@ -18,8 +18,8 @@ import { chooseTimeline, type TimelineDecision } from "./timeline.ts";
 /** What a manifest will say about the new snapshot. */
 export type SnapshotState = Pick<Manifest, "createdAt" | "state" | "revision" | "compactRevision" | "raftIndex" | "raftTerm" | "lineageSample">;
 
-/** Of a manifest: one save must not fail for what is wrong with another. */
-const UNUSABLE: readonly ErrorCode[] = ["MANIFEST_INVALID", "MANIFEST_UNTRUSTED", "REPOSITORY_UNSUPPORTED", "STORAGE_NOT_FOUND"];
+/** Of a manifest: one save must not fail for what is wrong with another. Denied is also what was moved to an archive; credentials that have run out store nothing. */
+const UNUSABLE: readonly ErrorCode[] = ["MANIFEST_INVALID", "MANIFEST_UNTRUSTED", "REPOSITORY_UNSUPPORTED", "STORAGE_DENIED", "STORAGE_NOT_FOUND"];
 
 /** So many others changed cluster.json meanwhile only if something is wrong. */
 const COMMIT_TRIES_MAX = 5;

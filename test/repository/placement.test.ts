@@ -285,13 +285,13 @@ test("placement: an unconfirmed backup is something to compare with", async () =
   await expect(save(production, snapshotAt(12, {}, 7, 8))).rejects.toMatchObject(refused("different data at revision 9"));
 });
 
-test("placement: a backup that a newer etcdsafe wrote, or that was removed since it was listed, is passed over; one that cannot be read now is not", async () => {
+test("placement: a backup that a newer etcdsafe wrote, that may not be read, or that was removed since it was listed, is passed over; one that cannot be read now is not", async () => {
   const good = await save(production, snapshotAt(10));
   const other = await save(production, snapshotAt(12));
-  const failing = (code: "REPOSITORY_UNSUPPORTED" | "STORAGE_NOT_FOUND" | "STORAGE_UNREACHABLE") =>
+  const failing = (code: "REPOSITORY_UNSUPPORTED" | "STORAGE_DENIED" | "STORAGE_NOT_FOUND" | "STORAGE_UNREACHABLE") =>
     failingStorage(storage, { operations: ["read"], key: new RegExp(other.id), error: () => new EtcdsafeError(code, "of the test") });
   await expect(save(production, snapshotAt(13), failing("STORAGE_UNREACHABLE"))).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
-  for (const code of ["REPOSITORY_UNSUPPORTED", "STORAGE_NOT_FOUND"] as const) {
+  for (const code of ["REPOSITORY_UNSUPPORTED", "STORAGE_DENIED", "STORAGE_NOT_FOUND"] as const) {
     const decision = placeBackup(repositoryOn(failing(code)), "default", production, snapshotAt(11), { signal, runtime });
     expect(await decision).toEqual({ timeline: good.timeline, began: null });
   }
