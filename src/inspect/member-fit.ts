@@ -2,6 +2,7 @@
 // (`server/etcdserver/bootstrap.go`, `server/storage/backend.go` RecoverSnapshotBackend; etcd-formats §4.9, §9). Pure.
 import type { RaftIndex, RaftTerm } from "../bytes/u64.ts";
 import { raftSnapshotFileName } from "../etcd-files/raft-snapshot/file-name.ts";
+import { endsWithoutRoom, WITHOUT_ROOM } from "../etcd-files/wal/behind-end.ts";
 import type { DataDirectorySection, SnapshotSection, WalSection } from "./inspection.ts";
 
 export interface MemberFiles {
@@ -19,17 +20,6 @@ export type FitFinding = DataDirectorySection["findings"][number];
 
 export function fitFindings(files: MemberFiles): FitFinding[] {
   return [...walFindings(files), ...logPositionFindings(files), ...raftSnapshotFindings(files)];
-}
-
-/** What to know of a log whose last file ends with a record. */
-export const WITHOUT_ROOM =
-  "may have been cut off while it was copied: its last file ends with a record, where etcd keeps room for more. Then what only the rest held is missing: " +
-  "compare its size with the original's. etcd itself leaves it so where it has repaired it (a .wal.broken lies beside it), or was killed between two files";
-
-/** Whether its last file ends where its last record does, so that nothing tells whether more came after it (etcd-formats §9.4). */
-export function endsWithoutRoom({ fault, segments }: WalSection): boolean {
-  const last = segments.at(-1);
-  return fault === null && last?.usedBytes === last?.sizeBytes && segments.some(({ records }) => records !== 0);
 }
 
 /** How many entries of the log are not in the database; null where either is not known. */

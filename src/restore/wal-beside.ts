@@ -1,5 +1,6 @@
 // A member's database without its log: what was written last is in the log alone, where etcd would take it from (etcd-formats §9.2). Pure.
 import { EtcdsafeError } from "../errors.ts";
+import { WITHOUT_ROOM } from "../etcd-files/wal/behind-end.ts";
 import { type GatheredEvidence, NO_EVIDENCE } from "./evidence.ts";
 import type { SourceFacts } from "./source.ts";
 
@@ -49,10 +50,6 @@ export function walWarnings(wal: WalBeside | null): string[] {
   const missing = wal.missingEntries;
   return [
     ...(missing === 0 ? [] : [`The log in ${wal.directory} holds ${missing} more entr${missing === 1 ? "y" : "ies"}, which are lost (--ignore-wal).`]),
-    ...(wal.endsWithoutRoom ? [`${wal.directory} ${WITHOUT_ROOM}`] : []),
+    ...(wal.endsWithoutRoom ? [`${wal.directory} ${WITHOUT_ROOM}.`] : []),
   ];
 }
-
-const WITHOUT_ROOM =
-  "may have been cut off while it was copied: its last file ends with a record, where etcd keeps room for more. Then changes that only the rest held are missing: " +
-  "compare its size with the original's. etcd itself leaves it so where it has repaired it (a .wal.broken lies beside it), or was killed between two files.";

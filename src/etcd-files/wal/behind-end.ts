@@ -27,13 +27,23 @@ export function lostBehindEnd(segments: readonly SegmentSource[], { fault, segme
   return offset === undefined || frameEnd(last, facts.usedBytes) !== end ? undefined : `data follows the end of its records, at byte ${offset}`;
 }
 
+/** What is to be known of such a log, behind its name. */
+export const WITHOUT_ROOM: string =
+  "may have been cut off while it was copied: its last file ends with a record, where etcd keeps room for more. Then what only the rest held is missing: " +
+  "compare its size with the original's. etcd itself leaves it so where it has repaired it (a .wal.broken lies beside it), or was killed between two files";
+
 /**
  * Whether the last file ends where its last record does, so that nothing tells whether more came after it. etcd leaves one so only where it has repaired it,
  * or was killed when it was about to begin the next one.
  */
-export function endsWithoutRoom({ fault, segments }: Pick<WalFacts, "fault" | "segments">): boolean {
+export function endsWithoutRoom({ fault, segments }: Ends): boolean {
   const last = segments.at(-1);
-  return fault === undefined && last !== undefined && last.usedBytes === last.sizeBytes;
+  return (fault ?? null) === null && (last?.usedBytes ?? 0) > 0 && last?.usedBytes === last?.sizeBytes;
+}
+
+interface Ends {
+  readonly fault?: unknown;
+  readonly segments: readonly { readonly usedBytes: number | null; readonly sizeBytes: number | null }[];
 }
 
 function firstNonZero(source: SegmentSource, start: number): number | undefined {
