@@ -5,6 +5,7 @@ import { type BackupEntry, listBackups } from "../repository/catalogue.ts";
 import { type Manifest, snapshotObject } from "../repository/manifest.ts";
 import { encryptionFacts } from "../repository/object-encoder.ts";
 import type { Author, Repository } from "../repository/repository.ts";
+import { isTrustedAlike } from "../repository/resigning.ts";
 import { type RekeyOptions, rekeyBackup } from "./rekey.ts";
 
 export interface Rekeyed {
@@ -25,7 +26,7 @@ export async function rekeyAll(repository: Repository, cluster: string, author: 
   const results: Rekeyed[] = [];
   for (const entry of entries) {
     const { id: backup } = entry;
-    const done = entry.manifest === null ? undefined : rekeyedAlready(entry.manifest, good, options);
+    const done = entry.manifest === null ? undefined : await rekeyedAlready(repository, entry.manifest, good, options);
     if (done !== undefined) results.push({ backup, outcome: "already", newId: done, keepsKey: false, failure: null });
     else results.push(await tried(repository, author, entry, options));
   }
@@ -52,13 +53,26 @@ async function tried(repository: Repository, author: Author, entry: Awaited<Retu
 }
 
 /** The good backup that is as it shall be: this one, or what it was rekeyed to. A passphrase may be another one each time, so of those none is. */
-function rekeyedAlready(manifest: Manifest, good: readonly Manifest[], { to, newKey }: RekeyOptions): string | undefined {
+async function rekeyedAlready(
+  { storage }: Repository,
+  manifest: Manifest,
+  good: readonly Manifest[],
+  { to, newKey, resigning, signal }: RekeyOptions,
+): Promise<string | undefined> {
   if ("passphrase" in to) return undefined;
   const wanted = sorted(encryptionFacts(to).recipients);
   const isWanted = (each: Manifest) => isDeepStrictEqual(sorted(snapshotObject(each).encryption?.recipients ?? []), wanted);
   // With a new key, one that has its own already is one that was made by this.
   if (good.includes(manifest) && isWanted(manifest) && (!newKey || manifest.origin.kind === "rekeyed")) return manifest.id;
-  return good.find((each) => each.origin.kind === "rekeyed" && each.origin.base === manifest.id && isWanted(each))?.id;
+  const isMadeOfIt = (each: Manifest) =>
+    each.origin.kind === "rekeyed" && each.origin.base === manifest.id && isDeepStrictEqual(insideOf(each), insideOf(manifest));
+  for (const each of good) if (isMadeOfIt(each) && isWanted(each) && (await isTrustedAlike(storage, manifest, each, resigning, { signal }))) return each.id;
+  return undefined;
+}
+
+/** What stays when a backup is stored again for others. */
+function insideOf({ createdAt, objects }: Manifest): readonly string[] {
+  return [createdAt, ...sorted(objects.map(({ role, rawSha256 }) => `${role}:${rawSha256}`))];
 }
 
 function sorted(texts: readonly string[]): string[] {

@@ -34,6 +34,18 @@ export async function requireSameTrust(storage: Storage, manifest: Manifest, res
   });
 }
 
+/**
+ * Whether what was stored again as `remade` is as trusted as storing `manifest` again would make it: else somebody else may have put it there, and who takes it
+ * for his own removes what it was made of.
+ */
+export async function isTrustedAlike(storage: Storage, manifest: Manifest, remade: Manifest, resigning: Resigning, options: CallOptions): Promise<boolean> {
+  const { signing, isProven, allowUnsigned } = resigning;
+  if (isProven) return true; // Else it could not be read.
+  if (signing !== undefined) return isSignedWith(signing, storage, remade, options);
+  const isSigned = async ({ cluster, id }: Manifest) => (await storage.stat(signatureKey(manifestKey(cluster, id)), options)) !== undefined;
+  return allowUnsigned || !(await isSigned(manifest)) || isSigned(remade);
+}
+
 /** What one has signed himself proves its origin as well as any. */
 async function isSignedWith({ publicKey }: SigningKey, storage: Storage, manifest: Manifest, options: CallOptions): Promise<boolean> {
   try {

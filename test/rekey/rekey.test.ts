@@ -6,7 +6,7 @@ import { EtcdsafeError } from "../../src/errors.ts";
 import { type RekeyOptions, rekeyBackup } from "../../src/rekey/rekey.ts";
 import { rekeyAll } from "../../src/rekey/rekey-all.ts";
 import { type BackupEntry, listBackups } from "../../src/repository/catalogue.ts";
-import { snapshotObject } from "../../src/repository/manifest.ts";
+import { type Manifest, snapshotObject } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
 import type { Resigning } from "../../src/repository/resigning.ts";
@@ -194,6 +194,32 @@ test("rekey: a signature is not lost without a word, and none is given to what n
       );
       expect(await keysOf(storage), name).toEqual(before);
     }
+  }
+});
+
+test("rekey: of all, none counts as done for what somebody else has put there in its place", async () => {
+  const mine = newSigningKey();
+  for (const [name, forge] of [
+    ["of other content", someSnapshot(9)],
+    ["of the same content", someSnapshot()],
+  ] as const) {
+    const { storage, file } = await newRepository();
+    const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+    await sign(storage, id, mine);
+    const asRekeyed = (manifest: Manifest): Manifest => ({ ...manifest, origin: { kind: "rekeyed", base: id } });
+    const forged = await storeBackup({ storage, file }, forge, { encryption: other, suffix: "bbbbbb", change: asRekeyed });
+    const all = async (resigning: Partial<Resigning>) => {
+      const results = await rekeyAll({ storage, file }, CLUSTER, AUTHOR, options({ keys: own.keys, to: other, resigning: { ...RESIGNING, ...resigning } }));
+      return results.find(({ backup }) => backup === id)!;
+    };
+    expect(await all({}), name).toMatchObject({ outcome: "failed", failure: { code: "SIGNATURE_REQUIRED" } });
+    const done = await all({ signing: mine });
+    expect(done, name).toMatchObject({ outcome: "rekeyed" });
+    for (const resigning of [{ signing: mine }, {}]) expect(await all(resigning), name).toMatchObject({ outcome: "already", newId: done.newId });
+    expect(done.newId).not.toBe(forged);
+    const asAsked = await all({ allowUnsigned: true });
+    expect(asAsked.outcome, name).toBe("already");
+    if (name === "of other content") expect(asAsked.newId).toBe(done.newId);
   }
 });
 
