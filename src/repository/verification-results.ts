@@ -33,7 +33,7 @@ export async function verificationResults(storage: Storage, keys: readonly strin
   const standing = results.filter((result) => isStanding(result, results)).slice(0, READ_AT_ONCE);
   await reader.read([...newest, ...standing].map(({ key }) => key));
   return {
-    damage: damageOf(standing, reader),
+    damage: damageOf(standing, results, reader),
     newest: Object.fromEntries(newest.flatMap(({ key }) => reader.document(key) ?? []).map((document) => [document.level, document])),
   };
 }
@@ -72,12 +72,17 @@ function refutes({ outcome, depth, finishedAt }: Result, failed: Pick<Result, "d
   return outcome === "passed" && depth >= failed.depth && finishedAt > failed.finishedAt;
 }
 
-function damageOf(standing: readonly Result[], reader: Reader): string[] {
+function damageOf(standing: readonly Result[], all: readonly Result[], reader: Reader): string[] {
   const texts = new Map<string, string>();
   for (const { key, depth, finishedAt } of standing) {
     const document = reader.document(key);
     const why = document === undefined ? "its record cannot be read" : (document.failure?.message ?? "see its findings");
-    if (!texts.has(why)) texts.set(why, `verification at level ${VERIFICATION_LEVELS[depth]} failed at ${document?.finishedAt ?? finishedAt}: ${why}`);
+    if (texts.has(why)) continue;
+    const level = VERIFICATION_LEVELS[depth];
+    // Of a backup that was replaced by hand, what was found in the one before: its copy is read back, and no deeper.
+    const passedSince = all.some((other) => refutes({ ...other, depth }, { depth, finishedAt }));
+    const unrefuted = passedSince ? `; only less of it was read since: \`etcdsafe verify --level ${level}\` tells whether it still is so` : "";
+    texts.set(why, `verification at level ${level} failed at ${document?.finishedAt ?? finishedAt}: ${why}${unrefuted}`);
   }
   return [...texts.values()];
 }
