@@ -78,6 +78,20 @@ test("copy: one that loses the backup as it publishes says that it is there, and
   await expectThrown("WRITER_LEASE_LOST", () => copyOne(from, losing), /^2\S+ is in memory:, but may lack objects: /);
 });
 
+test("copy: whose objects another has removed says that the backup was lost, and not what it missed", async () => {
+  const from = await newRepository();
+  const id = await storeBackup(from, someSnapshot());
+  const { storage } = await newRepository();
+  const object = backupObjectKey(CLUSTER, id, "snapshot.db.zst");
+  const losing = wrapped(storage, {
+    read: async function* (key, options) {
+      if (key === object) for (const each of [object, uploadKey(CLUSTER, id)]) await storage.remove(each, { signal });
+      yield* storage.read(key, options);
+    },
+  });
+  await expectThrown("WRITER_LEASE_LOST", () => copyOne(from, losing), /the upload marker .* was lost: it is gone$/);
+});
+
 test("copy: of two that encrypt one backup at the same time neither leaves a mixture that is taken for a backup", async () => {
   const others = await newAgeKeys();
   const from = await newRepository();

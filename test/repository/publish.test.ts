@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { collect, readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { listBackups } from "../../src/repository/catalogue.ts";
@@ -346,4 +346,38 @@ test("publish: a marker that is found in other hands while the manifest is on it
   const error = await expectThrown("WRITER_LEASE_LOST", () => publishing, /^2\S+ may be in memory:, but may lack objects: the upload marker/);
   expect(upload.reasonOf(error)).toBe(error);
   expect(upload.reasonOf(new EtcdsafeError("STORAGE_NOT_FOUND", "gone"))).toBe(upload.lost.reason);
+});
+
+test.each(["now", "monotonicMs"] as const)("publish: a removal comes late by whichever clock says so (%s)", async (clock) => {
+  let laterMs = 0;
+  const { now, monotonicMs } = runtime;
+  runtime = {
+    ...runtime,
+    now: () => new Date(now().getTime() + (clock === "now" ? laterMs : 0)),
+    monotonicMs: () => monotonicMs() + (clock === "monotonicMs" ? laterMs : 0),
+  };
+  const renewals: string[] = [];
+  const slow = wrapped(inner, {
+    put: (key, body, options) => {
+      renewals.push(key);
+      return inner.put(key, body, options);
+    },
+    remove: async (key, options) => {
+      laterMs += 601_000;
+      await inner.remove(key, options);
+    },
+  });
+  const upload = await begin(slow);
+  await upload.discard([OBJECT, `${OBJECT}.age`], { signal });
+  expect(renewals).toEqual([MARKER, MARKER, MARKER, MARKER]); // Placed, for the first, for the second, and to go on.
+});
+
+test("publish: a removal that takes more than ten minutes is given up, and others are kept away from what may still come of it", async () => {
+  const upload = await begin(stallingStorage(inner, { operations: ["remove"], key: /snapshot/ }));
+  await putSnapshot(upload);
+  const timeout = vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => AbortSignal.abort(new Error(`${ms} ms are over`)));
+  await expect(upload.discard([OBJECT], { signal })).rejects.toThrow("600000 ms are over");
+  timeout.mockRestore();
+  expect(JSON.parse(Buffer.from(inner.bytesOf(MARKER)!).toString())).toMatchObject({ heartbeatSeconds: 1200 });
+  await upload.abandon(1);
 });
