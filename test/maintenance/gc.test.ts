@@ -34,7 +34,7 @@ beforeEach(async () => {
   await storeBackup(made, someSnapshot());
 });
 
-const repository = (over: Storage = storage): Repository => ({ storage: over, file: {} as Repository["file"] });
+const repository = (over: Storage = storage): Repository => ({ storage: over, file: { ignoresConditions: false } as Repository["file"] });
 /** With files of these ages as the store tells of them. */
 const aged = (over: Storage, which: RegExp, ageMs: number): Storage =>
   wrapped(over, {
@@ -212,6 +212,33 @@ test("gc: the loss of its lease ends what is under way, and is what it ends with
   beat.resolve();
   beat = Promise.withResolvers();
   await expectThrown("WRITER_LEASE_LOST", () => collecting, /prune on cp-2/);
+  expect(await keys()).toContain(OBJECT);
+});
+
+test("gc: a writer that renews its marker after that was looked at is left alone, also where this host's clock is ahead", async () => {
+  const still = { signal, runtime: suspended() };
+  const marker = await placeUploadMarker(repository(), { author: AUTHOR, cluster: "default", backup: ID, action: "save" }, still);
+  await marker.stop();
+  await put(OBJECT);
+  const stale = aged(storage, /uploads/, 200_000);
+  let isRenewed = false;
+  const waking = wrapped(stale, {
+    stat: async (key, options) => {
+      if (key === manifestKey("default", ID)) {
+        await memory.put(MARKER, streamOf(memory.bytesOf(MARKER)!), { signal });
+        isRenewed = true;
+      }
+      return stale.stat(key, options);
+    },
+  });
+  const again = { removed: [], leave: [{ backup: ID, reason: "it is being written again" }], failed: [] };
+  aheadMs = 181_000;
+  const plan = await planGc(repository(), options);
+  expect(plan.remove).toMatchObject([{ marker: MARKER }]);
+  const ahead = { ...suspended(), now: () => new Date(Date.now() + 3_600_000) };
+  expect(await applyGc(repository(), plan, AUTHOR, { signal, runtime: ahead })).toMatchObject(again);
+  expect(await applyGc(repository(waking), plan, AUTHOR, still)).toMatchObject(again);
+  expect(isRenewed).toBe(true);
   expect(await keys()).toContain(OBJECT);
 });
 
