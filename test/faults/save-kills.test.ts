@@ -106,7 +106,9 @@ test("one garbage collection removes all that the killed have left, once their m
   const at = ["repo", "gc", "--repository", repository, "-o", "json"];
   const tooEarly = JSON.parse((await expectExit(0, at)).stdout);
   expect(tooEarly.leave).toContainEqual(
-    expect.objectContaining({ reason: expect.stringMatching(/^it was being written, by .*, which is no process of this host any more.* counts as dead after 2/) }),
+    expect.objectContaining({
+      reason: expect.stringMatching(/^it was being written, by .*, which is no process of this host any more.* counts as dead after 2/),
+    }),
   );
   await nothingIsHalf();
   await setBack(/\/uploads\//, 200_000);

@@ -105,7 +105,12 @@ test("restore: a hash that cannot be computed fails it with its cause, whatever 
   const { source, plan } = await planned(directory.path, { policies: { ...DEFAULT_POLICIES, keepAlarms: true } });
   const path = join(directory.path, "written.db");
   await writeFile(path, SNAPSHOT.slice(0, -32));
-  const whole = { path, plan, edit: { originalMetaPages: SNAPSHOT.slice(0, 8192), metaPages: SNAPSHOT.slice(0, 8192) }, trailer: Buffer.from(SNAPSHOT.slice(-32)).toString("hex") };
+  const whole = {
+    path,
+    plan,
+    edit: { originalMetaPages: SNAPSHOT.slice(0, 8192), metaPages: SNAPSHOT.slice(0, 8192) },
+    trailer: Buffer.from(SNAPSHOT.slice(-32)).toString("hex"),
+  };
   await checkWrittenDatabase(whole, { signal, runtime: testRuntime() });
   // The pages are all there, so that only the hash finds the file too short.
   const longer = { ...plan, source: { ...source.facts, databaseSizeBytes: source.facts.databaseSizeBytes + 4096 } };
