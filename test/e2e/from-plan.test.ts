@@ -51,6 +51,13 @@ async function countKeys(etcdctl: string, { clientUrl }: PlannedMember, consiste
   return /^"Count" : (\d+)$/m.exec((await runCommand(etcdctl, args)).stdout)?.[1];
 }
 
+/** Names of the members that have told the others of their client URLs, as one of them knows. etcd tells by a proposal, and again after seconds where that got lost. */
+async function publishedMembers(etcdctl: string, { clientUrl }: PlannedMember): Promise<string[]> {
+  const { stdout } = await runCommand(etcdctl, ["--endpoints", clientUrl, "--command-timeout", "2s", "member", "list", "-w", "json"]);
+  const { members }: { members: { name?: string; clientURLs?: string[] }[] } = stdout === "" ? { members: [] } : JSON.parse(stdout);
+  return members.flatMap(({ name, clientURLs }) => (name !== undefined && clientURLs?.length ? [name] : []));
+}
+
 async function release(members: readonly PlannedMember[]): Promise<void> {
   await releasePorts(members.flatMap((member) => [member.clientUrl, member.peerUrl, member.metricsUrl].map((url) => Number(new URL(url).port))));
 }
@@ -80,6 +87,8 @@ test.each(["3.5", "3.6", "3.7"] as const)("from plan, etcd %s: a member whose di
     await all(async () => {
       await expect.poll(() => count(members[0]!, "l"), { timeout: 30_000, interval: 200 }).toBe("50");
       await staysSafe(second);
+      // What is asked about it below.
+      await expect.poll(() => publishedMembers(etcdctl, members[0]!), { timeout: 30_000, interval: 200 }).toContain(third.name);
     });
     // Two of three would be a quorum of their own, and serve nothing at all as if that were the data.
     for (const { dataDir } of [second, third]) await rm(dataDir, { recursive: true, force: true });
