@@ -202,6 +202,11 @@ export class EtcdsafeError extends Error {
   }
 }
 
+/** Whether something that was thrown is an error with this code. */
+export function hasCode(error: unknown, code: ErrorCode): error is EtcdsafeError {
+  return error instanceof EtcdsafeError && error.code === code;
+}
+
 /** A fault in a file of a known format, with the byte it was found at. `offset` counts from the start of the file or buffer being read. */
 export class FormatError extends EtcdsafeError {
   readonly offset: number;

@@ -1,6 +1,6 @@
 // Locations that are no repositories, but hold other tools' backups: they are listed, verified and restored where they are.
 import { tmpdir } from "node:os";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { ForeignLocation } from "../repository/foreign/location.ts";
 import type { ReadBackup } from "../repository/foreign/resolve.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
@@ -29,7 +29,7 @@ export async function requireFileOrForeign(path: string, invocation: Invocation)
     await requireSnapshotFile(path, invocation);
     return undefined;
   } catch (error) {
-    const isMissing = error instanceof EtcdsafeError && error.code === "FILE_NOT_FOUND";
+    const isMissing = hasCode(error, "FILE_NOT_FOUND");
     if (!isMissing || /^\.{0,2}\//.test(path) || invocation.config.get("repository") === undefined) throw error;
     const unopened: unknown = await openForReading(invocation).then(
       () => undefined,
@@ -68,5 +68,5 @@ async function find(invocation: Invocation): Promise<ForeignLocation | undefined
 }
 
 function isNoRepository(error: unknown): boolean {
-  return error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND";
+  return hasCode(error, "REPOSITORY_NOT_FOUND");
 }

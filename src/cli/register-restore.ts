@@ -1,5 +1,5 @@
 // Tells the repository of a restore.
-import { EtcdsafeError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { DatabasePlan } from "../restore/database-plan.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { FoundRestored } from "../restore/record.ts";
@@ -69,7 +69,7 @@ async function register(invocation: Invocation, source: SourceFacts, { record, o
     // A file may be restored before there is a repository: then there is no former cluster in it either, and the first save makes it.
     // And restored out of a repository's past, when nothing is left of it now.
     const mayBeMissing = source.kind === "snapshot-file" || config.get("as-of") !== undefined;
-    if (mayBeMissing && error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND") return true;
+    if (mayBeMissing && hasCode(error, "REPOSITORY_NOT_FOUND")) return true;
     runtime.log({ level: "warn", message: `the restore could not be recorded in the repository (${(error as Error).message}); ${otherwise}` });
     return false;
   }

@@ -1,5 +1,5 @@
 // Adds to a plan what follows from its targets on this host, and from --replace and --owner.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Invocation } from "./command.ts";
@@ -25,7 +25,7 @@ async function otherHostsWarnings(plan: RestorePlan, options: CallOptions): Prom
   if (plan.members.length === 1) return [];
   const { foundMembers, otherMembersDirectory } = await import("../restore/found-member.ts");
   const found = await foundMembers(plan, options).catch((error: unknown) => {
-    if (error instanceof EtcdsafeError && error.code === "RESTORE_UNFINISHED") return []; // Who writes there says so.
+    if (hasCode(error, "RESTORE_UNFINISHED")) return []; // Who writes there says so.
     throw error;
   });
   return found.flatMap((each) => {

@@ -1,7 +1,7 @@
 // What is asked of the repositories of one save together, before etcd is asked for anything.
 import type { Config } from "../config/config.ts";
 import { originText } from "../config/origin.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { type AskedEncryption, chooseEncryption } from "../repository/encryption-policy.ts";
 import { REPOSITORY_KEY } from "../repository/names.ts";
 import { openRepository } from "../repository/repository.ts";
@@ -39,6 +39,6 @@ export async function requireEncryption(
   signal.throwIfAborted();
   for (const each of ended) {
     const error: unknown = each.status === "rejected" ? each.reason : undefined; // All else is that store's own, and may be over by then.
-    if (error instanceof EtcdsafeError && error.code === "ENCRYPTION_REQUIRED") throw error;
+    if (hasCode(error, "ENCRYPTION_REQUIRED")) throw error;
   }
 }

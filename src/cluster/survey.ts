@@ -1,5 +1,5 @@
 // Asks every endpoint, side by side, how it is: what select.ts chooses by. A member that does not answer is a finding, not a failure.
-import { EtcdsafeError, FormatError } from "../errors.ts";
+import { EtcdsafeError, FormatError, hasCode } from "../errors.ts";
 import type { ClusterMember } from "../proto/rpc-cluster.ts";
 import type { ResponseHeader } from "../proto/rpc-header.ts";
 import type { StatusResponse } from "../proto/rpc-maintenance.ts";
@@ -69,5 +69,5 @@ async function ask(clients: MemberClients, endpoint: string, { signal }: CallOpt
 }
 
 function unlessNoQuorum(error: unknown): undefined {
-  if (!(error instanceof EtcdsafeError && error.code === "ETCD_NO_QUORUM")) throw error;
+  if (!hasCode(error, "ETCD_NO_QUORUM")) throw error;
 }

@@ -2,7 +2,7 @@
 // file where nobody has written one there since. docs/repository-format.md, "Copies".
 import { isDeepStrictEqual } from "node:util";
 import { collect, streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { type ClusterFile, readClusterFile, writeClusterFile } from "../repository/cluster-file.ts";
 import { DOCUMENT_SIZE_BYTES_MAX } from "../repository/document.ts";
 import { restoreKey, restoresPrefix } from "../repository/names.ts";
@@ -65,7 +65,7 @@ async function isDone(written: Promise<unknown>): Promise<boolean> {
     await written;
     return true;
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return false;
+    if (hasCode(error, "STORAGE_CONFLICT")) return false;
     throw error;
   }
 }

@@ -4,9 +4,9 @@ import { createHash } from "node:crypto";
 import type { AgeKeys } from "../age/identities.ts";
 import type { AgeRecipients } from "../age/recipients.ts";
 import { type ByteStream, collect, counted, readerOf, streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { DOCUMENT_SIZE_BYTES_MAX } from "../repository/document.ts";
-import { type Manifest, readStoredManifest, type StoredObject } from "../repository/manifest.ts";
+import { contentOf, type Manifest, readStoredManifest, type StoredObject } from "../repository/manifest.ts";
 import { backupObjectKey, manifestKey, pinKey } from "../repository/names.ts";
 import { checkStoredBytes, decodeObject } from "../repository/object-decoder.ts";
 import { ENCRYPTED_SUFFIX } from "../repository/object-encoder.ts";
@@ -17,7 +17,6 @@ import { signatureKey } from "../repository/signature.ts";
 import type { Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 import { publishedDamage } from "./overtaken.ts";
-import { contentOf } from "./plan.ts";
 import { abandonedMarker, leftBehind, type ResumeOptions } from "./resume.ts";
 
 export interface CopyOptions extends ResumeOptions {
@@ -220,7 +219,7 @@ async function readIfThere(storage: Storage, key: string, { signal }: CopyOption
   try {
     return await collect(storage.read(key, { signal }), DOCUMENT_SIZE_BYTES_MAX, () => new EtcdsafeError("REPOSITORY_INVALID", `${key} is too long`));
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return undefined;
+    if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 import type { AgeRecipients } from "../age/recipients.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { BackupEntry, CatalogueEntry } from "../repository/catalogue.ts";
-import type { Manifest } from "../repository/manifest.ts";
+import { contentOf, type Manifest } from "../repository/manifest.ts";
 import { parseBackupId } from "../repository/names.ts";
 
 /** Which backups of the source are meant; all that are given have to hold. */
@@ -87,11 +87,6 @@ function orRefused(backup: string, stepOf: () => OwnStep): OwnStep {
     if (!(error instanceof EtcdsafeError)) throw error;
     return { kind: "refused", backup, error };
   }
-}
-
-/** What is inside, whoever can open it: equal for a backup, its copies, and what they were rekeyed to. The time tells two saves of an idle cluster apart. */
-export function contentOf({ createdAt, objects }: Pick<Manifest, "createdAt" | "objects">): string {
-  return [createdAt, ...objects.map(({ role, rawSha256 }) => `${role}:${rawSha256}`).sort()].join(" ");
 }
 
 /** What keeps a backup from being stored under its id. */

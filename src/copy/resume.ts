@@ -1,10 +1,10 @@
 // Takes up the copy of a backup that another process has begun and not finished, once that is known to be gone.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { honoursConditions } from "../repository/conditions.ts";
 import { backupObjectKey, uploadKey } from "../repository/names.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { storeTime } from "../repository/store-time.ts";
-import { HEARTBEAT_SECONDS, isLive, readUploadMarker } from "../repository/upload-marker.ts";
+import { HEARTBEAT_SECONDS, isLive, readUploadMarker, writerOf } from "../repository/upload-marker.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 import { type LookOptions, publishedDamage } from "./overtaken.ts";
@@ -25,7 +25,7 @@ export async function abandonedMarker(repository: Repository, cluster: string, i
   const mayBeFast = honoursConditions(repository) && upload !== null && upload.heartbeatSeconds <= HEARTBEAT_SECONDS;
   const isGone = mayBeFast && options.isGone(upload.writer);
   if (isGone || !isLive(found, await storeTime(storage, options))) return version;
-  const who = upload === null ? "somebody" : `${upload.action} on ${upload.writer.host} (process ${upload.writer.pid})`;
+  const who = upload === null ? "somebody" : writerOf(upload);
   const what = upload?.action === "gc" ? "removed from" : "written to";
   throw new EtcdsafeError("STORAGE_CONFLICT", `${id} is being ${what} ${storage.location} by ${who}, last heard of at ${heartbeatAt.toISOString()}`, {
     hint: "Copy again when it has ended. A writer that died is given up after three minutes without a heartbeat; one that was removing objects, after an hour.",
@@ -47,7 +47,7 @@ export async function leftBehind(storage: Storage, cluster: string, id: string, 
  */
 export async function tidyUp(repository: Repository, cluster: string, id: string, options: ResumeOptions & LookOptions): Promise<void> {
   const abandoned = await abandonedMarker(repository, cluster, id, options).catch((error: unknown) => {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return undefined; // It is being finished.
+    if (hasCode(error, "STORAGE_CONFLICT")) return undefined; // It is being finished.
     throw error;
   });
   if (abandoned === undefined) return;

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import type { WorkerContext } from "../bytes/worker.ts";
-import { EtcdsafeError, FormatError } from "../errors.ts";
+import { EtcdsafeError, FormatError, hasCode } from "../errors.ts";
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import { RAFT_SNAPSHOT_SIZE_BYTES_MAX, type RaftSnapshotFacts, raftSnapshotFacts } from "../etcd-files/raft-snapshot/read.ts";
 import { cancellable } from "../etcd-files/wal/cancellable-segment.ts";
@@ -57,7 +57,7 @@ function readOne(path: string): RaftSnapshotOutcome {
     return raftSnapshotFacts(readFileSync(path));
   } catch (error) {
     if (error instanceof FormatError) return { fault: { offset: error.offset, text: error.what } };
-    if (error instanceof EtcdsafeError && error.code === "RAFT_SNAPSHOT_INVALID") return { fault: { offset: null, text: error.message } };
+    if (hasCode(error, "RAFT_SNAPSHOT_INVALID")) return { fault: { offset: null, text: error.message } };
     if (error instanceof Error && "syscall" in error) throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: ${error.message}`, { cause: error });
     throw error;
   }

@@ -2,7 +2,7 @@
 import { backupObjectKey, manifestKey } from "../repository/names.ts";
 import { recognise } from "../repository/recognise.ts";
 import type { Author } from "../repository/repository.ts";
-import { deadAfter, type FoundUpload, isLive } from "../repository/upload-marker.ts";
+import { deadAfter, type FoundUpload, isLive, writerOf } from "../repository/upload-marker.ts";
 import type { UnfinishedUpload } from "../storage/capabilities.ts";
 import type { ObjectInfo } from "../storage/storage.ts";
 
@@ -102,9 +102,8 @@ interface FoundBackup {
 function whyLeft({ marker, isBeingDeleted, hasManifest }: FoundBackup, now: Date, isGone: IsGone): string | undefined {
   if (marker !== undefined && isLive(marker, now)) {
     const { upload, heartbeatAt } = marker;
-    const what = upload !== null && isGone(upload.writer) ? "it was being written" : "it is being written";
-    const gone = upload !== null && isGone(upload.writer) ? ", which is no process of this host any more" : "";
-    return `${what}${byWhom(marker)}${gone}; last heard of at ${heartbeatAt.toISOString()}, counts as dead after ${deadAfter(marker).toISOString()}`;
+    const [verb, gone] = upload !== null && isGone(upload.writer) ? ["was", ", which is no process of this host any more"] : ["is", ""];
+    return `it ${verb} being written${byWhom(marker)}${gone}; last heard of at ${heartbeatAt.toISOString()}, counts as dead after ${deadAfter(marker).toISOString()}`;
   }
   if (isBeingDeleted && !hasManifest) return "its deletion has begun, and whoever prunes next finishes it";
   return undefined;
@@ -129,7 +128,7 @@ function unfinishedDocument(cluster: string, upload: UnfinishedUpload): Garbage 
 }
 
 function byWhom({ upload }: FoundUpload): string {
-  return upload === null ? "" : `, by ${upload.action} on ${upload.writer.host} (process ${upload.writer.pid}) since ${upload.startedAt}`;
+  return upload === null ? "" : `, by ${writerOf(upload)} since ${upload.startedAt}`;
 }
 
 function idOf({ cluster, backup }: FoundBackup): string {

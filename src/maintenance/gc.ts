@@ -1,5 +1,5 @@
 // `repo gc`: removes what interrupted uploads left, by a plan that is made first. What came to life between plan and deed is left alone.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { claimForRemoval, type UploadMarker } from "../repository/held-marker.ts";
 import { manifestKey, uploadKey } from "../repository/names.ts";
 import { recognise } from "../repository/recognise.ts";
@@ -99,21 +99,15 @@ async function removeBackup(repository: Repository, garbage: Garbage & LeftAlone
   try {
     marker = await claimForRemoval(repository, { cluster, backup, action: "gc", author, replacing: found?.version }, options);
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return WRITTEN_AGAIN;
+    if (hasCode(error, "STORAGE_CONFLICT")) return WRITTEN_AGAIN;
     throw error;
   }
   for (const upload of unfinished) await storage.unfinished!.abort(upload, options);
-  const isRemoved = await removeObjects(marker, objects, options);
+  const keys = objects.map(({ key }) => key);
+  const isRemoved = keys.length === 0 || (await marker.removeObjects(keys, options));
   await marker.remove(options);
   return isRemoved ? undefined : FINISHED;
 }
 
 const WRITTEN_AGAIN = "it is being written again";
 const FINISHED = "it was finished meanwhile";
-
-async function removeObjects(marker: UploadMarker, objects: Garbage["objects"], options: CallOptions): Promise<boolean> {
-  if (objects.length === 0) return true;
-  return marker.removing(async (remove) => {
-    for (const { key } of objects) await remove(key);
-  }, options);
-}

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../errors.ts";
 import { type BackupEntry, listBackups } from "../repository/catalogue.ts";
-import { type Manifest, snapshotObject } from "../repository/manifest.ts";
+import { contentOf, type Manifest, snapshotObject } from "../repository/manifest.ts";
 import { encryptionFacts } from "../repository/object-encoder.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { isTrustedAlike } from "../repository/resigning.ts";
@@ -64,15 +64,9 @@ async function rekeyedAlready(
   const isWanted = (each: Manifest) => isDeepStrictEqual(sorted(snapshotObject(each).encryption?.recipients ?? []), wanted);
   // With a new key, one that has its own already is one that was made by this.
   if (good.includes(manifest) && isWanted(manifest) && (!newKey || manifest.origin.kind === "rekeyed")) return manifest.id;
-  const isMadeOfIt = (each: Manifest) =>
-    each.origin.kind === "rekeyed" && each.origin.base === manifest.id && isDeepStrictEqual(insideOf(each), insideOf(manifest));
+  const isMadeOfIt = (each: Manifest) => each.origin.kind === "rekeyed" && each.origin.base === manifest.id && contentOf(each) === contentOf(manifest);
   for (const each of good) if (isMadeOfIt(each) && isWanted(each) && (await isTrustedAlike(storage, manifest, each, resigning, { signal }))) return each.id;
   return undefined;
-}
-
-/** What stays when a backup is stored again for others. */
-function insideOf({ createdAt, objects }: Manifest): readonly string[] {
-  return [createdAt, ...sorted(objects.map(({ role, rawSha256 }) => `${role}:${rawSha256}`))];
 }
 
 function sorted(texts: readonly string[]): string[] {

@@ -1,6 +1,6 @@
 // Whether a store keeps its word about conditional creates and replacements: the fence between two writers stands on it. docs/repository-format.md, "Repository file".
 import { streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
 import { mayBeDenied } from "./object-lock.ts";
@@ -18,7 +18,7 @@ export async function isRefused(
     await storage.put(key, streamOf(bytes), { signal, ...condition });
     return false;
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return true;
+    if (hasCode(error, "STORAGE_CONFLICT")) return true;
     throw error;
   }
 }
@@ -42,7 +42,7 @@ export async function keepsItsWordAt(storage: Storage, key: string, { signal }: 
   try {
     return (await keepsItsWord(storage, key, bytes, version, { signal })) !== undefined;
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return false;
+    if (hasCode(error, "STORAGE_CONFLICT")) return false;
     throw error;
   } finally {
     await mayBeDenied(() => storage.remove(key, { signal }));

@@ -1,7 +1,7 @@
 // JSON documents of a repository: bytes ↔ values, with the gate for newer formats. Fields and rules: docs/repository-format.md.
 import type { z } from "zod";
 import { collect, streamOf } from "../bytes/stream.ts";
-import { type ErrorCode, EtcdsafeError } from "../errors.ts";
+import { type ErrorCode, EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
@@ -57,7 +57,7 @@ export async function createDocument<Schema extends z.ZodType>(
     await storage.put(key, streamOf(encodeDocument(kind, key, value)), { signal, ifAbsent: true });
     return true;
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") return false;
+    if (hasCode(error, "STORAGE_CONFLICT")) return false;
     throw error;
   }
 }

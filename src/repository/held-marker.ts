@@ -3,13 +3,14 @@
 // 2. Who publishes renews it right before the manifest is created, and looks right after whether it is untouched.
 // 3. Who removes objects says so in it first, which keeps others away for an hour, and then looks for a manifest.
 import { streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { honoursConditions } from "./conditions.ts";
+import { beat, type Heartbeat, InTurn } from "./heartbeat.ts";
 import { manifestKey, randomId, uploadKey } from "./names.ts";
 import type { Author, Repository } from "./repository.ts";
-import { encodeMarker, type FoundUpload, HEARTBEAT_SECONDS, readUploadMarker, type Upload } from "./upload-marker.ts";
+import { encodeMarker, type FoundUpload, HEARTBEAT_SECONDS, readUploadMarker, type Upload, writerOf } from "./upload-marker.ts";
 
 export type MarkerRuntime = Pick<Runtime, "now" | "monotonicMs" | "sleep" | "randomBytes" | "log">;
 
@@ -21,10 +22,9 @@ export interface UploadMarker {
   /** Looks whether anybody else had it since it was renewed. Throws WRITER_LEASE_LOST. */
   requireUntouched(options: CallOptions): Promise<void>;
   /**
-   * Lets `work` remove objects of the backup, each by the function it is given, while nobody else may write there. Gives false, with nothing done, where a manifest
-   * is there: then they are a backup. Throws WRITER_LEASE_LOST, and STORAGE_CONFLICT where the store would not keep others away.
+   * Removes objects of the backup, while nobody else may write there. Gives false, with nothing done, where a manifest is there: then they are a backup. Throws WRITER_LEASE_LOST, and STORAGE_CONFLICT where the store would not keep others away.
    */
-  removing(work: (remove: (key: string) => Promise<void>) => Promise<void>, options: CallOptions): Promise<boolean>;
+  removeObjects(keys: readonly string[], options: CallOptions): Promise<boolean>;
   /** Promises heartbeats again, after what was to be removed is. */
   goOn(options: CallOptions): Promise<void>;
   /** Ends the heartbeat and leaves the marker to grow old. */
@@ -82,8 +82,7 @@ class HeldMarker implements UploadMarker {
   #heartbeatSeconds: number;
   #version = "";
   #renewed: Moment = { monotonicMs: Number.NEGATIVE_INFINITY, wallMs: 0 };
-  /** Renewals wait for each other: each names the version that the one before has written. */
-  #renewing: Promise<void> = Promise.resolve();
+  readonly #turns = new InTurn();
   #beating: Promise<void> = Promise.resolve();
 
   constructor(repository: Repository, request: MarkerRequest, heartbeatSeconds: number, runtime: MarkerRuntime) {
@@ -106,16 +105,14 @@ class HeldMarker implements UploadMarker {
   }
 
   beat(): void {
-    const { signal } = this.#stopped;
-    this.#beating = (async () => {
-      while (!this.#lost.signal.aborted) {
-        await this.#runtime.sleep(HEARTBEAT_SECONDS * 1000, signal).catch(() => undefined);
-        if (signal.aborted) return;
-        await this.#renew(this.#heartbeatSeconds, { signal }).catch((error: Error) => {
-          if (!signal.aborted) this.#runtime.log({ level: "warn", message: `the heartbeat of ${this.#key} failed: ${error.message}` });
-        });
-      }
-    })();
+    const heartbeat: Heartbeat = {
+      everyMs: HEARTBEAT_SECONDS * 1000,
+      stopped: this.#stopped.signal,
+      lost: this.#lost.signal,
+      renew: (options) => this.#renew(this.#heartbeatSeconds, options),
+      failed: ({ message }) => this.#runtime.log({ level: "warn", message: `the heartbeat of ${this.#key} failed: ${message}` }),
+    };
+    this.#beating = beat(heartbeat, this.#runtime);
   }
 
   async requireHeld(options: CallOptions): Promise<void> {
@@ -123,27 +120,27 @@ class HeldMarker implements UploadMarker {
   }
 
   async requireUntouched(options: CallOptions): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       const present = this.#isFenced ? await this.#storage.stat(this.#key, options) : undefined;
       if (present?.version !== this.#version) await this.#requireOurs(options);
     });
   }
 
-  async removing(work: (remove: (key: string) => Promise<void>) => Promise<void>, options: CallOptions): Promise<boolean> {
+  async removeObjects(keys: readonly string[], options: CallOptions): Promise<boolean> {
     const { cluster, backup, action } = this.#request;
     // Of a save nobody else has the id; a copy's is also that of the next copy.
     if (!this.#isFenced && action === "copy") throw this.#unfenced();
     await this.#keepOthersAway(options);
     if ((await this.#storage.stat(manifestKey(cluster, backup), options)) !== undefined) return false;
     try {
-      await work(async (key) => {
+      for (const key of keys) {
         await this.#keepOthersAway(options);
         const signal = AbortSignal.any([options.signal, this.#lost.signal, AbortSignal.timeout(REMOVAL_LIMIT_MS)]);
         await this.#storage.remove(key, { signal });
-      });
+      }
     } catch (error) {
       // What was refused will not take effect later.
-      if (error instanceof EtcdsafeError && error.code === "STORAGE_DENIED") await this.goOn(options).catch(() => undefined);
+      if (hasCode(error, "STORAGE_DENIED")) await this.goOn(options).catch(() => undefined);
       throw error;
     }
     return true;
@@ -170,14 +167,14 @@ class HeldMarker implements UploadMarker {
   }
 
   #renew(heartbeatSeconds: number, options: CallOptions): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       for (let tries = 1; ; tries++) {
         this.#lost.signal.throwIfAborted();
         if (!this.#isFenced) await this.#requireOurs(options);
         try {
           return await this.#put(heartbeatSeconds, { ifVersion: this.#version }, options);
         } catch (error) {
-          if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_CONFLICT" || tries === RENEWAL_TRIES_MAX) throw error;
+          if (!hasCode(error, "STORAGE_CONFLICT") || tries === RENEWAL_TRIES_MAX) throw error;
           await this.#requireOurs(options);
         }
       }
@@ -206,12 +203,6 @@ class HeldMarker implements UploadMarker {
     this.#renewed = begun;
   }
 
-  #inTurn(step: () => Promise<void>): Promise<void> {
-    const turn = this.#renewing.then(step);
-    this.#renewing = turn.catch(() => undefined);
-    return turn;
-  }
-
   #now(): Moment {
     return { monotonicMs: this.#runtime.monotonicMs(), wallMs: this.#runtime.now().getTime() };
   }
@@ -231,5 +222,5 @@ function sinceMs(from: Moment, to: Moment): number {
 function whoHas(found: FoundUpload | undefined): string {
   if (found === undefined) return "it is gone";
   const { upload } = found;
-  return upload === null ? "somebody else has replaced it" : `${upload.action} on ${upload.writer.host} (process ${upload.writer.pid}) has it now`;
+  return upload === null ? "somebody else has replaced it" : `${writerOf(upload)} has it now`;
 }

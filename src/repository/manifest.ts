@@ -57,6 +57,11 @@ export function bundleObject(manifest: Manifest): StoredObject | undefined {
   return manifest.objects.find(({ role }) => role === "bundle");
 }
 
+/** What is inside, whoever can open it: equal for a backup, its copies, and what they were rekeyed to. The time tells two saves of an idle cluster apart. */
+export function contentOf({ createdAt, objects }: Pick<Manifest, "createdAt" | "objects">): string {
+  return [createdAt, ...objects.map(({ role, rawSha256 }) => `${role}:${rawSha256}`).sort()].join(" ");
+}
+
 function checkManifest(key: string, cluster: string, id: string, manifest: Manifest): void {
   const fault = faultOf(cluster, id, manifest);
   if (fault !== undefined) throw new EtcdsafeError("MANIFEST_INVALID", `${key} is not a valid manifest: ${fault}`);

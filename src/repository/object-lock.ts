@@ -1,6 +1,6 @@
 // Locks on the stored versions of a backup. They protect versions, not names: whoever may write can still overwrite or delete-mark every key, and
 // `--as-of` reads what is below. docs/repository-format.md, "Order of writing".
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { LockMode } from "../storage/capabilities.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
@@ -34,7 +34,7 @@ export async function mayBeDenied<T>(ask: () => Promise<T>): Promise<T | "denied
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_DENIED") return "denied";
+    if (hasCode(error, "STORAGE_DENIED")) return "denied";
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 // Where a new backup belongs: whether this cluster may write under the name at all, and on which timeline. Decided by binding.ts and
 // timeline.ts from what is stored now, and recorded in cluster.json, before the manifest is written.
 import { isDeepStrictEqual } from "node:util";
-import { type ErrorCode, EtcdsafeError } from "../errors.ts";
+import { type ErrorCode, EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { scanBackups } from "./backup-scan.ts";
@@ -157,7 +157,7 @@ async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_CONFLICT" || tries === COMMIT_TRIES_MAX) throw error;
+      if (!hasCode(error, "STORAGE_CONFLICT") || tries === COMMIT_TRIES_MAX) throw error;
     }
   }
 }

@@ -1,7 +1,7 @@
 // Publication of a backup: marker, objects, manifest last. docs/repository-format.md, "Order of writing".
 import type { AgeRecipients } from "../age/recipients.ts";
 import { type ByteReader, streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { ObjectInfo } from "../storage/storage.ts";
 import { type MarkerRuntime, placeUploadMarker } from "./held-marker.ts";
@@ -79,7 +79,7 @@ export async function beginUpload(
   const putAsOwn = async (key: string, write: (key: string) => Promise<ObjectInfo>) => {
     own.add(key);
     return write(key).catch((error: unknown) => {
-      if (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT") own.delete(key); // It is another writer's.
+      if (hasCode(error, "STORAGE_CONFLICT")) own.delete(key); // It is another writer's.
       throw error;
     });
   };
@@ -107,10 +107,8 @@ export async function beginUpload(
     },
     discard: async (keys, options) => {
       if (keys.length === 0) return;
-      const isRemoved = await marker.removing(async (remove) => {
-        for (const key of keys) await remove(key);
-      }, options);
-      if (!isRemoved) throw new EtcdsafeError("STORAGE_CONFLICT", `${id} was finished in ${storage.location} by another process meanwhile`);
+      if (!(await marker.removeObjects(keys, options)))
+        throw new EtcdsafeError("STORAGE_CONFLICT", `${id} was finished in ${storage.location} by another process meanwhile`);
       await marker.goOn(options);
     },
     publish: async (manifest, { asStored, ...options }) => {
@@ -133,7 +131,7 @@ export async function beginUpload(
         await lockVersion?.(info, { signal });
       } catch (error) {
         await marker.stop(); // Whether the manifest arrived is not known for certain, so nothing is removed.
-        if (!lost.aborted || (error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT")) throw error;
+        if (!lost.aborted || hasCode(error, "STORAGE_CONFLICT")) throw error;
         throw lostWhilePublished(`${id} ${isThere ? "is" : "may be"} in ${storage.location}`, id, lost.reason as EtcdsafeError);
       }
       await marker.remove(options).catch((error: unknown) => {
@@ -145,15 +143,13 @@ export async function beginUpload(
       const options = { signal: AbortSignal.timeout(limitMs) };
       try {
         await marker.stop();
-        await marker.removing(async (remove) => {
-          for (const key of own) await remove(key);
-        }, options);
+        await marker.removeObjects([...own], options);
         await marker.remove(options);
       } catch (error) {
         runtime.log({ level: "warn", message: `the unfinished backup ${id} could not be removed: ${(error as Error).message}` });
       }
     },
-    reasonOf: (error) => (lost.aborted && !(error instanceof EtcdsafeError && error.code === "WRITER_LEASE_LOST") ? lost.reason : error),
+    reasonOf: (error) => (lost.aborted && !hasCode(error, "WRITER_LEASE_LOST") ? lost.reason : error),
   };
 }
 

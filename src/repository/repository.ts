@@ -1,7 +1,7 @@
 // A repository on a storage: found or created. docs/repository-format.md, "Repository file".
 import type { z } from "zod";
 import { streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectVersion } from "../storage/capabilities.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -51,7 +51,7 @@ export async function openRepository(storage: Storage, options: CallOptions & { 
   try {
     return { storage, file: await readDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, options) };
   } catch (error) {
-    if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_NOT_FOUND") throw error;
+    if (!hasCode(error, "STORAGE_NOT_FOUND")) throw error;
     const { location } = storage;
     const { time } = options;
     const message =
@@ -118,7 +118,7 @@ export async function openOrCreateRepository(
     wasRefused = true;
   }
   const repository = await openRepository(storage, { signal }).catch((error: unknown) => {
-    throw wasRefused && error instanceof EtcdsafeError && error.code === "REPOSITORY_NOT_FOUND" ? nameKept(storage, error) : error;
+    throw wasRefused && hasCode(error, "REPOSITORY_NOT_FOUND") ? nameKept(storage, error) : error;
   });
   return ignoresConditions(repository) === undefined ? provenIfAllowed(repository, options) : repository;
 }
@@ -157,7 +157,7 @@ export async function proveConditions(repository: Repository, options: ProofOpti
     try {
       return { storage, file: await provenFile(storage, stateStores, options) };
     } catch (error) {
-      if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_CONFLICT") throw error;
+      if (!hasCode(error, "STORAGE_CONFLICT")) throw error;
       if (tries === PROOF_TRIES_MAX) return openRepository(storage, options);
     }
   }

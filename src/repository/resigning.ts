@@ -1,7 +1,7 @@
 // What becomes of a signature where a backup is stored again under a manifest of its own. Who signs vouches for what is inside: so a signature is neither lost
 // without a word, nor given to what nobody vouched for.
 import { isDeepStrictEqual } from "node:util";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
@@ -51,7 +51,7 @@ async function isSignedWith({ publicKey }: SigningKey, storage: Storage, manifes
   try {
     return isDeepStrictEqual(await readManifest(onlySigned(storage, [publicKey]), manifest.cluster, manifest.id, options), manifest);
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "MANIFEST_UNTRUSTED") return false;
+    if (hasCode(error, "MANIFEST_UNTRUSTED")) return false;
     throw error;
   }
 }

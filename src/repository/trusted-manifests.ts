@@ -1,6 +1,6 @@
 // A storage whose manifests can be read only where a trusted key has signed them. A wrapper, so that nothing that reads a manifest can forget to ask.
 import { collect, streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { wrapped } from "../storage/wrapped.ts";
@@ -24,7 +24,7 @@ async function readSignature(storage: Storage, key: string, options: CallOptions
   try {
     return await readWhole(storage, signatureKey(key), options);
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return undefined;
+    if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
     throw error;
   }
 }

@@ -45,6 +45,11 @@ export async function readUploadMarker(storage: Storage, key: string, options: C
   }
 }
 
+/** Who it is that writes there, for messages. Pure. */
+export function writerOf({ action, writer: { host, pid } }: Upload): string {
+  return `${action} on ${host} (process ${pid})`;
+}
+
 /** Whether somebody is still writing there; `now` as the store counts time. Pure. */
 export function isLive(found: FoundUpload, now: Date): boolean {
   return now.getTime() <= deadAfter(found).getTime();

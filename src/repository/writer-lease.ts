@@ -5,11 +5,12 @@
 // 3. Right before it publishes or deletes, the holder renews once more: a process that slept past its lease finds out there, and never publishes over another.
 import type { z } from "zod";
 import { streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 import { requireConditions } from "./conditions.ts";
 import { type DocumentKind, encodeDocument, readDocument } from "./document.ts";
+import { beat, type Heartbeat, InTurn } from "./heartbeat.ts";
 import { randomId, writerLeaseKey } from "./names.ts";
 import type { Author, Repository } from "./repository.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
@@ -78,7 +79,7 @@ export async function takeWriterLease(
   try {
     await lease.take(found?.info.version, options);
   } catch (error) {
-    if (!isConflict(error)) throw error;
+    if (!hasCode(error, "STORAGE_CONFLICT")) throw error;
     // Two came at the same time.
     const other = await readLease(storage, key, options);
     if (other === undefined) throw error;
@@ -97,8 +98,7 @@ class HeldLease implements WriterLease {
   #info: ObjectInfo | undefined;
   /** Monotonic time at which the last renewal that succeeded was begun. */
   #renewedMs = 0;
-  /** Renewals wait for each other: each names the version that the one before has written. */
-  #renewing: Promise<void> = Promise.resolve();
+  readonly #turns = new InTurn();
   #beating: Promise<void> = Promise.resolve();
 
   constructor(storage: Storage, key: string, file: LeaseFile, runtime: LeaseRuntime) {
@@ -143,22 +143,19 @@ class HeldLease implements WriterLease {
 
   /** Renews until stopped. A renewal that fails is tried again until the lease must be taken for expired. */
   async #beat(): Promise<void> {
-    const everyMs = (this.#file.expiresAfterSeconds * 1000) / RENEWALS_PER_EXPIRY;
-    const signal = this.#stopped.signal;
-    while (!this.#lost.signal.aborted) {
-      await this.#runtime.sleep(everyMs, signal).catch(() => undefined);
-      if (signal.aborted) return;
-      await this.#renew({ signal }).catch((error: Error) => {
-        if (!signal.aborted && !this.#lost.signal.aborted) this.#runtime.log({ level: "warn", message: `${this.#key} could not be renewed: ${error.message}` });
-      });
-    }
+    const lost = this.#lost.signal;
+    const heartbeat: Heartbeat = {
+      everyMs: (this.#file.expiresAfterSeconds * 1000) / RENEWALS_PER_EXPIRY,
+      stopped: this.#stopped.signal,
+      lost,
+      renew: (options) => this.#renew(options),
+      failed: ({ message }) => lost.aborted || this.#runtime.log({ level: "warn", message: `${this.#key} could not be renewed: ${message}` }),
+    };
+    await beat(heartbeat, this.#runtime);
   }
 
   async #renew(options: CallOptions): Promise<void> {
-    const before = this.#renewing;
-    const renewal = before.then(() => this.#renewOnce(options));
-    this.#renewing = renewal.catch(() => undefined);
-    return renewal;
+    return this.#turns.run(() => this.#renewOnce(options));
   }
 
   async #renewOnce(options: CallOptions): Promise<void> {
@@ -166,7 +163,7 @@ class HeldLease implements WriterLease {
     try {
       await this.#put({ ...this.#file, heartbeatAt: this.#runtime.now().toISOString() }, this.#info!.version, options);
     } catch (error) {
-      if (isConflict(error)) await this.#afterConflict(options);
+      if (hasCode(error, "STORAGE_CONFLICT")) await this.#afterConflict(options);
       else if (this.#runtime.monotonicMs() - this.#renewedMs < this.#file.expiresAfterSeconds * 1000) throw error;
       else this.#lose(`it could not be renewed in time: ${(error as Error).message}`);
     }
@@ -205,7 +202,7 @@ async function readLease(storage: Storage, key: string, options: CallOptions): P
   try {
     return { info, file: await readDocument(storage, WRITER_LEASE, key, options) };
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return undefined;
+    if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
     throw error;
   }
 }
@@ -233,8 +230,4 @@ function lockedBy(file: LeaseFile, cluster: string, location: string): EtcdsafeE
 
 function whoHolds({ holder }: LeaseFile): string {
   return `${holder.purpose} on ${holder.host} (process ${holder.pid})`;
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT";
 }

@@ -5,7 +5,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { formatId } from "../bytes/u64.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { type PlannedCluster, planCluster } from "../etcd-files/membership/plan-cluster.ts";
 import { encodeRestoreSnapshotFile, restoreSnapshotFileName } from "../etcd-files/raft-snapshot/encode.ts";
 import { encodeRestoreWal } from "../etcd-files/wal/encode.ts";
@@ -85,7 +85,7 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
     const own = new Set(stages.flatMap(({ dataDir, stageDir, walPath }) => [stageDir, walPath, join(dataDir, `${GUARD_STAGE_PREFIX}${plan.stageId}`)]));
     return { plan, hashKv, leftovers: leftovers.filter((path) => !own.has(path)), finishes: null };
   } catch (error) {
-    if (!(error instanceof EtcdsafeError && error.code === "RESTORE_UNFINISHED")) for (const stage of stages) await discardStage(stage);
+    if (!hasCode(error, "RESTORE_UNFINISHED")) for (const stage of stages) await discardStage(stage);
     throw fileError(error);
   }
 }

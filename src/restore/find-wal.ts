@@ -2,7 +2,7 @@
 import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { runInWorker } from "../bytes/worker.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
 import type { WalAfter } from "../etcd-files/wal/changes-after.ts";
 import type { WalAfterInput } from "../etcd-files/wal/changes-worker.ts";
@@ -28,7 +28,7 @@ export async function findWalBeside(databasePath: string, options: CallOptions):
       const damage = damageOf(facts, consistentIndex, behindEnd);
       return { ...beside, lastIndex: facts.lastIndex.toString(), missingEntries: changes, endsWithoutRoom, damage };
     } catch (error) {
-      if (!(error instanceof EtcdsafeError) || error.code !== "FILE_FAILED") throw error;
+      if (!hasCode(error, "FILE_FAILED")) throw error;
       return { ...beside, lastIndex: "0", missingEntries: 0, endsWithoutRoom: false, damage: error.message };
     }
   }

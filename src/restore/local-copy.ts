@@ -2,7 +2,7 @@
 import { tmpdir } from "node:os";
 import { openSpool, type Spool } from "../bytes/spool.ts";
 import type { ByteStream } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 
 /** Throws SPOOL_NO_SPACE, and what `content` throws. To be closed by the caller. */
 export async function localCopy(content: ByteStream, sizeBytes: number): Promise<Spool> {
@@ -21,7 +21,7 @@ export async function localCopy(content: ByteStream, sizeBytes: number): Promise
 
 /** A restore has no option for where it spools: it seldom does. */
 function withoutOption(error: unknown, directory: string): unknown {
-  if (!(error instanceof EtcdsafeError) || error.code !== "SPOOL_NO_SPACE") return error;
+  if (!hasCode(error, "SPOOL_NO_SPACE")) return error;
   const hint = `The backup is read from a local copy here: free space in ${directory}, or name a directory on a larger file system in TMPDIR.`;
   return new EtcdsafeError(error.code, error.message, { hint, cause: error });
 }

@@ -140,9 +140,8 @@ async function writeMetaPages({ path, edit }: WrittenDatabase): Promise<void> {
   await file.sync();
   const { metaPages } = edit;
   await file.write(metaPages, 0, metaPages.length, 0);
-  const { buffer } = await file.read(new Uint8Array(metaPages.length), 0, metaPages.length, 0);
-  if (!metaPages.every((byte, index) => buffer[index] === byte))
-    throw new EtcdsafeError("SELF_CHECK_FAILED", `${path} does not hold what was written to it, below byte ${metaPages.length}`);
+  const { buffer } = await file.read(Buffer.alloc(metaPages.length), 0, metaPages.length, 0);
+  if (!buffer.equals(metaPages)) throw new EtcdsafeError("SELF_CHECK_FAILED", `${path} does not hold what was written to it, below byte ${metaPages.length}`);
 }
 
 /** The same, of pages that it copies first. */

@@ -1,5 +1,5 @@
 // A storage as it was at some time, read-only: through everything that was overwritten or deleted since, where the store keeps versions.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectVersion, Versions } from "./capabilities.ts";
 import { readOnly } from "./read-only.ts";
@@ -110,7 +110,7 @@ class PastView {
 }
 
 function unlessDenied(error: unknown): "denied" {
-  if (error instanceof EtcdsafeError && error.code === "STORAGE_DENIED") return "denied";
+  if (hasCode(error, "STORAGE_DENIED")) return "denied";
   throw error;
 }
 

@@ -1,7 +1,7 @@
 // What Azure Blob Storage can do besides keeping objects: versions where the account keeps them, immutability of single versions where the container
 // has it, blocks that were staged and never committed, its clock.
 import type { BlobImmutabilityPolicyMode, BlobItem } from "@azure/storage-blob";
-import { EtcdsafeError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { discardBlocks, ownerOfBlock } from "./azblob-blocks.ts";
 import { type AzblobContext, type Below, blobsOf, infoOf, listedByKey } from "./azblob-list.ts";
@@ -109,7 +109,7 @@ async function discard({ client, names, location }: AzblobContext, { key }: Unfi
 }
 
 function ifGone(error: unknown): undefined {
-  if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return undefined;
+  if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
   throw error;
 }
 

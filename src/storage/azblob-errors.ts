@@ -3,7 +3,7 @@
 import type { RestError } from "@azure/storage-blob";
 import { type ErrorCode, EtcdsafeError } from "../errors.ts";
 import { TokenError } from "./azblob-credentials.ts";
-import { mayBeAnothers, NetworkError, notTheStore, PROXY_REFUSED, unreachable } from "./network-error.ts";
+import { mayBeAnothers, NetworkError, notTheStore, unreachable } from "./network-error.ts";
 import { ThrottledError } from "./retry.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -62,8 +62,7 @@ export function azblobError(what: string, error: unknown): unknown {
   }
   const status = statusOf(error);
   if (status === undefined) return error;
-  if (status < 400 || status === PROXY_REFUSED || (mayBeAnothers(status) && !isAzures(error)))
-    return notTheStore(what, "Azure Blob Storage", "--azblob-endpoint", status);
+  if (status < 400 || (mayBeAnothers(status) && !isAzures(error))) return notTheStore(what, "Azure Blob Storage", "--azblob-endpoint", status);
   const reason = codeOf(error);
   const text = `cannot ${what}: ${reason === undefined ? "" : `${reason} `}(HTTP status ${status})`;
   if (status === 429 || (reason !== undefined && TOO_FAST.has(reason))) return new ThrottledError(text, { waitMs: waitMsOf(error) });

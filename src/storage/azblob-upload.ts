@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import type { BlockBlobClient } from "@azure/storage-blob";
 import { type ByteReader, type ByteStream, readerOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { abortable } from "./abortable.ts";
 import { blockId, discardBlocks } from "./azblob-blocks.ts";
@@ -149,7 +149,7 @@ async function committed(client: AzblobClient, target: AzblobUpload, sizeBytes: 
       return { sizeBytes, etag, lastModified, versionId };
     } catch (error) {
       // An earlier attempt may have done it, and its answer was lost.
-      const mine = attempt > 1 && error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT" ? await ownBlob(client, target, options) : undefined;
+      const mine = attempt > 1 && hasCode(error, "STORAGE_CONFLICT") ? await ownBlob(client, target, options) : undefined;
       if (mine === undefined) throw error;
       return mine;
     }

@@ -1,7 +1,7 @@
 // A container of Azure Blob Storage as a storage: block blobs.
 import { Buffer } from "node:buffer";
 import type { ByteStream } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { azblobClock, azblobLocks, azblobUnfinished, azblobVersions } from "./azblob-capabilities.ts";
 import { openAzblobClient } from "./azblob-client.ts";
@@ -104,7 +104,7 @@ async function ifThere<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return undefined;
+    if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
     throw error;
   }
 }

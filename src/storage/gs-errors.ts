@@ -2,7 +2,7 @@
 // with their queries, headers or tokens.
 import { EtcdsafeError } from "../errors.ts";
 import { type HttpAnswer, textOf } from "./http-request.ts";
-import { mayBeAnothers, NetworkError, notTheStore, PROXY_REFUSED, unreachable } from "./network-error.ts";
+import { mayBeAnothers, NetworkError, notTheStore, unreachable } from "./network-error.ts";
 import { ThrottledError } from "./retry.ts";
 
 /** Reasons of a 403 that is no refusal. https://cloud.google.com/storage/docs/json_api/v1/status-codes */
@@ -30,7 +30,7 @@ export function notGoogles(what: string, status: number): EtcdsafeError {
 export async function refusal(what: string, answer: HttpAnswer, saysInJson: boolean): Promise<EtcdsafeError> {
   const { status } = answer;
   const { message, reason, isJson } = reasonIn(await textOf(answer).catch(() => ""));
-  if (status === PROXY_REFUSED || (saysInJson && !isJson && mayBeAnothers(status))) return notGoogles(what, status);
+  if (saysInJson && !isJson && mayBeAnothers(status)) return notGoogles(what, status);
   const text = `cannot ${what}: ${message === "" ? `HTTP status ${status}` : `${message} (HTTP status ${status})`}`;
   if (status === 429 || (status === 403 && TOO_FAST.has(reason))) return new ThrottledError(text, { waitMs: waitMs(answer.headers["retry-after"]) });
   if (status === 503 && answer.headers["retry-after"] !== undefined) return new ThrottledError(text, { waitMs: waitMs(answer.headers["retry-after"]) });

@@ -4,7 +4,7 @@
 
 import { crc32c } from "../bytes/crc32c.ts";
 import { type ByteReader, type ByteStream, readerOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { abortable } from "./abortable.ts";
 import { type Buffers, readStart } from "./buffers.ts";
@@ -75,7 +75,7 @@ async function uploadWhole(client: GsClient, target: GsUpload, bytes: Uint8Array
       return await objectIn(target.what, await client.once(target.what, request, options));
     } catch (error) {
       // An earlier attempt may have done it, and its answer was lost.
-      const mine = attempt > 1 && isConflict(error) ? await ownObject(client, target, options) : undefined;
+      const mine = attempt > 1 && hasCode(error, "STORAGE_CONFLICT") ? await ownObject(client, target, options) : undefined;
       if (mine === undefined) throw error;
       return mine;
     }
@@ -224,10 +224,6 @@ function metadataOf({ place, id, storageClass }: GsUpload): object {
 
 function queryOf({ place, conditions, kmsKey }: GsUpload): Record<string, string | undefined> {
   return { name: place.name, fields: OBJECT_FIELDS, kmsKeyName: kmsKey, ...conditions };
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof EtcdsafeError && error.code === "STORAGE_CONFLICT";
 }
 
 /** As the API has it: big-endian. */

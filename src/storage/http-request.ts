@@ -10,7 +10,7 @@ import { type ByteStream, collect } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { bodyPieces, giveBack } from "./http-body.ts";
-import { NetworkError, networkError } from "./network-error.ts";
+import { NetworkError, networkError, PROXY_REFUSED, proxyRefused } from "./network-error.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 export interface HttpRequest {
@@ -120,6 +120,10 @@ async function send(request: HttpRequest, { agents, proxyEnv, idleLimitMs }: Con
   }).catch((error: Error) => {
     throw failure(sent, error, signal);
   });
+  if (incoming.statusCode === PROXY_REFUSED) {
+    outgoing.destroy();
+    throw proxyRefused(url);
+  }
   return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: bodyOf({ incoming, outgoing }, sent, idleLimitMs, signal) };
 }
 

@@ -37,6 +37,12 @@ const CERTIFICATE_HINTS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "Use an endpoint whose host is among the names in the certificate.",
 };
 
+/** `cause`: what became of a tunnel; none where the proxy answered in the store's stead. */
+export function proxyRefused({ host }: Pick<URL, "host">, cause?: Error): NetworkError {
+  const message = `${host}: the proxy on the way refuses ${cause === undefined ? "it" : "the tunnel"} (HTTP status ${PROXY_REFUSED})`;
+  return new ProxyRefusedError(message, { cause, hint: PROXY_HINT });
+}
+
 /** `proxyEnv`: variables that name proxies, as Node takes them. */
 export function networkError({ host, hostname, protocol }: URL, error: Error, proxyEnv: NodeJS.ProcessEnv): NetworkError {
   const { code = "", message } = error as NodeJS.ErrnoException;
@@ -46,9 +52,7 @@ export function networkError({ host, hostname, protocol }: URL, error: Error, pr
       cause: error,
       hint: "Check --storage-proxy, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
     });
-  if (message.includes(` ${PROXY_REFUSED} `)) {
-    return new ProxyRefusedError(`${host}: the proxy on the way refuses the tunnel (HTTP status ${PROXY_REFUSED})`, { cause: error, hint: PROXY_HINT });
-  }
+  if (message.includes(` ${PROXY_REFUSED} `)) return proxyRefused({ host }, error);
   if (protocol === "https:" && VERIFICATION.test(code)) {
     const why = message.replace(/; if the root CA is installed locally.*$/, ""); // Advice about Node.
     return new TlsError(`${host}: the store's certificate cannot be trusted: ${why}`, {
@@ -72,9 +76,6 @@ export function unreachable(what: string, error: NetworkError): EtcdsafeError {
 
 /** The error for an answer that no such store gives. `store`: "S3"; `option`: the one that names the endpoint. */
 export function notTheStore(what: string, store: string, option: string, status: number): EtcdsafeError {
-  if (status === PROXY_REFUSED) {
-    return new EtcdsafeError("STORAGE_DENIED", `cannot ${what}: the proxy on the way refuses it (HTTP status ${status})`, { hint: PROXY_HINT });
-  }
   const text = `cannot ${what}: what answers there is not ${store} (HTTP status ${status})`;
   if (SAID_BY_ANY_SERVER.has(status)) return new EtcdsafeError("CONFIG_INVALID", text, { hint: `Check ${option}, and what is on the way: --storage-proxy.` });
   return new EtcdsafeError("STORAGE_UNREACHABLE", text, { hint: `Check ${option}, and what is on the way: a proxy, or a page to log in.` });

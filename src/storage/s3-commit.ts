@@ -1,6 +1,6 @@
 // The request that makes an object visible, and what is looked at afterwards. An attempt whose answer was lost may have taken effect; tried again
 // it conflicts with itself, or its upload is gone. Then what is there is looked at: the put's own random name in its metadata tells.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { S3Step } from "./s3-client.ts";
 import { reasonOf } from "./s3-errors.ts";
@@ -70,7 +70,7 @@ export async function committed(place: S3Place, commit: Commit, step: S3Step<Com
 export async function putInfo(place: S3Place, commit: Commit, result: Committed & { readonly sizeBytes: number }, options: CallOptions): Promise<ObjectInfo> {
   const { key, what, putId } = commit;
   const present = await headObject(place, key, options).catch((error: unknown) => {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_DENIED") return undefined;
+    if (hasCode(error, "STORAGE_DENIED")) return undefined;
     throw error;
   });
   const { sizeBytes, ETag: etag, VersionId: versionId } = result;

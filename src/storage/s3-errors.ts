@@ -1,7 +1,7 @@
 // What S3 and its compatibles answer, in the words of the error table. Messages hold what was asked for and the store's own reason: never URLs
 // with their queries, headers, keys or signatures. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 import { type ErrorCode, EtcdsafeError } from "../errors.ts";
-import { NetworkError, notTheStore, PROXY_REFUSED, unreachable } from "./network-error.ts";
+import { NetworkError, notTheStore, unreachable } from "./network-error.ts";
 import { ThrottledError } from "./retry.ts";
 
 /** The store's answer behind an error: kept as its cause without the rest, which may hold what was signed. */
@@ -119,7 +119,6 @@ function refusal(what: string, error: SdkError, now: Date): EtcdsafeError {
   const cause = new S3Refusal(reason, status);
   const text = `cannot ${what}: ${reasonText(error, status)}`;
   const make = (code: ErrorCode, hint?: string) => new EtcdsafeError(code, text, { cause, ...(hint === undefined ? {} : { hint }) });
-  if (status === PROXY_REFUSED) return notS3(what, status);
   if (reason === "NoSuchBucket") return new EtcdsafeError("REPOSITORY_NOT_FOUND", `cannot ${what}: the bucket does not exist`, { cause, hint: BUCKET_HINT });
   if (reason === "RequestTimeTooSkewed" || (status === 403 && skewMs($response, now) > SKEW_MS_MAX)) return wrongClock(what, skewMs($response, now), cause);
   if (reason === "InvalidBucketName") return make("CONFIG_INVALID", NAME_HINT);

@@ -1,6 +1,6 @@
 // Where S3 keeps a key, and what it tells of an object.
 import { HeadObjectCommand } from "@aws-sdk/client-s3";
-import { EtcdsafeError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { type ObjectNames, objectNames } from "./object-names.ts";
 import type { S3Connection } from "./s3-client.ts";
@@ -48,7 +48,7 @@ export async function headObject({ connection, location, names }: S3Place, key: 
     const { ContentLength: sizeBytes = 0, LastModified: modifiedAt, ETag: etag, VersionId: versionId, Metadata: metadata } = head;
     return { info: objectInfo({ key, sizeBytes, modifiedAt, etag, versionId }), putId: metadata?.[PUT_ID] };
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return undefined;
+    if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 // Which backups a verification is of: one that an operator names, or all.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { scanBackups } from "../repository/backup-scan.ts";
 import { listBackups } from "../repository/catalogue.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -33,7 +33,7 @@ export async function chooseBackup(
 }
 
 function isNoneGood(error: unknown, reference: string): boolean {
-  return error instanceof EtcdsafeError && error.code === "BACKUP_NOT_FOUND" && (reference === "latest" || reference === "oldest");
+  return hasCode(error, "BACKUP_NOT_FOUND") && (reference === "latest" || reference === "oldest");
 }
 
 /** The newest, or oldest, that is damaged or cannot be read; suspect and partial ones are not what is wrong. */

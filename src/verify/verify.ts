@@ -1,7 +1,7 @@
 // Reads backups back from their store and says whether they are good: docs/repository-format.md, "Verifications".
 // That a backup is bad is a result, and is stored beside it just as one that passed; that it cannot be read (the store does not answer, its
 // format is too new) is an error, since nothing is known about the backup then.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { type Manifest, readManifest } from "../repository/manifest.ts";
 import { manifestKey } from "../repository/names.ts";
 import { encryptedTo } from "../repository/object-decoder.ts";
@@ -109,7 +109,7 @@ async function readTrusted(storage: Storage, { cluster, id }: BackupName, examin
   try {
     return await readManifest(storage, cluster, id, options);
   } catch (error) {
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") {
+    if (hasCode(error, "STORAGE_NOT_FOUND")) {
       throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup ${id} of cluster ${cluster} in ${storage.location}`, { cause: error });
     }
     examination.failWith(error, MANIFEST_OBJECT);

@@ -87,21 +87,22 @@ test("restore records: an id restored again gets a record of its own", async () 
   expect(await readRestoreRecords(storage, "default", "0000000000000000", { signal })).toEqual([]);
 });
 
+const SNAPSHOT_FILE = {
+  clusterId: null,
+  purpose: "snapshot-file" as const,
+  restoredAt: AT,
+  source: { backup: id, rawSha256: null, location: "/r" },
+  parent: { clusterId: null, timeline: null, revision: "12345" },
+  revisionAfter: "1000012345",
+  markCompacted: true,
+  members: [],
+};
+
 test("restore records: where a file is in the place of their directory, that is said, and not that keys are taken", async () => {
   await using directory = await temporaryDirectory("sidecars");
   await mkdir(join(directory.path, "default"));
   await writeFile(join(directory.path, "default/restores"), "");
-  const facts = {
-    clusterId: null,
-    purpose: "snapshot-file" as const,
-    restoredAt: AT,
-    source: { backup: id, rawSha256: null, location: "/r" },
-    parent: { clusterId: null, timeline: null, revision: "12345" },
-    revisionAfter: "1000012345",
-    markCompacted: true,
-    members: [],
-  };
-  await expect(writeRestoreRecord(openFileStorage(directory.path, testRuntime()), "default", author, facts, { signal })).rejects.toMatchObject({
+  await expect(writeRestoreRecord(openFileStorage(directory.path, testRuntime()), "default", author, SNAPSHOT_FILE, { signal })).rejects.toMatchObject({
     code: "REPOSITORY_INVALID",
     message: expect.stringContaining("a file is in the place of a directory"),
   });
@@ -109,24 +110,14 @@ test("restore records: where a file is in the place of their directory, that is 
 
 test("restore records: one of a snapshot file is named by its time, and says nothing of a cluster", async () => {
   const storage = new MemoryStorage();
-  const facts = {
-    clusterId: null,
-    purpose: "snapshot-file" as const,
-    restoredAt: AT,
-    source: { backup: id, rawSha256: null, location: "/r" },
-    parent: { clusterId: null, timeline: null, revision: "12345" },
-    revisionAfter: "1000012345",
-    markCompacted: true,
-    members: [],
-  };
-  const key = await writeRestoreRecord(storage, "default", author, facts, { signal });
+  const key = await writeRestoreRecord(storage, "default", author, SNAPSHOT_FILE, { signal });
   expect(key).toBe("default/restores/snapshot-20261121T100000.999Z.json");
-  expect(await readRestoreRecord(storage, key, { signal })).toMatchObject(facts);
+  expect(await readRestoreRecord(storage, key, { signal })).toMatchObject(SNAPSHOT_FILE);
   for (const mixed of [
     { clusterId: "1f0a9c3b5d7e2468" },
     { purpose: "cluster" as const },
     { members: [{ id: "0000000000000001", name: "m", peerUrls: [] }] },
   ]) {
-    await expect(writeRestoreRecord(storage, "default", author, { ...facts, ...mixed }, { signal })).rejects.toThrow(/snapshot file/);
+    await expect(writeRestoreRecord(storage, "default", author, { ...SNAPSHOT_FILE, ...mixed }, { signal })).rejects.toThrow(/snapshot file/);
   }
 });

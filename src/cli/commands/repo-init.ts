@@ -1,6 +1,6 @@
 // `etcdsafe repo init`
 import { isDeepStrictEqual } from "node:util";
-import { EtcdsafeError } from "../../errors.ts";
+import { EtcdsafeError, hasCode } from "../../errors.ts";
 import { createsAfterRemoval, ignoresConditions } from "../../repository/conditions.ts";
 import { probeKey, REPOSITORY_KEY, randomId } from "../../repository/names.ts";
 import { mayBeDenied } from "../../repository/object-lock.ts";
@@ -56,7 +56,7 @@ async function proven(repository: Repository, invocation: Invocation): Promise<R
   try {
     return told(await proveConditions(repository, invocation));
   } catch (error) {
-    if (!(error instanceof EtcdsafeError) || error.code !== "STORAGE_DENIED") throw error;
+    if (!hasCode(error, "STORAGE_DENIED")) throw error;
     return { file: repository.file, conditionalCreate: "not-tried" };
   }
 }

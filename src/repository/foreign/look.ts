@@ -2,7 +2,7 @@
 
 import { collect } from "../../bytes/stream.ts";
 import { hasTrailer } from "../../bytes/trailing-hash.ts";
-import { ERRORS, EtcdsafeError } from "../../errors.ts";
+import { ERRORS, EtcdsafeError, hasCode } from "../../errors.ts";
 import { META_MAGIC, PAGE_HEADER_SIZE_BYTES } from "../../etcd-files/bbolt/constants.ts";
 import type { SnapshotPeek } from "../../etcd-files/check/peek.ts";
 import { peekFetched } from "../../etcd-files/check/peek-fetched.ts";
@@ -91,7 +91,7 @@ export function isDamage(error: unknown): error is EtcdsafeError {
 
 /** Removed since it was listed. */
 function isGone(error: unknown): boolean {
-  return error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND";
+  return hasCode(error, "STORAGE_NOT_FOUND");
 }
 
 function isDatabase(head: Uint8Array): boolean {

@@ -3,7 +3,7 @@ import { statfs } from "node:fs/promises";
 import { openSpool, type Spool } from "../../bytes/spool.ts";
 import type { ByteStream } from "../../bytes/stream.ts";
 import { hasTrailer, TrailingHash, type TrailingHashResult } from "../../bytes/trailing-hash.ts";
-import { EtcdsafeError } from "../../errors.ts";
+import { EtcdsafeError, hasCode } from "../../errors.ts";
 import type { SnapshotPeek } from "../../etcd-files/check/peek.ts";
 import { peekSnapshotFile } from "../../etcd-files/check/peek-file.ts";
 import { UnusableFileError } from "../../etcd-files/check/snapshot-kind.ts";
@@ -113,6 +113,6 @@ async function requireSpaceLeft({ name }: ForeignBackup, directory: string): Pro
 
 /** Not every command that spools has an option for where. */
 function withHint(error: unknown): unknown {
-  if (!(error instanceof EtcdsafeError) || error.code !== "SPOOL_NO_SPACE") return error;
+  if (!hasCode(error, "SPOOL_NO_SPACE")) return error;
   return new EtcdsafeError(error.code, error.message, { hint: SPACE_HINT, cause: error });
 }

@@ -1,5 +1,5 @@
 // Which of other tools' backups an operator means: the last part of a key, a unique beginning of it, the whole key, `latest` or `oldest`.
-import { EtcdsafeError } from "../../errors.ts";
+import { EtcdsafeError, hasCode } from "../../errors.ts";
 import { nearest, passedOverText } from "../resolve.ts";
 import type { ForeignLocation } from "./location.ts";
 import { type ForeignBackup, isDamage } from "./look.ts";
@@ -78,7 +78,7 @@ async function readOr(location: ForeignLocation, backup: ForeignBackup, options:
     return reading.dataSha256 === undefined ? "no SHA-256 at its end, so nothing vouches for its bytes" : reading;
   } catch (error) {
     if (isDamage(error)) return `damaged: ${error.message}`;
-    if (error instanceof EtcdsafeError && error.code === "STORAGE_NOT_FOUND") return "removed meanwhile";
+    if (hasCode(error, "STORAGE_NOT_FOUND")) return "removed meanwhile";
     throw error;
   }
 }
