@@ -83,9 +83,9 @@ export const ENCRYPTION_OPTIONS = {
     kind: "boolean",
     default: "false",
     group: "Encryption and signatures",
-    commands: ["repo rekey"],
+    commands: ["copy", "repo rekey"],
     description:
-      "Let backups lose their signatures: signed ones are else not stored again without --sign-key-file. Has to be typed: it counts neither in the environment nor in a file.",
+      "Let backups lose their signatures: signed ones are else not stored again without --sign-key-file, and what is there without its signature is not taken for copied. Has to be typed: it counts neither in the environment nor in a file.",
   },
   "sign-unproven": {
     kind: "boolean",

@@ -11,12 +11,12 @@ import { type CatalogueEntry, listBackups } from "../repository/catalogue.ts";
 import { type ClusterFile, readClusterFile } from "../repository/cluster-file.ts";
 import { type AskedEncryption, chooseEncryption, requireUsableRecipients } from "../repository/encryption-policy.ts";
 import type { Manifest } from "../repository/manifest.ts";
-import { manifestKey, REPOSITORY_KEY } from "../repository/names.ts";
+import { REPOSITORY_KEY } from "../repository/names.ts";
 import { encryptedTo } from "../repository/object-decoder.ts";
 import { encryptionFacts, type ObjectEncryption } from "../repository/object-encoder.ts";
 import { versionLocker } from "../repository/object-lock.ts";
-import { openOrCreateRepository, openRepository, type Repository } from "../repository/repository.ts";
-import { signatureKey } from "../repository/signature.ts";
+import { openOrCreateRepository, openToWrite, type Repository } from "../repository/repository.ts";
+import type { Resigning } from "../repository/resigning.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { carriedBinding } from "./binding.ts";
@@ -34,6 +34,8 @@ export interface CopyRequest {
   readonly selection: Selection;
   /** To whom what is copied is encrypted; where nothing is said, it goes as it is. */
   readonly encryption: AskedEncryption;
+  /** What becomes of the signatures of what is encrypted to others. */
+  readonly resigning: Resigning;
   /** Whether the target is on this host: what leaves it is encrypted, unless somebody says otherwise. */
   readonly isOnThisHost: boolean;
 }
@@ -71,7 +73,7 @@ export interface CopiedBackup {
  */
 export async function planCopy(request: CopyRequest, options: CallOptions & { readonly keys: AgeKeys | undefined }): Promise<CopyPlan> {
   const { from, to } = request;
-  const target = (await to.stat(REPOSITORY_KEY, options)) === undefined ? undefined : await openRepository(to, options);
+  const target = (await to.stat(REPOSITORY_KEY, options)) === undefined ? undefined : await openToWrite(to, options);
   const clusters: ClusterPlan[] = [];
   for (const cluster of request.clusters) {
     const source = await listBackups(from, cluster, options);
@@ -84,7 +86,7 @@ export async function planCopy(request: CopyRequest, options: CallOptions & { re
     const policy = target?.file.policy.encryption;
     if (policy !== undefined && request.encryption === "not-said") await requireUsableRecipients(policy, to.location);
     const encryptionOf = (manifest: Manifest) => encryptionFor(manifest, request, policy, options.keys);
-    const steps = planSteps({ source, target: there, deleting, location: to.location }, request.selection, encryptionOf);
+    const steps = planSteps({ source, target: there, deleting, location: to.location }, request.selection, { encryptionOf, resigning: request.resigning });
     const isUnbound = sourceFile === undefined && targetFile === undefined && steps.some(({ kind }) => kind === "copy");
     clusters.push({ cluster, steps, binding: file && { file, version: targetFile?.version }, isUnbound });
   }
@@ -149,7 +151,6 @@ async function carriedOut(from: Repository, to: Repository, cluster: string, ste
       if (step.kind === "present") await tidyUp(to, cluster, step.as, options);
       if (step.kind !== "copy") return;
       const { manifest } = step.entry;
-      if (step.to !== undefined && options.protection.signing === undefined) await warnUnsigned(from, cluster, manifest.id, options);
       facts = factsOf(await copyBackup(from, to, { cluster, manifest, to: step.to }, options));
     },
     `${cluster}/${expected.backup}`,
@@ -218,14 +219,6 @@ function opensAlike(found: ObjectEncryption | null, wanted: ObjectEncryption): b
 function warnUnbound(cluster: string, { storage }: Repository, { runtime }: CopyOptions): void {
   const message = `${storage.location} has no cluster.json of ${cluster} (is it in a --state-url?): the copy is restored from as any, but before it is saved to, it takes \`etcdsafe repo adopt\``;
   runtime.log({ level: "warn", message });
-}
-
-async function warnUnsigned({ storage }: Repository, cluster: string, id: string, { runtime, signal }: CopyOptions): Promise<void> {
-  if ((await storage.stat(signatureKey(manifestKey(cluster, id)), { signal })) === undefined) return;
-  runtime.log({
-    level: "warn",
-    message: `${id} is signed, and its copy is not: encrypted to others, it has a manifest of its own. --sign-key-file signs that`,
-  });
 }
 
 function manifestsOf(entries: readonly CatalogueEntry[]): Manifest[] {

@@ -4,6 +4,7 @@ import { EtcdsafeError } from "../errors.ts";
 import type { BackupEntry, CatalogueEntry } from "../repository/catalogue.ts";
 import { contentOf, type Manifest } from "../repository/manifest.ts";
 import { parseBackupId } from "../repository/names.ts";
+import type { Resigning } from "../repository/resigning.ts";
 
 /** Which backups of the source are meant; all that are given have to hold. */
 export interface Selection {
@@ -34,20 +35,32 @@ export interface BothSides {
   readonly location: string;
 }
 
-/** Newest first. `encryptionOf` may throw, and then nothing is planned. */
+export interface HowToCopy {
+  /** Undefined: byte for byte. May throw, and then nothing is planned. */
+  encryptionOf(manifest: Manifest): AgeRecipients | undefined;
+  readonly resigning: Pick<Resigning, "signing" | "allowUnsigned">;
+}
+
+/** Newest first. */
 export function planSteps(
   { source, target, deleting, location }: BothSides,
   { last = Number.POSITIVE_INFINITY, since }: Selection,
-  encryptionOf: (manifest: Manifest) => AgeRecipients | undefined,
+  { encryptionOf, resigning }: HowToCopy,
 ): CopyStep[] {
   const byId = new Map(target.map((entry) => [entry.id, entry]));
+  const whole = target.filter((entry) => entry.manifest !== null && entry.state !== "damaged") as BackupEntry[];
   // Of one content the newest: it was rekeyed, and whoever did that had a reason.
-  const byContent = new Map(
-    target.toReversed().flatMap((entry) => (entry.manifest === null || entry.state === "damaged" ? [] : [[contentOf(entry.manifest), entry.id]])),
-  );
+  const idsByContent = (entries: readonly BackupEntry[]) => new Map(entries.toReversed().map(({ id, manifest }) => [contentOf(manifest), id]));
+  const byContent = idsByContent(whole);
+  // What has lost its signature does not stand for what is signed.
+  const forSigned = resigning.allowUnsigned ? byContent : idsByContent(whole.filter(({ isSigned }) => isSigned));
   const ownStep = (entry: BackupEntry): OwnStep => {
-    const error = conflictWith(byId.get(entry.id), deleting.has(entry.id), entry.id, location);
-    return error === undefined ? { kind: "copy", entry, to: encryptionOf(entry.manifest) } : { kind: "refused", backup: entry.id, error };
+    const { id: backup } = entry;
+    const error = conflictWith(byId.get(backup), deleting.has(backup), entry, location);
+    if (error !== undefined) return { kind: "refused", backup, error };
+    const to = encryptionOf(entry.manifest);
+    const isLost = to !== undefined && entry.isSigned && resigning.signing === undefined && !resigning.allowUnsigned;
+    return isLost ? { kind: "refused", backup, error: signatureLost(backup) } : { kind: "copy", entry, to };
   };
   const planned = new Set<string>();
   const steps: CopyStep[] = [];
@@ -65,7 +78,8 @@ export function planSteps(
       continue;
     }
     chosen++;
-    const as = byContent.get(contentOf(manifest));
+    const content = contentOf(manifest);
+    const as = (entry.isSigned ? forSigned : byContent).get(content);
     if (as !== undefined) {
       steps.push({ kind: "present", backup, as, otherwise: planned.has(as) ? orRefused(backup, () => ownStep(entry)) : undefined });
       continue;
@@ -73,7 +87,8 @@ export function planSteps(
     const step = ownStep(entry);
     steps.push(step);
     if (step.kind !== "copy") continue;
-    byContent.set(contentOf(manifest), backup);
+    byContent.set(content, backup);
+    if (entry.isSigned) forSigned.set(content, backup);
     planned.add(backup);
   }
   return steps;
@@ -90,14 +105,22 @@ function orRefused(backup: string, stepOf: () => OwnStep): OwnStep {
 }
 
 /** What keeps a backup from being stored under its id. */
-function conflictWith(found: CatalogueEntry | undefined, isBeingDeleted: boolean, id: string, location: string): EtcdsafeError | undefined {
+function conflictWith(found: CatalogueEntry | undefined, isBeingDeleted: boolean, { id, manifest }: BackupEntry, location: string): EtcdsafeError | undefined {
   if (isBeingDeleted) return new EtcdsafeError("STORAGE_CONFLICT", `${id} is being removed from ${location}`, { hint: "Copy again when that is done." });
   if (found === undefined) return undefined;
   if (found.manifest === null)
     return new EtcdsafeError("MANIFEST_INVALID", `${id} is in ${location} already, and cannot be read there: ${found.error.message}`, NEVER);
   if (found.state === "damaged")
     return new EtcdsafeError("SNAPSHOT_DAMAGED", `${id} is in ${location} already, and is damaged there: ${found.damage.join("; ")}`, NEVER);
+  if (contentOf(found.manifest) === contentOf(manifest))
+    return new EtcdsafeError("SIGNATURE_REQUIRED", `${id} is in ${location} already, without the signature that it has where it is copied from`, {
+      hint: "Remove the one there and copy again, or type --unsigned and let it count. It was not touched.",
+    });
   return new EtcdsafeError("STORAGE_CONFLICT", `another backup is in ${location} under the id ${id}`, NEVER);
+}
+
+function signatureLost(id: string): EtcdsafeError {
+  return new EtcdsafeError("SIGNATURE_REQUIRED", `${id} is signed, and its copy would not be: encrypted to others, it has a manifest of its own`);
 }
 
 const NEVER = { hint: "A backup that is stored is never overwritten. Remove the one there, if it is of no use, and copy again." };

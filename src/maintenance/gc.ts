@@ -4,6 +4,7 @@ import { claimForRemoval, type UploadMarker } from "../repository/held-marker.ts
 import { manifestKey, uploadKey } from "../repository/names.ts";
 import { recognise } from "../repository/recognise.ts";
 import type { Author, Repository } from "../repository/repository.ts";
+import { requireState } from "../repository/state-store.ts";
 import { type FoundUpload, isLive, readUploadMarker } from "../repository/upload-marker.ts";
 import { takeWriterLease, type WriterLease } from "../repository/writer-lease.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
@@ -22,17 +23,19 @@ export interface GcResult {
 
 const LEASE_EXPIRES_AFTER_SECONDS = 30;
 
-/** Changes nothing. */
+/** Changes nothing. Throws CONFIG_INVALID where the state, which tells who writes, is elsewhere. */
 export async function planGc(repository: Repository, options: GcOptions & { readonly isGone?: IsGone }): Promise<GarbagePlan> {
   return planGcOf(repository, await Array.fromAsync(repository.storage.list("", options)), options);
 }
 
 /** The same for what was listed already: all of the repository. */
 export async function planGcOf(
-  { storage }: Repository,
+  repository: Repository,
   objects: readonly ObjectInfo[],
   options: GcOptions & { readonly isGone?: IsGone },
 ): Promise<GarbagePlan> {
+  requireState(repository);
+  const { storage } = repository;
   const listing = await completed(storage, objects, options);
   const now = storage.clock === undefined ? options.runtime.now() : (await storage.clock.now(options)).time;
   return planGarbage(listing, now, options.isGone);

@@ -8,6 +8,7 @@ import { type BackupState, type Manifest, readManifest } from "./manifest.ts";
 import { recognise } from "./recognise.ts";
 import type { Repository } from "./repository.ts";
 import type { Verification, VerificationLevel } from "./sidecars.ts";
+import { signatureKey } from "./signature.ts";
 import { verificationResults } from "./verification-results.ts";
 
 /** A backup whose manifest could be read. */
@@ -22,6 +23,8 @@ export interface BackupEntry {
   readonly verifications: Partial<Record<VerificationLevel, Verification>>;
   /** All its objects as stored. */
   readonly storedSizeBytes: number;
+  /** Whether a signature lies beside its manifest; whose, and whether it holds, reading with trusted keys tells. */
+  readonly isSigned: boolean;
 }
 
 /** A backup whose manifest cannot be read or trusted. */
@@ -75,6 +78,7 @@ export async function readEntry(
     damage,
     verifications: verified.newest,
     storedSizeBytes: manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0),
+    isSigned: sizes.has(signatureKey("manifest.json")),
   };
 }
 

@@ -68,8 +68,8 @@ export function ignoresConditions({ storage, file }: Repository): boolean | unde
 }
 
 /** The same of a store of the state alone. Pure. */
-export function foundOfState({ stateStores }: Repository["file"], stateLocation: string): boolean | undefined {
-  return stateStores?.find(({ location }) => location === stateLocation)?.ignoresConditions;
+export function foundOfState({ stateStore }: Repository["file"], stateLocation: string): boolean | undefined {
+  return stateStore?.location === stateLocation ? stateStore.ignoresConditions : undefined;
 }
 
 /** Whether every store that the repository is in is known to refuse what a condition forbids: one that was not tried is not trusted. Pure. */

@@ -11,6 +11,7 @@ import { PROBES_PREFIX, parseBackupId, REPOSITORY_KEY, randomId, stateProbeKey }
 import { mayBeDenied } from "./object-lock.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { repositoryFileSchema } from "./schemas/repository-file.ts";
+import { requireState } from "./state-store.ts";
 
 export type RepositoryFile = z.infer<typeof repositoryFileSchema>;
 
@@ -92,7 +93,17 @@ async function clusterWithBackups(storage: Storage, { signal }: CallOptions): Pr
   return undefined;
 }
 
-/** Opens a repository, creating it where there is none: the first save does. Throws REPOSITORY_NOT_EMPTY where something else is stored. */
+/** The same for who writes there, or judges by who else does. Throws CONFIG_INVALID too, where its state is elsewhere. */
+export async function openToWrite(storage: Storage, options: CallOptions): Promise<Repository> {
+  const repository = await openRepository(storage, options);
+  requireState(repository);
+  return repository;
+}
+
+/**
+ * Opens a repository to write there, creating it where there is none: the first save does. Throws REPOSITORY_NOT_EMPTY where something else is stored, and
+ * what openToWrite throws.
+ */
 export async function openOrCreateRepository(
   storage: Storage,
   { tool }: Author,
@@ -100,9 +111,12 @@ export async function openOrCreateRepository(
     readonly runtime: Pick<Runtime, "now" | "randomBytes">;
     /** Of a new one. */
     readonly policy?: RepositoryFile["policy"];
+    /** Lets the state be in the store that `storage` has for it from now on, if it has one, wherever it was. */
+    readonly movesState?: boolean;
   },
 ): Promise<Repository> {
-  const { runtime, signal, policy = {} } = options;
+  const { runtime, signal, policy = {}, movesState = false } = options;
+  const { stateLocation } = storage;
   let wasRefused = false;
   if ((await storage.stat(REPOSITORY_KEY, { signal })) === undefined && (await isEmpty(storage, { signal }))) {
     const file: RepositoryFile = {
@@ -111,6 +125,7 @@ export async function openOrCreateRepository(
       id: randomId(runtime.randomBytes),
       createdAt: runtime.now().toISOString(),
       createdBy: tool,
+      ...(stateLocation !== undefined && { stateStore: { location: stateLocation } }),
       policy,
     };
     // Whoever is faster, there is one afterwards.
@@ -120,6 +135,7 @@ export async function openOrCreateRepository(
   const repository = await openRepository(storage, { signal }).catch((error: unknown) => {
     throw wasRefused && hasCode(error, "REPOSITORY_NOT_FOUND") ? nameKept(storage, error) : error;
   });
+  if (!movesState || stateLocation === undefined) requireState(repository);
   return ignoresConditions(repository) === undefined ? provenIfAllowed(repository, options) : repository;
 }
 
@@ -152,10 +168,10 @@ const PROOF_TRIES_MAX = 3;
 export async function proveConditions(repository: Repository, options: ProofOptions): Promise<Repository> {
   const { storage } = repository;
   if (!claimsConditions(storage)) return repository;
-  const stateStores = await provenState(repository, options);
+  const stateStore = await provenState(repository, options);
   for (let tries = 1; ; tries++) {
     try {
-      return { storage, file: await provenFile(storage, stateStores, options) };
+      return { storage, file: await provenFile(storage, stateStore, options) };
     } catch (error) {
       if (!hasCode(error, "STORAGE_CONFLICT")) throw error;
       if (tries === PROOF_TRIES_MAX) return openRepository(storage, options);
@@ -163,16 +179,16 @@ export async function proveConditions(repository: Repository, options: ProofOpti
   }
 }
 
-type StateStores = NonNullable<RepositoryFile["stateStores"]>;
+type StateStore = RepositoryFile["stateStore"];
 
-async function provenState({ storage, file }: Repository, { runtime, signal }: ProofOptions): Promise<StateStores> {
+async function provenState({ storage, file }: Repository, { runtime, signal }: ProofOptions): Promise<StateStore> {
   const { stateLocation: location } = storage;
-  if (location === undefined) return [];
+  if (location === undefined) return undefined;
   const isKnown = foundOfState(file, location) === true;
-  return [{ location, ignoresConditions: isKnown || !(await keepsItsWordAt(storage, stateProbeKey(runtime.randomBytes), { signal })) }];
+  return { location, ignoresConditions: isKnown || !(await keepsItsWordAt(storage, stateProbeKey(runtime.randomBytes), { signal })) };
 }
 
-async function provenFile(storage: Storage, stateStores: StateStores, options: ProofOptions): Promise<RepositoryFile> {
+async function provenFile(storage: Storage, stateStore: StateStore, options: ProofOptions): Promise<RepositoryFile> {
   const { signal } = options;
   const encoded = (file: RepositoryFile) => encodeDocument(REPOSITORY_FILE, REPOSITORY_KEY, file);
   // The version first: of a file that was changed since, it is an old one.
@@ -180,10 +196,8 @@ async function provenFile(storage: Storage, stateStores: StateStores, options: P
   const { file } = await openRepository(storage, options);
   const isKnown = file.ignoresConditions === true;
   const next = isKnown ? undefined : await keepsItsWord(storage, REPOSITORY_KEY, encoded(file), version, { signal });
-  const others = (file.stateStores ?? []).filter(({ location }) => stateStores.every((each) => each.location !== location));
-  const found = [...others, ...stateStores];
-  const remembering = { ...file, ignoresConditions: next === undefined, ...(found.length > 0 && { stateStores: found }) };
-  if (!isKnown || stateStores.length > 0)
+  const remembering = { ...file, ignoresConditions: next === undefined, ...(stateStore && { stateStore }) };
+  if (!isKnown || stateStore !== undefined)
     await storage.put(REPOSITORY_KEY, streamOf(encoded(remembering)), { signal, ...(next !== undefined && { ifVersion: next }) });
   return remembering;
 }

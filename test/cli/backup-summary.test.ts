@@ -8,7 +8,7 @@ import { sampleManifest } from "../repository/sample-manifest.ts";
 const MANIFEST = sampleManifest();
 
 function entry(changes: Partial<BackupEntry> = {}): BackupEntry {
-  return { id: MANIFEST.id, manifest: MANIFEST, state: "proven", damage: [], verifications: {}, storedSizeBytes: 100, ...changes };
+  return { id: MANIFEST.id, manifest: MANIFEST, state: "proven", damage: [], verifications: {}, storedSizeBytes: 100, isSigned: false, ...changes };
 }
 
 function verification(level: VerificationLevel, outcome: Verification["outcome"], day: number): Partial<Record<VerificationLevel, Verification>> {

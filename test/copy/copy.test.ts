@@ -11,6 +11,7 @@ import { placeUploadMarker } from "../../src/repository/held-marker.ts";
 import { type Manifest, readManifest, snapshotObject } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, pinKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
+import type { Resigning } from "../../src/repository/resigning.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
@@ -33,6 +34,7 @@ import {
 } from "../verify/stored-backup.ts";
 
 const CLUSTER_ID = "cdf818194e3a8c32";
+const RESIGNING: Resigning = { signing: undefined, isProven: false, allowUnsigned: false, allowUnproven: false };
 let own: AgeKeyPair;
 let other: AgeKeyPair;
 
@@ -58,6 +60,7 @@ async function copy(from: StoredRepository, to: Storage, changes: Changes = {}):
     clusters: [CLUSTER],
     selection: { last: undefined, since: undefined },
     encryption: "not-said",
+    resigning: RESIGNING,
     isOnThisHost: true,
     ...asked,
   };
@@ -129,6 +132,30 @@ test("copy: encrypted to others on the way, with keys of their own, under the sa
   }
   expect(to.bytesOf(manifestKey(CLUSTER, right))).toEqual(from.storage.bytesOf(manifestKey(CLUSTER, right)));
   expect((await copy(from, to, { encryption: own, keys: own.keys })).map(({ outcome }) => outcome)).toEqual(["present", "present", "present"]);
+});
+
+test("copy: a signature is not lost without a word, neither on the way nor by what is there", async () => {
+  const from = await boundRepository();
+  const ids = [await storeBackup(from, someSnapshot(1), { second: "00" }), await storeBackup(from, someSnapshot(2), { second: "01" })] as const;
+  const signature = `${manifestKey(CLUSTER, ids[0])}.sig`;
+  await put(from.storage, signature, Buffer.from("a signature"));
+  const to = new MemoryStorage();
+  const allowed = { resigning: { ...RESIGNING, allowUnsigned: true } };
+  const unsigned = { backup: ids[0], outcome: "failed", failure: { code: "SIGNATURE_REQUIRED" } };
+  expect(await copy(from, to, { encryption: other })).toMatchObject([
+    { backup: ids[1], outcome: "copied" },
+    { ...unsigned, failure: { code: "SIGNATURE_REQUIRED", message: expect.stringMatching(/is signed, and its copy would not be/) } },
+  ]);
+  expect((await keysOf(to)).filter((key) => key.includes(ids[0]))).toEqual([]);
+  expect(await copy(from, to, { encryption: other, ...allowed })).toMatchObject([{ outcome: "present" }, { outcome: "copied" }]);
+  const before = await keysOf(to);
+  const message = expect.stringMatching(/already, without the signature that it has where it is copied from$/);
+  for (const encryption of ["not-said", other] as const)
+    expect(await copy(from, to, { encryption })).toMatchObject([{ outcome: "present" }, { ...unsigned, failure: { code: "SIGNATURE_REQUIRED", message } }]);
+  expect(await copy(from, to, allowed)).toMatchObject([{ outcome: "present" }, { outcome: "present", as: ids[0] }]);
+  expect(await keysOf(to)).toEqual(before);
+  await put(to, signature, Buffer.from("another signature"));
+  expect(await copy(from, to)).toMatchObject([{ outcome: "present" }, { outcome: "present" }]);
 });
 
 test("copy: what would lie unencrypted outside this host, or where a policy forbids it, is refused before anything is written", async () => {
@@ -486,17 +513,18 @@ test("copy: a store that loses the process's life at any put is put right by the
   await restored(from, "1f0a9c3b5d7e2468");
   await put(from.storage, `${manifestKey(CLUSTER, ids[0]!)}.sig`, Buffer.from("a signature"));
   for (const encryption of ["not-said", other] as const) {
+    const how = { encryption, keys: own.keys, resigning: { ...RESIGNING, allowUnsigned: encryption === other } };
     for (let at = 1; at < 30; at++) {
       const inner = new MemoryStorage();
       const dying = dyingAt(inner, at);
-      const first = await copy(from, dying.storage, { encryption, keys: own.keys }).catch((error: unknown) => error);
+      const first = await copy(from, dying.storage, how).catch((error: unknown) => error);
       if (!dying.hasDied()) {
         expect(at).toBeGreaterThan(10);
         break;
       }
       void first;
       for (const entry of await catalogue(inner)) expect(entry).toMatchObject({ state: "unconfirmed" });
-      await copy(from, inner, { encryption, keys: own.keys });
+      await copy(from, inner, how);
       expect(await catalogue(inner)).toMatchObject(ids.toReversed().map((id) => ({ id, state: "unconfirmed" })));
       const repository = { storage: inner, file: from.file };
       const plan = await planGc(repository, { signal, runtime: recordingRuntime() });
@@ -510,7 +538,8 @@ test("copy: the plan says the same, and writes nothing", async () => {
   const from = await boundRepository();
   const id = await storeBackup(from, someSnapshot());
   const to = new MemoryStorage();
-  const request: CopyRequest = { from, to, clusters: [CLUSTER], selection: { last: undefined, since: undefined }, encryption: other, isOnThisHost: true };
+  const selection = { last: undefined, since: undefined };
+  const request: CopyRequest = { from, to, clusters: [CLUSTER], selection, encryption: other, resigning: RESIGNING, isOnThisHost: true };
   expect(expectedResults(await planCopy(request, { signal, keys: undefined }))).toMatchObject([
     { backup: id, outcome: "copied", encryption: { recipients: other.recipients } },
   ]);

@@ -1,6 +1,6 @@
 // Encrypted and signed backups by the command line: saved by a host that cannot read them, refused without the right key, recovered by hand.
 import { generateKeyPairSync } from "node:crypto";
-import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -293,6 +293,28 @@ test("rekey and copy: signatures are neither lost nor given without a word", asy
   await expectExit(0, [...copy, "--sign-unproven"]);
   await expectExit(0, ["verify", "latest", "--repository", at("resigned-copy"), "--trusted-key", at("signer.pub"), "--level", "stored-bytes"]);
   expect((await expectExit(0, rekey(unsigned, ...signing, "--sign-unproven"))).stdout).toMatch(/whoever made them/);
+});
+
+test("copy: what is there without its signature, or with one that is not believed, is not taken for copied", async () => {
+  const target = at("copied-signed");
+  const copy = async (exitCode: number, ...args: string[]) =>
+    JSON.parse((await expectExit(exitCode, ["copy", original, target, "--last", "1", "-o", "json", ...args])).stdout).backups as unknown;
+  const trusting = ["--trusted-key", at("signer.pub")];
+  const present = [{ backup: originalId, outcome: "present" }];
+  expect(await copy(0, ...trusting)).toMatchObject([{ backup: originalId, outcome: "copied" }]);
+  expect(await copy(0, ...trusting)).toMatchObject(present);
+  const signature = join(target, "default/backups", originalId, "manifest.json.sig");
+  const whole = await readFile(signature, "utf8");
+  await writeFile(signature, whole.replace(/"signature": ".{4}/, '"signature": "AAAA'));
+  expect(await copy(6, ...trusting)).toMatchObject([
+    { outcome: "failed", failure: { message: expect.stringMatching(/cannot be read there: .* was not made with the key/) } },
+  ]);
+  expect(await copy(0)).toMatchObject(present);
+  await rm(signature);
+  expect(await copy(9)).toMatchObject([{ outcome: "failed", failure: { code: "SIGNATURE_REQUIRED" } }]);
+  expect(await copy(6, ...trusting)).toMatchObject([{ outcome: "failed", failure: { message: expect.stringMatching(/is not signed/) } }]);
+  expect(await copy(0, "--unsigned")).toMatchObject(present);
+  expect(await copy(0, ...trusting, "--unsigned")).toMatchObject(present);
 });
 
 function saving(repository: string): string[] {

@@ -58,6 +58,12 @@ test("gc: removes what an upload left, and nothing else; a second run finds noth
   expect(await planGc(repository(), options)).toEqual({ remove: [], leave: [] });
 });
 
+test("gc: plans nothing where the state is elsewhere: whoever is writing would not be seen", async () => {
+  await put(OBJECT);
+  const file = { ignoresConditions: false, stateStore: { location: "memory:state", ignoresConditions: false } } as Repository["file"];
+  await expectThrown("CONFIG_INVALID", () => planGc({ storage, file }, options), /keeps its state in memory:state/);
+});
+
 test("gc: a living upload is left alone; it is garbage once the store's clock says that it has missed three heartbeats", async () => {
   const marker = await placeUploadMarker(repository(), { author: AUTHOR, cluster: "default", backup: ID, action: "save" }, options);
   await put(OBJECT);

@@ -5,10 +5,11 @@ import { ERRORS, EtcdsafeError } from "../../src/errors.ts";
 import { readClusterFile } from "../../src/repository/cluster-file.ts";
 import { honoursConditions, requireConditions } from "../../src/repository/conditions.ts";
 import { manifestKey, REPOSITORY_KEY } from "../../src/repository/names.ts";
-import { openOrCreateRepository, openRepository, proveConditions } from "../../src/repository/repository.ts";
+import { openOrCreateRepository, openRepository, openToWrite, proveConditions } from "../../src/repository/repository.ts";
 import { asOf } from "../../src/storage/as-of.ts";
 import { readOnly } from "../../src/storage/read-only.ts";
 import { stateSplit } from "../../src/storage/state-split.ts";
+import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import { expectThrown } from "../support/failures.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
@@ -159,28 +160,57 @@ test.each([["ifAbsent"], ["ifVersion"]] as const)(
   },
 );
 
-test.each([["ifAbsent"], ["ifVersion"]] as const)("repository: a store of the state that ignores %s is found out, whichever is given when", async (ignored) => {
+test.each([["ifAbsent"], ["ifVersion"]] as const)("repository: a store of the state that ignores %s is found out", async (ignored) => {
+  const [main, inner] = [new MemoryStorage(), new MemoryStorage()];
+  const split = stateSplit(main, wrapped(careless(inner, ignored), { location: "memory:state" }));
+  const made = await openOrCreateRepository(split, author, options);
+  expect(made.file.stateStore).toEqual({ location: "memory:state", ignoresConditions: true });
+  for (const repository of [made, await openRepository(readOnly(split), { signal }), await proveConditions(made, options)])
+    expect(() => requireConditions(repository, "gc")).toThrow(/memory: with its state in memory:state does not$/);
+  for (const { key } of await Array.fromAsync(inner.list("", { signal }))) expect(key).toBe("");
+});
+
+test("repository: its state has one place, which repo init alone moves; who looks elsewhere may read", async () => {
   const main = new MemoryStorage();
-  const alone = await openOrCreateRepository(main, author, options);
-  const inner = [new MemoryStorage(), new MemoryStorage()] as const;
-  const good = stateSplit(main, wrapped(inner[0], { location: "memory:good" }));
-  const bad = stateSplit(main, wrapped(careless(inner[1], ignored), { location: "memory:bad" }));
-  expect(honoursConditions({ ...alone, storage: good })).toBe(false);
-  expect(honoursConditions(await openOrCreateRepository(good, author, options))).toBe(true);
-  const opened = await openOrCreateRepository(bad, author, options);
-  expect(() => requireConditions(opened, "gc")).toThrow(/memory: with its state in memory:bad does not$/);
-  expect(opened.file.stateStores).toEqual([
-    { location: "memory:good", ignoresConditions: false },
-    { location: "memory:bad", ignoresConditions: true },
-  ]);
-  for (const [storage, honours] of [
-    [main, true],
-    [good, true],
-    [bad, false],
-  ] as const)
-    expect(honoursConditions(await openRepository(readOnly(storage), { signal }))).toBe(honours);
-  for (const { key } of [...(await Array.fromAsync(inner[0].list("", { signal }))), ...(await Array.fromAsync(inner[1].list("", { signal })))])
-    expect(key).toBe("");
+  const at = (location: string) => stateSplit(main, wrapped(new MemoryStorage(), { location }));
+  const [one, other] = [at("memory:one"), at("memory:other")];
+  expect((await openOrCreateRepository(main, author, options)).file).not.toHaveProperty("stateStore");
+  const refused = async (storage: Storage, message: RegExp, hint: RegExp) => {
+    const before = (await main.stat(REPOSITORY_KEY, { signal }))?.version;
+    for (const open of [openToWrite, (given: Storage) => openOrCreateRepository(given, author, options)])
+      expect((await expectThrown("CONFIG_INVALID", () => open(storage, options), message)).hint).toMatch(hint);
+    expect((await main.stat(REPOSITORY_KEY, { signal }))?.version).toBe(before);
+    await openRepository(storage, { signal });
+  };
+  await refused(
+    one,
+    /memory: keeps its state with its backups, and --state-url names memory:one$/,
+    /^Leave --state-url out: .* let `etcdsafe repo init` run with that/,
+  );
+  const moved = await openOrCreateRepository(one, author, { ...options, movesState: true });
+  expect(moved.file.stateStore).toEqual({ location: "memory:one", ignoresConditions: false });
+  expect(honoursConditions(await openToWrite(one, options))).toBe(true);
+  await refused(
+    main,
+    /keeps its state in memory:one, and no --state-url was given$/,
+    /^Give --state-url memory:one: who looks elsewhere sees no other writer\.$/,
+  );
+  await expectThrown("CONFIG_INVALID", () => openOrCreateRepository(main, author, { ...options, movesState: true }), /in memory:one/);
+  await refused(other, /keeps its state in memory:one, and --state-url names memory:other$/, /^Give --state-url memory:one: .*repo init/);
+});
+
+test("repository: where its state is stands in the file from the beginning, also where that may not be overwritten", async () => {
+  const inner = new MemoryStorage();
+  const main = wrapped(inner, {
+    put: async (key, body, put) => {
+      if (inner.bytesOf(key) !== undefined) throw new EtcdsafeError("STORAGE_DENIED", "of the test");
+      return inner.put(key, body, put);
+    },
+  });
+  const made = await openOrCreateRepository(stateSplit(main, wrapped(new MemoryStorage(), { location: "memory:one" })), author, options);
+  expect(made.file.stateStore).toEqual({ location: "memory:one" });
+  expect(honoursConditions(made)).toBe(false);
+  await expectThrown("CONFIG_INVALID", () => openToWrite(main, options), /in memory:one/);
 });
 
 test("repository: who may not overwrite the repository file can save all the same, and nothing is believed of the store", async () => {

@@ -10,13 +10,16 @@ import { listClusters } from "../../repository/catalogue.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type Resigning, requireSameTrust } from "../../repository/resigning.ts";
 import { requireClusterName } from "../../repository/resolve.ts";
+import type { TrustedKey } from "../../repository/signature.ts";
+import { onlySigned } from "../../repository/trusted-manifests.ts";
 import { isOnThisHost } from "../../storage/on-this-host.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { Invocation } from "../command.ts";
 import { copyText } from "../copy-text.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
 import { orForeign } from "../foreign.ts";
 import { isProcessGone } from "../process-gone.ts";
-import { askedAnew, keysOf, provesOrigin } from "../protection.ts";
+import { askedAnew, keysOf, provesOrigin, trustedKeysOf } from "../protection.ts";
 import { author, lockOf, openForReading, openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -30,10 +33,11 @@ export async function run(invocation: Invocation): Promise<number> {
   const target = { ...invocation, config: withRepository(config.without(["trusted-key"]), toUrl, "TO") };
   const request: CopyRequest = {
     from,
-    to: await openNamedStorage(target),
+    to: await openTarget(target, await trustedKeysOf(source), resigning),
     clusters: await clustersOf(from, invocation),
     selection: { last: config.get("last"), since: sinceOf(config, runtime.now()) },
     encryption,
+    resigning,
     isOnThisHost: isOnThisHost(toUrl),
   };
   const plan = await planCopy(request, { keys, signal });
@@ -63,6 +67,12 @@ async function sourceConfig(config: Config, location: string): Promise<Config> {
   return withRepository(source, location, "FROM");
 }
 
+/** What is there already counts where it is believed as what is copied, or is signed with the key that copies are signed with. */
+async function openTarget(target: Invocation, trusted: readonly TrustedKey[] | undefined, { signing, allowUnsigned }: Resigning): Promise<Storage> {
+  const storage = await openNamedStorage(target);
+  return trusted === undefined || allowUnsigned ? storage : onlySigned(storage, [...trusted, ...(signing === undefined ? [] : [signing.publicKey])]);
+}
+
 function withRepository(config: Config, location: string, operand: string): Config {
   return config.with("repository", { value: location, origin: { kind: "flag", flag: operand } });
 }
@@ -86,14 +96,14 @@ async function clustersOf(from: Repository, { config, signal }: Invocation): Pro
   return [config.get("cluster")];
 }
 
-/** Of what is signed anew. That a copy loses its signature is a warning: what it was made of stays. */
+/** Of what is signed anew; what would lose its signature is not among it. */
 async function requireProvenToSign(
   { clusters }: CopyPlan,
   { storage }: Repository,
   { resigning, signal }: { readonly resigning: Resigning; readonly signal: AbortSignal },
 ): Promise<void> {
   for (const step of clusters.flatMap(({ steps }) => steps))
-    if (step.kind === "copy" && step.to !== undefined) await requireSameTrust(storage, step.entry.manifest, { ...resigning, allowUnsigned: true }, { signal });
+    if (step.kind === "copy" && step.to !== undefined) await requireSameTrust(storage, step.entry.manifest, resigning, { signal });
 }
 
 function sinceOf(config: Config, now: Date): Date | undefined {

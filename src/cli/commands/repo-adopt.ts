@@ -5,14 +5,14 @@ import { selectMember } from "../../cluster/select.ts";
 import { survey } from "../../cluster/survey.ts";
 import type { ObservedCluster } from "../../repository/cluster-file.ts";
 import { type Adoption, adoptCluster } from "../../repository/placement.ts";
-import { openRepository } from "../../repository/repository.ts";
+import { openToWrite } from "../../repository/repository.ts";
 import type { Invocation } from "../command.ts";
 import { connectionOf } from "../connection.ts";
 import { openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output } = invocation;
-  const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const repository = await openToWrite(await openNamedStorage(invocation), invocation);
   const adoption = await adoptCluster(repository, config.get("cluster"), await observe(invocation), invocation);
   output.print({ changed: adoption.changed, cluster: adoption.file }, () => adoptionText(adoption));
   return 0;

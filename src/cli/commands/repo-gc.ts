@@ -1,7 +1,7 @@
 // `etcdsafe repo gc`
 import { applyGc, type GcResult, planGc } from "../../maintenance/gc.ts";
 import { mayBeDenied } from "../../repository/object-lock.ts";
-import { openRepository } from "../../repository/repository.ts";
+import { openToWrite } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Invocation } from "../command.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
@@ -17,7 +17,7 @@ export async function run(invocation: Invocation): Promise<number> {
     output.print({ plan }, () => gcText({ removed: plan.remove, leave: plan.leave, failed: [] }, "would be removed"));
     return 0;
   }
-  const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const repository = await openToWrite(await openNamedStorage(invocation), invocation);
   const keeps = await mayBeDenied(() => keepsVersions(repository.storage, invocation));
   const result = await applyGc(repository, await planGc(repository, planning), await author(), invocation);
   const isHidden = result.removed.length > 0 && keeps === true;

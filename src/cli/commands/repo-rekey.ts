@@ -7,7 +7,7 @@ import type { BackupEntry } from "../../repository/catalogue.ts";
 import { type AskedEncryption, requireUsableRecipients } from "../../repository/encryption-policy.ts";
 import { encryptedTo } from "../../repository/object-decoder.ts";
 import { encryptionFacts } from "../../repository/object-encoder.ts";
-import { openRepository, type Repository } from "../../repository/repository.ts";
+import { openToWrite, type Repository } from "../../repository/repository.ts";
 import type { Resigning } from "../../repository/resigning.ts";
 import { resolveBackup } from "../../repository/resolve.ts";
 import type { TrustedKey } from "../../repository/signature.ts";
@@ -24,7 +24,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const { encryption, resigning } = await askedAnew(invocation, provesOrigin(config));
   requireBelieved(resigning, await trustedKeysOf(invocation));
   const keys = await keysOf(invocation);
-  const repository = await openRepository(await openNamedStorage(invocation), invocation);
+  const repository = await openToWrite(await openNamedStorage(invocation), invocation);
   const to = await recipientsOf(encryption, repository);
   const { runtime, signal } = invocation;
   const options: RekeyOptions = { runtime, signal, keys, to, newKey: config.get("new-key"), resigning, protection: { lock: lockOf(invocation) } };

@@ -12,6 +12,6 @@ export const repositoryFileSchema = z.looseObject({
   createdAt: time,
   createdBy: tool,
   ignoresConditions: z.boolean().optional(),
-  stateStores: z.array(z.looseObject({ location: z.string(), ignoresConditions: z.boolean() })).optional(),
+  stateStore: z.looseObject({ location: z.string(), ignoresConditions: z.boolean().optional() }).optional(),
   policy: z.looseObject({ retention: retentionPolicySchema.optional(), encryption: encryptionPolicy.optional() }),
 });
