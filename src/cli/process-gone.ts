@@ -1,5 +1,5 @@
 // Whether a process that an upload marker names has ended, as far as this host can tell.
-import { readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Author, ProcessIdentity } from "../repository/repository.ts";
 
 /** Of this process. Undefined where the operating system does not say, or /proc is another PID namespace's. */
@@ -26,14 +26,24 @@ export function isProcessGone({ pid, process: theirs }: Author["writer"]): boole
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return true;
   }
   try {
-    return startTicksOf(pid) !== theirs.startTicks; // Another one has its id by now.
+    return startTicksOf(pid) !== theirs.startTicks || isZombie(pid); // Another one has its id by now, or its parent has not asked yet how it ended.
   } catch {
     return false;
   }
 }
 
-/** proc_pid_stat(5), field 22: clock ticks after boot. Of the fields only the second, in parentheses, may hold anything. */
+/** Whether all of its threads have ended: the first may be a zombie while another still writes. */
+function isZombie(pid: number): boolean {
+  return statField(pid, 3) === "Z" && readdirSync(`/proc/${pid}/task`).length <= 1;
+}
+
+/** Clock ticks after boot. */
 function startTicksOf(pid: number): string {
+  return statField(pid, 22);
+}
+
+/** Of proc_pid_stat(5), counted as there. Only the second, in parentheses, may hold anything. */
+function statField(pid: number, number: number): string {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[22 - 3]!;
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[number - 3]!;
 }

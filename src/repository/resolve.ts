@@ -18,10 +18,10 @@ export interface ResolveOptions extends CallOptions {
 
 /**
  * Finds a backup. `latest` and `oldest` skip those that are suspect, partial, damaged or unreadable; any of these is found by its id.
- * Throws BACKUP_NOT_FOUND with what there is instead, BACKUP_AMBIGUOUS with the candidates, or what makes the manifest of the named one unreadable.
+ * Throws BACKUP_NOT_FOUND with what there is instead, MANIFEST_UNTRUSTED where there are only such as nobody trusted has signed, BACKUP_AMBIGUOUS with the candidates, or what makes the manifest of the named one unreadable.
  */
 export async function resolveBackup(repository: Repository, cluster: string, reference: string, options: ResolveOptions): Promise<BackupEntry> {
-  const { found, scanned, skipped } = await lookUp(repository, cluster, reference, options);
+  const { found, scanned, skipped, untrusted } = await lookUp(repository, cluster, reference, options);
   if (found !== undefined) return found;
   const where = `cluster ${cluster} of ${repository.storage.location}`;
   if (scanned.length === 0 || skipped?.length === 0)
@@ -37,6 +37,8 @@ export async function resolveBackup(repository: Repository, cluster: string, ref
           scanned.map(({ id }) => id),
         ),
     });
+  // They are there, and all of them may have been exchanged: whoever asks for proof has to hear of that.
+  if (untrusted) throw new EtcdsafeError("MANIFEST_UNTRUSTED", `no backup in ${where} may be ${reference}: ${listed(skipped)}`);
   throw new EtcdsafeError("BACKUP_NOT_FOUND", `no backup in ${where} may be ${reference}: ${listed(skipped)}`, {
     hint: "Suspect and partial backups are taken only when named by their id; of damaged ones, `etcdsafe show ID` tells what is wrong.",
   });
@@ -67,6 +69,8 @@ interface LookUp {
   readonly scanned: readonly ScannedBackup[];
   /** Those that could not be what `latest` or `oldest` means; undefined for a reference to an id. */
   readonly skipped?: readonly string[];
+  /** Whether none of them was signed by anybody trusted. */
+  readonly untrusted?: boolean;
 }
 
 async function lookUp({ storage }: Repository, cluster: string, reference: string, options: ResolveOptions): Promise<LookUp> {
@@ -99,15 +103,17 @@ function reader(storage: Storage, cluster: string, options: CallOptions): ReadBa
 async function firstGood(
   scanned: readonly ScannedBackup[],
   read: ReadBackup,
-): Promise<{ readonly found: BackupEntry | undefined; readonly skipped: readonly string[] }> {
+): Promise<{ readonly found: BackupEntry | undefined; readonly skipped: readonly string[]; readonly untrusted: boolean }> {
   const skipped: string[] = [];
+  let untrusted = true;
   for (const backup of scanned) {
     const entry = await read(backup);
     if (entry === undefined) continue;
-    if (entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed")) return { found: entry, skipped };
+    if (entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed")) return { found: entry, skipped, untrusted: false };
     skipped.push(`${entry.id} (${whyNot(entry)})`);
+    untrusted &&= entry.manifest === null && entry.error.code === "MANIFEST_UNTRUSTED";
   }
-  return { found: undefined, skipped };
+  return { found: undefined, skipped, untrusted };
 }
 
 function whyNot(entry: CatalogueEntry): string {

@@ -33,7 +33,7 @@ export async function chooseBackup(
 }
 
 function isNoneGood(error: unknown, reference: string): boolean {
-  return hasCode(error, "BACKUP_NOT_FOUND") && (reference === "latest" || reference === "oldest");
+  return (hasCode(error, "BACKUP_NOT_FOUND") || hasCode(error, "MANIFEST_UNTRUSTED")) && (reference === "latest" || reference === "oldest");
 }
 
 /** The newest, or oldest, that is damaged or cannot be read; suspect and partial ones are not what is wrong. */

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { isProcessGone, processIdentity } from "../../src/cli/process-gone.ts";
 
 const host = hostname();
@@ -27,6 +27,22 @@ describe.runIf(process.platform === "linux")("a process", () => {
     expect(isProcessGone({ host, pid: process.pid, process: { ...own, startTicks: "1" } })).toBe(true);
     expect(isProcessGone({ host, pid: process.pid, process: own })).toBe(false);
     expect(isProcessGone({ host, pid: 1, process: { ...own, startTicks: ticksOf(1) } })).toBe(false);
+  });
+
+  test("is gone when it is dead, also while its parent has not asked how it ended", async () => {
+    // The parent waits for its input, and not for its child.
+    const parent = spawn("sh", ["-c", "sleep 30 & echo $!; exec cat"], { stdio: ["pipe", "pipe", "ignore"] });
+    try {
+      const pid = Number(String((await once(parent.stdout, "data"))[0]));
+      const identity = { ...own, startTicks: ticksOf(pid) };
+      expect(isProcessGone({ host, pid, process: identity })).toBe(false);
+      process.kill(pid, "SIGKILL");
+      await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toMatch(/\) Z /), { timeout: 10_000 });
+      expect(isProcessGone({ host, pid, process: identity })).toBe(true);
+    } finally {
+      parent.stdin.end();
+      await once(parent, "exit");
+    }
   });
 
   test("of another kernel or another PID namespace, or that does not say which, is not known to be gone, whatever its host's name and its id", async () => {
