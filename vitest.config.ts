@@ -8,6 +8,8 @@ export default defineConfig({
     globalSetup: ["test/support/print-seed.ts", "test/support/default-ports.ts"],
     pool: "forks",
     maxWorkers: 2,
+    // For bin/etcdsafe.js's reason: tests start worker threads that are sources, too.
+    execArgv: ["--no-wasm-code-gc"],
     // What ends a test that hangs, and no measure of speed: on a busy machine whole processes take many times as long.
     testTimeout: 240_000,
     hookTimeout: 240_000,

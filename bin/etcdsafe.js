@@ -14,6 +14,9 @@ if (major < 24 || (major === 24 && minor < 5)) {
 // that nobody needs any more would wait in it for the next collection; kept small it also costs less time (measured: 198 and 131 MB for 1 GB).
 setFlagsFromString("--semi-space-growth-factor=1");
 const source = new URL("../src/cli/main.ts", import.meta.url);
+// Node takes the types out of sources by a WebAssembly module, in each thread of its own. V8, collecting the code of one thread's module, has been seen to free
+// it once more in the next thread (a core dump showed WasmEngine::FreeDeadCode below Runtime_TierUpWasmToJSWrapper): rarely, but it kills the process.
+if (existsSync(source)) setFlagsFromString("--no-wasm-code-gc");
 const built = new URL("../dist/cli/main.js", import.meta.url);
 const { main } = await import(existsSync(source) ? source.href : built.href);
 process.exitCode = await main(process.argv.slice(2));

@@ -11,12 +11,12 @@ import { backupObjectKey, manifestKey, pinKey } from "../repository/names.ts";
 import { checkStoredBytes, decodeObject } from "../repository/object-decoder.ts";
 import { ENCRYPTED_SUFFIX } from "../repository/object-encoder.ts";
 import { type BackupUpload, beginUpload, type Protection, type StoredManifest } from "../repository/publish.ts";
+import { publishedDamage } from "../repository/published-damage.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { writeVerification } from "../repository/sidecars.ts";
 import { signatureKey } from "../repository/signature.ts";
 import type { Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
-import { publishedDamage } from "./overtaken.ts";
 import { abandonedMarker, leftBehind, type ResumeOptions } from "./resume.ts";
 
 export interface CopyOptions extends ResumeOptions {

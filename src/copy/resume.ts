@@ -2,12 +2,12 @@
 import { EtcdsafeError, hasCode } from "../errors.ts";
 import { honoursConditions } from "../repository/conditions.ts";
 import { backupObjectKey, uploadKey } from "../repository/names.ts";
+import { type LookOptions, publishedDamage } from "../repository/published-damage.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { storeTime } from "../repository/store-time.ts";
 import { HEARTBEAT_SECONDS, isLive, readUploadMarker, writerOf } from "../repository/upload-marker.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
-import { type LookOptions, publishedDamage } from "./overtaken.ts";
 
 export interface ResumeOptions extends CallOptions {
   readonly runtime: Pick<Runtime, "randomBytes">;

@@ -128,7 +128,8 @@ async function faultOf<T>(read: () => Promise<T>, { signal }: CallOptions): Prom
   try {
     return { value: await read() };
   } catch (error) {
-    const isFault = error instanceof EtcdsafeError && !["STORAGE_UNREACHABLE", "STORAGE_TLS_FAILED", "STORAGE_THROTTLED", "STORAGE_DENIED"].includes(error.code);
+    const isFault =
+      error instanceof EtcdsafeError && !["STORAGE_UNREACHABLE", "STORAGE_TLS_FAILED", "STORAGE_THROTTLED", "STORAGE_DENIED"].includes(error.code);
     if (!isFault || signal.aborted) throw error;
     return { error };
   }

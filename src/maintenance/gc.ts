@@ -2,6 +2,7 @@
 import { EtcdsafeError, hasCode } from "../errors.ts";
 import { claimForRemoval, type UploadMarker } from "../repository/held-marker.ts";
 import { manifestKey, uploadKey } from "../repository/names.ts";
+import { publishedDamage } from "../repository/published-damage.ts";
 import { recognise } from "../repository/recognise.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { requireState } from "../repository/state-store.ts";
@@ -108,8 +109,14 @@ async function removeBackup(repository: Repository, garbage: Garbage & LeftAlone
   for (const upload of unfinished) await storage.unfinished!.abort(upload, options);
   const keys = objects.map(({ key }) => key);
   const isRemoved = keys.length === 0 || (await marker.removeObjects(keys, options));
+  if (found !== undefined && mayBeMixed(found)) await publishedDamage(storage, cluster, backup, { ...options, author });
   await marker.remove(options);
   return isRemoved ? undefined : FINISHED;
+}
+
+/** Two that died may have published the manifest of one beside the objects of the other; of a save or a rekeyed backup nobody else has the id. */
+function mayBeMixed({ upload }: FoundUpload): boolean {
+  return upload?.action !== "save" && upload?.action !== "rekey";
 }
 
 const WRITTEN_AGAIN = "it is being written again";

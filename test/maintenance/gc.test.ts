@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { readerOf, streamOf } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { applyGc, planGc } from "../../src/maintenance/gc.ts";
+import { listBackups } from "../../src/repository/catalogue.ts";
 import { placeUploadMarker } from "../../src/repository/held-marker.ts";
 import { manifestKey, SNAPSHOT_OBJECT, uploadKey, writerLeaseKey } from "../../src/repository/names.ts";
 import { beginUpload } from "../../src/repository/publish.ts";
@@ -75,6 +76,31 @@ test("gc: a living upload is left alone; it is garbage once the store's clock sa
   // The lease's file is as old as the marker here: by the time it tells, the upload still lives.
   expect(await applyGc(repository(), plan, AUTHOR, options)).toMatchObject({ removed: [], leave: [{ reason: "it is being written again" }] });
   expect(await keys()).toContain(OBJECT);
+});
+
+test("gc: beside what a copy that died has published it looks whether that is whole, and has it listed as damaged where it is not", async () => {
+  const [id, other] = (await keys()).flatMap((key) => /backups\/([^/]+)\/manifest\.json$/.exec(key)?.[1] ?? []);
+  expect(other).toBeUndefined();
+  const snapshot = (await keys()).find((key) => key.includes(`${id}/snapshot.db`))!;
+  const stateOf = async () => (await listBackups(repository(), "default", options))[0];
+  const died = async (action: "copy" | "save") => {
+    const marker = await placeUploadMarker(repository(), { author: AUTHOR, cluster: "default", backup: id!, action }, options);
+    await marker.stop();
+    aheadMs += 200_000;
+    const plan = await planGc(repository(), options);
+    aheadMs += 200_000; // By the lease's file, which is as old as the marker here, it would live still.
+    return applyGc(repository(aged(storage, /uploads/, 400_000)), plan, AUTHOR, options);
+  };
+  expect(await died("copy")).toMatchObject({ removed: [{ backup: id, objects: [] }] });
+  expect(await stateOf()).toMatchObject({ state: "unconfirmed" });
+  const bytes = Buffer.from(memory.bytesOf(snapshot)!);
+  bytes[bytes.length - 1]! ^= 1;
+  await memory.put(snapshot, streamOf(bytes), { signal });
+  expect(await died("save")).toMatchObject({ removed: [{ backup: id }] });
+  expect(await stateOf()).toMatchObject({ state: "unconfirmed" });
+  expect(await died("copy")).toMatchObject({ removed: [{ backup: id }] });
+  expect(await stateOf()).toMatchObject({ state: "damaged", damage: [expect.stringMatching(/stored-bytes/)] });
+  expect(await keys()).not.toContain(uploadKey("default", id!));
 });
 
 test("gc: what was finished between plan and deed stays", async () => {

@@ -2,13 +2,13 @@
 // the same names and of the same sizes. Neither can put that right. So whoever did not end well looks at what is published in the end, and has the store say
 // what is wrong with it: then it is listed as damaged, and no copy takes it for present.
 import { EtcdsafeError } from "../errors.ts";
-import { readManifest } from "../repository/manifest.ts";
-import { backupObjectKey, manifestKey } from "../repository/names.ts";
-import { checkStoredBytes } from "../repository/object-decoder.ts";
-import type { Author } from "../repository/repository.ts";
-import { writeVerification } from "../repository/sidecars.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
+import { readManifest } from "./manifest.ts";
+import { backupObjectKey, manifestKey } from "./names.ts";
+import { checkStoredBytes } from "./object-decoder.ts";
+import type { Author } from "./repository.ts";
+import { writeVerification } from "./sidecars.ts";
 
 export interface LookOptions extends CallOptions {
   readonly runtime: Pick<Runtime, "now" | "log">;
