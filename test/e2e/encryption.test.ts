@@ -170,7 +170,10 @@ test("signatures: with a trusted key, what it did not sign is damaged, and lates
   expect(JSON.parse(signed.stdout).verified).toMatchObject([{ outcome: "passed", origin: "signed" }]);
   const byStranger = ["--repository", repository, "--trusted-key", at("stranger.pub")];
   expectVerdict("MANIFEST_UNTRUSTED", await runCli(["verify", "latest", ...byStranger, "-o", "json"]), { message: /is not signed/ });
-  for (const command of [["show", "latest"], ["restore", "latest", "--data-dir", at("data2")]])
+  for (const command of [
+    ["show", "latest"],
+    ["restore", "latest", "--data-dir", at("data2")],
+  ])
     expectFailure("MANIFEST_UNTRUSTED", await runCli([...command, ...byStranger]), { message: /no backup in .* may be latest: .*is not signed/ });
   // Whom one reader trusts says nothing to others.
   expect(JSON.parse((await expectExit(0, ["show", unsigned, "--repository", repository, "-o", "json"])).stdout).state).toBe("unconfirmed");
