@@ -73,7 +73,7 @@ export function checkBinding(facts: BindingFacts): BindingDecision {
 
 /**
  * Whether a cluster that was restored then has been overtaken: since, the name was bound to another one, or once more, and what was restored before that is
- * abandoned. By the clocks of the restoring and of the saving host.
+ * abandoned. Clocks that differ do not mislead it: a binding is dated after every restore on record, and a restore not before the binding that it has seen.
  */
 export function isOutdated(restoredAt: string, bound: Pick<ClusterFile, "bindings"> | undefined): boolean {
   const last = bound?.bindings.at(-1);

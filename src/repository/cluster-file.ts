@@ -56,16 +56,31 @@ export async function writeClusterFile(storage: Storage, file: ClusterFile, vers
   });
 }
 
-/** The file as it has to be once a backup is stored, or undefined when it is so already. `restore`: the restore record that allows this cluster. Pure. */
-export function nextClusterFile(facts: {
+export interface PlacedBackup {
   readonly cluster: string;
   readonly bound: ClusterFile | undefined;
   readonly observed: ObservedCluster;
+  /** Key of the restore record that allows this cluster. */
   readonly restore: string | null;
   readonly decision: { readonly timeline: string; readonly began: Manifest["timelineBegan"] };
+}
+
+/** When something is bound. */
+export interface BindingMoment {
   readonly now: Date;
-}): ClusterFile | undefined {
-  const { cluster, bound, observed, restore, decision, now } = facts;
+  /** Of every record under the name that says `cluster`: `restoredAt`. Only a new binding depends on it. */
+  readonly restoredAt: readonly string[];
+}
+
+/** Whether the file gets another binding: a name's first one, or that of a restored cluster. Pure. */
+export function isNewBinding({ bound, observed, restore, decision }: PlacedBackup): boolean {
+  return bound === undefined || observed.clusterId !== bound.clusterId || (decision.began !== null && restore !== null);
+}
+
+/** The file as it has to be once a backup is stored, or undefined when it is so already. Pure. */
+export function nextClusterFile(placed: PlacedBackup, moment: BindingMoment): ClusterFile | undefined {
+  const { cluster, bound, observed, restore, decision } = placed;
+  const { now } = moment;
   const time = now.toISOString();
   const { timeline, began } = decision;
   const next = {
@@ -78,32 +93,40 @@ export function nextClusterFile(facts: {
         ? (bound?.timeline ?? null)
         : { id: timeline, reason: began.reason, after: began.after?.backup ?? null, beganAt: time },
   };
+  const boundAt = bindingTime(bound, moment);
   if (bound === undefined) {
     return {
       ...FILE_HEAD,
       cluster,
       ...next,
       updatedAt: time,
-      bindings: [{ clusterId: observed.clusterId, boundAt: time, by: restore === null ? "first-save" : "restore", restore }],
+      bindings: [{ clusterId: observed.clusterId, boundAt, by: restore === null ? "first-save" : "restore", restore }],
     };
   }
-  const succeeds = observed.clusterId !== bound.clusterId || (began !== null && restore !== null);
-  const bindings = succeeds ? [...bound.bindings, { clusterId: observed.clusterId, boundAt: time, by: "restore" as const, restore }] : bound.bindings;
-  const file = { ...bound, ...next, bindings };
+  const binding = { clusterId: observed.clusterId, boundAt, by: "restore" as const, restore };
+  const file = { ...bound, ...next, bindings: isNewBinding(placed) ? [...bound.bindings, binding] : bound.bindings };
   return isDeepStrictEqual(file, bound) ? undefined : { ...file, updatedAt: time };
 }
 
 /** The file after `repo adopt`: the cluster at hand is the name's, whatever was there before. Pure. */
-export function adoptedClusterFile(cluster: string, bound: ClusterFile | undefined, observed: ObservedCluster, now: Date): ClusterFile {
-  const time = now.toISOString();
-  const binding = { clusterId: observed.clusterId, boundAt: time, by: "adopt" as const, restore: null };
+export function adoptedClusterFile(cluster: string, bound: ClusterFile | undefined, observed: ObservedCluster, moment: BindingMoment): ClusterFile {
+  const binding = { clusterId: observed.clusterId, boundAt: bindingTime(bound, moment), by: "adopt" as const, restore: null };
   return {
     ...(bound ?? { ...FILE_HEAD, cluster, timeline: null }),
     clusterId: observed.clusterId,
     members: observed.members,
     kubeSystemUid: observed.kubeSystemUid,
-    updatedAt: time,
+    updatedAt: moment.now.toISOString(),
     bindings: [...(bound?.bindings ?? []), binding],
     adoptionPending: true,
   };
+}
+
+/**
+ * After all that was bound and restored before, though clocks of other hosts be ahead of this one: what was restored before a binding is abandoned by it
+ * (isOutdated in binding.ts).
+ */
+function bindingTime(bound: ClusterFile | undefined, { now, restoredAt }: BindingMoment): string {
+  const earlier = [...(bound?.bindings ?? []).map(({ boundAt }) => boundAt), ...restoredAt];
+  return new Date(Math.max(now.getTime(), ...earlier.map((time) => Date.parse(time) + 1))).toISOString();
 }

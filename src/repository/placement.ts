@@ -7,12 +7,22 @@ import type { Storage } from "../storage/storage.ts";
 import { scanBackups } from "./backup-scan.ts";
 import { assertAllowed, checkBinding } from "./binding.ts";
 import { listClusters } from "./catalogue.ts";
-import { adoptedClusterFile, type ClusterFile, nextClusterFile, type ObservedCluster, readClusterFile, writeClusterFile } from "./cluster-file.ts";
+import {
+  adoptedClusterFile,
+  type ClusterFile,
+  isNewBinding,
+  nextClusterFile,
+  type ObservedCluster,
+  type PlacedBackup,
+  readClusterFile,
+  writeClusterFile,
+} from "./cluster-file.ts";
+import { inTurns } from "./in-turns.ts";
 import { compareCommonLineage, compareLineage, type LineageVerdict } from "./lineage.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
-import { randomId } from "./names.ts";
+import { randomId, restoresPrefix } from "./names.ts";
 import type { Repository } from "./repository.ts";
-import { readRestoreRecords } from "./sidecars.ts";
+import { type RestoreRecord, readRestoreRecord, readRestoreRecords } from "./sidecars.ts";
 import { chooseTimeline, type TimelineDecision } from "./timeline.ts";
 
 /** What a manifest will say about the new snapshot. */
@@ -20,6 +30,9 @@ export type SnapshotState = Pick<Manifest, "createdAt" | "state" | "revision" | 
 
 /** Of a manifest: one save must not fail for what is wrong with another. Denied is also what was moved to an archive; credentials that have run out store nothing. */
 const UNUSABLE: readonly ErrorCode[] = ["MANIFEST_INVALID", "MANIFEST_UNTRUSTED", "REPOSITORY_UNSUPPORTED", "STORAGE_DENIED", "STORAGE_NOT_FOUND"];
+
+/** Of a restore record: its cluster cannot save either. What is denied is as above. */
+const POWERLESS: readonly ErrorCode[] = ["REPOSITORY_INVALID", "STORAGE_DENIED", "STORAGE_NOT_FOUND"];
 
 /** So many others changed cluster.json meanwhile only if something is wrong. */
 const COMMIT_TRIES_MAX = 5;
@@ -55,7 +68,9 @@ export async function placeBackup(
       lineage,
       newTimelineId: randomId(options.runtime.randomBytes),
     });
-    const next = nextClusterFile({ cluster, bound: bound?.file, observed, restore: binding.restore, decision, now: options.runtime.now() });
+    const placed: PlacedBackup = { cluster, bound: bound?.file, observed, restore: binding.restore, decision };
+    const restoredAt = isNewBinding(placed) ? await restoreTimes(storage, cluster, options) : [];
+    const next = nextClusterFile(placed, { now: options.runtime.now(), restoredAt });
     if (next !== undefined) await writeClusterFile(storage, next, bound?.version, options);
     return decision;
   });
@@ -87,7 +102,8 @@ export async function adoptCluster(
     if (bound === undefined && (await scanBackups(storage, cluster, options)).length === 0) throw await neverBound(repository, cluster, options);
     const formerClusterId = bound?.file.clusterId ?? null;
     if (bound !== undefined && isAdopted(bound.file, observed)) return { file: bound.file, changed: false, formerClusterId };
-    const file = adoptedClusterFile(cluster, bound?.file, observed, options.runtime.now());
+    const restoredAt = await restoreTimes(storage, cluster, options);
+    const file = adoptedClusterFile(cluster, bound?.file, observed, { now: options.runtime.now(), restoredAt });
     await writeClusterFile(storage, file, bound?.version, options);
     return { file, changed: true, formerClusterId };
   });
@@ -143,11 +159,24 @@ function lineageOf(newest: Manifest | undefined, previous: Manifest | undefined,
 }
 
 async function readIfGood(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<Manifest | undefined> {
+  const manifest = await unless(UNUSABLE, readManifest(storage, cluster, id, options));
+  return manifest?.state === "proven" || manifest?.state === "unconfirmed" ? manifest : undefined;
+}
+
+/** When the clusters were restored that are on record under the name, whichever they are. */
+async function restoreTimes(storage: Storage, cluster: string, { signal }: CallOptions): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of storage.list(restoresPrefix(cluster, ""), { signal })) keys.push(key);
+  const records = await inTurns(keys, (key) => unless<RestoreRecord>(POWERLESS, readRestoreRecord(storage, key, { signal })));
+  return records.flatMap((record) => (record?.purpose === "cluster" ? record.restoredAt : []));
+}
+
+/** Undefined where it fails with one of these. */
+async function unless<T>(codes: readonly ErrorCode[], reading: Promise<T>): Promise<T | undefined> {
   try {
-    const manifest = await readManifest(storage, cluster, id, options);
-    return manifest.state === "proven" || manifest.state === "unconfirmed" ? manifest : undefined;
+    return await reading;
   } catch (error) {
-    if (error instanceof EtcdsafeError && UNUSABLE.includes(error.code)) return undefined;
+    if (error instanceof EtcdsafeError && codes.includes(error.code)) return undefined;
     throw error;
   }
 }
