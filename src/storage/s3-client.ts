@@ -8,7 +8,7 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 import { type HttpAnswer, type HttpSend, httpSender, textOf } from "./http-request.ts";
 import { mayBeAnothers, NetworkError } from "./network-error.ts";
 import { retried } from "./retry.ts";
-import { s3Credentials } from "./s3-credentials.ts";
+import { type MakeChain, s3Credentials } from "./s3-credentials.ts";
 import { isCredentialsRefused, NotS3Error, s3Error } from "./s3-errors.ts";
 import { type S3Parameters, s3Plan } from "./s3-settings.ts";
 import type { StorageSettings } from "./settings.ts";
@@ -49,7 +49,8 @@ export async function connectS3(bucket: string, settings: Pick<StorageSettings, 
 
   // What the SDK itself finds: environment, shared files, the instance it runs on.
   const found = new S3Client({}).config;
-  const credentials = s3Credentials(settings.s3.credentials, found.credentialDefaultProvider as never);
+  const chain = found.credentialDefaultProvider as unknown as (init: object) => ReturnType<MakeChain>;
+  const credentials = s3Credentials(settings.s3.credentials, (init) => chain({ ...init, logger: sdkLogger(runtime) }));
   const region = plan.region ?? (plan.endpoint === undefined ? undefined : () => found.region().catch(() => REGION_ELSEWHERE));
   const client = new S3Client({
     ...FIXED,
@@ -95,6 +96,13 @@ const FIXED = {
   streamCollector: (body: Readable | SdkBody) =>
     collect(bytesOf(body), ANSWER_SIZE_BYTES_MAX, () => new NetworkError(`an answer of more than ${ANSWER_SIZE_BYTES_MAX} bytes`)),
 } as unknown as S3ClientConfig;
+
+/** The SDK would write its warnings to the console, between lines of JSON; what it is about to do interests nobody. */
+function sdkLogger({ log }: Pick<Runtime, "log">): Record<"trace" | "debug" | "info" | "warn" | "error", (text: string) => void> {
+  const silent = () => undefined;
+  const warn = (text: string) => log({ level: "warn", message: text.replace(/\s+/g, " ").trim() });
+  return { trace: silent, debug: silent, info: silent, warn, error: warn };
+}
 
 /** As the SDK hands it over. */
 interface SdkRequest {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
+import type { LogEvent } from "../../src/runtime.ts";
 import { openS3Storage } from "../../src/storage/s3.ts";
 import type { S3Settings } from "../../src/storage/settings.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -65,6 +66,28 @@ async function scripted(answerTo: (asked: Asked, index: number) => Answer): Prom
     },
   };
 }
+
+test("s3: what the SDK warns of is logged, in one line, and not written to the console", async () => {
+  await using directory = await temporaryDirectory("profile");
+  const shared = join(directory.path, "credentials");
+  await writeFile(shared, "[other]\naws_access_key_id = theirs\naws_secret_access_key = secret\n");
+  vi.stubEnv("AWS_SHARED_CREDENTIALS_FILE", shared);
+  vi.stubEnv("AWS_PROFILE", "other");
+  const onConsole = vi.spyOn(console, "warn").mockReturnValue();
+  try {
+    await using server = await scripted(() => ({ body: "<ListBucketResult/>" }));
+    const events: LogEvent[] = [];
+    const runtime = { ...testRuntime(), log: (event: LogEvent) => void events.push(event) };
+    const storage = await openS3Storage({ bucket: "bucket", prefix: "p" }, s3Settings(server.url), runtime);
+    expect(await keysOf(storage, "")).toEqual([]);
+    expect(server.asked[0]!.headers.authorization).toContain("theirs/");
+    expect(events).toEqual([{ level: "warn", message: expect.stringMatching(/^.*Both AWS_PROFILE and the pair .*$/) }]);
+    expect(onConsole).not.toHaveBeenCalled();
+  } finally {
+    onConsole.mockRestore();
+    for (const name of ["AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"]) vi.stubEnv(name, undefined);
+  }
+});
 
 function refusal(status: number, code: string, message = "why", more = ""): Answer {
   return { status, body: `<?xml version="1.0"?><Error><Code>${code}</Code><Message>${message}</Message>${more}</Error>` };
