@@ -108,7 +108,7 @@ export async function openOrCreateRepository(
   storage: Storage,
   { tool }: Author,
   options: CallOptions & {
-    readonly runtime: Pick<Runtime, "now" | "randomBytes">;
+    readonly runtime: Pick<Runtime, "now" | "randomBytes" | "log">;
     /** Of a new one. */
     readonly policy?: RepositoryFile["policy"];
     /** Lets the state be in the store that `storage` has for it from now on, if it has one, wherever it was. */
@@ -128,6 +128,8 @@ export async function openOrCreateRepository(
       ...(stateLocation !== undefined && { stateStore: { location: stateLocation } }),
       policy,
     };
+    const before = await whenThere(storage, { signal });
+    if (before !== undefined) runtime.log({ level: "warn", message: `a new repository begins in ${storage.location}, where there was another. ${before}` });
     // Whoever is faster, there is one afterwards.
     if (await createDocument(storage, REPOSITORY_FILE, REPOSITORY_KEY, file, { signal })) return provenIfAllowed({ storage, file }, options);
     wasRefused = true;

@@ -74,7 +74,7 @@ describe("the time of a binding", () => {
 /** A repository, and what is done to it by hosts whose clocks are so many minutes off. */
 async function hosts() {
   const storage = new MemoryStorage();
-  const runtime = (minutes: number) => ({ now: () => at(minutes), randomBytes });
+  const runtime = (minutes: number) => ({ now: () => at(minutes), randomBytes, log: () => undefined });
   await openOrCreateRepository(storage, author, { signal, runtime: runtime(0) });
   const on = (inner = storage): Repository => ({ storage: inner, file: {} as Repository["file"] });
   const snapshot = { state: "proven", revision: "10", compactRevision: "-1", raftIndex: "10", raftTerm: "2", lineageSample: null } as const;

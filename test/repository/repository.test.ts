@@ -18,7 +18,7 @@ import { versionedStorage } from "../support/versioned-storage.ts";
 
 const { signal } = new AbortController(); // Each test has its time-out.
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
-const options = { signal, runtime: { now: () => new Date("2026-11-21T09:00:00.000Z"), randomBytes } };
+const options = { signal, runtime: { now: () => new Date("2026-11-21T09:00:00.000Z"), randomBytes, log: () => undefined } };
 
 test("repository: is created once, by whoever comes first, and found afterwards", async () => {
   const storage = new MemoryStorage();
@@ -66,6 +66,10 @@ test("repository: where versions tell when there was one, that is said, now and 
   };
   const blind = wrapped(storage, { versions: { ...storage.versions, list: denied } });
   expect(await none(() => openRepository(blind, { signal }), /there is no repository in/)).toBe(ERRORS.REPOSITORY_NOT_FOUND.hint);
+  await storage.remove(`${REPOSITORY_KEY}.bak`, { signal });
+  const runtime = testRuntime();
+  await openOrCreateRepository(storage, author, { signal, runtime });
+  expect(runtime.logged).toEqual([{ level: "warn", message: `a new repository begins in ${storage.location}, where there was another. ${hint}` }]);
 });
 
 test.each([
