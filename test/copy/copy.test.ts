@@ -437,6 +437,29 @@ test("copy: what was finished by another meanwhile is left as it is", async () =
   }
 });
 
+test("copy: a restore on record that the target has under the key with its time is there; where neither key has it, that is said", async () => {
+  const from = await boundRepository();
+  await storeBackup(from, someSnapshot());
+  const key = await restored(from, "1f0a9c3b5d7e2468");
+  const bytes = from.storage.bytesOf(key)!;
+  const timed = key.replace(".json", "-20261123T110000.000Z.json");
+  const other = Buffer.from("another restore of that cluster id");
+  for (const [there, logged] of [
+    [bytes, []],
+    [undefined, []],
+    [other, [expect.objectContaining({ level: "warn", message: expect.stringContaining("another restore on record under that key") })]],
+  ] as const) {
+    const { storage } = await newRepository();
+    await put(storage, key, other);
+    if (there !== undefined) await put(storage, timed, there);
+    const runtime = runtimeAt();
+    await copy(from, storage, { runtime });
+    expect(runtime.events.filter(({ level }) => level === "warn")).toEqual(logged);
+    expect(Buffer.from(storage.bytesOf(key)!)).toEqual(other);
+    expect(Buffer.from(storage.bytesOf(timed)!)).toEqual(Buffer.from(there ?? bytes));
+  }
+});
+
 test("copy: two that begin at once in one target both tell what became of each backup, and the cluster is bound", async () => {
   const from = await boundRepository();
   const id = await storeBackup(from, someSnapshot());

@@ -213,6 +213,14 @@ test.each([
   if (state === "damaged") expect(entry.damage[0]).toContain("frame 3 is broken");
 });
 
+test("catalogue: of two verifications that ended in the same millisecond, the one that failed counts", async () => {
+  const id = await store(20);
+  for (const outcome of ["failed", "passed"] as const) await verify(id, "hash", outcome, "2026-11-22T12:00:00.000Z");
+  expect(await list()).toMatchObject([{ state: "damaged" }]);
+  await verify(id, "hash", "passed", "2026-11-22T12:00:00.001Z");
+  expect(await list()).toMatchObject([{ state: "proven" }]);
+});
+
 test("catalogue: a reason that several verifications found is said once, as the newest says it, unless that was refuted", async () => {
   const id = await store(20);
   for (const [index, level] of (["structure", "hash", "stored-bytes"] as const).entries()) await verify(id, level, "failed", `2026-11-2${index}T12:00:00.000Z`);
