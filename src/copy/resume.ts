@@ -5,7 +5,7 @@ import { backupObjectKey, uploadKey } from "../repository/names.ts";
 import { type LookOptions, publishedDamage } from "../repository/published-damage.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { storeTime } from "../repository/store-time.ts";
-import { HEARTBEAT_SECONDS, isLive, readUploadMarker, writerOf } from "../repository/upload-marker.ts";
+import { deadAfter, HEARTBEAT_SECONDS, isLive, readUploadMarker, writerOf } from "../repository/upload-marker.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 
@@ -28,7 +28,7 @@ export async function abandonedMarker(repository: Repository, cluster: string, i
   const who = upload === null ? "somebody" : writerOf(upload);
   const what = upload?.action === "gc" ? "removed from" : "written to";
   throw new EtcdsafeError("STORAGE_CONFLICT", `${id} is being ${what} ${storage.location} by ${who}, last heard of at ${heartbeatAt.toISOString()}`, {
-    hint: "Copy again when it has ended. A writer that died is given up after three minutes without a heartbeat; one that was removing objects, after an hour.",
+    hint: `Copy again when it has ended. Without a sign of life it counts as dead after ${deadAfter(found).toISOString()}, by the store's clock.`,
   });
 }
 
