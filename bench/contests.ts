@@ -1,5 +1,6 @@
 // What is raced against what, and the goals of it. Each run is a whole process as a user starts it, on files in the page cache.
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { EtcdBinaries } from "../scripts/provision.ts";
 import { type Command, neutralEnvironment } from "../test/support/measured-cli.ts";
 import type { Goal } from "./statistics.ts";
@@ -85,7 +86,19 @@ export const CONTESTS: readonly Contest[] = [
       peer: peer(peers.etcdutl, "snapshot", "restore", snapshot, "--data-dir", join(directory, "data")),
     }),
   },
+  {
+    name: "encrypt",
+    ours: "node bench/encrypt.ts ours FILE",
+    peer: "age-encryption, as node bench/encrypt.ts library FILE calls it",
+    needs: "file",
+    goal: { timeRatioMax: 0.5, maxRssBytes: MAX_RSS_BYTES },
+    commands: ({ snapshot }) => ({ ours: encrypt("ours", snapshot), peer: encrypt("library", snapshot) }),
+  },
 ];
+
+function encrypt(side: "ours" | "library", path: string): Command {
+  return peer(process.execPath, fileURLToPath(new URL("encrypt.ts", import.meta.url)), side, path);
+}
 
 function etcdctlSave({ etcdctl }: EtcdBinaries, endpoint: string, directory: string): Command {
   return peer(etcdctl, "--endpoints", endpoint, "snapshot", "save", join(directory, "snapshot.db"));

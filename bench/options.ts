@@ -17,7 +17,7 @@ export interface BenchOptions {
 export const USAGE = `usage: npm run bench -- [--size-mb N] [--runs N] [--only WORD]… [--write]
   --size-mb N   size of each database; 1024 where left out, and goals are only judged from 900 on
   --runs N      measured runs of each side; 5
-  --only WORD   contests whose name begins with the word (save, verify, restore) or the data set of that name (${DATA_SETS.map(({ name }) => name).join(", ")})
+  --only WORD   contests whose name begins with the word (save, verify, restore, encrypt) or the data set of that name (${DATA_SETS.map(({ name }) => name).join(", ")})
   --write       writes docs/benchmarks.md; not together with --only
 `;
 
