@@ -30,7 +30,8 @@ export async function copyAndHash(input: CopyAndHashInput, options: HashFileOpti
       disk.wrote(copied.length);
       for (let done = 0; done < copied.length; ) {
         const arrived = readBlock(toPath, to.fd, readBack.subarray(0, copied.length - done), offset + done);
-        if (!arrived.equals(copied.subarray(done, done + arrived.length))) throw differs(toPath, offset + done);
+        if (!arrived.equals(copied.subarray(done, done + arrived.length)))
+          throw notAsWritten(`${toPath} does not hold what was written to it, behind byte ${offset + done}`);
         done += arrived.length;
       }
       return copied;
@@ -40,8 +41,9 @@ export async function copyAndHash(input: CopyAndHashInput, options: HashFileOpti
   }
 }
 
-function differs(path: string, offset: number): EtcdsafeError {
-  return new EtcdsafeError("SELF_CHECK_FAILED", `${path} does not hold what was written to it, behind byte ${offset}`, {
+/** SELF_CHECK_FAILED. Of a copy that differs from what is known to have been written. */
+export function notAsWritten(message: string): EtcdsafeError {
+  return new EtcdsafeError("SELF_CHECK_FAILED", message, {
     hint: "The disk or the memory of this host is not to be trusted: what was copied may be good. Restore on another one.",
   });
 }

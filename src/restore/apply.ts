@@ -4,6 +4,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
+import { notAsWritten } from "../bytes/copy-and-hash.ts";
 import { formatId } from "../bytes/u64.ts";
 import { EtcdsafeError, hasCode } from "../errors.ts";
 import { type PlannedCluster, planCluster } from "../etcd-files/membership/plan-cluster.ts";
@@ -11,7 +12,7 @@ import { encodeRestoreSnapshotFile, restoreSnapshotFileName } from "../etcd-file
 import { encodeRestoreWal } from "../etcd-files/wal/encode.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Owner } from "./access.ts";
-import type { DatabaseEdit } from "./database.ts";
+import { type EditedFile, editFault } from "./at-fault.ts";
 import { editDatabaseFile } from "./edit.ts";
 import { fileError } from "./file-error.ts";
 import { grantAccess } from "./grant-access.ts";
@@ -21,7 +22,7 @@ import { movesOf, withInodes } from "./moves.ts";
 import type { PlannedRestoreMember, RestorePlan } from "./plan.ts";
 import { leftoversIn } from "./replace.ts";
 import { requestIdentity } from "./request-identity.ts";
-import { checkWrittenDatabase, type HashKvValue, type WrittenDatabase } from "./self-check.ts";
+import { checkWrittenDatabase, type HashKvValue } from "./self-check.ts";
 import type { SnapshotSource } from "./source.ts";
 import { createStage, discardStage, type StagedMember, writeRaftFiles } from "./stage.ts";
 import { GUARD_STAGE_PREFIX } from "./target-entries.ts";
@@ -144,18 +145,22 @@ async function writeDatabases(
   const [first, ...others] = stages;
   if (first === undefined) throw new EtcdsafeError("INTERNAL", "the restore plan names no directory to write");
   const file = await writeDatabaseFile(source, first.databasePath, { ...options, skipHashCheck: plan.skipHashCheck });
-  const edit: DatabaseEdit = await editDatabaseFile(file, plan, { cluster, walDialect: plan.walDialect }, options);
+  const edit = await editDatabaseFile(file, plan, { cluster, walDialect: plan.walDialect }, options).catch(async (error: unknown) => {
+    throw await editFault(error, { ...file, plan }, options);
+  });
   const { trailer } = file;
   const hashKv = await checkAndSync({ ...file, plan, edit }, options);
   for (const { databasePath: path } of others) {
     await copyDatabase(first.databasePath, path, plan.source.databaseSizeBytes, options);
-    await checkAndSync({ path, plan, edit, trailer }, options);
+    const found = await checkAndSync({ path, plan, edit, trailer, proof: "checked" }, options);
+    // Where the source has no hash at its end, this is all that tells one copy from the other.
+    if (found.hash !== hashKv.hash) throw notAsWritten(`${path} has the HashKV ${found.hash} instead of ${hashKv.hash}, as ${first.databasePath} has`);
   }
   return hashKv;
 }
 
 /** Reads the file back while the disk takes it, and resolves when both are done. A file that the check completes is synced when it is whole. */
-async function checkAndSync(written: WrittenDatabase, options: RestoreOptions): Promise<HashKvValue> {
+async function checkAndSync(written: EditedFile, options: RestoreOptions): Promise<HashKvValue> {
   if (written.copyFrom === undefined) return (await allOrNothing(checkWrittenDatabase(written, options), syncFile(written.path)))[0];
   const hashKv = await checkWrittenDatabase(written, options);
   await syncFile(written.path);

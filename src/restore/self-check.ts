@@ -4,18 +4,16 @@
 // Pages that are yet to be copied are copied by whoever hashes them, which is what tells that they arrived; the worker reads them where they come from.
 import { open } from "node:fs/promises";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
-import { copyAndHash } from "../bytes/copy-and-hash.ts";
+import { copyAndHash, notAsWritten } from "../bytes/copy-and-hash.ts";
 import { hashFile } from "../bytes/hash-file.ts";
 import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
-import type { Finding } from "../etcd-files/bbolt/finding.ts";
 import type { CheckWorkerInput } from "../etcd-files/check/check-worker.ts";
 import type { SnapshotFacts, SnapshotReport } from "../etcd-files/check/facts.ts";
 import type { HashKvRequest, HashKvResult } from "../etcd-files/mvcc/hash-kv.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import type { DatabaseEdit, DatabaseFile } from "./database.ts";
+import { type EditedFile, findingsFault, hashFault, summary } from "./at-fault.ts";
 import type { DatabasePlan } from "./database-plan.ts";
-import { changedSince } from "./write.ts";
 
 /** What a member started from the written file answers to HashKV at `revision`; revisions are decimal strings, "-1" for no compaction. */
 export interface HashKvValue {
@@ -24,18 +22,11 @@ export interface HashKvValue {
   readonly hash: number;
 }
 
-export interface WrittenDatabase extends DatabaseFile {
-  readonly plan: DatabasePlan;
-  readonly edit: DatabaseEdit;
-  /** What etcd put at the snapshot's end, hexadecimal. */
-  readonly trailer: string | undefined;
-}
-
 /**
- * Checks the file at `path`, and completes it where pages are yet to be copied. Throws SNAPSHOT_HASH_MISMATCH or SNAPSHOT_DAMAGED for a bad source, PLAN_MISMATCH for another one than was planned, and
- * SELF_CHECK_FAILED when what was written is not what the source's manifest said or the plan computed.
+ * Checks the file at `path`, and completes it where pages are yet to be copied. Throws SNAPSHOT_HASH_MISMATCH or SNAPSHOT_DAMAGED for a bad source, and
+ * SELF_CHECK_FAILED when what was written is not what was read, or not what the source's manifest said or the plan computed.
  */
-export async function checkWrittenDatabase(written: WrittenDatabase, options: CallOptions & { readonly runtime: Runtime }): Promise<HashKvValue> {
+export async function checkWrittenDatabase(written: EditedFile, options: CallOptions & { readonly runtime: Runtime }): Promise<HashKvValue> {
   const { path, plan, copyFrom } = written;
   const { source } = plan;
   const input: CheckWorkerInput = {
@@ -56,14 +47,11 @@ export async function checkWrittenDatabase(written: WrittenDatabase, options: Ca
   for (const work of [walking, hashing]) work.catch((error: unknown) => stop.abort(error));
   const [report, sha256] = await allOrNothing(walking, hashing);
   // A wrong hash explains whatever else is wrong, so it is told first.
-  if (sha256 !== written.trailer) {
-    throw new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `${source.location}: the SHA-256 at its end is ${written.trailer}, but its bytes give ${sha256}`);
-  }
-  if (source.databaseSha256 !== null && written.trailer !== source.databaseSha256) {
-    throw changedSince(source.location, source.databaseSha256, written.trailer);
-  }
-  const hashKv = judge(report, written);
-  if (copyFrom !== undefined) await writeMetaPages(written);
+  if (sha256 !== written.trailer) throw await hashFault(written, sha256 ?? "none", options);
+  const errors = report.findings.filter(({ severity }) => severity === "error");
+  if (errors.length > 0 || report.facts === undefined) throw await findingsFault(written, errors, options);
+  const hashKv = judge(report.facts, plan);
+  await (copyFrom === undefined ? requireMetaPages(written) : writeMetaPages(written));
   options.runtime.progress({ step: "check", doneBytes: totalBytes, totalBytes, done: true });
   return hashKv;
 }
@@ -77,7 +65,11 @@ export async function restoredHashKv(path: string, plan: DatabasePlan, { signal 
   const input: CheckWorkerInput = { path, hashes: [request!], compactionNotStarted: plan.revision.markCompacted };
   const report = await runInWorker<CheckWorkerInput, SnapshotReport>(new URL("../etcd-files/check/check-worker", import.meta.url), input, { signal });
   const errors = report.findings.filter(({ severity }) => severity === "error");
-  if (errors.length > 0 || report.facts === undefined) throw damaged(path, errors);
+  if (errors.length > 0 || report.facts === undefined) {
+    throw new EtcdsafeError("SNAPSHOT_DAMAGED", `${path} is damaged: ${summary(errors)}`, {
+      hint: "This is what was restored, not what it was restored from. The disk or the memory of this host is not to be trusted: restore on another one.",
+    });
+  }
   const [answer] = report.facts.hashes;
   return answer !== undefined && "hash" in answer ? hashKvValue(answer) : null;
 }
@@ -89,10 +81,7 @@ function hashesOf({ source, revision }: DatabasePlan): HashKvRequest[] {
   return [first, { revision: BigInt(source.hashKv.revision), compactRevision: BigInt(source.hashKv.compactRevision) }];
 }
 
-function judge(report: SnapshotReport, { plan }: WrittenDatabase): HashKvValue {
-  const errors = report.findings.filter(({ severity }) => severity === "error");
-  if (errors.length > 0 || report.facts === undefined) throw damaged(plan.source.location, errors);
-  const { facts } = report;
+function judge(facts: SnapshotFacts, plan: DatabasePlan): HashKvValue {
   if (facts.revision.toString() !== plan.revision.after) throw differs(plan, "revision", facts.revision, plan.revision.after);
   requirePolicies(facts, plan);
   const [first, own] = facts.hashes.map((hash) => comparable(plan, hash));
@@ -123,44 +112,41 @@ function requirePolicies({ alarms, authEnabled, leases, storageVersion }: Snapsh
 }
 
 /** What the edit left as it was: bytes into the file. */
-function originalPages({ plan, edit }: WrittenDatabase): { readonly from: number; readonly to: number } {
+function originalPages({ plan, edit }: EditedFile): { readonly from: number; readonly to: number } {
   return { from: edit.originalMetaPages.length, to: plan.source.databaseSizeBytes };
 }
 
 /** SHA-256 of the database before the edit, hexadecimal; undefined where there is nothing to compare it with. */
-async function hashOriginal(written: WrittenDatabase, signal: AbortSignal): Promise<string | undefined> {
+async function hashOriginal(written: EditedFile, signal: AbortSignal): Promise<string | undefined> {
   const { path, edit, trailer } = written;
   if (trailer === undefined) return undefined;
   return hashFile({ path, prefix: edit.originalMetaPages, ...originalPages(written) }, { signal });
 }
 
 /** What makes the file a database, once everything else in it is on the disk: neither a kill nor a power failure leaves one that only looks whole. */
-async function writeMetaPages({ path, edit }: WrittenDatabase): Promise<void> {
-  await using file = await open(path, "r+");
+async function writeMetaPages(written: EditedFile): Promise<void> {
+  const { metaPages } = written.edit;
+  await using file = await open(written.path, "r+");
   await file.sync();
-  const { metaPages } = edit;
   await file.write(metaPages, 0, metaPages.length, 0);
+  await requireMetaPages(written);
+}
+
+/** The check reads over one of them that is bad, as etcd does. */
+async function requireMetaPages({ path, edit: { metaPages } }: EditedFile): Promise<void> {
+  await using file = await open(path);
   const { buffer } = await file.read(Buffer.alloc(metaPages.length), 0, metaPages.length, 0);
-  if (!buffer.equals(metaPages)) throw new EtcdsafeError("SELF_CHECK_FAILED", `${path} does not hold what was written to it, below byte ${metaPages.length}`);
+  if (!buffer.equals(metaPages)) throw notAsWritten(`${path} does not hold what was written to it, below byte ${metaPages.length}`);
 }
 
 /** The same, of pages that it copies first. */
-async function copyOriginal(path: string, written: WrittenDatabase, { signal, runtime }: CallOptions & { readonly runtime: Runtime }): Promise<string> {
+async function copyOriginal(path: string, written: EditedFile, { signal, runtime }: CallOptions & { readonly runtime: Runtime }): Promise<string> {
   const { path: toPath, edit, plan } = written;
   const { databaseSizeBytes: totalBytes } = plan.source;
   const onProgress = (doneBytes: number) => runtime.progress({ step: "write", doneBytes, totalBytes });
   const sha256 = await copyAndHash({ path, toPath, prefix: edit.originalMetaPages, ...originalPages(written) }, { signal, onProgress });
   runtime.progress({ step: "write", doneBytes: totalBytes, totalBytes, done: true });
   return sha256;
-}
-
-function damaged(location: string, errors: readonly Finding[]): EtcdsafeError {
-  const [first] = errors;
-  const more = errors.length > 1 ? ` (and ${errors.length - 1} more findings)` : "";
-  return new EtcdsafeError(
-    "SNAPSHOT_DAMAGED",
-    `${location} is damaged: ${first === undefined ? "its rows cannot be read" : `${first.text}, at byte ${first.offset}`}${more}`,
-  );
 }
 
 function differs({ source }: DatabasePlan, what: string, found: unknown, expected: unknown): EtcdsafeError {

@@ -7,6 +7,7 @@ import { partPath } from "../bytes/part-path.ts";
 import { TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { RestoreOptions } from "./apply.ts";
+import { editFault, hashFault, type PlannedFile } from "./at-fault.ts";
 import { type DatabaseEdit, unedited } from "./database.ts";
 import { changesDatabase, type DatabasePlan, databaseSizeBytes } from "./database-plan.ts";
 import { editDatabaseFile } from "./edit.ts";
@@ -45,9 +46,13 @@ export async function writeSnapshotFile(source: SnapshotSource, path: string, pl
   const part = partPath(path, options.runtime);
   try {
     const file = await writeDatabaseFile(source, part, { ...options, skipHashCheck: plan.skipHashCheck });
-    const edit: DatabaseEdit = changesDatabase(plan) ? await editDatabaseFile(file, plan, undefined, options) : unedited(file);
-    const hashKv = await checkWrittenDatabase({ ...file, plan, edit }, options);
+    const written = { ...file, plan };
+    const edit = await editOf(written, options);
+    const hashKv = await checkWrittenDatabase({ ...written, edit }, options);
     const { sizeBytes, databaseSha256 } = await appendHash(part, options);
+    const isSame = edit.metaPages === edit.originalMetaPages;
+    if (isSame && file.trailer !== undefined && databaseSha256 !== file.trailer)
+      throw await hashFault({ ...written, proof: "checked" }, databaseSha256, options);
     await options.onWhole?.();
     await link(part, path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? exists(path) : error;
@@ -58,6 +63,14 @@ export async function writeSnapshotFile(source: SnapshotSource, path: string, pl
     throw fileError(error);
   } finally {
     await rm(part, { force: true });
+  }
+}
+
+async function editOf(written: PlannedFile, options: RestoreOptions): Promise<DatabaseEdit> {
+  try {
+    return changesDatabase(written.plan) ? await editDatabaseFile(written, written.plan, undefined, options) : unedited(written);
+  } catch (error) {
+    throw await editFault(error, written, options);
   }
 }
 

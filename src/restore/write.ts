@@ -2,11 +2,12 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { clonePrivately, copyPrivately } from "../bytes/copy-file.ts";
 import { type ByteStream, counted } from "../bytes/stream.ts";
-import { hasTrailer, TRAILER_SIZE_BYTES } from "../bytes/trailing-hash.ts";
+import { hasTrailer, TRAILER_SIZE_BYTES, TrailingHash } from "../bytes/trailing-hash.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
+import { hashMismatch } from "./at-fault.ts";
 import type { DatabaseFile } from "./database.ts";
-import type { SnapshotSource } from "./source.ts";
+import type { SnapshotSource, SourceFacts } from "./source.ts";
 
 const FILE_MODE = 0o600;
 /** How often the disk is given what was written, so that the last sync is short. */
@@ -15,6 +16,10 @@ const FLUSH_STEP_BYTES = 64 * 1024 * 1024;
 export interface WrittenFile extends DatabaseFile {
   /** SHA-256 that etcd put at the source's end, hexadecimal, where there is one. */
   readonly trailer: string | undefined;
+  /** Why the source is good, whatever is read in this file: `hash`: its bytes gave that on their way here; `checked`: another file of them passed the check. */
+  readonly proof: "none" | "hash" | "checked";
+  /** Where its blocks are shared with another file: that one. */
+  readonly clonedFrom?: string;
 }
 
 /**
@@ -29,15 +34,21 @@ export async function writeDatabaseFile(
   const { content, facts } = source;
   const isCloned = "path" in content && (await clonePrivately(content.path, path));
   await using file = await open(path, isCloned ? "r+" : "wx+", FILE_MODE);
-  if ("read" in content) await writeStream(content.read(options), facts.databaseSizeBytes, file, options);
-  const copyFrom = "path" in content && !isCloned ? content.path : undefined;
-  const trailer = copyFrom === undefined ? await readTrailer(file) : await trailerOf(copyFrom);
-  if ("path" in content && (trailer ?? null) !== facts.databaseSha256) throw changedSince(facts.location, facts.databaseSha256, trailer);
+  const trailer = "path" in content ? await trailerOf(content.path) : await writeStream(content.read(options), source.facts, file, options);
+  const isComparable = "path" in content || trailer !== undefined;
+  if (isComparable && (trailer ?? null) !== facts.databaseSha256) throw changedSince(facts.location, facts.databaseSha256, trailer);
   if (trailer === undefined && !options.skipHashCheck) throw hashMissing(facts.location);
+  const copyFrom = "path" in content && !isCloned ? content.path : undefined;
   if (copyFrom !== undefined && trailer === undefined) await copyDatabase(copyFrom, path, facts.databaseSizeBytes, options);
   // Only the pages below the high-water mark are the database: a file copied from a data directory may be longer (etcd-formats §2.9).
   await file.truncate(facts.databaseSizeBytes);
-  return { path, trailer, ...(copyFrom === undefined || trailer === undefined ? {} : { copyFrom }) };
+  return {
+    path,
+    trailer,
+    proof: "read" in content && trailer !== undefined ? "hash" : "none",
+    ...("path" in content && isCloned ? { clonedFrom: content.path } : {}),
+    ...(copyFrom === undefined || trailer === undefined ? {} : { copyFrom }),
+  };
 }
 
 /** Copies a database file and says how far that is. */
@@ -53,8 +64,17 @@ export async function copyDatabase(
   runtime.progress({ step: "write", doneBytes: totalBytes, totalBytes, done: true });
 }
 
-async function writeStream(content: ByteStream, databaseSizeBytes: number, file: FileHandle, { runtime }: { readonly runtime: Runtime }): Promise<void> {
+/** The hash at the stream's end, where there is one. Throws SNAPSHOT_HASH_MISMATCH where it is not that of the bytes before it. */
+async function writeStream(
+  content: ByteStream,
+  { kind, location, databaseSha256, databaseSizeBytes }: SourceFacts,
+  file: FileHandle,
+  { runtime }: { readonly runtime: Runtime },
+): Promise<string | undefined> {
   const totalBytes = databaseSizeBytes + TRAILER_SIZE_BYTES;
+  // What decodes an object of a repository has compared it with the SHA-256 in the manifest when it ends. To hash it here as well takes seconds for a large one.
+  const hash = kind === "backup" ? undefined : new TrailingHash();
+  let tail = Buffer.alloc(0);
   let doneBytes = 0;
   let unflushedBytes = 0;
   const report = (sizeBytes: number) => {
@@ -62,6 +82,8 @@ async function writeStream(content: ByteStream, databaseSizeBytes: number, file:
     runtime.progress({ step: "write", doneBytes, totalBytes });
   };
   for await (const chunk of counted(content, report)) {
+    hash?.update(chunk);
+    tail = Buffer.concat([tail, chunk.subarray(-TRAILER_SIZE_BYTES)]).subarray(-TRAILER_SIZE_BYTES);
     for (let done = 0; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten;
     unflushedBytes += chunk.length;
     if (unflushedBytes >= FLUSH_STEP_BYTES) {
@@ -70,6 +92,11 @@ async function writeStream(content: ByteStream, databaseSizeBytes: number, file:
     }
   }
   runtime.progress({ step: "write", doneBytes, totalBytes, done: true });
+  if (!hasTrailer(doneBytes)) return undefined;
+  const trailer = tail.toString("hex");
+  const dataSha256 = hash === undefined ? databaseSha256 : hash.finish().dataSha256;
+  if (dataSha256 !== null && trailer !== dataSha256) throw hashMismatch(location, trailer, dataSha256);
+  return trailer;
 }
 
 /** PLAN_MISMATCH. Of the SHA-256 at a file's end, hexadecimal; null or undefined where there is none. */
@@ -87,10 +114,6 @@ export function hashMissing(location: string): EtcdsafeError {
 
 async function trailerOf(path: string): Promise<string | undefined> {
   await using file = await open(path);
-  return await readTrailer(file);
-}
-
-async function readTrailer(file: FileHandle): Promise<string | undefined> {
   const { size } = await file.stat();
   if (!hasTrailer(size)) return undefined;
   const { buffer } = await file.read(Buffer.alloc(TRAILER_SIZE_BYTES), 0, TRAILER_SIZE_BYTES, size - TRAILER_SIZE_BYTES);

@@ -110,6 +110,7 @@ test("restore: a hash that cannot be computed fails it with its cause, whatever 
     plan,
     edit: { originalMetaPages: SNAPSHOT.slice(0, 8192), metaPages: SNAPSHOT.slice(0, 8192) },
     trailer: Buffer.from(SNAPSHOT.slice(-32)).toString("hex"),
+    proof: "none" as const,
   };
   await checkWrittenDatabase(whole, { signal, runtime: testRuntime() });
   // The pages are all there, so that only the hash finds the file too short.
@@ -154,9 +155,13 @@ test("restore: a revision other than the plan's fails the self-check", async () 
   expect(await readdir(directory.path)).toEqual(["source.db"]);
 });
 
-test("restore: the copies for the other members are read back as well", async () => {
+test.each([
+  ["a SHA-256 at its end", true],
+  ["none", false],
+])("restore: a copy for another member that is not as the first one is the disk's fault, not that of a source with %s", async (_, hasHash) => {
   await using directory = await temporaryDirectory("restore");
-  const { source, plan } = await planned(directory.path);
+  const { source, plan } = await planned(directory.path, { skipHashCheck: !hasHash }, hasHash ? SNAPSHOT : SNAPSHOT.slice(0, -32));
+  const value = HISTORY.rows.findLast((row) => row.value.length > 1000)!.value;
   let harmed = 0;
   const harmFirst = ({ step, done }: Progress) => {
     if (step !== "check" || !done || harmed++ > 0) return;
@@ -164,12 +169,16 @@ test("restore: the copies for the other members are read back as well", async ()
     expect(databases).toHaveLength(1);
     const path = join(directory.path, databases[0]!);
     const bytes = readFileSync(path);
-    bytes[Math.floor(SNAPSHOT.length / 2)]! ^= 1;
+    bytes[bytes.indexOf(value) + 900]! ^= 1; // In what a client has put.
     writeFileSync(path, bytes);
   };
   const runtime = { ...testRuntime(), progress: harmFirst };
-  await expect(applyRestore(plan, source, { signal, runtime })).rejects.toMatchObject({ code: expect.stringMatching(/^SNAPSHOT_(HASH_MISMATCH|DAMAGED)$/) });
-  expect(harmed).toBe(1);
+  await expect(applyRestore(plan, source, { signal, runtime })).rejects.toMatchObject({
+    code: "SELF_CHECK_FAILED",
+    message: expect.stringMatching(/\/b\/member\S*\/snap\/db (does not hold what was written to it|has the HashKV)/),
+    hint: expect.stringContaining("not to be trusted"),
+  });
+  expect(harmed).toBeGreaterThan(0);
   expect(await readdir(directory.path)).toEqual(["source.db"]);
 });
 

@@ -12,7 +12,7 @@ import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 
-const clones = vi.hoisted(() => ({ made: 0 }));
+const clones = vi.hoisted(() => ({ made: 0, harmed: false }));
 
 vi.mock("node:fs/promises", async (original) => {
   const plain = await original<typeof import("node:fs/promises")>();
@@ -20,6 +20,9 @@ vi.mock("node:fs/promises", async (original) => {
     expect(mode & constants.COPYFILE_FICLONE_FORCE).not.toBe(0);
     clones.made += 1;
     await plain.copyFile(from, to, mode & ~constants.COPYFILE_FICLONE_FORCE);
+    if (!clones.harmed) return;
+    await using file = await plain.open(to, "r+");
+    await file.write("harmed", 3 * 4096);
   };
   return { ...plain, copyFile };
 });
@@ -43,6 +46,15 @@ test("restore where files share blocks: the clone is edited and checked as a cop
   await expect(restoreTo(join(directory.path, "damaged.db"), damaged, "none")).rejects.toMatchObject({ code: "SNAPSHOT_HASH_MISMATCH" });
   expect(clones.made).toBe(3);
   expect((await readdir(directory.path)).sort()).toEqual(["bumped.db", "same.db", "source.db"]);
+});
+
+test("restore where files share blocks: what only the clone's bytes lack is not told of the source", async () => {
+  await using directory = await temporaryDirectory("cloned");
+  clones.harmed = true;
+  await expect(restoreTo(join(directory.path, "new.db"), SNAPSHOT, "none")).rejects.toMatchObject({
+    code: "SELF_CHECK_FAILED",
+    message: expect.stringMatching(/new\.db\S*part does not hold what was written to it/),
+  });
 });
 
 async function restoreTo(path: string, bytes: Uint8Array, bumpRevision: string): Promise<void> {

@@ -156,7 +156,7 @@ test("keyspace: what was written is compared with each part of the plan", async 
   await writeFile(path, SNAPSHOT.slice(0, -32));
   const edit = await editDatabaseFile({ path }, plan, undefined, options);
   const trailer = source.facts.databaseSha256 ?? undefined;
-  const check = (altered: DatabasePlan) => checkWrittenDatabase({ path, plan: altered, edit, trailer }, options);
+  const check = (altered: DatabasePlan) => checkWrittenDatabase({ path, plan: altered, edit, trailer, proof: "none" }, options);
   await check(plan);
   const { keyspace } = plan;
   const alarms = { ...plan, keyspace: { ...keyspace, alarms: { count: 2, policy: "drop" as const } } };
@@ -164,7 +164,7 @@ test("keyspace: what was written is compared with each part of the plan", async 
   const auth = { ...plan, keyspace: { ...keyspace, auth: { before: "on" as const, after: "on" as const } } };
   await expectThrown("SELF_CHECK_FAILED", () => check(auth), /authentication off instead of on/);
   const withLeases = planDatabase(await requestFor(source, { bumpRevision: "none", policies: { keepAlarms: true, disableAuth: true } }));
-  const file = { path: join(directory.path, "leased.db"), trailer };
+  const file = { path: join(directory.path, "leased.db"), trailer, proof: "none" as const };
   await writeFile(file.path, SNAPSHOT.slice(0, -32));
   const leased = { ...file, edit: await editDatabaseFile(file, withLeases, undefined, options) };
   await checkWrittenDatabase({ ...leased, plan: withLeases }, options);

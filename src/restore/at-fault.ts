@@ -1,0 +1,71 @@
+// Whose fault it is that a written file is not good: the source's, or that of the disk or the memory of this host. Asked only when something is wrong, so that
+// it may read everything once more. A good backup that is called damaged is thrown away in a disaster.
+import { notAsWritten } from "../bytes/copy-and-hash.ts";
+import { hashFile } from "../bytes/hash-file.ts";
+import { runInWorker } from "../bytes/worker.ts";
+import { EtcdsafeError, FormatError } from "../errors.ts";
+import type { Finding } from "../etcd-files/bbolt/finding.ts";
+import type { CheckWorkerInput } from "../etcd-files/check/check-worker.ts";
+import type { SnapshotReport } from "../etcd-files/check/facts.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { DatabaseEdit } from "./database.ts";
+import type { DatabasePlan } from "./database-plan.ts";
+import type { WrittenFile } from "./write.ts";
+
+/** A written file that was not edited yet. */
+export interface PlannedFile extends WrittenFile {
+  readonly plan: DatabasePlan;
+}
+
+export interface EditedFile extends PlannedFile {
+  readonly edit: DatabaseEdit;
+}
+
+/** What the SHA-256 `found` of a file's bytes means that is not the one at the source's end. */
+export async function hashFault(written: PlannedFile, found: string, { signal }: CallOptions): Promise<EtcdsafeError> {
+  const { path, proof, clonedFrom, trailer, plan } = written;
+  const { location, databaseSizeBytes } = plan.source;
+  const isSourceGood =
+    proof !== "none" || (clonedFrom !== undefined && (await hashFile({ path: clonedFrom, from: 0, to: databaseSizeBytes }, { signal })) === trailer);
+  if (isSourceGood) return notAsWritten(`${path} does not hold what was written to it: its bytes give the SHA-256 ${found} instead of ${trailer}`);
+  return hashMismatch(location, trailer, found);
+}
+
+/** What it means that the edit could not read the file as a database. Other failures are what they are. */
+export async function editFault(error: unknown, written: PlannedFile, options: CallOptions): Promise<unknown> {
+  const { path, copyFrom, trailer, plan } = written;
+  // What is yet to be copied is read from the source.
+  if (!(error instanceof FormatError) || copyFrom !== undefined || trailer === undefined) return error;
+  // The metas are the last that an edit writes: until then all is as it came.
+  const found = await hashFile({ path, from: 0, to: plan.source.databaseSizeBytes }, options);
+  return found === trailer ? error : await hashFault(written, found, options);
+}
+
+/** What errors in an edited file mean whose SHA-256 is right, or that has none. Without the edit, what is wrong is the source's. */
+export async function findingsFault(written: EditedFile, errors: readonly Finding[], options: CallOptions): Promise<EtcdsafeError> {
+  const { path, proof, trailer, plan } = written;
+  const original = proof === "checked" ? [] : await errorsBeforeEdit(written, options);
+  if (original.length === 0) return notAsWritten(`${path} is not what was written to it: ${summary(errors)}`);
+  const found = summary(original);
+  if (trailer !== undefined) return new EtcdsafeError("SNAPSHOT_DAMAGED", `${plan.source.location} is damaged: ${found}`);
+  return new EtcdsafeError("SNAPSHOT_DAMAGED", `${plan.source.location} is damaged, or what was read back of its copy ${path} is: ${found}`, {
+    hint: "`etcdsafe verify FILE` tells which: where it finds nothing, the disk or the memory of this host is not to be trusted, else use another backup.",
+  });
+}
+
+export function hashMismatch(location: string, trailer: string | undefined, found: string | undefined): EtcdsafeError {
+  return new EtcdsafeError("SNAPSHOT_HASH_MISMATCH", `${location}: the SHA-256 at its end is ${trailer}, but its bytes give ${found}`);
+}
+
+export function summary([first, ...others]: readonly Finding[]): string {
+  const more = others.length > 0 ? ` (and ${others.length} more findings)` : "";
+  return `${first === undefined ? "its rows cannot be read" : `${first.text}, at byte ${first.offset}`}${more}`;
+}
+
+async function errorsBeforeEdit({ path, copyFrom = path, edit, plan }: EditedFile, { signal }: CallOptions): Promise<Finding[]> {
+  const head = edit.originalMetaPages;
+  const missing = { path: copyFrom, from: head.length, to: plan.source.databaseSizeBytes, head };
+  const input: CheckWorkerInput = { path, missing, hashes: [] };
+  const report = await runInWorker<CheckWorkerInput, SnapshotReport>(new URL("../etcd-files/check/check-worker", import.meta.url), input, { signal });
+  return report.findings.filter(({ severity }) => severity === "error");
+}
