@@ -1,7 +1,7 @@
 // A snapshot file on its way into a restored one: what it is before all of it is there, and where its pages lie far from each other.
-import { readFile, truncate, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { openFilePageSource } from "../../src/etcd-files/bbolt/file-page-source.ts";
 import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
 import { peekSnapshotFile } from "../../src/etcd-files/check/peek-file.ts";
@@ -37,6 +37,26 @@ test.each(["none", "1000"])("restore of a file, bump %s: until every page is the
   await expectThrown("SNAPSHOT_NOT_A_DATABASE", () => peekSnapshotFile(file.path), /zeros/);
   await checkWrittenDatabase({ ...file, plan, edit }, options);
   expect(peekSnapshotFile(file.path).revision.toString()).toBe(plan.revision.after);
+});
+
+test("restore of a file: meta pages that the disk does not hold as they were written fail it", async () => {
+  await using directory = await temporaryDirectory("write");
+  const { source, plan } = await planned(directory.path, withTrailer(SNAPSHOT), "none");
+  const file = await writeDatabaseFile(source, join(directory.path, "written.db"), options);
+  const edit = unedited(file);
+  await using any = await open("/dev/null");
+  const handles = Object.getPrototypeOf(any) as FileHandle;
+  const plain = handles.write;
+  const write = vi.spyOn(handles, "write").mockImplementation(async function (this: FileHandle, bytes: Uint8Array, ...place: number[]) {
+    const wrong = Uint8Array.from(bytes);
+    wrong[4096 + 100]! ^= 1; // Behind what the meta's own checksum covers.
+    return plain.call(this, wrong as never, ...(place as never[]));
+  } as FileHandle["write"]);
+  const checking = checkWrittenDatabase({ ...file, plan, edit }, options).finally(() => write.mockRestore());
+  await expect(checking).rejects.toMatchObject({
+    code: "SELF_CHECK_FAILED",
+    message: expect.stringMatching(/written\.db does not hold what was written to it, below byte 8192$/),
+  });
 });
 
 test("restore of a file: pages that lie far from each other are found again when they are edited", async () => {
