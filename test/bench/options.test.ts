@@ -9,7 +9,7 @@ const names = (args: readonly string[]) => {
 test("bench options: everything at about 1 GB, unless said otherwise", () => {
   expect(benchOptions([])).toMatchObject({ sizeBytes: 1_024_000_000, runs: 5, write: false });
   expect(benchOptions(["--size-mb", "200", "--runs", "3", "--write"])).toMatchObject({ sizeBytes: 200_000_000, runs: 3, write: true });
-  expect(benchOptions([]).contests).toHaveLength(5);
+  expect(benchOptions([]).contests).toHaveLength(6);
   expect(benchOptions([]).dataSets).toHaveLength(2);
 });
 
