@@ -86,7 +86,8 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
     const own = new Set(stages.flatMap(({ dataDir, stageDir, walPath }) => [stageDir, walPath, join(dataDir, `${GUARD_STAGE_PREFIX}${plan.stageId}`)]));
     return { plan, hashKv, leftovers: leftovers.filter((path) => !own.has(path)), finishes: null };
   } catch (error) {
-    if (!hasCode(error, "RESTORE_UNFINISHED")) for (const stage of stages) await discardStage(stage);
+    // The last one first: a directory that several share was made for the first, and goes when it is empty.
+    if (!hasCode(error, "RESTORE_UNFINISHED")) for (const stage of stages.toReversed()) await discardStage(stage);
     throw fileError(error);
   }
 }

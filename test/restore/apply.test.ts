@@ -316,9 +316,10 @@ test("restore: what a run of the same plan left when it died is in nobody's way"
   expect(await readdir(join(directory.path, "b"))).toEqual(["member"]);
 });
 
-test("restore: an abort before the end leaves nothing", async () => {
+test("restore: an abort before the end leaves nothing, not even a directory that was made for several members", async () => {
   await using directory = await temporaryDirectory("restore");
-  const { source, plan } = await planned(directory.path);
+  const targets = CLUSTER.map(({ name }) => ({ name, dataDir: join(directory.path, "all", name) }));
+  const { source, plan } = await planned(directory.path, { targets });
   const abort = new AbortController();
   const runtime = { ...testRuntime(), progress: () => abort.abort(new Error("enough")) };
   await expect(applyRestore(plan, source, { signal: abort.signal, runtime })).rejects.toThrow("enough");
