@@ -307,6 +307,24 @@ test("restore: a stage that another run by the same plan has made meanwhile is n
   expect(existsSync(stage)).toBe(true);
 });
 
+test("restore: a member that appears at the last moment is in the way, and stays as it is", async () => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const theirs = join(directory.path, "b/member/snap/db");
+  const now = () => {
+    mkdirSync(join(theirs, ".."), { recursive: true });
+    writeFileSync(theirs, "theirs");
+    return new Date();
+  };
+  await expect(applyRestore(plan, source, { signal, runtime: { ...testRuntime(), now } })).rejects.toMatchObject({
+    code: "TARGET_NOT_EMPTY",
+    message: expect.stringContaining("/b/member exists already"),
+  });
+  expect(readFileSync(theirs, "utf8")).toBe("theirs");
+  expect(await readdir(join(directory.path, "b"))).toEqual(["member"]);
+  for (const name of ["a", "c"]) expect(existsSync(join(directory.path, name))).toBe(false);
+});
+
 test("restore: what a run of the same plan left when it died is in nobody's way", async () => {
   await using directory = await temporaryDirectory("restore");
   const { source, plan } = await planned(directory.path);

@@ -5,6 +5,8 @@ import { fileError } from "../../src/restore/file-error.ts";
 test.each([
   ["ENOSPC", "TARGET_NO_SPACE", "the target's file system filled up: ENOSPC: x"],
   ["EDQUOT", "TARGET_NO_SPACE", "the target's file system filled up: EDQUOT: x"],
+  ["EEXIST", "TARGET_NOT_EMPTY", "something has appeared meanwhile where the restore writes: EEXIST: x"],
+  ["ENOTEMPTY", "TARGET_NOT_EMPTY", "something has appeared meanwhile where the restore writes: ENOTEMPTY: x"],
   ["EIO", "FILE_FAILED", "the restore cannot read or write its files: EIO: x"],
 ])("restore: %s of the file system is %s", (code, expected, message) => {
   expect(fileError(Object.assign(new Error(`${code}: x`), { code }))).toMatchObject({ code: expected, message });
