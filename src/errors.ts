@@ -164,7 +164,10 @@ export const ERRORS = {
   WAL_NOT_APPLIED: {
     exit: 9,
     retryable: false,
-    hint: "Start the member with its own data directory and save from it; or give --ignore-wal to go without what only the log holds. Nothing was written.",
+    hint:
+      "Where a quorum is left, start the member with its own data directory, and save. Where none is, start a copy of that directory alone with " +
+      "--force-new-cluster, save from it with --output, and restore that file: docs/disaster.md, “One directory is left”. Or give --ignore-wal to go without " +
+      "what only the log holds. Nothing was written.",
   },
   OWNER_NOT_PERMITTED: {
     exit: 9,

@@ -52,7 +52,7 @@ test.each([MINORS_AT_HAND[0]!, MINORS_AT_HAND.at(-1)!])(
     for (const flags of [[], ["--plan"]]) {
       expectFailure("WAL_NOT_APPLIED", await restore(...flags), {
         message: new RegExp(`but the log beside it, .*/member/wal, goes on to entry \\d+: ${missing} entries would be lost$`),
-        hint: /^Start the member with its own data directory and save from it; or give --ignore-wal/,
+        hint: /^Where a quorum is left, start the member with its own data directory, .* a copy of that directory alone with --force-new-cluster, .*--ignore-wal/,
       });
     }
 
