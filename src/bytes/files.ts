@@ -5,6 +5,9 @@ import { dirname } from "node:path";
 /** Each level of a path takes one or two; more is a file system that never says what it means. */
 const CREATE_TRIES_MAX = 200;
 
+/** For EFBIG, which is no matter of permissions. */
+export const FILE_TOO_LARGE_HINT = "Raise the limit on the size of files (`ulimit -f`), or name a directory on a file system that takes files of this size.";
+
 /** Waits until the entries of a directory are on the disk: a file that was created, renamed or removed there stays so. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");

@@ -65,7 +65,11 @@ export async function hashBlocks(
 /** What `file`, opened from `path`, holds at `offset`, in `block`. Throws FILE_FAILED when it cannot be read or ends there. */
 export function readBlock(path: string, file: number, block: Buffer, offset: number): Buffer {
   const count = attempt(path, () => readSync(file, block, 0, block.length, offset));
-  if (count === 0) throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: it became shorter meanwhile, and ends at byte ${offset}`);
+  if (count === 0) {
+    throw new EtcdsafeError("FILE_FAILED", `cannot read ${path}: it became shorter meanwhile, and ends at byte ${offset}`, {
+      hint: "Something else writes to it: wait until that has ended, and run it again.",
+    });
+  }
   return block.subarray(0, count);
 }
 

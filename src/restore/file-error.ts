@@ -1,4 +1,5 @@
 // What the file system refuses during a restore, in the words of the error table.
+import { FILE_TOO_LARGE_HINT } from "../bytes/files.ts";
 import { EtcdsafeError } from "../errors.ts";
 
 /** TARGET_NO_SPACE, TARGET_NOT_EMPTY or FILE_FAILED for an error of the file system; anything else as it is. */
@@ -13,6 +14,7 @@ export function fileError(error: unknown): unknown {
       cause: error,
     });
   }
-  if (code !== undefined) return new EtcdsafeError("FILE_FAILED", `the restore cannot read or write its files: ${message}`, { cause: error });
-  return error;
+  if (code === undefined) return error;
+  const hint = code === "EFBIG" ? { hint: FILE_TOO_LARGE_HINT } : {};
+  return new EtcdsafeError("FILE_FAILED", `the restore cannot read or write its files: ${message}`, { ...hint, cause: error });
 }

@@ -31,6 +31,7 @@ test("hashing a file: one that ends early, is missing, or is given up", async ()
   await expect(hashFile({ path, from: 0, to: 1001 }, { signal })).rejects.toMatchObject({
     code: "FILE_FAILED",
     message: expect.stringContaining("it became shorter meanwhile, and ends at byte 1000"),
+    hint: expect.stringContaining("Something else writes to it"),
   });
   await expect(hashFile({ path: `${path}.not`, from: 0, to: 1 }, { signal })).rejects.toMatchObject({
     code: "FILE_FAILED",

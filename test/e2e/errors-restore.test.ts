@@ -1,6 +1,6 @@
 // Restores that are refused for what they were asked to do, caused for real: nothing is written then, and what was there stays.
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../support/cli.ts";
@@ -10,6 +10,8 @@ import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const THREE = ["a", "b", "c"].map((name, index) => `${name}=http://10.0.0.${index + 1}:2380`).join(",");
+/** POSIX, of `ulimit -f`. */
+const BLOCK_SIZE_BYTES = 512;
 const directory = await temporaryDirectory("errors-restore");
 
 beforeAll(() => writeFile(join(directory.path, "etcd.db"), buildSnapshot()));
@@ -43,6 +45,16 @@ test("members that cannot be", async () => {
   });
   expectFailure("MEMBERS_INVALID", await asked("a=10.0.0.1:2380", "-o", "json"), { message: /peer URL "10\.0\.0\.1:2380"/, hint: /^Write it as http:\/\// });
   expect(existsSync(data)).toBe(false);
+});
+
+test("files that may not become as large as the database, or as what the edit makes of it", async () => {
+  const { size } = await stat(join(directory.path, "etcd.db"));
+  for (const blocks of [8, Math.floor(size / BLOCK_SIZE_BYTES)]) {
+    const startedBy = ["sh", "-c", `ulimit -f ${blocks} && exec "$@"`, "sh"];
+    const result = await runCli(["restore", "etcd.db", "--data-dir", "limited"], { cwd: directory.path, startedBy });
+    expectFailure("FILE_FAILED", result, { message: /EFBIG/, hint: /^Raise the limit on the size of files \(`ulimit -f`\)/ });
+  }
+  expect(existsSync(join(directory.path, "limited"))).toBe(false);
 });
 
 test("a members file that says nothing, too little, or what cannot be", async () => {

@@ -12,6 +12,10 @@ test.each([
   expect(fileError(Object.assign(new Error(`${code}: x`), { code }))).toMatchObject({ code: expected, message });
 });
 
+test("restore: a file that may not become that large is no matter of permissions", () => {
+  expect(fileError(Object.assign(new Error("EFBIG: x"), { code: "EFBIG" }))).toMatchObject({ code: "FILE_FAILED", hint: expect.stringContaining("ulimit -f") });
+});
+
 test("restore: what is no error of the file system stays as it is", () => {
   for (const error of [new EtcdsafeError("SNAPSHOT_DAMAGED", "x"), new RangeError("x")]) expect(fileError(error)).toBe(error);
 });

@@ -1,5 +1,6 @@
 // A database file that is read and written at given places, synchronously: only ever a file nobody else uses yet, inside a worker.
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import { FILE_TOO_LARGE_HINT } from "../../bytes/files.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { PageSink } from "./page-output.ts";
 import type { PageSource } from "./page-source.ts";
@@ -65,5 +66,6 @@ function writeAt(descriptor: number, offset: number, bytes: Uint8Array): void {
 function fileError(what: string, path: string, cause: unknown): EtcdsafeError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const full = code === "ENOSPC" || code === "EDQUOT";
-  return new EtcdsafeError(full ? "TARGET_NO_SPACE" : "FILE_FAILED", `cannot ${what} ${path}: ${message}`, { cause });
+  const hint = code === "EFBIG" ? { hint: FILE_TOO_LARGE_HINT } : {};
+  return new EtcdsafeError(full ? "TARGET_NO_SPACE" : "FILE_FAILED", `cannot ${what} ${path}: ${message}`, { ...hint, cause });
 }
