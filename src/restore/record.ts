@@ -37,8 +37,11 @@ export async function recordRestore(
   const { found, runtime } = options;
   const members = plan.members.map(({ id, name, peerUrls }) => ({ id, name, peerUrls: [...peerUrls] }));
   const bound = (await readClusterFile(storage, cluster, options))?.file;
-  const restoredAt = found?.restoredAt ?? timeAfterBinding(runtime.now(), bound);
-  const facts = { ...(await databaseFacts(storage, cluster, plan, options)), restoredAt, clusterId, purpose: "cluster", members } as const;
+  const database = await databaseFacts(storage, cluster, plan, options);
+  const isAfterBinding = found === undefined || boundOnlyNow(database.parent.clusterId, bound);
+  const time = found?.restoredAt ?? runtime.now().toISOString();
+  const restoredAt = isAfterBinding ? timeAfterBinding(time, bound) : time;
+  const facts = { ...database, restoredAt, clusterId, purpose: "cluster", members } as const;
   const isPassedOver = isOutdated(restoredAt, bound);
   const used = new Set(bound?.bindings.map(({ restore }) => restore));
   // A record that has let its cluster in already says nothing about a restore after that.
@@ -56,10 +59,16 @@ export async function recordSnapshotFile(storage: Storage, cluster: string, auth
   await writeRestoreRecord(storage, cluster, author, { ...facts, members: [] }, options);
 }
 
-/** What was restored just now came after every binding that it has seen, also where the clock of the host that saved is ahead of this one's. */
-function timeAfterBinding(now: Date, bound: ClusterFile | undefined): string {
+/** For what came after every binding that is there, also where the clock of the host that saved is ahead of this one's. */
+function timeAfterBinding(time: string, bound: ClusterFile | undefined): string {
   const last = bound?.bindings.at(-1);
-  return last !== undefined && isOutdated(now.toISOString(), bound) ? new Date(last.boundAt).toISOString() : now.toISOString();
+  return last !== undefined && isOutdated(time, bound) ? new Date(last.boundAt).toISOString() : time;
+}
+
+/** Whether a backup of that cluster was made after the last binding, and a restore of it therefore as well: before, nobody stored any of it. */
+function boundOnlyNow(clusterId: string | null, bound: ClusterFile | undefined): boolean {
+  const bindings = bound?.bindings ?? [];
+  return bindings.at(-1)?.clusterId === clusterId && bindings.filter((each) => each.clusterId === clusterId).length === 1;
 }
 
 async function databaseFacts(storage: Storage, cluster: string, { source, revision }: Pick<DatabasePlan, "source" | "revision">, options: CallOptions) {

@@ -63,8 +63,10 @@ async function decision(storage: MemoryStorage) {
   return checkBinding({ cluster: "default", bound: file, hasBackups: true, observed, restores: await records(storage), lineage: undefined });
 }
 
+const START_MS = options.runtime.now().getTime();
+
 function at(minutes: number) {
-  return new Date(options.runtime.now().getTime() + minutes * 60_000).toISOString();
+  return new Date(START_MS + minutes * 60_000).toISOString();
 }
 
 test("restore record: of a backup it names the parent; of a file it says what is known", async () => {
@@ -153,4 +155,41 @@ test("restore record: one from before the name passed to another cluster does no
   expect(await recordRestore(storage, "default", author, plan({}), options)).toBeNull();
   expect(await records(storage)).toHaveLength(2);
   expect(await decision(storage)).toMatchObject({ allowed: true });
+});
+
+test("restore record: one that could not be written at first may be later, since a backup of the bound cluster was restored after its binding", async () => {
+  const manifest = sampleManifest({ revision: "762" });
+  const parent = manifest.clusterId!;
+  const successor = { clusterId: SUCCESSOR, boundAt: at(5), by: "restore", restore: null } as const;
+  const binding = { clusterId: parent, boundAt: at(10), by: "adopt", restore: null } as const;
+  const earlier = { ...binding, boundAt: at(1) };
+  // Of these only the first tells that the restore came after the last binding: the others have backups of the parent from before it.
+  for (const [bindings, backupId, passedTo] of [
+    [[successor, binding], manifest.id, null],
+    [[successor, binding], null, parent],
+    [[earlier, successor, binding], manifest.id, parent],
+    [[earlier, { ...successor, boundAt: at(10) }], manifest.id, SUCCESSOR],
+  ] as const) {
+    const storage = await repository();
+    await storage.put(manifestKey("default", manifest.id), streamOf(encodeManifest(manifest)), options);
+    await bind(storage, [...bindings]);
+    const found = { restoredAt: at(0), isStarted: false };
+    expect(await recordRestore(storage, "default", author, plan({ backupId }), { ...options, found })).toBe(passedTo);
+    expect(await records(storage)).toMatchObject([{ record: { restoredAt: passedTo === null ? at(10) : found.restoredAt } }]);
+    expect((await decision(storage)).allowed).toBe(passedTo === null);
+  }
+});
+
+test("restore record: one that has let its cluster in lets it in no more once the name has passed on, though a clock dated it after that", async () => {
+  const storage = await repository();
+  const ahead = { now: () => new Date(at(10)) };
+  await recordRestore(storage, "default", author, plan({}), { ...options, runtime: ahead });
+  const [first] = await records(storage);
+  await bind(storage, [
+    { clusterId: CLUSTER_ID, boundAt: at(1), by: "restore", restore: first!.key },
+    { clusterId: SUCCESSOR, boundAt: at(5), by: "restore", restore: null },
+  ]);
+  const found = { restoredAt: at(0), isStarted: true };
+  expect(await recordRestore(storage, "default", author, plan({}), { ...options, found })).toBe(SUCCESSOR);
+  expect(await decision(storage)).toMatchObject({ allowed: false });
 });
