@@ -106,7 +106,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "what, hint": "the same in words, and what to do about it",
       inUse: "whether an etcd has it open: `locked`, `processId`",
       snapshot: "facts of a database: hash, revision, compaction, HashKV, counts, members, versions, `findings`",
-      wal: "facts of a log: `segments`, `memberId`, `clusterId`, `hardState`, `entries`, `snapshot`, `fault`",
+      wal: "facts of a log: `segments`, `memberId`, `clusterId`, `hardState`, `entries`, `snapshot`, `fault`, `behindEnd` (why it may have gone on after its end)",
       raftSnapshot: "facts of a .snap file: `index`, `term`, `confState`, `members`, `fault`",
       dataDirectory: "whose it is, its raft snapshots, leftovers, and what does not fit together",
       repository: "`id`, `createdAt`, `clusters`",

@@ -1,4 +1,6 @@
 // What `inspect` found, for people: the kind first, then the facts of each section, and below them what is wrong.
+
+import { mayHaveGoneOn } from "../etcd-files/wal/behind-end.ts";
 import type {
   DatabaseUse,
   DataDirectorySection,
@@ -82,9 +84,10 @@ function compactionText({ compactRevision, scheduledCompactRevision }: SnapshotS
 }
 
 /** The findings of a data directory tell the fault already. */
-function walText({ segments, memberId, clusterId, hardState, entries, snapshot, fault }: WalSection, isFaultTold: boolean): string {
+function walText({ segments, memberId, clusterId, hardState, entries, snapshot, fault, behindEnd }: WalSection, isFaultTold: boolean): string {
   const about = facts([
-    [fault?.kind ?? "", fault === null || isFaultTold ? null : walFaultText(fault)],
+    [fault?.kind ?? "", fault === null || isFaultTold ? null : walFaultText(fault, behindEnd)],
+    ["the log", behindEnd === null || isFaultTold ? null : mayHaveGoneOn(segments.at(-1)?.name ?? "", behindEnd)],
     ["read", fault?.kind === "corrupt" ? "up to the damage: the log may hold more than what follows" : null],
     ["log of member", memberId],
     ["in cluster", clusterId],
@@ -101,8 +104,9 @@ function walText({ segments, memberId, clusterId, hardState, entries, snapshot, 
   return paragraphs([about, segmentTable]);
 }
 
-function walFaultText({ kind, segment, offset, text }: WalFaultSection): string {
+function walFaultText({ kind, segment, offset, text }: WalFaultSection, behindEnd: string | null): string {
   const place = offset === null ? segment : `${segment}, byte ${offset}`;
+  if (behindEnd !== null) return `${place}: ${text}`;
   return `${place}: ${text} (etcd ${kind === "torn" ? "repairs this when it starts" : "refuses to start from it"})`;
 }
 

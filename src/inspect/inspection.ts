@@ -111,6 +111,8 @@ export interface WalSection {
   readonly snapshot: { readonly index: string; readonly term: string } | null;
   /** Why reading stopped. torn: a write that never completed, which etcd repairs when it starts. corrupt: etcd refuses to start, and what is told of the log is as of there. */
   readonly fault: WalFaultSection | null;
+  /** Why it may have gone on after its end: then how much is lost nobody can tell, and etcd starts from it without a word. Null where it did not, or is corrupt. */
+  readonly behindEnd: string | null;
 }
 
 export interface WalFaultSection {

@@ -2,7 +2,7 @@
 // (`server/etcdserver/bootstrap.go`, `server/storage/backend.go` RecoverSnapshotBackend; etcd-formats §4.9, §9). Pure.
 import type { RaftIndex, RaftTerm } from "../bytes/u64.ts";
 import { raftSnapshotFileName } from "../etcd-files/raft-snapshot/file-name.ts";
-import { endsWithoutRoom, WITHOUT_ROOM } from "../etcd-files/wal/behind-end.ts";
+import { endsWithoutRoom, mayHaveGoneOn, WITHOUT_ROOM } from "../etcd-files/wal/behind-end.ts";
 import type { DataDirectorySection, SnapshotSection, WalSection } from "./inspection.ts";
 
 export interface MemberFiles {
@@ -41,8 +41,9 @@ function walFindings({ wal, otherWalFiles, snapshot }: MemberFiles): FitFinding[
     ];
   }
   const findings: FitFinding[] = [];
-  const { fault, segments } = wal;
-  if (fault !== null) {
+  const { fault, segments, behindEnd } = wal;
+  if (behindEnd !== null) findings.push(warning(`the log ${mayHaveGoneOn(segments.at(-1)?.name ?? "", behindEnd)}`));
+  else if (fault !== null) {
     const where = `${fault.segment}${fault.offset === null ? "" : `, byte ${fault.offset}`}: ${fault.text}`;
     if (fault.kind === "torn") findings.push(warning(`the log's last write is torn, which etcd repairs when it starts: ${where}`));
     else findings.push(error(`the log is corrupt, and etcd will refuse to start: ${where}`));

@@ -5,9 +5,11 @@ import type { WorkerContext } from "../bytes/worker.ts";
 import { EtcdsafeError, FormatError, hasCode } from "../errors.ts";
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import { RAFT_SNAPSHOT_SIZE_BYTES_MAX, type RaftSnapshotFacts, raftSnapshotFacts } from "../etcd-files/raft-snapshot/read.ts";
+import { lostBehindEnd } from "../etcd-files/wal/behind-end.ts";
 import { cancellable } from "../etcd-files/wal/cancellable-segment.ts";
 import { fileSegments } from "../etcd-files/wal/directory.ts";
 import { type WalFacts, walFacts } from "../etcd-files/wal/facts.ts";
+import type { SegmentSource } from "../etcd-files/wal/read.ts";
 import { parseWalSegmentName, type SegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { RaftSnapshotFault } from "./inspection.ts";
 
@@ -17,8 +19,11 @@ export interface RaftFilesInput {
   readonly raftSnapshots: readonly string[];
 }
 
+/** With why it may have gone on after its end, as lostBehindEnd says it. */
+export type InspectedWal = WalFacts & { readonly behindEnd: string | undefined };
+
 export interface RaftFilesOutput {
-  readonly wal: WalFacts | undefined;
+  readonly wal: InspectedWal | undefined;
   /** In the order asked for. */
   readonly raftSnapshots: readonly RaftSnapshotOutcome[];
 }
@@ -31,21 +36,26 @@ export function run({ wal, raftSnapshots }: RaftFilesInput, context: WorkerConte
   return { wal: log, raftSnapshots: raftSnapshots.map(readOne) };
 }
 
-function walOfDirectory(path: string, context: WorkerContext): WalFacts {
-  return walFacts(fileSegments(path).map((segment) => cancellable(segment, context)));
+function walOfDirectory(path: string, context: WorkerContext): InspectedWal {
+  return inspected(fileSegments(path).map((segment) => cancellable(segment, context)));
 }
 
 /** A segment alone: what came before it is taken from its first record. */
-function walOfFile(path: string, context: WorkerContext): WalFacts {
+function walOfFile(path: string, context: WorkerContext): InspectedWal {
   const source = openFilePageSource(path);
   try {
     const name = basename(path);
     const { sequence, firstIndex } = parseWalSegmentName(name) ?? { sequence: 0n, firstIndex: 0n as SegmentName["firstIndex"] };
     const { sizeBytes } = source;
-    return walFacts([cancellable({ name, sequence, firstIndex, sizeBytes, read: source.read }, context)]);
+    return inspected([cancellable({ name, sequence, firstIndex, sizeBytes, read: source.read }, context)]);
   } finally {
     source.close();
   }
+}
+
+function inspected(segments: readonly (SegmentSource & SegmentName)[]): InspectedWal {
+  const read = walFacts(segments);
+  return { ...read, behindEnd: lostBehindEnd(segments, read) };
 }
 
 function readOne(path: string): RaftSnapshotOutcome {

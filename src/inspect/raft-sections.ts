@@ -1,10 +1,9 @@
 // The facts of logs and raft snapshot files.
 import { formatId } from "../bytes/u64.ts";
 import { runInWorker } from "../bytes/worker.ts";
-import type { WalFacts } from "../etcd-files/wal/facts.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { RaftSnapshotSection, WalSection } from "./inspection.ts";
-import type { RaftFilesInput, RaftFilesOutput, RaftSnapshotOutcome } from "./raft-files-worker.ts";
+import type { InspectedWal, RaftFilesInput, RaftFilesOutput, RaftSnapshotOutcome } from "./raft-files-worker.ts";
 import { confStateSection } from "./snapshot-section.ts";
 
 export interface RaftSections {
@@ -19,7 +18,7 @@ export async function raftSections(input: RaftFilesInput, options: CallOptions):
   return { wal: wal && walSection(wal), raftSnapshots: raftSnapshots.map(raftSnapshotSection) };
 }
 
-function walSection({ segments, metadata, hardState, entries, snapshot, fault }: WalFacts): WalSection {
+function walSection({ segments, metadata, hardState, entries, snapshot, fault, behindEnd }: InspectedWal): WalSection {
   const faulty = segments.findIndex(({ name }) => name === fault?.segment);
   return {
     segments: segments.map(({ name, sizeBytes, usedBytes, records }, index) => ({
@@ -34,6 +33,7 @@ function walSection({ segments, metadata, hardState, entries, snapshot, fault }:
       entries === undefined ? null : { firstIndex: String(entries.firstIndex), lastIndex: String(entries.lastIndex), lastTerm: String(entries.lastTerm) },
     snapshot: snapshot === undefined ? null : { index: String(snapshot.index), term: String(snapshot.term) },
     fault: fault ?? null,
+    behindEnd: behindEnd ?? null,
   };
 }
 

@@ -55,6 +55,7 @@ test("a data directory: whose it is, what does not fit, its log, its raft snapsh
       entries: { firstIndex: "1", lastIndex: "22", lastTerm: "2" },
       snapshot: { index: "10", term: "1" },
       fault: { kind: "torn", segment: "0.wal", offset: 70_000, text: "the file ends inside a record" },
+      behindEnd: null,
     },
     dataDirectory: {
       memberDirectory: "m0/member",
@@ -89,8 +90,8 @@ test("a log: its fault with the place, once, and what was not read because of it
     ],
     ...{ memberId: "7", clusterId: "8", hardState: null, entries: null, snapshot: null },
   };
-  const shown = (fault: NonNullable<Inspection["wal"]>["fault"]) =>
-    inspectionText({ path: "w", kind: "wal-directory", what: "an etcd write-ahead log", wal: { ...wal, fault } });
+  const shown = (fault: NonNullable<Inspection["wal"]>["fault"], behindEnd: string | null = null) =>
+    inspectionText({ path: "w", kind: "wal-directory", what: "an etcd write-ahead log", wal: { ...wal, fault, behindEnd } });
   const fault = { segment: "0.wal", offset: 70_000, text: "the file ends inside a record" };
   const corrupt = shown({ kind: "corrupt", ...fault });
   expect(corrupt).toMatch(/^corrupt +0\.wal, byte 70000: the file ends inside a record \(etcd refuses to start from it\)$/m);
@@ -100,6 +101,9 @@ test("a log: its fault with the place, once, and what was not read because of it
   const torn = shown({ kind: "torn", ...fault, offset: null });
   expect(torn).toMatch(/^torn +0\.wal: the file ends inside a record \(etcd repairs this when it starts\)$/m);
   expect(torn).not.toMatch(/^read /m);
+  const goneOn = shown({ kind: "torn", ...fault }, "why");
+  expect(goneOn).toMatch(/^torn +0\.wal, byte 70000: the file ends inside a record$/m);
+  expect(goneOn).toMatch(/^the log +may have gone on after its end \(1\.wal: why\): etcd starts from it without a word, and how much is lost nobody can tell$/m);
 });
 
 test("a damaged database: why its facts are not told", () => {

@@ -91,7 +91,8 @@ test("parts that are missing, cut short or torn are said to be", async () => {
   ]);
   expect(await findingsOf({ ...good, "member/snap/db": cut.fill(0, 8192, 12288) })).toEqual(["error: snap/db is damaged: 1 error, listed below"]);
   expect(await findingsOf({ ...withoutDatabase, "member/snap/db": null })).toEqual(["error: snap/db is a directory, where the database should be"]);
-  const torn = { ...good, [`member/wal/${KILLED_LOG}`]: LOG.subarray(0, -5) };
+  // Room for a record whose bytes never came.
+  const torn = { ...good, [`member/wal/${KILLED_LOG}`]: Buffer.concat([LOG, Buffer.from([0xb8, 0x0b, 0, 0, 0, 0, 0, 0]), Buffer.alloc(4096)]) };
   expect(await findingsOf(torn)).toContainEqual(expect.stringMatching(/^warning: the log's last write is torn/));
   const received = { ...good, "member/snap/db": database(20), "member/snap/000000000000002a.snap.db": database(42) };
   expect(await findingsOf(received)).toEqual([expect.stringMatching(/^warning: .* received from the leader when it starts/)]);
@@ -164,4 +165,16 @@ test("a directory that vanishes while it is looked at is an error that names it"
     code: "FILE_FAILED",
     message: expect.stringContaining(directory.path),
   });
+});
+
+test("a log that was cut off inside a record, or has data behind its end, is not called harmless, as a restore of the database is refused", async () => {
+  const name = `member/wal/${KILLED_LOG}`;
+  const goneOn = (why: string) =>
+    `warning: the log may have gone on after its end (${KILLED_LOG}: ${why}): etcd starts from it without a word, and how much is lost nobody can tell`;
+  const cut = LOG.subarray(0, LOG.length - 3);
+  const inside = `the file ends inside a record, at ${cut.length} of the 64000000 bytes that etcd allocates, as a copy that was cut off`;
+  expect(await findingsOf({ ...files(45), [name]: cut })).toEqual([goneOn(inside)]);
+  const behind = Buffer.concat([LOG, Buffer.alloc(64), Buffer.from("lost")]);
+  expect(await findingsOf({ ...files(), [name]: behind })).toEqual([goneOn(`data follows the end of its records, at byte ${LOG.length + 64}`)]);
+  expect((await inspectFiles({ [KILLED_LOG]: behind })).wal).toMatchObject({ fault: null, behindEnd: expect.stringMatching(/^data follows/) });
 });

@@ -21,7 +21,7 @@ function files({ applied = 50, first = 40, last = 52, commit = 51, snapshotIndex
     members: [{ id: ID, name: "a", peerUrls: [], clientUrls: [], isLearner: false }],
   };
   const wal: WalSection = {
-    ...{ segments: [], memberId: ID, clusterId: ID, fault: null },
+    ...{ segments: [], memberId: ID, clusterId: ID, fault: null, behindEnd: null },
     hardState: { term: "2", vote: ID, commit: String(commit) },
     entries: { firstIndex: String(first), lastIndex: String(last), lastTerm: "2" },
     snapshot: { index: String(snapshotIndex), term: "2" },
@@ -78,6 +78,13 @@ test("a torn log is a warning, a corrupt one an error", () => {
   expect(found({ ...files(), wal: { ...files().wal!, fault: { kind: "corrupt", ...fault, offset: null } } })).toEqual([
     expect.stringMatching(/: 0\.wal: where it is$/),
   ]);
+});
+
+test("a log that may have gone on after its end is a warning, which says so in place of how harmless a torn one is", () => {
+  const segments = [{ name: "0.wal", sizeBytes: 10, usedBytes: 9, records: 3 }];
+  const fault = { kind: "torn", segment: "0.wal", offset: 9, text: "where it is" } as const;
+  const told = ["warning: the log may have gone on after its end (0.wal: why): etcd starts from it without a word, and how much is lost nobody can tell"];
+  for (const each of [fault, null]) expect(found({ ...files(), wal: { ...files().wal!, segments, fault: each, behindEnd: "why" } })).toEqual(told);
 });
 
 test("where a corrupt log ends cannot be told, and nothing is concluded from where reading it ended; where a torn one ends can", () => {

@@ -32,6 +32,11 @@ export const WITHOUT_ROOM: string =
   "may have been cut off while it was copied: its last file ends with a record, where etcd keeps room for more. Then what only the rest held is missing: " +
   "compare its size with the original's. etcd itself leaves it so where it has repaired it (a .wal.broken lies beside it), or was killed between two files";
 
+/** What is to be known of a log of which lostBehindEnd says `behindEnd`, behind its name. */
+export function mayHaveGoneOn(lastSegment: string, behindEnd: string): string {
+  return `may have gone on after its end (${lastSegment}: ${behindEnd}): etcd starts from it without a word, and how much is lost nobody can tell`;
+}
+
 /**
  * Whether the last file ends where its last record does, so that nothing tells whether more came after it. etcd leaves one so only where it has repaired it,
  * or was killed when it was about to begin the next one.
