@@ -20,13 +20,13 @@ test("restore plan and result: they say which etcd the directories are for, wher
   const { plan, hashKv } = restored("3.4.0", "-1");
   expect(planText(plan, NOW)).toMatch(/^to be run by +etcd 3\.4 or newer$/m);
   expect(restoredText({ plan, hashKv, leftovers: [], finishes: null })).toContain(
-    "To start it (etcd 3.4 or newer), with client URLs and certificates added:\n  etcd --name n1 --data-dir /var/lib/n1 ",
+    "To start it (etcd 3.4 or newer), at the assumed client URLs:\n  etcd --name n1 --data-dir /var/lib/n1 ",
   );
   const newer = { ...plan, versions: { ...plan.versions, oldestEtcd: "3.7" } };
   expect(planText(newer, NOW)).toContain("etcd 3.7 or newer");
   const unknown = { ...plan, versions: { ...plan.versions, oldestEtcd: null } };
   expect(planText(unknown, NOW)).not.toContain("to be run by");
-  expect(restoredText({ plan: unknown, hashKv, leftovers: [], finishes: null })).toContain("To start it, with client URLs and certificates added:");
+  expect(restoredText({ plan: unknown, hashKv, leftovers: [], finishes: null })).toContain("To start it, at the assumed client URLs:");
 });
 
 test("restored: what it says of a missing directory holds for clusters of any size", () => {
@@ -118,7 +118,8 @@ test("restored: client URLs that were named are in the command, and what is left
   expect(started(["unix:///run/etcd.sock", "http://m1.example:80"])).toContain("--listen-client-urls unix:///run/etcd.sock,http://0.0.0.0:80 ");
   expect(started(["https://10.0.0.1:2379"])).toContain("To start it (etcd 3.6 or newer), with certificates added:\n");
   expect(started(["http://10.0.0.1:2379"], "https://10.0.0.1:2380")).toContain(", with certificates added:\n");
-  expect(started([])).toContain(", with client URLs and certificates added:\n");
+  expect(started([])).toContain("To start it (etcd 3.6 or newer), with client URLs added:\n");
+  expect(started([], "https://10.0.0.1:2380")).toContain(", with client URLs and certificates added:\n");
 });
 
 test("restore plan: where only an earlier restore is newer than the source, that is said, and no number", () => {

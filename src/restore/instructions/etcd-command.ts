@@ -10,7 +10,7 @@ export function etcdCommand(member: InstructedMember, members: readonly Instruct
     "etcd",
     ...["--name", name, "--data-dir", dataDir ?? "", ...(walDir === null ? [] : ["--wal-dir", walDir])],
     ...["--listen-peer-urls", listenUrls(peerUrls).join(","), "--initial-advertise-peer-urls", peerUrls.join(",")],
-    ...(hasClientUrls(member) ? ["--listen-client-urls", listenUrls(clientUrls).join(","), "--advertise-client-urls", clientUrls.join(",")] : []),
+    ...(clientUrls.length > 0 ? ["--listen-client-urls", listenUrls(clientUrls).join(","), "--advertise-client-urls", clientUrls.join(",")] : []),
     ...["--initial-cluster", initialCluster(members), "--initial-cluster-state", "existing"],
     ...["--quota-backend-bytes", String(quotaBackendBytes)],
   ]);
@@ -20,16 +20,12 @@ export function etcdCommand(member: InstructedMember, members: readonly Instruct
 export const WHY_EXISTING =
   '"existing": a member whose directory is missing gets the data from the others, or does not serve. With "new" it could serve an empty keyspace.';
 
-/** What the commands of `members` still need, for behind what they are for; empty for nothing. */
+/** What to know of the commands of `members`, and what they still need, for behind what they are for; empty for nothing. */
 export function toBeAdded(members: readonly InstructedMember[]): string {
-  const isKnown = members.every(hasClientUrls);
+  const isAssumed = members.some(({ clientUrls, clientUrlsAssumed }) => clientUrlsAssumed && clientUrls.length > 0);
   const isSecure = members.some(({ peerUrls, clientUrls }) => [...peerUrls, ...clientUrls].some((url) => url.startsWith("https:")));
-  if (!isKnown) return ", with client URLs and certificates added";
-  return isSecure ? ", with certificates added" : "";
-}
-
-function hasClientUrls({ clientUrls, clientUrlsAssumed }: InstructedMember): boolean {
-  return !clientUrlsAssumed && clientUrls.length > 0;
+  const added = [...(members.some(({ clientUrls }) => clientUrls.length === 0) ? ["client URLs"] : []), ...(isSecure ? ["certificates"] : [])];
+  return `${isAssumed ? ", at the assumed client URLs" : ""}${added.length === 0 ? "" : `, with ${added.join(" and ")} added`}`;
 }
 
 /** Each port once: on every address where one of its URLs has a name for a host; what is only for this host stays so. */

@@ -51,6 +51,26 @@ test.each(["kubeadm", "systemd", null] as const)("instructions for %s: each memb
   expect(compare[0]).toContain("--endpoints https://10.0.0.1:2379,https://10.0.0.2:2379,https://10.0.0.3:2379 endpoint hashkv --rev 1000000762");
 });
 
+test("instructions: etcd's own command listens where the members are compared, assumed or named, and what is still to be added is said", () => {
+  const title = (members: InstructedRestore["members"]) =>
+    memberInstructions(null, { ...RESTORE, members })[0]!.steps.find(({ number }) => number === 3)!.title;
+  for (const scheme of ["http", "https"]) {
+    for (const clientUrlsAssumed of [true, false]) {
+      const urls = (n: number) => ({ peerUrls: [`${scheme}://10.0.0.${n}:2380`], clientUrls: [`${scheme}://10.0.0.${n}:2379`], clientUrlsAssumed });
+      const members = RESTORE.members.map((member, index) => ({ ...member, ...urls(index + 1) }));
+      const commands = commandsOf(memberInstructions(null, { ...RESTORE, members }));
+      const [, endpoints] = / --endpoints (\S+) endpoint hashkv/.exec(commands.join("\n"))!;
+      const listening = commands.flatMap((command) => / --listen-client-urls (\S+) --advertise-client-urls \1 /.exec(command)?.[1] ?? []);
+      expect(listening).toEqual(endpoints!.split(","));
+      expect(title(members)).toBe(
+        `Start etcd${clientUrlsAssumed ? ", at the assumed client URLs" : ""}${scheme === "https" ? ", with certificates added" : ""}`,
+      );
+    }
+  }
+  const nowhere = { clientUrls: [], clientUrlsAssumed: true };
+  expect(title(RESTORE.members.map((member) => ({ ...member, ...nowhere })))).toBe("Start etcd, with client URLs and certificates added");
+});
+
 test("instructions: no command says the state new", () => {
   for (const distro of ["kubeadm", "systemd", null] as const) expect(commandsOf(memberInstructions(distro, RESTORE)).join("\n")).not.toMatch(/state[ =]new/);
 });
