@@ -15,15 +15,22 @@ interface MemberClients {
   readonly clientUrlsAssumed: boolean;
 }
 
-/** What is wrong with assumed client URLs that several members would share: all commands printed for them would reach one, or none. */
+/** What is wrong with assumed client URLs that another member has as well, assumed or named: what is printed for both would reach one, or none. */
 export function sharedUrlWarnings(members: readonly MemberClients[]): string[] {
   const assumed = members.filter(({ clientUrlsAssumed }) => clientUrlsAssumed);
-  const urls = [...new Set(assumed.flatMap(({ clientUrls }) => clientUrls))];
-  return urls.flatMap((url) => {
-    const names = assumed.filter(({ clientUrls }) => clientUrls.includes(url)).map(({ name }) => name);
-    if (names.length < 2) return [];
-    return `The members ${names.join(", ")} cannot all listen on ${url}, which is assumed from their peer URLs: name each one's \`clientUrls\` in the members file. What is printed here would compare one member with itself.`;
+  const urlByPlace = new Map(assumed.flatMap(({ clientUrls }) => clientUrls.map((url) => [placeOf(url), url] as const)));
+  return [...urlByPlace].flatMap(([place, url]) => {
+    const listening = members.filter(({ clientUrls }) => clientUrls.some((each) => placeOf(each) === place));
+    if (listening.length < 2) return [];
+    const [names, others] = [listening, listening.filter((each) => assumed.includes(each))].map((each) => each.map(({ name }) => name).join(", "));
+    const forWhom = names === others ? "" : ` for ${others}`;
+    return `The members ${names} cannot all listen on ${url}, which is assumed${forWhom} from the peer URLs: name each one's \`clientUrls\` in the members file. What is printed here would compare one member with itself.`;
   });
+}
+
+/** Only one process can listen there, whatever the scheme. */
+function placeOf(url: string): string {
+  return new URL(url).host;
 }
 
 /** Scheme and host of each peer URL with etcd's client port, each once; a Unix socket names no host. */

@@ -136,10 +136,19 @@ test("restore plan: members that would all have the same client URL, by where th
     planRestore(request({ cluster: members, targets: [{ name: "a", dataDir: "/a" }] })).warnings.filter((each) => each.includes("clientUrls"));
   expect(warningOf(cluster)).toEqual([
     expect.stringMatching(
-      /^The members a, b, c cannot all listen on http:\/\/127\.0\.0\.1:2379, which is assumed from their peer URLs: name each one's `clientUrls`/,
+      /^The members a, b, c cannot all listen on http:\/\/127\.0\.0\.1:2379, which is assumed from the peer URLs: name each one's `clientUrls`/,
     ),
   ]);
   expect(warningOf(cluster.map((member, index) => ({ ...member, clientUrls: [`http://127.0.0.1:${4000 + index}`] })))).toEqual([]);
+  const [a, b, c] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map((host, index) => ({ ...cluster[index]!, peerUrls: [`http://${host}:2380`] }));
+  expect(warningOf([a!, b!, c!])).toEqual([]);
+  expect(warningOf([a!, b!, { ...c!, clientUrls: ["unix:///run/c"] }])).toEqual([]);
+  expect(warningOf([a!, b!, { ...c!, peerUrls: ["http://127.0.0.2:2480"] }])).toEqual([expect.stringMatching(/^The members b, c cannot all listen on/)]);
+  for (const named of ["http://127.0.0.2:2379", "https://127.0.0.2:2379"]) {
+    expect(warningOf([{ ...a!, clientUrls: [named] }, b!, c!])).toEqual([
+      expect.stringMatching(/^The members a, b cannot all listen on http:\/\/127\.0\.0\.2:2379, which is assumed for b from the peer URLs:/),
+    ]);
+  }
 });
 
 test("restore plan: members that were given one client URL, as that of a load balancer, are not warned of", () => {
