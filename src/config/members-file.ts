@@ -31,7 +31,7 @@ const name = text.refine((value) => value === "" || memberNameFault(value) === u
 const directory = text.refine((value) => !value.startsWith("~"), "begins with a shell's ~, which is not expanded here: write the whole path");
 const memberKeys = { name, peerUrls: list(text, "URLs"), clientUrls: list(clientUrl, "URLs").optional(), dataDir: directory, walDir: directory.optional() };
 const fileKeys = { token: text.optional(), members: members() };
-const schema = z.strictObject(fileKeys, { error: objectError });
+const schema = z.strictObject(fileKeys, { error: (issue) => (Array.isArray(issue.input) ? "is a list: put it below `members:`" : objectError(issue)) });
 
 /** Throws MEMBERS_INVALID with everything that is wrong, by line. */
 export async function readMembersFile(path: string): Promise<MembersFile> {

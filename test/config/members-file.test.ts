@@ -75,6 +75,8 @@ const TILDE = "begins with a shell's ~, which is not expanded here: write the wh
 
 test.each([
   ["", "FILE:1: the file holds nothing"],
+  ["# ours\n- { name: m1, peerUrls: [http://a:2380], dataDir: /d }", "FILE:2: the file is a list: put it below `members:`"],
+  ["text", "FILE:1: the file takes keys with values"],
   ["token: x", "FILE:1: members is missing"],
   ["members: []", "FILE:1: members is an empty list"],
   ["members: [", "FILE:1: Flow sequence in block collection must be sufficiently indented and end with a ]"],
