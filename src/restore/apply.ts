@@ -1,8 +1,8 @@
 // Does what a plan says: one member's database is written from the source, edited, and read back; the other members get copies of it,
 // since all members of a restored cluster hold the same bytes (etcd-formats §7.1); each gets its own WAL; then everything is renamed into place.
 // Until that last step the targets hold nothing new but a staging directory, which is removed when anything fails.
+import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { join } from "node:path";
 import { allOrNothing } from "../bytes/all-or-nothing.ts";
 import { notAsWritten } from "../bytes/copy-and-hash.ts";
 import { formatId } from "../bytes/u64.ts";
@@ -24,8 +24,7 @@ import { leftoversIn } from "./replace.ts";
 import { requestIdentity } from "./request-identity.ts";
 import { checkWrittenDatabase, type HashKvValue } from "./self-check.ts";
 import type { SnapshotSource } from "./source.ts";
-import { createStage, discardStage, type StagedMember, writeRaftFiles } from "./stage.ts";
-import { GUARD_STAGE_PREFIX } from "./target-entries.ts";
+import { createStage, discardStage, isNotOurs, nextRun, type StagedMember, takenOver, writeRaftFiles } from "./stage.ts";
 import type { DirectoryFacts, TargetFacts } from "./target-facts.ts";
 import { readTargets, requireTargets, requireUnchanged, runningUser, targetsOf } from "./targets.ts";
 import { type FinishSteps, putInPlace, settleUnfinished } from "./unfinished.ts";
@@ -66,7 +65,9 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
   const cluster = clusterOf(plan);
   const stages: StagedMember[] = [];
   try {
-    for (const target of targetsOf(plan)) stages.push(await createStage(target, plan.stageId));
+    const targets = targetsOf(plan);
+    const run = await nextRun(targets, plan.stageId);
+    for (const target of targets) stages.push(await createStage(target, plan.stageId, run));
     const hashKv = await writeDatabases(plan, cluster, source, stages, options);
     for (const stage of stages) {
       const { access, replaces } = memberOf(plan, stage);
@@ -82,14 +83,23 @@ async function applyPlan(planned: RestorePlan, source: SnapshotSource, options: 
       ...options,
       requireStopped: () => requireUnlocked(plan, options),
     });
-    // What a run of the same plan left is gone: this one needed the names.
-    const own = new Set(stages.flatMap(({ dataDir, stageDir, walPath }) => [stageDir, walPath, join(dataDir, `${GUARD_STAGE_PREFIX}${plan.stageId}`)]));
-    return { plan, hashKv, leftovers: leftovers.filter((path) => !own.has(path)), finishes: null };
+    // What runs of the same plan left is gone.
+    return { plan, hashKv, leftovers: leftovers.filter((path) => existsSync(path)), finishes: null };
   } catch (error) {
+    const cause = hasCode(error, "RESTORE_UNFINISHED") || options.signal.aborted ? error : await causeOf(error, stages);
     // The last one first: a directory that several share was made for the first, and goes when it is empty.
     if (!hasCode(error, "RESTORE_UNFINISHED")) for (const stage of stages.toReversed()) await discardStage(stage);
-    throw fileError(error);
+    throw fileError(cause);
   }
+}
+
+/** Whatever fails where another run has removed the stage, fails because of that. */
+async function causeOf(error: unknown, stages: readonly StagedMember[]): Promise<unknown> {
+  for (const stage of stages) {
+    const taken = await takenOver(stage);
+    if (taken !== undefined) return taken;
+  }
+  return error;
 }
 
 function memberOf({ members }: RestorePlan, { name }: { readonly name: string }): PlannedRestoreMember {
@@ -121,12 +131,6 @@ async function journalOf(result: Journal["result"], stages: readonly StagedMembe
         ? []
         : facts.flatMap(({ dataDir, walDir }) => [dataDir, walDir].flatMap((each) => ownerChange(each, plan.owner!))),
   };
-}
-
-function isNotOurs(stageDir: string): EtcdsafeError {
-  return new EtcdsafeError("TARGET_NOT_EMPTY", `${stageDir} is not what this run has written: another restore by the same plan runs on this host`, {
-    hint: "Wait until it has ended; nothing was put in place by this one.",
-  });
 }
 
 /** Of a directory that was there: what is made for the restore gets its owner when it is staged. */

@@ -88,7 +88,8 @@ async function createKept(directory: string): Promise<void> {
   await syncDirectory(dirname(directory));
 }
 
-async function inodeOf(path: string): Promise<string | undefined> {
+/** Undefined where nothing is. */
+export async function inodeOf(path: string): Promise<string | undefined> {
   return lstat(path, { bigint: true }).then(
     ({ ino }) => ino.toString(),
     (error: NodeJS.ErrnoException) => {

@@ -9,7 +9,7 @@ import { rowsOf } from "../../src/etcd-files/bbolt/buckets.ts";
 import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
 import { openFilePageSource } from "../../src/etcd-files/bbolt/file-page-source.ts";
 import { checkSnapshot } from "../../src/etcd-files/check/check-snapshot.ts";
-import { applyRestore } from "../../src/restore/apply.ts";
+import { applyRestore, type RestoreResult } from "../../src/restore/apply.ts";
 import { type DatabasePlan, planDatabase } from "../../src/restore/database-plan.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
 import { snapshotFileSource } from "../../src/restore/file-source.ts";
@@ -305,6 +305,34 @@ test("restore: a stage that another run by the same plan has made meanwhile is n
   await expect(restoring).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("another restore by the same plan") });
   expect(await readdir(directory.path, { recursive: true })).not.toContain("b/member");
   expect(existsSync(stage)).toBe(true);
+});
+
+test.each([
+  ["at once", undefined],
+  ["while the first one writes", { step: "write", done: 1 }],
+  ["when it has checked a member", { step: "check", done: 1 }],
+  ["when it has checked two", { step: "check", done: 2 }],
+])("restore: of two runs by the same plan, the second begun %s, one restores, and the other says why it does not", async (_, moment) => {
+  await using directory = await temporaryDirectory("restore");
+  const { source, plan } = await planned(directory.path);
+  const run = (progress: (report: Progress) => void) => applyRestore(plan, source, { signal, runtime: { ...testRuntime(), progress } });
+  const second = Promise.withResolvers<RestoreResult>();
+  const begin = () => void run(() => undefined).then(second.resolve, second.reject);
+  let count = 0;
+  const first = run(({ step, done }) => {
+    if (moment !== undefined && step === moment.step && done && ++count === moment.done) begin();
+  });
+  if (moment === undefined) begin();
+  const ended = await Promise.allSettled([first, second.promise]);
+  const refused = ended.filter(({ status }) => status === "rejected");
+  expect(refused).toMatchObject([
+    { reason: { code: "TARGET_NOT_EMPTY", message: expect.stringContaining("another restore by the same plan runs on this host") } },
+  ]);
+  expect(ended.flatMap((each) => (each.status === "fulfilled" ? each.value.leftovers : []))).toEqual([]);
+  for (const { name } of CLUSTER) {
+    expect(await readdir(join(directory.path, name))).toEqual(["member"]);
+    expect(checked(join(directory.path, name, "member/snap/db")).findings).toEqual([]);
+  }
 });
 
 test("restore: a member that appears at the last moment is in the way, and stays as it is", async () => {

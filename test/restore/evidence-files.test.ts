@@ -102,7 +102,7 @@ test("evidence of a data directory: a log of its own directory is read there, an
 test("evidence of a data directory: of a member that an interrupted restore has begun to move, its own database and log, wherever they are by now", async () => {
   const [path, walDir] = [await place(), await place()];
   await member(join(path, "member"), { revisions: 30, consistentIndex: 10, log: twoSegments() }, walDir);
-  const stage = await createStage({ name: "m", dataDir: path, walDir }, "id");
+  const stage = await createStage({ name: "m", dataDir: path, walDir }, "id", 1);
   await writeFile(stage.walPath, liveSegment("killed-3.5", KILLED_LOG));
   const kept = { memberDir: join(path, "member"), keptAs: join(path, "member.before-restore-t"), walKeptAs: join(walDir, "before-restore-t") };
   const moves = await withInodes(movesOf(stage, { ...kept, databaseSizeBytes: null, revision: null }, await readdir(walDir)));
