@@ -22,13 +22,10 @@ export interface EditedFile extends PlannedFile {
 }
 
 /** What the SHA-256 `found` of a file's bytes means that is not the one at the source's end. */
-export async function hashFault(written: PlannedFile, found: string, { signal }: CallOptions): Promise<EtcdsafeError> {
-  const { path, proof, clonedFrom, trailer, plan } = written;
-  const { location, databaseSizeBytes } = plan.source;
-  const isSourceGood =
-    proof !== "none" || (clonedFrom !== undefined && (await hashFile({ path: clonedFrom, from: 0, to: databaseSizeBytes }, { signal })) === trailer);
-  if (isSourceGood) return notAsWritten(`${path} does not hold what was written to it: its bytes give the SHA-256 ${found} instead of ${trailer}`);
-  return hashMismatch(location, trailer, found);
+export async function hashFault(written: PlannedFile, found: string, options: CallOptions): Promise<EtcdsafeError> {
+  const { path, proof, trailer, plan } = written;
+  if (proof === "none" && (await hashOfSource(written, options)) !== trailer) return hashMismatch(plan.source.location, trailer, found);
+  return notAsWritten(`${path} does not hold what was written to it: its bytes give the SHA-256 ${found} instead of ${trailer}`);
 }
 
 /** What it means that the edit could not read the file as a database. Other failures are what they are. */
@@ -41,15 +38,15 @@ export async function editFault(error: unknown, written: PlannedFile, options: C
   return found === trailer ? error : await hashFault(written, found, options);
 }
 
-/** What errors in an edited file mean whose SHA-256 is right, or that has none. Without the edit, what is wrong is the source's. */
+/** What errors in an edited file mean whose SHA-256 is right, or that has none. What is wrong without the edit as well is the source's. */
 export async function findingsFault(written: EditedFile, errors: readonly Finding[], options: CallOptions): Promise<EtcdsafeError> {
-  const { path, proof, trailer, plan } = written;
-  const original = proof === "checked" ? [] : await errorsBeforeEdit(written, options);
+  const { path, proof, copyOf, trailer, plan } = written;
+  const original = proof === "checked" ? [] : await errorsOfSource(written, options);
   if (original.length === 0) return notAsWritten(`${path} is not what was written to it: ${summary(errors)}`);
   const found = summary(original);
-  if (trailer !== undefined) return new EtcdsafeError("SNAPSHOT_DAMAGED", `${plan.source.location} is damaged: ${found}`);
+  if (trailer !== undefined || copyOf !== undefined) return new EtcdsafeError("SNAPSHOT_DAMAGED", `${plan.source.location} is damaged: ${found}`);
   return new EtcdsafeError("SNAPSHOT_DAMAGED", `${plan.source.location} is damaged, or what was read back of its copy ${path} is: ${found}`, {
-    hint: "`etcdsafe verify FILE` tells which: where it finds nothing, the disk or the memory of this host is not to be trusted, else use another backup.",
+    hint: "Try it on another host: where that restores it, the disk or the memory of this one is not to be trusted, else use another backup.",
   });
 }
 
@@ -62,10 +59,15 @@ export function summary([first, ...others]: readonly Finding[]): string {
   return `${first === undefined ? "its rows cannot be read" : `${first.text}, at byte ${first.offset}`}${more}`;
 }
 
-async function errorsBeforeEdit({ path, copyFrom = path, edit, plan }: EditedFile, { signal }: CallOptions): Promise<Finding[]> {
+/** Undefined where it is no file: one that is written from a stream is all there is of it. */
+async function hashOfSource({ copyOf, plan }: PlannedFile, options: CallOptions): Promise<string | undefined> {
+  return copyOf === undefined ? undefined : hashFile({ path: copyOf, from: 0, to: plan.source.databaseSizeBytes }, options);
+}
+
+async function errorsOfSource({ path, copyOf, edit, plan }: EditedFile, { signal }: CallOptions): Promise<Finding[]> {
   const head = edit.originalMetaPages;
-  const missing = { path: copyFrom, from: head.length, to: plan.source.databaseSizeBytes, head };
-  const input: CheckWorkerInput = { path, missing, hashes: [] };
+  const unedited = { path, missing: { path, from: head.length, to: plan.source.databaseSizeBytes, head } };
+  const input: CheckWorkerInput = { ...(copyOf === undefined ? unedited : { path: copyOf }), hashes: [] };
   const report = await runInWorker<CheckWorkerInput, SnapshotReport>(new URL("../etcd-files/check/check-worker", import.meta.url), input, { signal });
   return report.findings.filter(({ severity }) => severity === "error");
 }

@@ -18,8 +18,8 @@ export interface WrittenFile extends DatabaseFile {
   readonly trailer: string | undefined;
   /** Why the source is good, whatever is read in this file: `hash`: its bytes gave that on their way here; `checked`: another file of them passed the check. */
   readonly proof: "none" | "hash" | "checked";
-  /** Where its blocks are shared with another file: that one. */
-  readonly clonedFrom?: string;
+  /** The source, where that is a file. */
+  readonly copyOf?: string;
 }
 
 /**
@@ -46,7 +46,7 @@ export async function writeDatabaseFile(
     path,
     trailer,
     proof: "read" in content && trailer !== undefined ? "hash" : "none",
-    ...("path" in content && isCloned ? { clonedFrom: content.path } : {}),
+    ...("path" in content ? { copyOf: content.path } : {}),
     ...(copyFrom === undefined || trailer === undefined ? {} : { copyFrom }),
   };
 }

@@ -84,16 +84,24 @@ test("at fault: what is wrong in the pages that the edit wrote is not told of th
   });
 });
 
-test("at fault: a page that is damaged under a right hash is the source's; without a hash nothing tells, and both are named", async () => {
+test("at fault: a page that is damaged under a right hash is the source's, and so is one that is damaged in a file without a hash", async () => {
   await using directory = await temporaryDirectory("at-fault");
   const damaged = flipped(IMAGE, 3 * PAGE + FLAGS);
   const signed = await edited(directory.path, withTrailer(damaged), "signed.db");
   await expectThrown("SNAPSHOT_DAMAGED", () => checkWrittenDatabase(signed, options), /source\.db is damaged: .* at byte \d+/);
   const unsigned = await edited(directory.path, damaged, "unsigned.db");
-  await expect(checkWrittenDatabase(unsigned, options)).rejects.toMatchObject({
+  await expectThrown("SNAPSHOT_DAMAGED", () => checkWrittenDatabase(unsigned, options), /source\.db is damaged: .* at byte \d+/);
+});
+
+test("at fault: what only the copy of a file without a hash has is the disk's; of a stream without one nothing tells, and both are named", async () => {
+  await using directory = await temporaryDirectory("at-fault");
+  const { copyOf, ...copied } = await edited(directory.path, IMAGE, "unsigned.db");
+  flip(copied.path, 3 * PAGE + FLAGS);
+  await expectThrown("SELF_CHECK_FAILED", () => checkWrittenDatabase({ ...copied, copyOf: copyOf! }, options), /unsigned\.db is not what was written to it: /);
+  await expect(checkWrittenDatabase(copied, options)).rejects.toMatchObject({
     code: "SNAPSHOT_DAMAGED",
     message: expect.stringMatching(/source\.db is damaged, or what was read back of its copy \S*unsigned\.db is: .*, at byte \d+/),
-    hint: expect.stringMatching(/verify FILE.* not to be trusted/),
+    hint: expect.stringMatching(/another host.* not to be trusted/),
   });
 });
 
