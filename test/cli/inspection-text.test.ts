@@ -103,7 +103,9 @@ test("a log: its fault with the place, once, and what was not read because of it
   expect(torn).not.toMatch(/^read /m);
   const goneOn = shown({ kind: "torn", ...fault }, "why");
   expect(goneOn).toMatch(/^torn +0\.wal, byte 70000: the file ends inside a record$/m);
-  expect(goneOn).toMatch(/^the log +may have gone on after its end \(1\.wal: why\): etcd starts from it without a word, and how much is lost nobody can tell$/m);
+  expect(goneOn).toMatch(
+    /^the log +may have gone on after its end \(1\.wal: why\): etcd starts from it without a word, and how much is lost nobody can tell$/m,
+  );
 });
 
 test("a damaged database: why its facts are not told", () => {
