@@ -74,7 +74,12 @@ async function openStore(invocation: Invocation, time: Date | undefined): Promis
   const main = await openStorageAt(invocation, repositoryLocation(invocation), time);
   if (stateUrl === undefined) return trustedOnly(main, invocation);
   const { stateSplit } = await import("../storage/state-split.ts");
-  return trustedOnly(stateSplit(main, await openStorageAt(invocation, stateUrl)), invocation);
+  const state = await openStorageAt(invocation, stateUrl);
+  if (state.location === main.location)
+    throw new EtcdsafeError("CONFIG_INVALID", `--state-url names the repository itself, ${main.location}`, {
+      hint: "Leave it out: the state is there anyway.",
+    });
+  return trustedOnly(stateSplit(main, state), invocation);
 }
 
 function repositoryLocation({ config }: Invocation): string {

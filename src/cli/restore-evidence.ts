@@ -53,7 +53,7 @@ export async function evidenceFromRepository(invocation: Invocation, known: Know
   try {
     return await orForeign(
       invocation,
-      async () => repositoryEvidence((await openForReading(invocation)).storage, config.get("cluster"), known, invocation),
+      async () => repositoryEvidence(await openForReading(invocation), config.get("cluster"), known, invocation),
       async (location) => ({ ...NOTHING, ...(await (await import("../restore/evidence-foreign.ts")).foreignEvidence(location, known.sourceId)) }),
     );
   } catch (error) {

@@ -216,8 +216,13 @@ function opensAlike(found: ObjectEncryption | null, wanted: ObjectEncryption): b
   return found !== null && !found.passphrase && !wanted.passphrase && a.size === b.size && a.isSubsetOf(b);
 }
 
-function warnUnbound(cluster: string, { storage }: Repository, { runtime }: CopyOptions): void {
-  const message = `${storage.location} has no cluster.json of ${cluster} (is it in a --state-url?): the copy is restored from as any, but before it is saved to, it takes \`etcdsafe repo adopt\``;
+function warnUnbound(cluster: string, { storage, file }: Repository, { runtime }: CopyOptions): void {
+  const { stateStore } = file;
+  const elsewhere =
+    stateStore === undefined || storage.stateLocation === stateStore.location
+      ? ""
+      : ` (it is in ${stateStore.location}: state-url in the file of --from-config)`;
+  const message = `${storage.location} has no cluster.json of ${cluster}${elsewhere}: the copy is restored from as any, but before it is saved to, it takes \`etcdsafe repo adopt\``;
   runtime.log({ level: "warn", message });
 }
 

@@ -108,14 +108,16 @@ function orRefused(backup: string, stepOf: () => OwnStep): OwnStep {
 function conflictWith(found: CatalogueEntry | undefined, isBeingDeleted: boolean, { id, manifest }: BackupEntry, location: string): EtcdsafeError | undefined {
   if (isBeingDeleted) return new EtcdsafeError("STORAGE_CONFLICT", `${id} is being removed from ${location}`, { hint: "Copy again when that is done." });
   if (found === undefined) return undefined;
-  if (found.manifest === null)
-    return new EtcdsafeError("MANIFEST_INVALID", `${id} is in ${location} already, and cannot be read there: ${found.error.message}`, NEVER);
+  if (found.manifest === null) {
+    const message = `${id} is in ${location} already, and cannot be read there: ${found.error.message}`;
+    return found.error.code === "MANIFEST_UNTRUSTED"
+      ? new EtcdsafeError("MANIFEST_UNTRUSTED", message, COUNTED)
+      : new EtcdsafeError("MANIFEST_INVALID", message, NEVER);
+  }
   if (found.state === "damaged")
     return new EtcdsafeError("SNAPSHOT_DAMAGED", `${id} is in ${location} already, and is damaged there: ${found.damage.join("; ")}`, NEVER);
   if (contentOf(found.manifest) === contentOf(manifest))
-    return new EtcdsafeError("SIGNATURE_REQUIRED", `${id} is in ${location} already, without the signature that it has where it is copied from`, {
-      hint: "Remove the one there and copy again, or type --unsigned and let it count. It was not touched.",
-    });
+    return new EtcdsafeError("SIGNATURE_REQUIRED", `${id} is in ${location} already, without the signature that it has where it is copied from`, COUNTED);
   return new EtcdsafeError("STORAGE_CONFLICT", `another backup is in ${location} under the id ${id}`, NEVER);
 }
 
@@ -123,6 +125,7 @@ function signatureLost(id: string): EtcdsafeError {
   return new EtcdsafeError("SIGNATURE_REQUIRED", `${id} is signed, and its copy would not be: encrypted to others, it has a manifest of its own`);
 }
 
+const COUNTED = { hint: "Remove the one there and copy again, or type --unsigned and let it count. It was not touched." };
 const NEVER = { hint: "A backup that is stored is never overwritten. Remove the one there, if it is of no use, and copy again." };
 
 function createdAt({ id, manifest }: CatalogueEntry): number {

@@ -18,7 +18,7 @@ import type { Storage } from "../storage/storage.ts";
 
 type DocumentSchema = z.ZodType<{ readonly cluster: string; readonly backup?: string | null }>;
 
-/** Manifests, cluster files and the repository file are read where more is asked of them; segments and objects are no documents. */
+/** Manifests, cluster files, the repository file and that of its state are read where more is asked of them; segments and objects are no documents. */
 const KINDS: { readonly [Kind in Recognised["kind"]]?: { readonly label: string; readonly schema: DocumentSchema } } = {
   "writer-lease": { label: "writer lease", schema: writerLeaseSchema },
   upload: { label: "upload marker", schema: uploadSchema },
@@ -35,7 +35,7 @@ const KINDS: { readonly [Kind in Recognised["kind"]]?: { readonly label: string;
 /** Throws REPOSITORY_INVALID for one that is damaged or not where it belongs, REPOSITORY_UNSUPPORTED for one that is too new. */
 export async function requireDocument(storage: Storage, key: string, what: Recognised, options: CallOptions): Promise<void> {
   const kind = KINDS[what.kind];
-  if (kind === undefined || what.kind === "repository-file") return;
+  if (kind === undefined || !("cluster" in what)) return;
   const { cluster, backup } = await readDocument(storage, { ...kind, invalid: "REPOSITORY_INVALID" }, key, options);
   const belongsTo = "backup" in what && backup !== what.backup ? backup : cluster === what.cluster ? undefined : cluster;
   if (belongsTo !== undefined) throw new EtcdsafeError("REPOSITORY_INVALID", `${key} is not a valid ${kind.label}: it belongs to ${belongsTo}`);

@@ -35,7 +35,7 @@ export async function planGcOf(
   objects: readonly ObjectInfo[],
   options: GcOptions & { readonly isGone?: IsGone },
 ): Promise<GarbagePlan> {
-  requireState(repository);
+  await requireState(repository, options);
   const { storage } = repository;
   const listing = await completed(storage, objects, options);
   const now = storage.clock === undefined ? options.runtime.now() : (await storage.clock.now(options)).time;

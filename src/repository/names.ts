@@ -2,6 +2,8 @@
 import { EtcdsafeError } from "../errors.ts";
 
 export const REPOSITORY_KEY = "etcdsafe-repository.json";
+/** In the store of the state, where that is another one. */
+export const STATE_FILE_KEY = "etcdsafe-state.json";
 export const SNAPSHOT_OBJECT = "snapshot.db.zst";
 export const BUNDLE_OBJECT = "bundle.tar.zst";
 
@@ -16,7 +18,7 @@ const REVISION_DIGITS = 19;
 const SNAPSHOT_FILE = "snapshot";
 
 export function isClusterName(name: string): boolean {
-  return CLUSTER_NAME.test(name) && name !== REPOSITORY_KEY;
+  return CLUSTER_NAME.test(name) && name !== REPOSITORY_KEY && name !== STATE_FILE_KEY;
 }
 
 /** What `repo validate` puts somewhere to try a store out, and may not be allowed to remove. No cluster's name begins so. */

@@ -1,8 +1,8 @@
 // What a key of a repository stands for: docs/repository-format.md, "Layout", read backwards. Pure. What it does not know is somebody else's.
-import { isClusterName, parseBackupId, REPOSITORY_KEY } from "./names.ts";
+import { isClusterName, parseBackupId, REPOSITORY_KEY, STATE_FILE_KEY } from "./names.ts";
 
 export type Recognised =
-  | { readonly kind: "repository-file" }
+  | { readonly kind: "repository-file" | "state-file" }
   | { readonly kind: "cluster-file" | "writer-lease"; readonly cluster: string }
   /** `name` is relative to the backup: "manifest.json", "snapshot.db.zst". */
   | { readonly kind: "backup-object"; readonly cluster: string; readonly backup: string; readonly name: string }
@@ -12,7 +12,10 @@ export type Recognised =
 const TIME = String.raw`\d{8}T\d{6}\.\d{3}Z`;
 const RANDOM_ID = "[a-z2-7]{12}";
 const REVISION = String.raw`\d{19}`;
-const OF_CLUSTER: readonly (readonly [RegExp, Exclude<Recognised["kind"], "repository-file" | "cluster-file" | "writer-lease" | "backup-object">])[] = [
+const OF_CLUSTER: readonly (readonly [
+  RegExp,
+  Exclude<Recognised["kind"], "repository-file" | "state-file" | "cluster-file" | "writer-lease" | "backup-object">,
+])[] = [
   [/^uploads\/([^/]+)\.json$/, "upload"],
   [/^deleting\/([^/]+)\.json$/, "deletion"],
   [/^pins\/([^/]+)\.json$/, "pin"],
@@ -28,6 +31,7 @@ const OBJECT_NAME = /^[a-z0-9][a-z0-9._-]*$/;
 
 export function recognise(key: string): Recognised | undefined {
   if (key === REPOSITORY_KEY) return { kind: "repository-file" };
+  if (key === STATE_FILE_KEY) return { kind: "state-file" };
   const slash = key.indexOf("/");
   const [cluster, rest] = [key.slice(0, slash), key.slice(slash + 1)];
   if (slash < 0 || !isClusterName(cluster)) return undefined;

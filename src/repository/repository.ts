@@ -7,11 +7,11 @@ import type { ObjectVersion } from "../storage/capabilities.ts";
 import type { Storage } from "../storage/storage.ts";
 import { claimsConditions, foundOfState, ignoresConditions, keepsItsWord, keepsItsWordAt } from "./conditions.ts";
 import { createDocument, type DocumentKind, encodeDocument, readDocument } from "./document.ts";
-import { PROBES_PREFIX, parseBackupId, REPOSITORY_KEY, randomId, stateProbeKey } from "./names.ts";
+import { PROBES_PREFIX, parseBackupId, REPOSITORY_KEY, randomId, STATE_FILE_KEY, stateProbeKey } from "./names.ts";
 import { mayBeDenied } from "./object-lock.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { repositoryFileSchema } from "./schemas/repository-file.ts";
-import { requireState } from "./state-store.ts";
+import { claimState, requireState } from "./state-store.ts";
 
 export type RepositoryFile = z.infer<typeof repositoryFileSchema>;
 
@@ -96,7 +96,7 @@ async function clusterWithBackups(storage: Storage, { signal }: CallOptions): Pr
 /** The same for who writes there, or judges by who else does. Throws CONFIG_INVALID too, where its state is elsewhere. */
 export async function openToWrite(storage: Storage, options: CallOptions): Promise<Repository> {
   const repository = await openRepository(storage, options);
-  requireState(repository);
+  await requireState(repository, options);
   return repository;
 }
 
@@ -111,18 +111,17 @@ export async function openOrCreateRepository(
     readonly runtime: Pick<Runtime, "now" | "randomBytes" | "log">;
     /** Of a new one. */
     readonly policy?: RepositoryFile["policy"];
-    /** Lets the state be in the store that `storage` has for it from now on, if it has one, wherever it was. */
-    readonly movesState?: boolean;
   },
 ): Promise<Repository> {
-  const { runtime, signal, policy = {}, movesState = false } = options;
+  const { runtime, signal, policy = {} } = options;
   const { stateLocation } = storage;
   let wasRefused = false;
   if ((await storage.stat(REPOSITORY_KEY, { signal })) === undefined && (await isEmpty(storage, { signal }))) {
+    const id = randomId(runtime.randomBytes);
     const file: RepositoryFile = {
       format: FORMAT_VERSION,
       requires: [],
-      id: randomId(runtime.randomBytes),
+      id: stateLocation === undefined ? id : await claimState(storage, { tool }, id, { signal }),
       createdAt: runtime.now().toISOString(),
       createdBy: tool,
       ...(stateLocation !== undefined && { stateStore: { location: stateLocation } }),
@@ -137,7 +136,7 @@ export async function openOrCreateRepository(
   const repository = await openRepository(storage, { signal }).catch((error: unknown) => {
     throw wasRefused && hasCode(error, "REPOSITORY_NOT_FOUND") ? nameKept(storage, error) : error;
   });
-  if (!movesState || stateLocation === undefined) requireState(repository);
+  await requireState(repository, { signal });
   return ignoresConditions(repository) === undefined ? provenIfAllowed(repository, options) : repository;
 }
 
@@ -207,7 +206,7 @@ async function provenFile(storage: Storage, stateStore: StateStore, options: Pro
 /** False for a repository that somebody else has just created. Any object at all counts: names of clusters may be those of directories that are not ours. */
 async function isEmpty(storage: Storage, { signal }: CallOptions): Promise<boolean> {
   for await (const { key } of storage.list("", { signal })) {
-    if (key.startsWith(PROBES_PREFIX)) continue;
+    if (key.startsWith(PROBES_PREFIX) || key === STATE_FILE_KEY) continue; // Whose that is, claimState tells.
     if ((await storage.stat(REPOSITORY_KEY, { signal })) !== undefined) return false;
     throw new EtcdsafeError("REPOSITORY_NOT_EMPTY", `no repository was created in ${storage.location}: something else is there already, ${key}`);
   }

@@ -3,7 +3,9 @@ import { EtcdsafeError } from "../errors.ts";
 import { inTurns } from "../repository/in-turns.ts";
 import { type Manifest, readManifest } from "../repository/manifest.ts";
 import { backupsPrefix, parseBackupId, restoresPrefix } from "../repository/names.ts";
+import type { Repository } from "../repository/repository.ts";
 import { readRestoreRecord } from "../repository/sidecars.ts";
+import { requireState } from "../repository/state-store.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type Evidence, type GatheredEvidence, highest, type RevisionJump } from "./evidence.ts";
@@ -22,13 +24,23 @@ export interface RepositoryEvidence extends GatheredEvidence {
 }
 
 /** Of the backups and of the restores, the one that shows the highest revision. What cannot be read is a warning; throws what listing throws. */
-export async function repositoryEvidence(storage: Storage, cluster: string, known: KnownBefore, options: CallOptions): Promise<RepositoryEvidence> {
+export async function repositoryEvidence(repository: Repository, cluster: string, known: KnownBefore, options: CallOptions): Promise<RepositoryEvidence> {
+  const { storage } = repository;
   const backups = await backupEvidence(storage, cluster, known, options);
   const restores = await restoreEvidence(storage, cluster, known.clusterIds, options);
   const newest = highest(backups.found);
   const found = [newest, highest(restores.found)].filter((each) => each !== undefined);
   const ofKnown = newest !== undefined && backups.ofKnown.has(newest) ? newest : null;
-  return { found, jumps: restores.jumps, warnings: [...backups.warnings, ...restores.warnings], ofKnown };
+  return { found, jumps: restores.jumps, warnings: [...(await stateWarnings(repository, options)), ...backups.warnings, ...restores.warnings], ofKnown };
+}
+
+/** Backups are restored without the state, which may be lost, but by what it tells of the cluster a restore is kept from one that lives. */
+async function stateWarnings(repository: Repository, options: CallOptions): Promise<string[]> {
+  const fault = await readOr(() => requireState(repository, options), options);
+  if (!(fault instanceof EtcdsafeError)) return [];
+  const unknown =
+    "Which members have joined since the backup was taken is not known, so that nobody asks whether they live, nor which cluster bears the name now";
+  return [`${unknown}: ${fault.message}.`];
 }
 
 async function backupEvidence(storage: Storage, cluster: string, { sourceId, clusterIds }: KnownBefore, options: CallOptions) {

@@ -4,7 +4,7 @@ import type { ObjectInfo, Storage } from "./storage.ts";
 import { wrapped } from "./wrapped.ts";
 
 /** The file that makes a location a repository stays with the backups. */
-const STATE_KEY = /^[^/]+\/(cluster\.json$|writer\.json$|uploads\/)/;
+const STATE_KEY = /^(etcdsafe-state\.json$|[^/]+\/(cluster\.json$|writer\.json$|uploads\/))/;
 
 export function isStateKey(key: string): boolean {
   return STATE_KEY.test(key);

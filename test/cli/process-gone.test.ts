@@ -36,6 +36,8 @@ describe.runIf(process.platform === "linux")("a process", () => {
       const pid = Number(String((await once(parent.stdout, "data"))[0]));
       const identity = { ...own, startTicks: ticksOf(pid) };
       expect(isProcessGone({ host, pid, process: identity })).toBe(false);
+      // A shell would ask how it ended.
+      await vi.waitFor(() => expect(readFileSync(`/proc/${parent.pid}/comm`, "utf8")).toBe("cat\n"), { timeout: 10_000 });
       process.kill(pid, "SIGKILL");
       await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toMatch(/\) Z /), { timeout: 10_000 });
       expect(isProcessGone({ host, pid, process: identity })).toBe(true);

@@ -291,7 +291,10 @@ test("copy: a source without a cluster file is copied, and said to be unbound", 
   await storeBackup(from, someSnapshot());
   const runtime = runtimeAt();
   expect(await copy(from, new MemoryStorage(), { runtime })).toMatchObject([{ outcome: "copied" }]);
-  expect(runtime.events).toContainEqual({ level: "warn", message: expect.stringMatching(/no cluster\.json of default .*repo adopt/) });
+  expect(runtime.events).toContainEqual({ level: "warn", message: expect.stringMatching(/no cluster\.json of default: .*repo adopt/) });
+  await copy({ ...from, file: { ...from.file, stateStore: { location: "s3://state/etcd" } } }, new MemoryStorage(), { runtime });
+  const where = /no cluster\.json of default \(it is in s3:\/\/state\/etcd: state-url in the file of --from-config\): /;
+  expect(runtime.events).toContainEqual({ level: "warn", message: expect.stringMatching(where) });
 });
 
 test.each([

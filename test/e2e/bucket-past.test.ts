@@ -1,5 +1,6 @@
 // A bucket with versions and Object Lock, after somebody with the writer's own credentials has overwritten or deleted everything in it; and what
 // `repo validate` and `repo init` say of buckets.
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -183,7 +184,26 @@ test("bucket: state lives elsewhere where retention would lock each of its versi
   expect(JSON.parse(await succeed("list", "--all-clusters", "--repository", repository, ...state, "-o", "json")).backups).toHaveLength(1);
   await save(repository, ...state);
   const without = await run("save", "--endpoints", cluster.endpoints.join(","), "--repository", repository, "--unencrypted");
-  expectFailure("CLUSTER_MISMATCH", without, { message: /./, hint: /./ });
+  const elsewhere = { message: /keeps its state in .*\/state, and no --state-url was given$/, hint: /^Give --state-url .*\/state: / };
+  expectFailure("CONFIG_INVALID", without, elsewhere);
+  for (const command of ["gc", "check", "init"]) expectFailure("CONFIG_INVALID", await run("repo", command, "--repository", repository), elsewhere);
+  // As where nothing is mounted.
+  const unmounted = await run("repo", "gc", "--repository", repository, "--state-url", "state", "--plan");
+  expect(unmounted.exitCode, unmounted.stderr).toBe(0);
+  await rename(join(directory.path, "state"), join(directory.path, "elsewhere"));
+  const missing = { message: /does not hold the state of the repository in .*: etcdsafe-state.json is missing$/, hint: /mounted/ };
+  expectFailure("CONFIG_INVALID", await run("repo", "gc", "--repository", repository, ...state, "--plan"), missing);
+  const restore = ["restore", "latest", "--repository", repository, "--data-dir", "data", "--copy", "--plan", "-o", "json"];
+  for (const given of [[], state])
+    expect(JSON.parse(await succeed(...restore, ...given)).plan.warnings).toContainEqual(
+      expect.stringMatching(/^Which members have joined since .* is not known, /),
+    );
+  await rename(join(directory.path, "elsewhere"), join(directory.path, "state"));
+  expect(JSON.parse(await succeed(...restore, ...state)).plan.warnings).not.toContainEqual(expect.stringMatching(/^Which members/));
+  expectFailure("CONFIG_INVALID", await run("list", "--repository", repository, "--state-url", repository), {
+    message: /names the repository itself/,
+    hint: /Leave it out/,
+  });
 });
 
 test("bucket: repo init proves that a second create is refused, and repo validate that all is well; where nothing answers, that is no finding", async () => {

@@ -302,8 +302,9 @@ test("rekey and copy: signatures are neither lost nor given without a word", asy
 
 test("copy: what is there without its signature, or with one that is not believed, is not taken for copied", async () => {
   const target = at("copied-signed");
-  const copy = async (exitCode: number, ...args: string[]) =>
-    JSON.parse((await expectExit(exitCode, ["copy", original, target, "--last", "1", "-o", "json", ...args])).stdout).backups as unknown;
+  const copyTo = async (name: string, exitCode: number, ...args: string[]) =>
+    JSON.parse((await expectExit(exitCode, ["copy", original, at(name), "--last", "1", "-o", "json", ...args])).stdout).backups as unknown;
+  const copy = (exitCode: number, ...args: string[]) => copyTo("copied-signed", exitCode, ...args);
   const trusting = ["--trusted-key", at("signer.pub")];
   const present = [{ backup: originalId, outcome: "present" }];
   expect(await copy(0, ...trusting)).toMatchObject([{ backup: originalId, outcome: "copied" }]);
@@ -315,9 +316,11 @@ test("copy: what is there without its signature, or with one that is not believe
     { outcome: "failed", failure: { message: expect.stringMatching(/cannot be read there: .* was not made with the key/) } },
   ]);
   expect(await copy(0)).toMatchObject(present);
+  const mine = ["--recipient", other, "--identity-file", at("own.txt"), "--sign-key-file", at("stranger.pem")];
+  for (const outcome of ["copied", "present"]) expect(await copyTo("copied-anew", 0, ...trusting, ...mine)).toMatchObject([{ backup: originalId, outcome }]);
   await rm(signature);
   expect(await copy(9)).toMatchObject([{ outcome: "failed", failure: { code: "SIGNATURE_REQUIRED" } }]);
-  expect(await copy(6, ...trusting)).toMatchObject([{ outcome: "failed", failure: { message: expect.stringMatching(/is not signed/) } }]);
+  expect(await copy(6, ...trusting)).toMatchObject([{ outcome: "failed", failure: { code: "MANIFEST_UNTRUSTED", hint: expect.stringMatching(/--unsigned/) } }]);
   expect(await copy(0, "--unsigned")).toMatchObject(present);
   expect(await copy(0, ...trusting, "--unsigned")).toMatchObject(present);
 });

@@ -16,12 +16,14 @@ import { repositoryFileSchema } from "../../src/repository/schemas/repository-fi
 import { restoreRecordSchema } from "../../src/repository/schemas/restore-record.ts";
 import { segmentHeaderSchema } from "../../src/repository/schemas/segment-header.ts";
 import { signatureSchema } from "../../src/repository/schemas/signature.ts";
+import { stateFileSchema } from "../../src/repository/schemas/state-file.ts";
 import { uploadSchema } from "../../src/repository/schemas/upload.ts";
 import { verificationSchema } from "../../src/repository/schemas/verification.ts";
 import { writerLeaseSchema } from "../../src/repository/schemas/writer-lease.ts";
 
 const SCHEMAS: Readonly<Record<string, z.ZodObject>> = {
   "repository-file": repositoryFileSchema,
+  "state-file": stateFileSchema,
   "cluster-file": clusterFileSchema,
   manifest: manifestSchema,
   "segment-header": segmentHeaderSchema,

@@ -4,7 +4,7 @@ import { collect, streamOf } from "../../src/bytes/stream.ts";
 import { ERRORS, EtcdsafeError } from "../../src/errors.ts";
 import { readClusterFile } from "../../src/repository/cluster-file.ts";
 import { honoursConditions, requireConditions } from "../../src/repository/conditions.ts";
-import { manifestKey, REPOSITORY_KEY } from "../../src/repository/names.ts";
+import { manifestKey, REPOSITORY_KEY, STATE_FILE_KEY } from "../../src/repository/names.ts";
 import { openOrCreateRepository, openRepository, openToWrite, proveConditions } from "../../src/repository/repository.ts";
 import { asOf } from "../../src/storage/as-of.ts";
 import { readOnly } from "../../src/storage/read-only.ts";
@@ -164,46 +164,61 @@ test.each([["ifAbsent"], ["ifVersion"]] as const)(
   },
 );
 
+const at = (main: Storage, location: string, state: Storage = new MemoryStorage()) => stateSplit(main, wrapped(state, { location }));
+
 test.each([["ifAbsent"], ["ifVersion"]] as const)("repository: a store of the state that ignores %s is found out", async (ignored) => {
-  const [main, inner] = [new MemoryStorage(), new MemoryStorage()];
-  const split = stateSplit(main, wrapped(careless(inner, ignored), { location: "memory:state" }));
+  const inner = new MemoryStorage();
+  const split = at(new MemoryStorage(), "memory:state", careless(inner, ignored));
   const made = await openOrCreateRepository(split, author, options);
   expect(made.file.stateStore).toEqual({ location: "memory:state", ignoresConditions: true });
   for (const repository of [made, await openRepository(readOnly(split), { signal }), await proveConditions(made, options)])
     expect(() => requireConditions(repository, "gc")).toThrow(/memory: with its state in memory:state does not$/);
-  for (const { key } of await Array.fromAsync(inner.list("", { signal }))) expect(key).toBe("");
+  expect((await Array.fromAsync(inner.list("", { signal }))).map(({ key }) => key)).toEqual([STATE_FILE_KEY]);
 });
 
-test("repository: its state has one place, which repo init alone moves; who looks elsewhere may read", async () => {
-  const main = new MemoryStorage();
-  const at = (location: string) => stateSplit(main, wrapped(new MemoryStorage(), { location }));
-  const [one, other] = [at("memory:one"), at("memory:other")];
-  expect((await openOrCreateRepository(main, author, options)).file).not.toHaveProperty("stateStore");
+test("repository: its state has one place, from the beginning; who looks elsewhere may read", async () => {
   const refused = async (storage: Storage, message: RegExp, hint: RegExp) => {
-    const before = (await main.stat(REPOSITORY_KEY, { signal }))?.version;
+    const before = (await storage.stat(REPOSITORY_KEY, { signal }))?.version;
     for (const open of [openToWrite, (given: Storage) => openOrCreateRepository(given, author, options)])
       expect((await expectThrown("CONFIG_INVALID", () => open(storage, options), message)).hint).toMatch(hint);
-    expect((await main.stat(REPOSITORY_KEY, { signal }))?.version).toBe(before);
+    expect((await storage.stat(REPOSITORY_KEY, { signal }))?.version).toBe(before);
     await openRepository(storage, { signal });
   };
-  await refused(
-    one,
-    /memory: keeps its state with its backups, and --state-url names memory:one$/,
-    /^Leave --state-url out: .* let `etcdsafe repo init` run with that/,
-  );
-  const moved = await openOrCreateRepository(one, author, { ...options, movesState: true });
-  expect(moved.file.stateStore).toEqual({ location: "memory:one", ignoresConditions: false });
-  expect(honoursConditions(await openToWrite(one, options))).toBe(true);
+  const alone = new MemoryStorage();
+  expect((await openOrCreateRepository(alone, author, options)).file).not.toHaveProperty("stateStore");
+  await refused(at(alone, "memory:one"), /memory: keeps its state with its backups, and --state-url names memory:one$/, /^Leave --state-url out: /);
+  const [main, state] = [new MemoryStorage(), new MemoryStorage()];
+  const made = await openOrCreateRepository(at(main, "memory:one", state), author, options);
+  expect(made.file.stateStore).toEqual({ location: "memory:one", ignoresConditions: false });
+  expect(honoursConditions(await openToWrite(at(main, "memory:one", state), options))).toBe(true);
   await refused(
     main,
     /keeps its state in memory:one, and no --state-url was given$/,
-    /^Give --state-url memory:one: who looks elsewhere sees no other writer\.$/,
+    /^Give --state-url memory:one: who looks elsewhere sees no other writer\./,
   );
-  await expectThrown("CONFIG_INVALID", () => openOrCreateRepository(main, author, { ...options, movesState: true }), /in memory:one/);
-  await refused(other, /keeps its state in memory:one, and --state-url names memory:other$/, /^Give --state-url memory:one: .*repo init/);
+  await refused(at(main, "memory:other", state), /keeps its state in memory:one, and --state-url names memory:other$/, /^Give --state-url memory:one: /);
+  // A directory where another should be mounted; a bucket of the same name at another endpoint.
+  await refused(at(main, "memory:one"), /memory:one does not hold the state of the repository in memory:: etcdsafe-state.json is missing$/, /mounted/);
+  const others = at(wrapped(new MemoryStorage(), { location: "memory:elsewhere" }), "memory:one", state);
+  const taken = /memory:one holds the state of another repository: of memory:$/;
+  expect((await expectThrown("CONFIG_INVALID", () => openOrCreateRepository(others, author, options), taken)).hint).toMatch(/another --state-url/);
+  await state.put(STATE_FILE_KEY, streamOf(Buffer.from(Buffer.from(state.bytesOf(STATE_FILE_KEY)!).toString().replace(made.file.id, "aaaaaaaaaaaa"))), {
+    signal,
+  });
+  await refused(at(main, "memory:one", state), /does not hold the state of the repository in memory:: it is that of memory:$/, /mounted/);
 });
 
-test("repository: where its state is stands in the file from the beginning, also where that may not be overwritten", async () => {
+test("repository: with a state of its own it is created once as well, whoever comes first, and after one that died of it", async () => {
+  const [main, state] = [new MemoryStorage(), new MemoryStorage()];
+  const storage = at(main, "memory:one", state);
+  const [a, b] = await Promise.all([openOrCreateRepository(storage, author, options), openOrCreateRepository(storage, author, options)]);
+  expect(a.file.id).toBe(b.file.id);
+  await openToWrite(storage, options);
+  await main.remove(REPOSITORY_KEY, { signal });
+  expect((await openOrCreateRepository(storage, author, options)).file.id).toBe(a.file.id);
+});
+
+test("repository: where its state is stands in the file also where that may not be overwritten", async () => {
   const inner = new MemoryStorage();
   const main = wrapped(inner, {
     put: async (key, body, put) => {
@@ -211,7 +226,7 @@ test("repository: where its state is stands in the file from the beginning, also
       return inner.put(key, body, put);
     },
   });
-  const made = await openOrCreateRepository(stateSplit(main, wrapped(new MemoryStorage(), { location: "memory:one" })), author, options);
+  const made = await openOrCreateRepository(at(main, "memory:one"), author, options);
   expect(made.file.stateStore).toEqual({ location: "memory:one" });
   expect(honoursConditions(made)).toBe(false);
   await expectThrown("CONFIG_INVALID", () => openToWrite(main, options), /in memory:one/);

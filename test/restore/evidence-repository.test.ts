@@ -2,8 +2,13 @@ import { expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
 import { encodeManifest, type Manifest } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey } from "../../src/repository/names.ts";
+import type { Repository } from "../../src/repository/repository.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
+import { claimState } from "../../src/repository/state-store.ts";
 import { repositoryEvidence } from "../../src/restore/evidence-repository.ts";
+import { stateSplit } from "../../src/storage/state-split.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { wrapped } from "../../src/storage/wrapped.ts";
 import { sampleManifest } from "../repository/sample-manifest.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 
@@ -39,9 +44,25 @@ async function restored(
   return writeRestoreRecord(storage, "default", author, facts, { signal });
 }
 
+const repositoryIn = (storage: Storage, file: Partial<Repository["file"]> = {}): Repository => ({ storage, file: file as Repository["file"] });
+
 function evidence(storage: MemoryStorage, sourceId: string | null = null) {
-  return repositoryEvidence(storage, "default", { sourceId, clusterIds: [] }, { signal });
+  return repositoryEvidence(repositoryIn(storage), "default", { sourceId, clusterIds: [] }, { signal });
 }
+
+test("evidence of a repository: that its state is not looked at is said", async () => {
+  const storage = new MemoryStorage();
+  const known = { sourceId: null, clusterIds: [] };
+  const warnings = async (given: Storage) =>
+    (await repositoryEvidence(repositoryIn(given, { id: "aaaaaaaaaaaa", stateStore: { location: "memory:state" } }), "default", known, { signal })).warnings;
+  const unknown =
+    "Which members have joined since the backup was taken is not known, so that nobody asks whether they live, nor which cluster bears the name now: ";
+  expect(await warnings(storage)).toEqual([`${unknown}the repository in memory: keeps its state in memory:state, and no --state-url was given.`]);
+  const split = stateSplit(storage, wrapped(new MemoryStorage(), { location: "memory:state" }));
+  expect(await warnings(split)).toEqual([expect.stringMatching(/memory:state does not hold the state of the repository .* is missing\.$/)]);
+  await claimState(split, author, "aaaaaaaaaaaa", { signal });
+  expect(await warnings(split)).toEqual([]);
+});
 
 test("evidence of a repository: the backup with the highest revision, whatever its state and timeline, and the highest restore of any cluster", async () => {
   const storage = new MemoryStorage();
@@ -95,7 +116,7 @@ test("evidence of a repository: other clusters' backups show nothing, and neithe
 test("evidence of a repository: what another run of the same plan has put on record is none, but what its cluster has saved since is", async () => {
   const storage = new MemoryStorage();
   await restored(storage, ID, "300", "1000000700");
-  const again = () => repositoryEvidence(storage, "default", { sourceId: null, clusterIds: [ID] }, { signal });
+  const again = () => repositoryEvidence(repositoryIn(storage), "default", { sourceId: null, clusterIds: [ID] }, { signal });
   expect((await again()).found).toEqual([]);
   await stored(storage, sampleManifest({ revision: "1000000705", clusterId: ID }));
   const { found, ofKnown } = await again();

@@ -5,7 +5,6 @@ import { createsAfterRemoval, ignoresConditions } from "../../repository/conditi
 import { probeKey, REPOSITORY_KEY, randomId } from "../../repository/names.ts";
 import { mayBeDenied } from "../../repository/object-lock.ts";
 import { openOrCreateRepository, proveConditions, type Repository, type RepositoryFile } from "../../repository/repository.ts";
-import { hasItsState } from "../../repository/state-store.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Invocation } from "../command.ts";
 import { askedProtection } from "../protection.ts";
@@ -28,7 +27,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const storage = await openNamedStorage(invocation);
   const existed = (await storage.stat(REPOSITORY_KEY, { signal })) !== undefined;
   const policy = await policyOf(invocation);
-  const opened = await openOrCreateRepository(storage, await author(), { ...invocation, policy, movesState: true });
+  const opened = await openOrCreateRepository(storage, await author(), { ...invocation, policy });
   if (existed && !isDeepStrictEqual(policy, {}) && !isDeepStrictEqual(opened.file.policy.encryption, policy.encryption)) throw otherPolicy(storage.location);
   const { file, conditionalCreate } = existed ? await proven(opened, invocation) : told(opened);
   const createAfterRemoval = await triedAfterRemoval(storage, invocation);
@@ -57,7 +56,7 @@ async function proven(repository: Repository, invocation: Invocation): Promise<R
   try {
     return told(await proveConditions(repository, invocation));
   } catch (error) {
-    if (!hasCode(error, "STORAGE_DENIED") || !hasItsState(repository)) throw error;
+    if (!hasCode(error, "STORAGE_DENIED")) throw error;
     return { file: repository.file, conditionalCreate: "not-tried" };
   }
 }
