@@ -30,7 +30,12 @@ const { signal } = new AbortController(); // Each test has its time-out.
 
 beforeAll(async () => {
   directory = await temporaryDirectory("list");
-  const runtime = { sleep: async () => undefined, randomBytes: (size: number) => crypto.getRandomValues(new Uint8Array(size)), now: () => new Date(), log: () => undefined };
+  const runtime = {
+    sleep: async () => undefined,
+    randomBytes: (size: number) => crypto.getRandomValues(new Uint8Array(size)),
+    now: () => new Date(),
+    log: () => undefined,
+  };
   const storage = openFileStorage(join(directory.path, "repository"), runtime);
   await openOrCreateRepository(storage, { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } }, { signal, runtime });
   const put = async (key: string, bytes: Uint8Array) => void (await storage.put(key, streamOf(bytes), { signal }));
