@@ -7,6 +7,7 @@ export default defineConfig({
     globalSetup: ["test/support/print-seed.ts", "test/support/default-ports.ts"],
     pool: "forks",
     maxWorkers: 1,
+    execArgv: ["--no-wasm-code-gc"], // As vitest.config.ts.
     testTimeout: 3_600_000,
     hookTimeout: 600_000,
   },
