@@ -6,7 +6,7 @@ import { arrangeArguments } from "./arguments.ts";
 import { COMMANDS, GROUPS } from "./catalogue.ts";
 import type { CommandInfo } from "./command.ts";
 import { commandDescription, optionDescription, optionTerm, textAfterOptions } from "./help.ts";
-import { requireVerb, usageError } from "./usage-error.ts";
+import { requireNoPrivateKey, requireVerb, usageError } from "./usage-error.ts";
 
 export interface ParsedArguments {
   readonly command: CommandName;
@@ -29,6 +29,7 @@ export function parseArguments(argv: readonly string[], version: string, print: 
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0) throw usageError(error, args);
   }
+  requireNoPrivateKey(parsed?.operands ?? []);
   return parsed;
 }
 

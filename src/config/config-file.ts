@@ -1,6 +1,7 @@
 // The configuration file: YAML whose keys are the names of options, with every fault found at once. Loaded only where a file is named: zod and yaml are slow to load.
 import { dirname } from "node:path";
 import { z } from "zod";
+import { privateKeyIn } from "./file-content.ts";
 import { OPTION_NAMES, type OptionName, optionSpec } from "./options.ts";
 import type { Fault, Origin } from "./origin.ts";
 import { nearest } from "./suggest.ts";
@@ -34,7 +35,8 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
     const origin: Origin = { kind: "file", path, line: lineOf([key]) };
     const name = KEYS.find((each) => each === key);
     const read = name === undefined ? undefined : valueSchema(name, dirname(path)).safeParse(written);
-    if (name === undefined || read === undefined) found.push({ origin, key, text: unknownKey(key) });
+    if (privateKeyIn(key) !== undefined) found.push({ origin, text: "a private key stands where the name of an option is expected" });
+    else if (name === undefined || read === undefined) found.push({ origin, key, text: unknownKey(key) });
     else if (read.data === undefined) found.push({ origin, key, text: read.error?.issues[0]?.message ?? "is not understood" });
     else settings.set(name, { ...read.data, origin });
   }

@@ -13,7 +13,8 @@ import { whyUnreadable } from "./unreadable.ts";
 /** Far above what any of these files needs. */
 const FILE_SIZE_BYTES_MAX = 1024 * 1024;
 const PASSPHRASE_SIZE_BYTES_MAX = 4096;
-const SECRET = /^AGE-SECRET-KEY-/i;
+/** What may be repeated of a file of recipients: another file, named by mistake, holds who knows what. */
+const PUBLIC = /^(age1|ssh-)/;
 
 /** What could be read; only to be used where there are no faults. */
 export interface ReadFromOptions<T> {
@@ -30,7 +31,8 @@ export async function readAskedEncryption(config: Config, passphrase: "passphras
   const listed = await reader.lines("recipients-file");
   for (const { option, text, place } of [...given, ...listed]) {
     const fault = await recipientFault(text);
-    if (fault !== undefined) reader.refuse(option, SECRET.test(text) ? `${place}holds what ${fault}` : `${place}${JSON.stringify(text)} ${fault}`);
+    if (fault !== undefined)
+      reader.refuse(option, PUBLIC.test(text) || option === "recipient" ? `${place}${JSON.stringify(text)} ${fault}` : `${place}holds what ${fault}`);
   }
   if (config.get("recipients-file") !== undefined && listed.length === 0)
     reader.refuse("recipients-file", `${config.get("recipients-file")} names no recipient`);
@@ -151,10 +153,6 @@ class OptionReader {
 
   /** Undefined, with a fault, where it cannot be read. */
   async text(option: OptionName, path: string): Promise<string | undefined> {
-    if (SECRET.test(path)) {
-      this.refuse(option, "names a secret key itself, and secrets do not belong in arguments or configuration files: put it into a file, and name that");
-      return undefined;
-    }
     try {
       const bytes = await readFile(path);
       if (bytes.length <= FILE_SIZE_BYTES_MAX) return bytes.toString("utf8");

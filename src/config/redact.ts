@@ -21,7 +21,6 @@ function shownNumber(name: OptionName, value: number): string {
 
 /** A URL's user and password, and the values of its query, which some stores sign requests with. */
 function withoutCredentials(text: string): string {
-  if (/AGE-SECRET-KEY-/i.test(text)) return REDACTED;
   if (!text.includes("://")) return text;
   return text.replace(/:\/\/[^/]*@/, `://${REDACTED}@`).replace(/([?&][^=&]+=)[^&]*/g, `$1${REDACTED}`);
 }

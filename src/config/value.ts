@@ -2,6 +2,7 @@
 import { isAbsolute, resolve } from "node:path";
 import { isMistypedUrl } from "../storage/place.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
+import { contentFault } from "./file-content.ts";
 import type { OptionSpec } from "./option.ts";
 import { formatRate, parseRate } from "./rate.ts";
 
@@ -13,13 +14,15 @@ export type ReadValue =
 /** `directory` is what relative paths start from; undefined leaves them to the working directory. */
 export function readValue(spec: OptionSpec, text: string, directory?: string): ReadValue {
   if (text === "") return { refused: "is empty" };
+  if (spec.kind === "list") return readList(spec, text.split(","), directory);
+  if (spec.kind === "secret") return { value: text };
+  const misplaced = contentFault(spec, text);
+  if (misplaced !== undefined) return { refused: misplaced };
   switch (spec.kind) {
     case "boolean":
       return readBoolean(text);
     case "duration":
       return readDuration(spec, text);
-    case "list":
-      return readList(spec, text.split(","), directory);
     case "enum":
       return spec.choices?.includes(text) ? { value: text } : { refused: `${quoted(text)} is none of ${spec.choices?.join(", ")}` };
     case "path":
@@ -32,8 +35,6 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
       return { value: directory === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || isAbsolute(text) ? text : resolve(directory, text) };
     case "string":
       return spec.pattern === undefined || spec.pattern.regex.test(text) ? { value: text } : { refused: `${quoted(text)} is not ${spec.pattern.is}` };
-    case "secret":
-      return { value: text };
     case "url":
       return readUrl(text);
     case "time":
@@ -68,8 +69,11 @@ export function readSeveral(spec: OptionSpec, texts: readonly string[], director
 }
 
 /** The items of a list, blanks around them removed as etcdctl does. */
-export function readList({ paths }: OptionSpec, items: readonly string[], directory?: string): ReadValue {
+export function readList(spec: OptionSpec, items: readonly string[], directory?: string): ReadValue {
+  const { paths } = spec;
   const given = items.map((item) => item.trim()).filter((item) => item !== "");
+  const misplaced = given.map((item) => contentFault(spec, item)).find((fault) => fault !== undefined);
+  if (misplaced !== undefined) return { refused: misplaced };
   const isPath = (item: string) => paths !== undefined && !isAbsolute(item) && paths.but?.test(item) !== true;
   const values = given.map((item) => (directory !== undefined && isPath(item) ? resolve(directory, item) : item));
   return values.length === 0 ? { refused: "names nothing" } : { value: values };

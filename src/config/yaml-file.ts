@@ -2,6 +2,7 @@
 // config-file.ts and members-file.ts. One document, no aliases, no tags.
 import { readFile, stat } from "node:fs/promises";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from "yaml";
+import { privateKeyIn } from "./file-content.ts";
 import { type Fault, WHOLE_FILE } from "./origin.ts";
 import { whyUnreadable } from "./unreadable.ts";
 
@@ -37,7 +38,10 @@ function parseYaml(path: string, text: string): YamlFile {
   const lines = new LineCounter();
   const lineAt = (offset: number) => Math.max(1, lines.linePos(offset).line);
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const fault = (offset: number, what: string): Fault => ({ origin: { kind: "file", path, line: lineAt(offset) }, text: what });
+  const fault = (offset: number, what: string): Fault => ({
+    origin: { kind: "file", path, line: lineAt(offset) },
+    text: privateKeyIn(what) === undefined ? what : "is not understood, and holds a private key",
+  });
   if (document.errors.some(({ message }) => message.startsWith("Maximum call stack"))) return unreadable(path, NESTED_TOO_DEEPLY);
   const faults = [...document.errors, ...document.warnings]
     .slice(0, SYNTAX_FAULTS_MAX)

@@ -1,5 +1,6 @@
 // The command line as a process: what it prints where, how it ends, and what it loads.
 import { spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -60,6 +61,54 @@ test("command line: a password in the arguments is refused, and not repeated", a
   const { exitCode, stderr } = await fails(["save", "--user", "root:hidden", "--password", "hidden", "--repository", "/x"]);
   expect(exitCode).toBe(2);
   expect(stderr).toContain("--password-file");
+  expect(stderr).not.toContain("hidden");
+});
+
+test("command line: a private key given in place of its file's path, or of anything else, is refused and not repeated", async () => {
+  await using directory = await temporaryDirectory("cli");
+  const identity = "AGE-SECRET-KEY-1EGTZVFFV20835NWYV6270LXYVK2VKNX2MMDKWYKLMGR48UAWX40Q2P2LM0";
+  const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const body = pem.split("\n")[1]!;
+  const paths = ["list", "block", "key", "alias", "tag", "pasted"].map((name) => join(directory.path, `${name}.yaml`));
+  const [list, block, key, alias, tag, pasted] = paths as [string, string, string, string, string, string];
+  await writeFile(list, `identity-file:\n  - a.txt\n  - ${identity}\n`);
+  await writeFile(block, `sign-key-file: |\n  ${pem.replaceAll("\n", "\n  ")}\n`);
+  await writeFile(key, `${identity}: x\n`);
+  await writeFile(alias, `identity-file: *${identity}\n`);
+  await writeFile(tag, `identity-file: !${identity}\n`);
+  await writeFile(pasted, `sign-key-file: ${pem}`);
+  const save = ["save", "--repository", directory.path];
+  const tried: [string[], Record<string, string>, RegExp?][] = [
+    [save, { ETCDSAFE_SIGN_KEY_FILE: pem }, /^error: ETCDSAFE_SIGN_KEY_FILE: takes the path of a file, and a private key itself was given, .* Kubernetes/],
+    [[...save, "--sign-key-file", pem], {}, /--sign-key-file: takes the path of a file/],
+    [[...save, "--config", block], {}, /block\.yaml:1: sign-key-file takes the path of a file/],
+    [["verify", "--config", list], {}, /list\.yaml:1: identity-file takes the path of a file, and an identity itself was given/],
+    [["copy", "/absent", "/gone", "--from-config", list], {}, /list\.yaml:1: identity-file takes the path of a file/],
+    ...[key, alias, tag, pasted].map((path): [string[], Record<string, string>] => [["list", "--config", path], {}]),
+    [[...save, `--sign-key=${pem}`], {}, /an argument that is no option's value holds a private key/],
+    [["save", "-o", pem], {}, /--format \(-o\): holds what is a private key/],
+    ...[[pem], [identity], ["verify", pem], ["verify", identity], ["inspect", identity], ["copy", identity, "/absent"], [...save, pem]].map(
+      (args): [string[], Record<string, string>, RegExp] => [args, {}, /holds a private key/],
+    ),
+    [["config", "show"], { ETCDSAFE_SIGN_KEY_FILE: pem, ETCDSAFE_IDENTITY_FILE: identity }, /the configuration has 2 faults/],
+    [["config", "show", "-o", "json", "--config", block], {}, /"code":"CONFIG_INVALID"/],
+    [["config", "validate", "-o", "json", "--config", list], {}, /"code":"CONFIG_INVALID"/],
+  ];
+  for (const [args, env, message] of tried) {
+    const { exitCode, stdout, stderr } = await runCli(args, { env });
+    expect(exitCode, stderr).toBe(2);
+    if (message !== undefined) expect(stderr).toMatch(message);
+    for (const secret of [identity, body]) expect(`${stdout}${stderr}`).not.toContain(secret);
+  }
+});
+
+test("command line: of a file of recipients that is another file, nothing is repeated but what begins as a recipient", async () => {
+  await using directory = await temporaryDirectory("cli");
+  const path = join(directory.path, "named-by-mistake");
+  await writeFile(path, "age1mistyped\nhidden\n");
+  const { stderr } = await fails(["save", "--repository", directory.path, "--recipients-file", path]);
+  expect(stderr).toContain(`${path}, line 1: "age1mistyped" is a recipient of a kind`);
+  expect(stderr).toContain(`${path}, line 2: holds what is no age recipient`);
   expect(stderr).not.toContain("hidden");
 });
 

@@ -146,7 +146,7 @@ test("options: what cannot be honoured is an error, and no secret is repeated", 
   }
   expectFailure("CONFIG_INVALID", await runCli(saving(at("never")), { env: { ETCDSAFE_UNENCRYPTED: "true" } }), { message: /type --unencrypted/ });
   const opening = await runCli(["verify", "--repository", original, "--identity-file", identity]);
-  expectFailure("USAGE", opening, { message: /names a secret key itself/ });
+  expectFailure("USAGE", opening, { message: /an identity itself was given/ });
   expect(opening.stderr).not.toContain(identity);
   expect(await readdir(directory.path)).not.toContain("never");
 });
@@ -274,6 +274,27 @@ test("rekey --all --new-key: every backup once, also those that were not encrypt
   expect(again.rekeyed.map(({ outcome }: { outcome: string }) => outcome)).toEqual(Array(4).fill("already"));
 });
 
+test("rekey --all --new-key: after a new header, and again for those who had it before, nothing is done that a kept file key opens", async () => {
+  const repository = at("rotated");
+  await save(repository, "--recipient", own);
+  const identities = ["--identity-file", `${at("own.txt")},${at("other.txt")}`];
+  const rekey = async (recipient: string, ...args: string[]): Promise<{ outcome: string; newId: string }[]> =>
+    JSON.parse(
+      (await expectExit(0, ["repo", "rekey", "--all", ...args, "--repository", repository, "--recipient", recipient, ...identities, "-o", "json"])).stdout,
+    ).rekeyed;
+  await rekey(other);
+  for (const recipient of [other, own, other]) {
+    const before = await payloadsOf(repository);
+    const results = await rekey(recipient, "--new-key");
+    expect(results).toHaveLength(before.length);
+    for (const { newId } of results) expect(before).not.toContain(await payloadOf(repository, newId));
+    const after = await payloadsOf(repository);
+    expect((await rekey(recipient, "--new-key")).map(({ outcome }) => outcome)).toEqual(after.map(() => "already"));
+    expect(await payloadsOf(repository)).toEqual(after);
+  }
+  await expectExit(0, ["verify", "--all", "--repository", repository, ...identities, "--level", "structure"]);
+});
+
 test("rekey and copy: signatures are neither lost nor given without a word", async () => {
   const repository = await copied("resigned");
   const rekey = (...args: string[]) => ["repo", "rekey", ...args, "--repository", repository, "--recipient", other, "--identity-file", at("own.txt")];
@@ -348,6 +369,11 @@ async function writeIdentity(name: string): Promise<string> {
 async function payloadOf(repository: string, id: string): Promise<string> {
   const file = await readFile(join(repository, "default", "backups", id, "snapshot.db.zst.age"));
   return file.subarray(file.indexOf("\n--- ") + "\n--- ".length + 44).toString("hex");
+}
+
+async function payloadsOf(repository: string): Promise<string[]> {
+  const ids = await readdir(join(repository, "default", "backups"));
+  return Promise.all(ids.sort().map((id) => payloadOf(repository, id)));
 }
 
 /** All that a repository holds, as text. */

@@ -1,0 +1,58 @@
+// What stands where a path is expected, and is what belongs into the file: the likely mistake of who takes a variable from a Kubernetes secret. It is found
+// when a value is read, before anything can repeat it: a message on standard error ends in a journal.
+import type { OptionSpec } from "./option.ts";
+
+const AGE_IDENTITY = /AGE-SECRET-KEY-(PQ-)?1[0-9A-Z]{8}/i;
+/** In PEM of any kind (RFC 7468 §13), or the body alone of an Ed25519 key (RFC 8410 §7: its DER always begins so). */
+const PRIVATE_KEY = /(BEGIN|END) [A-Z0-9 ]*PRIVATE KEY|MC4CAQAwBQYDK2VwBCIEI/i;
+/** The beginning of PEM, of an identity and of what `age-keygen` writes, in base64: as Kubernetes has secrets. */
+const IN_BASE64 = /^(LS0tLS1CRUdJTi|QUdFLVNFQ1JFVC1LRVkt|IyBjcmVhdGVkOi)/;
+/** 32 bytes, as keys of SSE-C are often written. */
+const KEY_IN_BASE64 = /^[A-Za-z0-9+/]{43}=$/;
+/** In a connection string of Azure. */
+const AZURE_SECRET = /(AccountKey|SharedAccessSignature)=/i;
+
+/** Linux: PATH_MAX and NAME_MAX (include/uapi/linux/limits.h). */
+const PATH_SIZE_BYTES_MAX = 4095;
+const NAME_SIZE_BYTES_MAX = 255;
+
+const WHAT_TO_DO = "write it to a file that nobody else can read, and give its path; in Kubernetes, mount the secret as a volume";
+
+/**
+ * Why `text` is refused as a value of the option, or as one item of a list, without repeating it; completes a sentence that begins with where it came from.
+ * Undefined for what may be a path, where one is expected, and for whatever holds no private key elsewhere.
+ */
+export function contentFault(spec: OptionSpec, text: string): string | undefined {
+  const isPath = spec.kind === "path" || spec.kind === "secret-file" || spec.paths !== undefined;
+  const takes = `takes ${spec.placeholder?.includes("FILE") ? "the path of a file" : "a path"}`;
+  const secret = privateKeyIn(text);
+  if (secret !== undefined)
+    return isPath
+      ? `${takes}, and ${secret} itself was given, which is secret and not repeated here: ${WHAT_TO_DO}`
+      : `holds what is ${secret}, which is secret and not repeated here${secret === "an identity" ? ": its recipient, `age-keygen -y`, is what others may see" : ""}`;
+  const why = isPath || spec.kind === "location" || spec.kind === "list" ? implausible(spec, text, isPath) : undefined;
+  if (why === undefined) return undefined;
+  if (!isPath) return `${why}, and is not repeated here`;
+  return `${takes}, and what was given ${why}, so that it may be what belongs into the file, and is not repeated here: ${WHAT_TO_DO}`;
+}
+
+/** What kind of key a text holds, anywhere in it. */
+export function privateKeyIn(text: string): "an identity" | "a private key" | undefined {
+  return AGE_IDENTITY.test(text) ? "an identity" : PRIVATE_KEY.test(text) ? "a private key" : undefined;
+}
+
+/** What makes it nothing that anybody calls a file; `NAME` can be written as ./NAME where it is called so all the same. */
+function implausible({ kind, paths }: OptionSpec, text: string, isPath: boolean): string | undefined {
+  if (/[\r\n]/.test(text)) return "holds a line break";
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to find.
+  if (/[\u0000-\u001f\u007f]/.test(text)) return "holds a control character";
+  if (!isPath) return undefined;
+  if (Buffer.byteLength(text) > PATH_SIZE_BYTES_MAX || text.split("/").some((name) => Buffer.byteLength(name) > NAME_SIZE_BYTES_MAX))
+    return "is longer than a path can be";
+  if (text.startsWith("{")) return "begins as JSON does (a path that begins so is written ./NAME)";
+  if (IN_BASE64.test(text)) return "begins as a key or certificate in base64 does";
+  if (AZURE_SECRET.test(text)) return "looks like a connection string";
+  if (kind !== "secret-file" || paths !== undefined) return undefined;
+  if (KEY_IN_BASE64.test(text)) return "looks like a key in base64";
+  return /\s/.test(text) && !text.includes("/") ? "looks like a passphrase (a path with blanks is written ./NAME)" : undefined;
+}
