@@ -28,14 +28,12 @@ export async function readAskedEncryption(config: Config, passphrase: "passphras
   const typed = config.origin("unencrypted").kind === "flag";
   if (config.get("unencrypted") && !typed) reader.refuse("unencrypted", "does not count here: type --unencrypted, so that nobody sets it by accident");
   const given = (config.get("recipient") ?? []).map((text) => ({ option: "recipient" as const, text, place: "" }));
-  const listed = await reader.lines("recipients-file");
+  const listed = await reader.recipients();
   for (const { option, text, place } of [...given, ...listed]) {
     const fault = await recipientFault(text);
     if (fault !== undefined)
       reader.refuse(option, PUBLIC.test(text) || option === "recipient" ? `${place}${JSON.stringify(text)} ${fault}` : `${place}holds what ${fault}`);
   }
-  if (config.get("recipients-file") !== undefined && listed.length === 0)
-    reader.refuse("recipients-file", `${config.get("recipients-file")} names no recipient`);
   const secret = await reader.passphrase(passphrase);
   const recipients = [...new Set([...given, ...listed].map(({ text }) => text))];
   if (recipients.length > 0) return reader.result({ recipients });
@@ -48,8 +46,8 @@ export async function readKeys(config: Config): Promise<ReadFromOptions<AgeKeys 
   const reader = new OptionReader(config);
   const identities: string[] = [];
   for (const path of config.get("identity-file") ?? []) {
-    const before = identities.length;
-    for (const { text, place } of await reader.linesOf("identity-file", path)) {
+    const lines = await reader.linesOf("identity-file", path);
+    for (const { text, place } of lines ?? []) {
       const fault = await identityFault(text);
       if (fault === undefined) identities.push(text);
       else
@@ -58,7 +56,7 @@ export async function readKeys(config: Config): Promise<ReadFromOptions<AgeKeys 
           `${place}${/^(age-encryption\.org|-----BEGIN AGE)/.test(text) ? "is encrypted itself: decrypt it, and protect it with file permissions" : `what stands there ${fault}`}`,
         );
     }
-    if (identities.length === before && reader.isWell) reader.refuse("identity-file", `${path} holds no identity`);
+    if (lines?.length === 0) reader.refuse("identity-file", `${path} holds no identity`);
   }
   const passphrase = await reader.passphrase("passphrase-file");
   return reader.result(identities.length === 0 && passphrase === undefined ? undefined : { identities, passphrase });
@@ -114,10 +112,6 @@ class OptionReader {
     this.#config = config;
   }
 
-  get isWell(): boolean {
-    return this.#faults.length === 0;
-  }
-
   refuse(option: OptionName, text: string): void {
     this.#faults.push({ origin: this.#config.origin(option), key: option, text });
   }
@@ -126,15 +120,18 @@ class OptionReader {
     return { value, faults: this.#faults };
   }
 
-  async lines(option: "recipients-file"): Promise<Line[]> {
+  async recipients(): Promise<readonly Line[]> {
+    const option = "recipients-file";
     const path = this.#config.get(option);
-    return path === undefined ? [] : this.linesOf(option, path);
+    const lines = path === undefined ? undefined : await this.linesOf(option, path);
+    if (lines?.length === 0) this.refuse(option, `${path} names no recipient`);
+    return lines ?? [];
   }
 
-  /** Neither empty ones nor comments. */
-  async linesOf(option: OptionName, path: string): Promise<Line[]> {
-    const text = (await this.text(option, path)) ?? "";
-    return text.split("\n").flatMap((line, index) => {
+  /** Neither empty ones nor comments. Undefined, with a fault, where the file cannot be read. */
+  async linesOf(option: OptionName, path: string): Promise<Line[] | undefined> {
+    const text = await this.text(option, path);
+    return text?.split("\n").flatMap((line, index) => {
       const trimmed = line.trim();
       return trimmed === "" || trimmed.startsWith("#") ? [] : [{ option, text: trimmed, place: `${path}, line ${index + 1}: ` }];
     });
