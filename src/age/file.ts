@@ -1,13 +1,17 @@
 // A whole age file: made from a stream of any length, opened where any range of it can be read.
 import { type KeyObject, randomBytes } from "node:crypto";
 import { type ByteStream, collect } from "../bytes/stream.ts";
-import { EtcdsafeError, FormatError } from "../errors.ts";
+import { EtcdsafeError, FormatError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { FILE_KEY_SIZE_BYTES, HEADER_SIZE_BYTES_MAX, NONCE_SIZE_BYTES } from "./constants.ts";
-import { encodeHeader, parseHeader } from "./header.ts";
+import { type AgeHeader, encodeHeader, parseHeader } from "./header.ts";
 import { type AgeKeys, unwrapFileKey } from "./identities.ts";
 import { chunksAround, openChunks, type PayloadPlace, payloadKey, plainOffset, plainSizeBytes, sealPayload } from "./payload.ts";
 import { type AgeRecipients, wrapFileKey } from "./recipients.ts";
+
+const HEAD_SIZE_BYTES_MAX = HEADER_SIZE_BYTES_MAX + NONCE_SIZE_BYTES;
+/** Holds the headers for up to some eight recipients. */
+const HEAD_SIZE_BYTES_USUAL = 1024;
 
 /** `start` inclusive, `end` exclusive, in bytes. */
 export interface ByteRange {
@@ -48,14 +52,10 @@ export async function newHeader(fileKey: FileKey, to: AgeRecipients): Promise<Ui
 
 /** Opens the file in `stored`; `name` is for messages. Throws as parseHeader and unwrapFileKey. */
 export async function openAge(stored: RangedBytes, keys: AgeKeys, name: string, options: CallOptions): Promise<AgeFile> {
-  const head = { start: 0, end: Math.min(HEADER_SIZE_BYTES_MAX + NONCE_SIZE_BYTES, stored.sizeBytes) };
-  const tooLong = () => new EtcdsafeError("OBJECT_CORRUPT", `${name}: the store sent more than the ${head.end} bytes asked for`);
-  const bytes = await collect(stored.read(head, options), head.end, tooLong);
-  const header = parseHeader(bytes, name);
-  const headerSizeBytes = header.bytes.length;
-  const nonce = bytes.subarray(headerSizeBytes, headerSizeBytes + NONCE_SIZE_BYTES);
-  const fileKey = await unwrapFileKey(header, keys, name);
-  if (nonce.length < NONCE_SIZE_BYTES) throw new FormatError("OBJECT_TRUNCATED", `${name} ends within the nonce of its payload`, bytes.length);
+  const head = await readHead(stored.read, Math.min(HEAD_SIZE_BYTES_MAX, stored.sizeBytes), name, options);
+  const headerSizeBytes = head.header.bytes.length;
+  const fileKey = await unwrapFileKey(head.header, keys, name);
+  const nonce = nonceOf(head, name);
   const place = { name, start: headerSizeBytes + NONCE_SIZE_BYTES, end: stored.sizeBytes };
   const key = payloadKey(fileKey, nonce);
   return {
@@ -64,6 +64,36 @@ export async function openAge(stored: RangedBytes, keys: AgeKeys, name: string, 
     ...opened(stored, place, key),
     readThrough: (whole) => openChunks(behind(whole, place.start), place, place, key),
   };
+}
+
+/** The nonce of the payload; takes no key. Drawn with the file key: where two files have the same, they are one payload behind two headers. Throws as parseHeader. */
+export async function readNonce(read: RangedBytes["read"], name: string, options: CallOptions): Promise<Uint8Array> {
+  try {
+    return nonceOf(await readHead(read, HEAD_SIZE_BYTES_USUAL, name, options), name);
+  } catch (error) {
+    if (!hasCode(error, "OBJECT_TRUNCATED")) throw error;
+    return nonceOf(await readHead(read, HEAD_SIZE_BYTES_MAX, name, options), name);
+  }
+}
+
+/** What a file begins with. */
+interface AgeHead {
+  readonly header: AgeHeader;
+  /** As much of what follows as was read. */
+  readonly rest: Uint8Array;
+}
+
+async function readHead(read: RangedBytes["read"], sizeBytes: number, name: string, options: CallOptions): Promise<AgeHead> {
+  const tooLong = () => new EtcdsafeError("OBJECT_CORRUPT", `${name}: the store sent more than the ${sizeBytes} bytes asked for`);
+  const bytes = await collect(read({ start: 0, end: sizeBytes }, options), sizeBytes, tooLong);
+  const header = parseHeader(bytes, name);
+  return { header, rest: bytes.subarray(header.bytes.length) };
+}
+
+function nonceOf({ header, rest }: AgeHead, name: string): Uint8Array {
+  if (rest.length < NONCE_SIZE_BYTES)
+    throw new FormatError("OBJECT_TRUNCATED", `${name} ends within the nonce of its payload`, header.bytes.length + rest.length);
+  return rest.subarray(0, NONCE_SIZE_BYTES);
 }
 
 /** What follows the first `sizeBytes`. */

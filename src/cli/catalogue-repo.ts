@@ -98,7 +98,8 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
     json: {
       "rekeyed[]": "one object for each backup",
       "rekeyed[].backup, .newId": "the old one, and the new one (null where it failed)",
-      "rekeyed[].outcome": "`rekeyed`, `already` (with --all: it, or one that it was rekeyed to, is encrypted to exactly these) or `failed`",
+      "rekeyed[].outcome":
+        "`rekeyed`, `already` (with --all: it, or one that it was rekeyed to, is encrypted to exactly these; with --new-key, by a key that nobody else was given) or `failed`",
       "rekeyed[].keepsKey": "whether the new one has the file key of the old one",
       "rekeyed[].failure": "`code`, `message`, `hint`; null where there is none",
     },

@@ -1,16 +1,17 @@
 // Rekeys every backup of a cluster that is not yet as it shall be, so that running it again goes on where it stopped.
 import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../errors.ts";
-import { type BackupEntry, listBackups } from "../repository/catalogue.ts";
-import { contentOf, type Manifest, snapshotObject } from "../repository/manifest.ts";
+import { type BackupEntry, type CatalogueEntry, listBackups } from "../repository/catalogue.ts";
+import { contentOf, type Manifest } from "../repository/manifest.ts";
 import { encryptionFacts } from "../repository/object-encoder.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { isTrustedAlike } from "../repository/resigning.ts";
+import { hasOwnKey } from "./own-key.ts";
 import { type RekeyOptions, rekeyBackup } from "./rekey.ts";
 
 export interface Rekeyed {
   readonly backup: string;
-  /** `already`: it, or one that it was rekeyed to before, is encrypted to exactly these. */
+  /** `already`: it, or one that it was rekeyed to before, is encrypted to exactly these; with a new key, under one that nobody else was ever given. */
   readonly outcome: "rekeyed" | "already" | "failed";
   /** The new backup. */
   readonly newId: string | null;
@@ -26,7 +27,7 @@ export async function rekeyAll(repository: Repository, cluster: string, author: 
   const results: Rekeyed[] = [];
   for (const entry of entries) {
     const { id: backup } = entry;
-    const done = entry.manifest === null ? undefined : await rekeyedAlready(repository, entry.manifest, good, options);
+    const done = entry.manifest === null ? undefined : await rekeyedAlready(repository, entry.manifest, { entries, good }, options);
     if (done !== undefined) results.push({ backup, outcome: "already", newId: done, keepsKey: false, failure: null });
     else results.push(await tried(repository, author, entry, options));
   }
@@ -40,7 +41,7 @@ export async function rekeyOne(repository: Repository, author: Author, entry: Ba
   return { backup: entry.id, outcome: "rekeyed", newId: id, keepsKey, failure: null };
 }
 
-async function tried(repository: Repository, author: Author, entry: Awaited<ReturnType<typeof listBackups>>[number], options: RekeyOptions): Promise<Rekeyed> {
+async function tried(repository: Repository, author: Author, entry: CatalogueEntry, options: RekeyOptions): Promise<Rekeyed> {
   try {
     if (entry.manifest === null) throw entry.error;
     return await rekeyOne(repository, author, entry as BackupEntry, options);
@@ -52,20 +53,28 @@ async function tried(repository: Repository, author: Author, entry: Awaited<Retu
   }
 }
 
+interface Known {
+  readonly entries: readonly CatalogueEntry[];
+  /** Manifests of those that are whole. */
+  readonly good: readonly Manifest[];
+}
+
 /** The good backup that is as it shall be: this one, or what it was rekeyed to. A passphrase may be another one each time, so of those none is. */
 async function rekeyedAlready(
   { storage }: Repository,
   manifest: Manifest,
-  good: readonly Manifest[],
+  { entries, good }: Known,
   { to, newKey, resigning, signal }: RekeyOptions,
 ): Promise<string | undefined> {
   if ("passphrase" in to) return undefined;
   const wanted = sorted(encryptionFacts(to).recipients);
-  const isWanted = (each: Manifest) => isDeepStrictEqual(sorted(snapshotObject(each).encryption?.recipients ?? []), wanted);
-  // With a new key, one that has its own already is one that was made by this.
-  if (good.includes(manifest) && isWanted(manifest) && (!newKey || manifest.origin.kind === "rekeyed")) return manifest.id;
+  const isWanted = async (each: Manifest) =>
+    each.objects.every(({ encryption }) => isDeepStrictEqual(sorted(encryption?.recipients ?? []), wanted)) &&
+    (!newKey || (await hasOwnKey(storage, each, entries, { signal })));
+  if (good.includes(manifest) && (await isWanted(manifest))) return manifest.id;
   const isMadeOfIt = (each: Manifest) => each.origin.kind === "rekeyed" && each.origin.base === manifest.id && contentOf(each) === contentOf(manifest);
-  for (const each of good) if (isMadeOfIt(each) && isWanted(each) && (await isTrustedAlike(storage, manifest, each, resigning, { signal }))) return each.id;
+  for (const each of good)
+    if (isMadeOfIt(each) && (await isTrustedAlike(storage, manifest, each, resigning, { signal })) && (await isWanted(each))) return each.id;
   return undefined;
 }
 

@@ -41,6 +41,7 @@ export async function rekeyBackup(repository: Repository, author: Author, { id, 
     throw new EtcdsafeError("SNAPSHOT_DAMAGED", `${id} is damaged: ${entry.damage.join("; ")}`, { hint: "There is nothing to rekey." });
   await requireSameTrust(storage, manifest, options.resigning, { signal });
   const { cluster } = manifest;
+  const isKept = ({ encryption }: StoredObject) => !options.newKey && encryption !== null;
   // It is as old as it was, for retention and for whoever restores `latest`.
   const newId = backupId(new Date(manifest.createdAt), parseBackupId(id)!.revision, runtime.randomBytes);
   const protection = { ...options.protection, signing: options.resigning.signing, encryption: to };
@@ -49,11 +50,11 @@ export async function rekeyBackup(repository: Repository, author: Author, { id, 
     const objects: StoredObject[] = [];
     for (const object of manifest.objects) {
       const source = { key: backupObjectKey(cluster, id, object.name), object };
-      const isRewritten = options.newKey || object.encryption === null;
-      objects.push(await (isRewritten ? storeAnew : storeUnderNewHeader)(storage, upload, source, { cluster, id: newId }, options));
+      objects.push(await (isKept(object) ? storeUnderNewHeader : storeAnew)(storage, upload, source, { cluster, id: newId }, options));
     }
     const publishedAt = runtime.now().toISOString();
-    const rekeyed: Manifest = { ...manifest, id: newId, tool: author.tool, publishedAt, origin: { kind: "rekeyed", base: id }, objects };
+    const origin = { kind: "rekeyed" as const, base: id, keepsKey: manifest.objects.some(isKept) };
+    const rekeyed: Manifest = { ...manifest, id: newId, tool: author.tool, publishedAt, origin, objects };
     await upload.publish(rekeyed, { signal });
     return rekeyed;
   } catch (error) {

@@ -3,11 +3,11 @@ import { beforeAll, expect, test } from "vitest";
 import type { AgeKeys } from "../../src/age/identities.ts";
 import { collect } from "../../src/bytes/stream.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
-import { type RekeyOptions, rekeyBackup } from "../../src/rekey/rekey.ts";
+import { rekeyBackup } from "../../src/rekey/rekey.ts";
 import { rekeyAll } from "../../src/rekey/rekey-all.ts";
 import { type BackupEntry, listBackups } from "../../src/repository/catalogue.ts";
 import { type Manifest, snapshotObject } from "../../src/repository/manifest.ts";
-import { backupObjectKey, manifestKey, uploadKey } from "../../src/repository/names.ts";
+import { manifestKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
 import type { Resigning } from "../../src/repository/resigning.ts";
 import { encodeSignature, type SigningKey, signatureKey } from "../../src/repository/signature.ts";
@@ -18,10 +18,9 @@ import { type AgeKeyPair, newAgeKeys } from "../support/age-keys.ts";
 import { expectThrown } from "../support/failures.ts";
 import type { MemoryStorage } from "../support/memory-storage.ts";
 import { newSigningKey } from "../support/signing-key.ts";
-import { testRuntime } from "../support/test-runtime.ts";
 import { AUTHOR, CLUSTER, newRepository, put, signal, someSnapshot, storeBackup } from "../verify/stored-backup.ts";
+import { rekeyOptions as options, RESIGNING, encryptedSnapshotKey as snapshotKey } from "./rekeying.ts";
 
-const RESIGNING: Resigning = { signing: undefined, isProven: false, allowUnsigned: false, allowUnproven: false };
 const PASSPHRASE = { passphrase: "a passphrase", workFactor: 10 };
 let own: AgeKeyPair;
 let other: AgeKeyPair;
@@ -37,15 +36,12 @@ for (const canCompose of [false, true]) {
     const id = await storeBackup({ storage, file }, raw, { encryption: own });
     const composing = canCompose ? composed(storage) : storage;
     const manifest = await rekeyBackup({ storage: composing, file }, AUTHOR, await entryOf(storage, id), options({ keys: own.keys, to: other }));
-    expect(manifest).toMatchObject({ origin: { kind: "rekeyed", base: id }, createdAt: "2026-11-21T09:30:00.000Z" });
+    expect(manifest).toMatchObject({ origin: { kind: "rekeyed", base: id, keepsKey: true }, createdAt: "2026-11-21T09:30:00.000Z" });
     expect(await opened(storage, manifest.id, other.keys)).toEqual(Buffer.from(raw));
     await expectThrown("DECRYPTION_FAILED", () => opened(storage, manifest.id, own.keys), /encrypted to others/);
     expect((await listBackups({ storage, file }, CLUSTER, { signal })).map((entry) => entry.id)).toEqual([manifest.id, id]);
-    const payload = (backup: string) =>
-      Buffer.from(storage.bytesOf(snapshotKey(backup))!)
-        .toString("latin1")
-        .replace(/^.*?\n--- .{43}\n/s, "");
-    expect(payload(manifest.id)).toBe(payload(id));
+    const payloadOf = await payloads(storage);
+    expect(payloadOf.get(manifest.id)).toBe(payloadOf.get(id));
     expect(await uploads(storage)).toEqual([]);
   });
 }
@@ -163,6 +159,36 @@ test("rekey: what was encrypted keeps its key, unless there was none or a new on
   expect(await rekeyAll(second, CLUSTER, AUTHOR, options({ keys: own.keys, to: other, newKey: true }))).toMatchObject([{ keepsKey: false }]);
 });
 
+test("rekey: of all, with a new key, none is done that has a payload of somebody else's, in whatever order it was rekeyed; and all are, the second time", async () => {
+  const everybody = { identities: [...own.keys.identities, ...other.keys.identities], passphrase: undefined };
+  for (const steps of [
+    [{ to: other, newKey: false }],
+    [
+      { to: other, newKey: false },
+      { to: own, newKey: true },
+    ],
+    [
+      { to: other, newKey: true },
+      { to: own, newKey: false },
+    ],
+    [{ to: own, newKey: false }],
+    [],
+  ]) {
+    const repository = await newRepository();
+    await storeBackup(repository, someSnapshot(), { encryption: own });
+    const all = (to: AgeKeyPair, newKey: boolean) => rekeyAll(repository, CLUSTER, AUTHOR, options({ keys: everybody, to, newKey }));
+    for (const { to, newKey } of steps) await all(to, newKey);
+    const before = await payloads(repository.storage);
+    const done = await all(other, true);
+    const after = await payloads(repository.storage);
+    expect(done.length, JSON.stringify(steps)).toBe(before.size);
+    for (const { newId } of done) expect([...after].filter(([id, payload]) => id === newId || payload === after.get(newId!))).toHaveLength(1);
+    const ids = done.map(({ newId }) => newId);
+    expect((await all(other, true)).every(({ outcome, newId }) => outcome === "already" && ids.includes(newId))).toBe(true);
+    expect(await payloads(repository.storage)).toEqual(after);
+  }
+});
+
 test("rekey: a signature is not lost without a word, and none is given to what nobody trusted has signed", async () => {
   const [mine, stranger] = [newSigningKey(), newSigningKey()];
   const cases: [string, SigningKey | undefined, Partial<Resigning>, "SIGNATURE_REQUIRED" | "MANIFEST_UNTRUSTED" | undefined][] = [
@@ -239,10 +265,6 @@ async function sign(storage: MemoryStorage, id: string, signer: SigningKey): Pro
   await put(storage, signatureKey(key), encodeSignature(key, storage.bytesOf(key)!, signer));
 }
 
-function options(changes: Partial<RekeyOptions> & Pick<RekeyOptions, "keys" | "to">): RekeyOptions {
-  return { runtime: testRuntime(), signal, newKey: false, resigning: RESIGNING, protection: {}, ...changes };
-}
-
 /** The same, with copies by the store; bytes of its objects that are put any other way are a fault of the test. */
 function composed(inner: MemoryStorage): Storage {
   return wrapped(inner, {
@@ -276,8 +298,14 @@ async function opened(storage: MemoryStorage, id: string, keys: AgeKeys): Promis
   return collect(decodeObject(storage, snapshotKey(id), snapshotObject(manifest), { signal, keys }), 1e9, () => new Error());
 }
 
-function snapshotKey(id: string): string {
-  return backupObjectKey(CLUSTER, id, "snapshot.db.zst.age");
+/** What follows the header, by backup. */
+async function payloads(storage: MemoryStorage): Promise<Map<string, string>> {
+  const keys = (await keysOf(storage)).filter((key) => key.endsWith(".age"));
+  const payloadOf = (key: string) =>
+    Buffer.from(storage.bytesOf(key)!)
+      .toString("latin1")
+      .replace(/^.*?\n--- .{43}\n/s, "");
+  return new Map(keys.map((key) => [key.split("/").at(-2)!, payloadOf(key)]));
 }
 
 async function keysOf(storage: MemoryStorage): Promise<string[]> {

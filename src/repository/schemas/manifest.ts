@@ -38,7 +38,7 @@ export const storedObjectSchema = z.object({
 const origin = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("member") }),
   z.object({ kind: z.literal("compacted"), base: backupId }),
-  z.object({ kind: z.literal("rekeyed"), base: backupId }),
+  z.object({ kind: z.literal("rekeyed"), base: backupId, keepsKey: z.boolean().optional() }),
   z.object({ kind: z.literal("imported"), tool: z.string(), location: z.string() }),
 ]);
 
