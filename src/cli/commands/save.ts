@@ -6,10 +6,11 @@ import type { Saved, SaveTarget, StoredIn } from "../../backup/save-target.ts";
 import type { BundleRequest } from "../../bundle/gather.ts";
 import type { Config } from "../../config/config.ts";
 import { formatDuration } from "../../config/duration.ts";
-import { originText } from "../../config/origin.ts";
+import { optionText, originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import { snapshotObject } from "../../repository/manifest.ts";
 import { encryptedTo } from "../../repository/object-decoder.ts";
+import type { SigningKey } from "../../repository/signature.ts";
 import { placeOf } from "../../storage/place.ts";
 import { bundleText } from "../bundle-text.ts";
 import type { Invocation } from "../command.ts";
@@ -18,7 +19,7 @@ import { withDeadline } from "../deadline.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
 import { databaseHashText, formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
-import { askedProtection } from "../protection.ts";
+import { askedProtection, trustedKeysOf } from "../protection.ts";
 import { author, lockOf, openNamedStorage } from "../repository.ts";
 import { writeOutTo } from "../write-out.ts";
 
@@ -59,12 +60,14 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   if (path === undefined) {
     const { RepositoryTarget: Target } = await import("../../backup/repository-target.ts");
     const locations = placesOnce(config.all("repository"));
+    const protection = await askedProtection(invocation, "passphrase-file");
+    await tellOfUnbelieved(invocation, protection.signing);
     const shared = {
       bundle: bundleRequest(config),
       author: await author(),
       cluster: config.get("cluster"),
       compareEveryMs: config.get("check-members-every"),
-      ...(await askedProtection(invocation, "passphrase-file")),
+      ...protection,
       lock: lockOf(invocation),
     };
     const several = locations.length > 1 ? await import("../several-repositories.ts") : undefined;
@@ -80,6 +83,25 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   if (path !== "-") return fileTarget(path, invocation.runtime);
   if (process.stdout.isTTY) throw new EtcdsafeError("USAGE", "--output -: standard output is a terminal", { hint: "Redirect it, or name a file." });
   return streamTarget(writeOutTo(process.stdout, { signal, stallLimitMs: config.get("stall-limit") }));
+}
+
+/**
+ * Where whoever has the same --trusted-key would call what is stored damaged: throws USAGE if that was typed for this very save, and warns if it is what several
+ * commands are configured with, among them hosts that read what others save.
+ */
+async function tellOfUnbelieved(invocation: Invocation, signing: SigningKey | undefined): Promise<void> {
+  const { config, runtime } = invocation;
+  const trusted = await trustedKeysOf(invocation);
+  if (trusted === undefined || (signing !== undefined && trusted.includes(signing.publicKey))) return;
+  const said = (name: "trusted-key" | "sign-key-file") => optionText(name, config.origin(name));
+  const [signer, how] =
+    signing === undefined
+      ? ["no --sign-key-file", "without a signature"]
+      : [said("sign-key-file"), `with the signature of ${signing.publicKey}, which is not among those keys,`];
+  const message = `${said("trusted-key")} and ${signer}: what is stored ${how} counts as damaged for whoever trusts those keys alone`;
+  const hint = "Give --sign-key-file with a key that --trusted-key names, or name the one that signs there as well.";
+  if (config.origin("trusted-key").kind === "flag") throw new EtcdsafeError("USAGE", message, { hint });
+  runtime.log({ level: "warn", message: `${message}. ${hint}` });
 }
 
 /** One name of each place: a second would find the first one's backup in its way. */
