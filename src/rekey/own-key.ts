@@ -40,14 +40,14 @@ async function hasPayload(
   { signal }: CallOptions,
 ): Promise<boolean> {
   const { manifest } = other;
-  const names = manifest === null ? [name] : manifest.objects.filter((each) => each.role === role && each.encryption !== null).map((each) => each.name);
+  const names = manifest === null ? [name] : manifest.objects.filter((each) => each.role === role).map((each) => each.name);
   for (const each of names) {
     const found = await nonceAt(storage, backupObjectKey(cluster, other.id, each), { signal });
     if (!(found instanceof EtcdsafeError)) {
       if (isDeepStrictEqual(found, nonce)) return true;
       continue;
     }
-    // Its manifest being no help, what is not there under this name was not encrypted, or is gone.
+    // Its manifest being no help, what is not there under this name was not encrypted, or is gone. Else that tells, also of what was not encrypted.
     const isOther = manifest === null ? hasCode(found, "STORAGE_NOT_FOUND") : manifest.origin.kind !== "rekeyed" || manifest.origin.keepsKey === false;
     if (!isOther) return true;
   }

@@ -1,5 +1,6 @@
 // What is told apart as having a key of its own: from the bytes that are stored, and from manifests only what bytes cannot tell.
 import { beforeAll, expect, test } from "vitest";
+import { EtcdsafeError } from "../../src/errors.ts";
 import { hasOwnKey } from "../../src/rekey/own-key.ts";
 import { rekeyBackup } from "../../src/rekey/rekey.ts";
 import { type BackupEntry, type CatalogueEntry, listBackups } from "../../src/repository/catalogue.ts";
@@ -143,7 +144,8 @@ test("own key: heads are read, of one kibibyte unless a header is longer, and of
 test("own key: told by nobody once it is aborted", async () => {
   const repository = await newRepository();
   const made = await rekeyed(repository, await storeBackup(repository, someSnapshot(), { encryption: own }), { newKey: true });
-  await expect(hasOwnKey(repository.storage, made, [], { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
+  const aborted = AbortSignal.abort(new EtcdsafeError("STORAGE_UNREACHABLE", "enough"));
+  await expect(hasOwnKey(repository.storage, made, [], { signal: aborted })).rejects.toThrow("enough");
 });
 
 /** To `other`, or `back` from there. */
