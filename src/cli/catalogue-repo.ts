@@ -89,7 +89,7 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
   "repo rekey": {
     summary: "encrypt stored backups to others",
     description:
-      "Stores a backup again under a new id and publishes it once it was read back; the old one stays until it is pruned, and whoever could read that still can. Unless --new-key is given, what is encrypted keeps its key, and only who can open it changes: where the store can copy parts of objects, they are not uploaded again. What was not encrypted becomes so.",
+      "Stores a backup again under a new id and publishes it once it was read back; the old one stays until it is pruned, and whoever could read that still can. Unless --new-key is given, what is encrypted keeps its key, and only who can open it changes: where the store can copy parts of objects, they are not uploaded again. What was not encrypted becomes so. With --all, of several backups with one content, which rekeying makes, the newest that can be is stored again, and does for the others.",
     operands: [{ name: "backup", required: false, description: "which backup; or all, with --all" }],
     examples: [
       { line: "etcdsafe repo rekey latest --repository /backup --identity-file old.txt --recipient age1…", does: "one backup, to somebody else" },
@@ -97,9 +97,9 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
     ],
     json: {
       "rekeyed[]": "one object for each backup",
-      "rekeyed[].backup, .newId": "the old one, and the new one (null where it failed)",
+      "rekeyed[].backup, .newId": "the old one, and the one with its content that is as it shall be (null where it failed)",
       "rekeyed[].outcome":
-        "`rekeyed`, `already` (with --all: it, or one that it was rekeyed to, is encrypted to exactly these; with --new-key, by a key that nobody else was given) or `failed`",
+        "`rekeyed`, `already` (with --all: it, or another with its content, is encrypted to exactly these; with --new-key, by a key that nobody else was given) or `failed`",
       "rekeyed[].keepsKey": "whether the new one has the file key of the old one",
       "rekeyed[].failure": "`code`, `message`, `hint`; null where there is none",
     },

@@ -1,4 +1,5 @@
-// Rekeys every backup of a cluster that is not yet as it shall be, so that running it again goes on where it stopped.
+// Rekeys the backups of a cluster that are not yet as they shall be, so that running it again goes on where it stopped. Of several with one content, which
+// rekeying makes, one is stored again, else each change of keys would double them.
 import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../errors.ts";
 import { type BackupEntry, type CatalogueEntry, listBackups } from "../repository/catalogue.ts";
@@ -11,70 +12,105 @@ import { type RekeyOptions, rekeyBackup } from "./rekey.ts";
 
 export interface Rekeyed {
   readonly backup: string;
-  /** `already`: it, or one that it was rekeyed to before, is encrypted to exactly these; with a new key, under one that nobody else was ever given. */
+  /** `already`: it, or another with its content, is encrypted to exactly these; with a new key, under one that nobody else was ever given. */
   readonly outcome: "rekeyed" | "already" | "failed";
-  /** The new backup. */
+  /** The backup that is as it shall be. */
   readonly newId: string | null;
   /** Whether who has opened an old one may have kept what opens the new one. */
   readonly keepsKey: boolean;
   readonly failure: { readonly code: string; readonly message: string; readonly hint: string } | null;
 }
 
+/** Failures that say nothing bad about a backup, only that it is not the one to store again. */
+const UNFIT = new Set(["DECRYPTION_KEY_MISSING", "DECRYPTION_FAILED", "SIGNATURE_REQUIRED", "MANIFEST_UNTRUSTED"]);
+
 /** Oldest first. Goes on after every one that fails; throws only when aborted. */
 export async function rekeyAll(repository: Repository, cluster: string, author: Author, options: RekeyOptions): Promise<Rekeyed[]> {
-  const entries = (await listBackups(repository, cluster, options)).reverse();
-  const good = entries.flatMap((entry) => (entry.manifest === null || entry.state === "damaged" ? [] : [entry.manifest]));
-  const results: Rekeyed[] = [];
-  for (const entry of entries) {
-    const { id: backup } = entry;
-    const done = entry.manifest === null ? undefined : await rekeyedAlready(repository, entry.manifest, { entries, good }, options);
-    if (done !== undefined) results.push({ backup, outcome: "already", newId: done, keepsKey: false, failure: null });
-    else results.push(await tried(repository, author, entry, options));
-  }
-  return results;
+  const entries = await listBackups(repository, cluster, options);
+  const oldestFirst = entries.toReversed();
+  const results = new Map<string, Rekeyed>();
+  for (const together of Map.groupBy(oldestFirst, ({ id, manifest }) => (manifest === null ? id : contentOf(manifest))).values())
+    for (const result of await rekeyContent(repository, author, { group: together.toReversed(), entries }, options)) results.set(result.backup, result);
+  return oldestFirst.map(({ id }) => results.get(id)!);
 }
 
 /** Throws as rekeyBackup. */
 export async function rekeyOne(repository: Repository, author: Author, entry: BackupEntry, options: RekeyOptions): Promise<Rekeyed> {
-  const { id } = await rekeyBackup(repository, author, entry, options);
-  const keepsKey = !options.newKey && entry.manifest.objects.some(({ encryption }) => encryption !== null);
-  return { backup: entry.id, outcome: "rekeyed", newId: id, keepsKey, failure: null };
+  return rekeyedTo(entry, await rekeyBackup(repository, author, entry, options), options);
 }
 
-async function tried(repository: Repository, author: Author, entry: CatalogueEntry, options: RekeyOptions): Promise<Rekeyed> {
+function rekeyedTo({ id, manifest }: BackupEntry, made: Manifest, { newKey }: RekeyOptions): Rekeyed {
+  const keepsKey = !newKey && manifest.objects.some(({ encryption }) => encryption !== null);
+  return { backup: id, outcome: "rekeyed", newId: made.id, keepsKey, failure: null };
+}
+
+interface Known {
+  /** Backups of one content, newest first. */
+  readonly group: readonly CatalogueEntry[];
+  /** All. */
+  readonly entries: readonly CatalogueEntry[];
+}
+
+/** The newest comes first: whoever rekeyed it had a reason. The first that is as it shall be, or becomes so, does for the others, unless they are trusted more. */
+async function rekeyContent(repository: Repository, author: Author, known: Known, options: RekeyOptions): Promise<Rekeyed[]> {
+  const { storage } = repository;
+  let done: Manifest | undefined;
+  const doneFor = async ({ manifest }: CatalogueEntry) =>
+    done !== undefined && manifest !== null && (await isTrustedAlike(storage, manifest, done, options.resigning, options)) ? done : undefined;
+  const results: [CatalogueEntry, Rekeyed][] = [];
+  for (const entry of known.group) {
+    const found = (await doneFor(entry)) ?? (await rekeyedAlready(repository, entry, known, options));
+    const { result, made } = found === undefined ? await tried(repository, author, entry, options) : { result: alreadyDone(entry, found), made: found };
+    done = made ?? done;
+    results.push([entry, result]);
+  }
+  const afterwards = async (entry: CatalogueEntry, result: Rekeyed) => {
+    const found = UNFIT.has(result.failure?.code ?? "") ? await doneFor(entry) : undefined;
+    return found === undefined ? result : alreadyDone(entry, found);
+  };
+  return Promise.all(results.map(([entry, result]) => afterwards(entry, result)));
+}
+
+function alreadyDone({ id }: CatalogueEntry, { id: newId }: Manifest): Rekeyed {
+  return { backup: id, outcome: "already", newId, keepsKey: false, failure: null };
+}
+
+async function tried(
+  repository: Repository,
+  author: Author,
+  entry: CatalogueEntry,
+  options: RekeyOptions,
+): Promise<{ readonly result: Rekeyed; readonly made: Manifest | undefined }> {
   try {
     if (entry.manifest === null) throw entry.error;
-    return await rekeyOne(repository, author, entry as BackupEntry, options);
+    const made = await rekeyBackup(repository, author, entry, options);
+    return { result: rekeyedTo(entry, made, options), made };
   } catch (error) {
     options.signal.throwIfAborted();
     if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
     const { code, message, hint } = error;
-    return { backup: entry.id, outcome: "failed", newId: null, keepsKey: false, failure: { code, message, hint } };
+    return { result: { backup: entry.id, outcome: "failed", newId: null, keepsKey: false, failure: { code, message, hint } }, made: undefined };
   }
-}
-
-interface Known {
-  readonly entries: readonly CatalogueEntry[];
-  /** Manifests of those that are whole. */
-  readonly good: readonly Manifest[];
 }
 
 /** The good backup that is as it shall be: this one, or what it was rekeyed to. A passphrase may be another one each time, so of those none is. */
 async function rekeyedAlready(
   { storage }: Repository,
-  manifest: Manifest,
-  { entries, good }: Known,
+  { id, manifest }: CatalogueEntry,
+  { group, entries }: Known,
   { to, newKey, resigning, signal }: RekeyOptions,
-): Promise<string | undefined> {
-  if ("passphrase" in to) return undefined;
+): Promise<Manifest | undefined> {
+  if ("passphrase" in to || manifest === null) return undefined;
   const wanted = sorted(encryptionFacts(to).recipients);
   const isWanted = async (each: Manifest) =>
     each.objects.every(({ encryption }) => isDeepStrictEqual(sorted(encryption?.recipients ?? []), wanted)) &&
     (!newKey || (await hasOwnKey(storage, each, entries, { signal })));
-  if (good.includes(manifest) && (await isWanted(manifest))) return manifest.id;
-  const isMadeOfIt = (each: Manifest) => each.origin.kind === "rekeyed" && each.origin.base === manifest.id && contentOf(each) === contentOf(manifest);
-  for (const each of good)
-    if (isMadeOfIt(each) && (await isTrustedAlike(storage, manifest, each, resigning, { signal })) && (await isWanted(each))) return each.id;
+  const good = group.flatMap((entry) => (entry.manifest === null || entry.state === "damaged" ? [] : [entry.manifest]));
+  if (good.includes(manifest) && (await isWanted(manifest))) return manifest;
+  for (const each of good) {
+    if (each.origin.kind !== "rekeyed" || each.origin.base !== id) continue;
+    if ((await isTrustedAlike(storage, manifest, each, resigning, { signal })) && (await isWanted(each))) return each;
+  }
   return undefined;
 }
 

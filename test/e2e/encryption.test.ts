@@ -287,7 +287,9 @@ test("rekey --all --new-key: after a new header, and again for those who had it 
     const { length } = await payloadsOf(repository);
     const results = await rekey(recipient, "--new-key");
     expect(results).toHaveLength(length);
+    expect(results.filter(({ outcome }) => outcome === "rekeyed")).toHaveLength(1);
     const after = await payloadsOf(repository);
+    expect(after).toHaveLength(length + 1);
     for (const { newId } of results) {
       const payload = await payloadOf(repository, newId);
       expect(after.filter((each) => each === payload)).toHaveLength(1);
@@ -296,6 +298,10 @@ test("rekey --all --new-key: after a new header, and again for those who had it 
     expect(await payloadsOf(repository)).toEqual(after);
   }
   await expectExit(0, ["verify", "--all", "--repository", repository, ...identities, "--level", "structure"]);
+  const text = (await expectExit(0, ["repo", "rekey", "--all", "--repository", repository, "--recipient", own, ...identities])).stdout.split("\n");
+  const stored = text.flatMap((line) => /stored again as (\S+)$/.exec(line)?.[1] ?? []);
+  expect(stored).toHaveLength(1);
+  expect(text.filter((line) => line.endsWith(`done by ${stored[0]}, which holds the same`))).toHaveLength(4);
 });
 
 test("rekey and copy: signatures are neither lost nor given without a word", async () => {

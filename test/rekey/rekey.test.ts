@@ -189,6 +189,118 @@ test("rekey: of all, with a new key, none is done that has a payload of somebody
   }
 });
 
+test("rekey: of all, with a new key, one is not done whose payload another has whose manifest cannot be read", async () => {
+  const repository = await newRepository();
+  const entry = async (id: string) => entryOf(repository.storage, id);
+  const id = await storeBackup(repository, someSnapshot(), { encryption: own });
+  const made = await rekeyBackup(repository, AUTHOR, await entry(id), options({ keys: own.keys, to: other, newKey: true }));
+  const given = await rekeyBackup(repository, AUTHOR, await entry(made.id), options({ keys: other.keys, to: own }));
+  await put(repository.storage, manifestKey(CLUSTER, given.id), Buffer.from("{}"));
+  const all = () => rekeyAll(repository, CLUSTER, AUTHOR, options({ keys: other.keys, to: other, newKey: true }));
+  const newId = expect.not.stringMatching(`${id}|${made.id}|${given.id}`);
+  const unreadable = { backup: given.id, outcome: "failed", failure: { code: "MANIFEST_INVALID" } };
+  expect(await all()).toMatchObject([{ backup: id, outcome: "already", newId }, { backup: made.id, outcome: "rekeyed", newId }, unreadable]);
+  const again = await all();
+  expect(again).toHaveLength(4);
+  expect(again.map(({ outcome }) => outcome).toSorted()).toEqual(["already", "already", "already", "failed"]);
+});
+
+test("rekey: of several with one content the newest is stored again and does for the others, so that each change of keys adds one", async () => {
+  const everybody = { identities: [...own.keys.identities, ...other.keys.identities], passphrase: undefined };
+  for (const newKey of [false, true]) {
+    const repository = await newRepository();
+    await storeBackup(repository, someSnapshot(), { encryption: own });
+    await storeBackup(repository, someSnapshot(9), { suffix: "bbbbbb" });
+    for (const to of [other, own, other]) {
+      const before = await listBackups(repository, CLUSTER, { signal });
+      const results = await rekeyAll(repository, CLUSTER, AUTHOR, options({ keys: everybody, to, newKey }));
+      expect(results.map(({ backup }) => backup)).toEqual(before.map(({ id }) => id).toReversed());
+      const stored = results.filter(({ outcome }) => outcome === "rekeyed").map(({ newId }) => newId);
+      expect(stored).toHaveLength(2);
+      expect(results.every(({ newId }) => stored.includes(newId))).toBe(true);
+      const after = await listBackups(repository, CLUSTER, { signal });
+      expect(after).toHaveLength(before.length + 2);
+      expect(stored).toEqual(expect.arrayContaining(after.slice(0, 2).map(({ id }) => id)));
+      // What was stored again is the newest of its content, which `latest` and `copy` take.
+      const madeOf = results.filter(({ outcome }) => outcome === "rekeyed").map(({ backup }) => backup);
+      expect(new Set(madeOf)).toEqual(new Set(before.slice(0, 2).map(({ id }) => id)));
+      const again = await rekeyAll(repository, CLUSTER, AUTHOR, options({ keys: everybody, to, newKey }));
+      expect(again.every(({ outcome, newId }) => outcome === "already" && stored.includes(newId))).toBe(true);
+      expect(await listBackups(repository, CLUSTER, { signal })).toHaveLength(after.length);
+    }
+  }
+});
+
+test("rekey: where the newest of one content cannot be stored again, the next is; the first is then done too, unless it was found to be bad", async () => {
+  const third = await newAgeKeys();
+  for (const isBad of [false, true]) {
+    const repository = await newRepository();
+    const id = await storeBackup(repository, someSnapshot(), { encryption: own });
+    const keys = { identities: [...own.keys.identities, ...(isBad ? third.keys.identities : [])], passphrase: undefined };
+    const { id: newer } = await rekeyBackup(repository, AUTHOR, await entryOf(repository.storage, id), options({ keys: own.keys, to: third, newKey: true }));
+    const bytes = repository.storage.bytesOf(snapshotKey(newer))!;
+    if (isBad) await put(repository.storage, snapshotKey(newer), bytes.with(bytes.length - 100, bytes.at(-100)! ^ 1));
+    const all = () => rekeyAll(repository, CLUSTER, AUTHOR, options({ keys, to: other }));
+    const [done, first] = await all();
+    expect(done).toMatchObject({ backup: id, outcome: "rekeyed" });
+    expect(first).toMatchObject(
+      isBad
+        ? { backup: newer, outcome: "failed", newId: null, failure: { code: "OBJECT_CORRUPT" } }
+        : { backup: newer, outcome: "already", newId: done!.newId, failure: null },
+    );
+    expect(await all()).toMatchObject([id, newer, done!.newId].map((backup) => ({ backup, outcome: "already", newId: done!.newId })));
+  }
+});
+
+test("rekey: what is trusted less does not do for what is trusted more, and the other way round it does", async () => {
+  const mine = newSigningKey();
+  const prepared = async () => {
+    const repository = await newRepository();
+    const id = await storeBackup(repository, someSnapshot(), { encryption: own });
+    await sign(repository.storage, id, mine);
+    const unsigned = options({ keys: own.keys, to: own, newKey: true, resigning: { ...RESIGNING, allowUnsigned: true } });
+    const { id: newer } = await rekeyBackup(repository, AUTHOR, await entryOf(repository.storage, id), unsigned);
+    const all = (resigning: Partial<Resigning>) =>
+      rekeyAll(repository, CLUSTER, AUTHOR, options({ keys: own.keys, to: other, resigning: { ...RESIGNING, ...resigning } }));
+    return { id, newer, all };
+  };
+  const { id, newer, all } = await prepared();
+  const [failed, stored] = await all({});
+  expect([failed, stored]).toMatchObject([
+    { backup: id, outcome: "failed", failure: { code: "SIGNATURE_REQUIRED" } },
+    { backup: newer, outcome: "rekeyed" },
+  ]);
+  const signing = await prepared();
+  const [signed, done] = await signing.all({ signing: mine });
+  expect([signed, done]).toMatchObject([
+    { backup: signing.id, outcome: "rekeyed" },
+    { backup: signing.newer, outcome: "already", newId: signed!.newId },
+  ]);
+});
+
+test("rekey: with a passphrase, of which nobody knows whether it is the same, one of each content is stored each time", async () => {
+  const repository = await newRepository();
+  const id = await storeBackup(repository, someSnapshot(), { encryption: own });
+  await rekeyBackup(repository, AUTHOR, await entryOf(repository.storage, id), options({ keys: own.keys, to: own }));
+  const keys = { ...own.keys, passphrase: PASSPHRASE.passphrase };
+  for (const length of [3, 4]) {
+    await rekeyAll(repository, CLUSTER, AUTHOR, options({ keys, to: PASSPHRASE }));
+    expect(await listBackups(repository, CLUSTER, { signal })).toHaveLength(length);
+  }
+});
+
+test("rekey: one that a clock ahead made the newest is not stored again each time", async () => {
+  const repository = await newRepository();
+  const ahead = (manifest: Manifest): Manifest => ({ ...manifest, publishedAt: "2099-01-01T00:00:00.000Z" });
+  const id = await storeBackup(repository, someSnapshot(), { encryption: own, change: ahead });
+  const all = () => rekeyAll(repository, CLUSTER, AUTHOR, options({ keys: own.keys, to: other, newKey: true }));
+  const [done] = await all();
+  expect((await all()).map(({ backup, outcome, newId }) => [backup, outcome, newId])).toEqual([
+    [done!.newId, "already", done!.newId],
+    [id, "already", done!.newId],
+  ]);
+});
+
 test("rekey: a signature is not lost without a word, and none is given to what nobody trusted has signed", async () => {
   const [mine, stranger] = [newSigningKey(), newSigningKey()];
   const cases: [string, SigningKey | undefined, Partial<Resigning>, "SIGNATURE_REQUIRED" | "MANIFEST_UNTRUSTED" | undefined][] = [

@@ -64,7 +64,9 @@ function named(repository: Repository, reference: string, { config, runtime, sig
 function rekeyedText(rekeyed: readonly Rekeyed[], { to, newKey, resigning }: RekeyOptions): string {
   const lines = rekeyed.map(({ backup, outcome, newId, failure }) => {
     if (failure !== null) return `${backup}  FAILED  ${failure.code}: ${printableLine(failure.message)}\n  hint: ${printableLine(failure.hint)}\n`;
-    return outcome === "rekeyed" ? `${backup}  stored again as ${newId}\n` : `${backup}  already done${newId === backup ? "" : `: ${newId}`}\n`;
+    return outcome === "rekeyed"
+      ? `${backup}  stored again as ${newId}\n`
+      : `${backup}  ${newId === backup ? "already done" : `done by ${newId}, which holds the same`}\n`;
   });
   if (!rekeyed.some(({ outcome }) => outcome === "rekeyed")) return lines.join("");
   return [
