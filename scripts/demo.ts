@@ -10,6 +10,7 @@ import { startCli } from "../test/support/cli.ts";
 import type { RunningCommand } from "../test/support/command.ts";
 import { type EtcdCluster, planMembers, startCluster } from "../test/support/etcd.ts";
 import { deleteMany, grantLease, type KeyValueBytes, putMany, type ReadKeyValue, readAll } from "../test/support/etcd-data.ts";
+import { ProvisionError } from "./provision/provision-error.ts";
 import { provisionEtcd } from "./provision.ts";
 
 const DEMO = join(process.cwd(), ".demo");
@@ -25,6 +26,13 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     await command?.finished.catch(() => undefined);
     process.exit(128 + constants.signals[signal]);
   });
+
+// What cannot be had is told in one line; anything else is a fault of the demo's.
+process.on("uncaughtException", (error: NodeJS.ErrnoException) => {
+  const isKnown = error instanceof ProvisionError || error.syscall !== undefined;
+  process.stderr.write(`etcdsafe: ${isKnown ? error.message : error.stack}\n`);
+  process.exit(1);
+});
 
 const steps: { name: string; durationMs: number }[] = [];
 

@@ -42,7 +42,7 @@ export async function editFault(error: unknown, written: PlannedFile, options: C
 export async function findingsFault(written: EditedFile, errors: readonly Finding[], options: CallOptions): Promise<EtcdsafeError> {
   const { path, proof, copyOf, trailer, plan } = written;
   const original = proof === "checked" ? [] : await errorsOfSource(written, options);
-  if (original.length === 0) return notAsWritten(`${path} is not what was written to it: ${summary(errors)}`);
+  if (original.length === 0 || (await hasChanged(written, options))) return notAsWritten(`${path} is not what was written to it: ${summary(errors)}`);
   const found = summary(original);
   if (trailer !== undefined || copyOf !== undefined) return new EtcdsafeError("SNAPSHOT_DAMAGED", `${plan.source.location} is damaged: ${found}`);
   return new EtcdsafeError("SNAPSHOT_DAMAGED", `${plan.source.location} is damaged, or what was read back of its copy ${path} is: ${found}`, {
@@ -57,6 +57,13 @@ export function hashMismatch(location: string, trailer: string | undefined, foun
 export function summary([first, ...others]: readonly Finding[]): string {
   const more = others.length > 0 ? ` (and ${others.length} more findings)` : "";
   return `${first === undefined ? "its rows cannot be read" : `${first.text}, at byte ${first.offset}`}${more}`;
+}
+
+/** Whether a file of a stream is no longer what came: its hash was right, but bytes may go bad after they were hashed and before they are walked. */
+async function hasChanged({ path, copyOf, edit, trailer, plan }: EditedFile, options: CallOptions): Promise<boolean> {
+  if (copyOf !== undefined || trailer === undefined) return false;
+  const head = edit.originalMetaPages;
+  return (await hashFile({ path, prefix: head, from: head.length, to: plan.source.databaseSizeBytes }, options)) !== trailer;
 }
 
 /** Undefined where it is no file: one that is written from a stream is all there is of it. */

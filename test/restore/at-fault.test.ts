@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
-import type { EditedFile } from "../../src/restore/at-fault.ts";
+import { type EditedFile, findingsFault } from "../../src/restore/at-fault.ts";
 import { type DatabasePlan, planDatabase } from "../../src/restore/database-plan.ts";
 import { editDatabaseFile } from "../../src/restore/edit.ts";
 import { NO_EVIDENCE } from "../../src/restore/evidence.ts";
@@ -105,6 +105,20 @@ test("at fault: what only the copy of a file without a hash has is the disk's; o
   });
 });
 
+test("at fault: what the disk changes after it was hashed, and before it is walked, is not told of a stream's source", async () => {
+  await using directory = await temporaryDirectory("at-fault");
+  const streamed = await edited(directory.path, SNAPSHOT, "streamed.db", { isStream: true });
+  flip(streamed.path, 3 * PAGE + FLAGS);
+  const found = [{ severity: "error", offset: 3 * PAGE, text: "a bad page" }] as const;
+  const fault = (file: EditedFile) => findingsFault({ ...file, proof: "hash" }, found, options);
+  expect(await fault(streamed)).toMatchObject({
+    code: "SELF_CHECK_FAILED",
+    message: expect.stringMatching(/streamed\.db is not what was written to it: a bad page/),
+  });
+  const damaged = await edited(directory.path, withTrailer(flipped(IMAGE, 3 * PAGE + FLAGS)), "damaged.db", { isStream: true });
+  expect(await fault(damaged)).toMatchObject({ code: "SNAPSHOT_DAMAGED", message: expect.stringMatching(/source\.db is damaged: /) });
+});
+
 test("at fault: a file that is whole has to hold both of its meta pages", async () => {
   await using directory = await temporaryDirectory("at-fault");
   for (const at of [16, PAGE + 16]) {
@@ -117,10 +131,11 @@ test("at fault: a file that is whole has to hold both of its meta pages", async 
 });
 
 /** Written and edited, and not checked yet. */
-async function edited(directory: string, bytes: Uint8Array, name: string): Promise<EditedFile> {
+async function edited(directory: string, bytes: Uint8Array, name: string, { isStream = false } = {}): Promise<EditedFile> {
   const { source, plan } = await planned(directory, bytes, "1000");
   const path = join(directory, name);
-  const file = await writeDatabaseFile(source, path, { ...options, skipHashCheck: true });
+  const given: SnapshotSource = isStream ? { ...source, content: { read: () => streamOf(bytes) } } : source;
+  const file = await writeDatabaseFile(given, path, { ...options, skipHashCheck: true });
   return { ...file, plan, edit: await editDatabaseFile(file, plan, undefined, options) };
 }
 

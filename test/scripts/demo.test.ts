@@ -1,5 +1,5 @@
 // The demo that is stopped half way leaves no etcd, and nothing of their data.
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -38,3 +38,14 @@ test.each([
   },
   60_000,
 );
+
+test("demo: what it cannot have is said in one line, and how to get it", async () => {
+  await using directory = await temporaryDirectory("demo");
+  const env = { ...process.env, ETCDSAFE_ETCD_3_7: directory.path };
+  const demo = startCommand(NODE, [DEMO], { cwd: directory.path, env });
+  expect(await demo.finished).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^etcdsafe: ETCDSAFE_ETCD_3_7\b.*\n$/) });
+  const file = join(directory.path, "file");
+  await writeFile(file, "");
+  const nowhere = startCommand(NODE, [DEMO], { cwd: directory.path, env: { ...process.env, TMPDIR: file } });
+  expect(await nowhere.finished).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^etcdsafe: E[A-Z]+: .*file.*\n$/) });
+});
