@@ -18,7 +18,7 @@ export async function databaseRequest(invocation: Invocation, source: SnapshotSo
   const leases = leasePolicy(config);
   const walBeside = await logBeside(invocation, source);
   const { leaseChangesOf } = await import("../restore/lease-count.ts");
-  const evidence = await gatherEvidence(invocation, source.facts, former, walBeside);
+  const evidence = await gatherEvidence(invocation, source, former, walBeside);
   return {
     source: source.facts,
     bumpRevision: config.get("bump-revision"),

@@ -2,7 +2,7 @@
 import { EtcdsafeError } from "../errors.ts";
 import { type GatheredEvidence, joinEvidence, NO_EVIDENCE } from "../restore/evidence.ts";
 import type { KnownBefore, RepositoryEvidence } from "../restore/evidence-repository.ts";
-import type { SourceFacts } from "../restore/source.ts";
+import type { SnapshotSource, SourceFacts } from "../restore/source.ts";
 import { type WalBeside, walEvidence } from "../restore/wal-beside.ts";
 import type { Invocation } from "./command.ts";
 import { orForeign } from "./foreign.ts";
@@ -18,7 +18,7 @@ export interface FormerData {
 /** `log` lies beside the source. Throws FILE_NOT_FOUND for what --evidence names and is not there. A directory of `former` need not be there. */
 export async function gatherEvidence(
   invocation: Invocation,
-  source: SourceFacts,
+  { facts: source, logPosition }: SnapshotSource,
   former: readonly FormerData[],
   log: WalBeside | null,
 ): Promise<GatheredEvidence> {
@@ -29,7 +29,7 @@ export async function gatherEvidence(
     await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterIds: await interruptedIn(former.map(({ dataDir }) => dataDir)) }),
     walEvidence(source, log),
     ...(await Promise.all(former.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
-    ...(await Promise.all(texts.map((text) => givenEvidence(text, invocation)))),
+    await givenEvidence(texts, logPosition, invocation),
   ]);
   return isAlone(invocation, source, gathered) ? { ...gathered, warnings: [ALONE] } : gathered;
 }

@@ -90,7 +90,7 @@ export const RESTORE_OPTIONS = {
     group: "What to do",
     commands: ["restore"],
     description:
-      "What else shows how far the cluster's revisions went, for --bump-revision auto and for what is lost: a data directory, a snapshot file, or a revision that a client or a metric shows. Looked at without being asked: the directories that are replaced, those of --distro on this host with --to-snapshot, and the repository's backups and restores.",
+      "What else shows how far the cluster's revisions went, for --bump-revision auto and for what is lost: a data directory, a directory of its log (etcd's --wal-dir), a snapshot file, or a revision that a client or a metric shows. Looked at without being asked: the directories that are replaced, those of --distro on this host with --to-snapshot, and the repository's backups and restores.",
   },
   "mark-compacted": {
     kind: "boolean",

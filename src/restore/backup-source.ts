@@ -11,7 +11,7 @@ import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { FormerMember } from "./former-members.ts";
 import { peekObject } from "./peek-object.ts";
-import { type DatabaseFacts, peekedFacts, type SnapshotSource, type SourceFacts } from "./source.ts";
+import { type DatabaseFacts, type LogPosition, peekedFacts, type SnapshotSource, type SourceFacts } from "./source.ts";
 
 export interface SourceOptions extends OpenOptions {
   /** Not so for a plan that is only shown: that needs no key. */
@@ -44,7 +44,12 @@ export async function backupSource({ storage }: Repository, cluster: string, ent
     ...(manifest.bundle === undefined ? {} : { bundle: manifest.bundle }),
   };
   const bundle = bundleSource(storage, cluster, manifest, options.keys);
-  const beside = { members: await knownMembers(storage, cluster, manifest, options), ...(bundle === undefined ? {} : { bundle }) };
+  const logPosition = positionOf(manifest, facts.location);
+  const beside = {
+    members: await knownMembers(storage, cluster, manifest, options),
+    ...(bundle === undefined ? {} : { bundle }),
+    ...(logPosition === undefined ? {} : { logPosition }),
+  };
   const recorded = recordedFacts(manifest);
   // One that does not fit is to be found out before anything is planned.
   if (object.encryption !== null && (options.keys !== undefined || options.isToBeRead === true)) await openObject(storage, key, object, options);
@@ -73,6 +78,12 @@ function bundleSource(storage: Storage, cluster: string, manifest: Manifest, key
       return bundle;
     },
   };
+}
+
+/** The members alone do not tell it: a name's later clusters may have the same. */
+function positionOf({ clusterId, raftIndex, revision }: Manifest, where: string): LogPosition | undefined {
+  if (raftIndex === null || clusterId === null) return undefined;
+  return { where, revision: BigInt(revision), consistentIndex: BigInt(raftIndex), clusterId, memberIds: [] };
 }
 
 /** For a plan that is made without a key. */

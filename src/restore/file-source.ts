@@ -9,6 +9,7 @@ import { peekedFacts, type SnapshotSource } from "./source.ts";
  */
 export function snapshotFileSource(path: string): SnapshotSource {
   const found = peekSnapshotFile(path);
+  const members = formerMembersIn(path);
   return {
     facts: {
       kind: "snapshot-file",
@@ -22,7 +23,8 @@ export function snapshotFileSource(path: string): SnapshotSource {
       ...peekedFacts(found),
       hashKv: null,
     },
-    members: formerMembersIn(path),
+    members,
+    logPosition: { where: path, revision: found.revision, consistentIndex: found.consistentIndex, clusterId: null, memberIds: members.map(({ id }) => id) },
     content: { path },
   };
 }

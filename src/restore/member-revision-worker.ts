@@ -8,6 +8,7 @@ import { lostBehindEnd } from "../etcd-files/wal/behind-end.ts";
 import { cancellable } from "../etcd-files/wal/cancellable-segment.ts";
 import { type FileSegment, fileSegments } from "../etcd-files/wal/directory.ts";
 import { walFacts } from "../etcd-files/wal/facts.ts";
+import { formerMembersIn } from "./former-members.ts";
 import type { MemberFiles } from "./member-revision.ts";
 
 export interface MemberPlaces {
@@ -24,7 +25,7 @@ function readDatabase(path: string): MemberFiles["database"] {
   return attempt(path, () => {
     const at = statSync(path).mtime.toISOString();
     const { revision, consistentIndex } = peekSnapshotFile(path);
-    return { path, revision, consistentIndex, at };
+    return { path, revision, consistentIndex, memberIds: formerMembersIn(path).map(({ id }) => id), at };
   });
 }
 
@@ -50,7 +51,8 @@ function endOfLog(path: string, last: FileSegment): MemberFiles["log"] {
   const isEmpty = segments.some(({ records }) => records === 0);
   const early = fault?.kind === "corrupt" || (isEmpty && fault !== undefined) ? fault.text : isEmpty ? "its last file holds no record" : undefined;
   const corruption = early ?? lostBehindEnd([last], read) ?? null;
-  return { path, lastIndex, metadata: metadata ?? null, corruption, at: statSync(join(path, last.name)).mtime.toISOString() };
+  const commit = facts.hardState?.commit ?? 0n;
+  return { path, lastIndex, commit, metadata: metadata ?? null, corruption, at: statSync(join(path, last.name)).mtime.toISOString() };
 }
 
 /** Null for what is not there; that it may not be looked at is something else. */

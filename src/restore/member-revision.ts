@@ -15,6 +15,8 @@ export interface MemberDatabase {
   readonly revision: bigint;
   /** Raft index of the last entry that it holds. */
   readonly consistentIndex: bigint;
+  /** 16 hexadecimal digits each; none where they cannot be read. */
+  readonly memberIds: readonly string[];
   /** When it was last written to, RFC 3339. */
   readonly at: string;
 }
@@ -23,6 +25,8 @@ export interface MemberLog {
   readonly path: string;
   /** Raft index of the last entry in it, or of one after which none can be read. */
   readonly lastIndex: bigint;
+  /** How far it says that entries are committed; 0n where it does not say. */
+  readonly commit: bigint;
   /** Whose it is; null where it does not say. */
   readonly metadata: WalMetadata | null;
   /** Why there may be more entries than could be read; null where there are not. */
@@ -31,8 +35,11 @@ export interface MemberLog {
   readonly at: string;
 }
 
-/** `directory` is the member's, for messages. A member without a database and without a log shows nothing, and needs no warning. */
-export function memberEvidence(directory: string, { database, log }: MemberFiles, kind: "data-directory" | "given"): GatheredEvidence {
+/**
+ * `directory` is the member's, for messages. A member without a database and without a log shows nothing, and needs no warning; neither does one without a
+ * log where that is counted by itself.
+ */
+export function memberEvidence(directory: string, { database, log }: MemberFiles, kind: "data-directory" | "given", isLogElsewhere = false): GatheredEvidence {
   if (database === null) {
     const warnings = log === null ? [] : [`${directory} has a log, but no database: ${NOT_COUNTED}`];
     return { ...NO_EVIDENCE, warnings };
@@ -40,6 +47,7 @@ export function memberEvidence(directory: string, { database, log }: MemberFiles
   if ("fault" in database) return { ...NO_EVIDENCE, warnings: [`${database.path} cannot be read (${database.fault}): ${NOT_COUNTED}`] };
   const found: Evidence[] = [{ kind, where: database.path, revision: database.revision.toString(), isUpperBound: false, at: database.at }];
   const warnings: string[] = [];
+  if (log === null && isLogElsewhere) return { ...NO_EVIDENCE, found };
   if (log === null) warnings.push(`${directory} has no log: what etcd had not brought from there into the database is not counted.`);
   else if ("fault" in log) warnings.push(`${log.path} cannot be read (${log.fault}): what etcd had not brought from there into the database is not counted.`);
   else {

@@ -47,7 +47,22 @@ export function peekedFacts(found: SnapshotPeek): DatabaseFacts {
   };
 }
 
+/** Where in its cluster's log a database ends, so that a log of that cluster tells how many revisions more there may be. */
+export interface LogPosition {
+  /** For people. */
+  readonly where: string;
+  readonly revision: bigint;
+  /** Raft index of the last entry that it holds. */
+  readonly consistentIndex: bigint;
+  /** 16 hexadecimal digits; null where only the members tell. */
+  readonly clusterId: string | null;
+  /** 16 hexadecimal digits each. */
+  readonly memberIds: readonly string[];
+}
+
 export interface SnapshotSource {
+  /** Absent where it is not known. */
+  readonly logPosition?: LogPosition;
   /** Files of the host that were saved beside the snapshot; absent where there are none. Throws BUNDLE_INVALID where they may not be unpacked. */
   readonly bundle?: { read(options: CallOptions): Promise<Bundle> };
   readonly facts: SourceFacts;

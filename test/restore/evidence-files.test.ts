@@ -1,13 +1,15 @@
 import { mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import type { GatheredEvidence } from "../../src/restore/evidence.ts";
 import { dataDirectoryEvidence, givenEvidence } from "../../src/restore/evidence-files.ts";
 import { type Journal, setGuard } from "../../src/restore/journal.ts";
 import { doMove, movesOf, withInodes } from "../../src/restore/moves.ts";
+import type { LogPosition } from "../../src/restore/source.ts";
 import { createStage } from "../../src/restore/stage.ts";
-import { KILLED_LOG, liveSegment, TWO_SEGMENTS } from "../etcd-files/wal/live-log.ts";
+import { KILLED_LOG, LIVE_IDS, liveSegment, TWO_SEGMENTS } from "../etcd-files/wal/live-log.ts";
 import { plainRows } from "../support/random-history.ts";
-import { buildSnapshot } from "../support/snapshots.ts";
+import { buildSnapshot, SNAPSHOT_MEMBER } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const options = { signal: new AbortController().signal };
@@ -164,17 +166,63 @@ test("evidence that is given: a revision, a data directory, a member's directory
   await member(join(path, "data/member"), { revisions: 30, consistentIndex: KILLED_END, log: killed() });
   const file = join(path, "etcd.db");
   await writeFile(file, buildSnapshot({ rows: plainRows(11) }));
-  const found = async (text: string) => (await givenEvidence(text, options)).found;
+  const found = async (text: string) => (await givenEvidence([text], undefined, options)).found;
   expect(await found("4711")).toEqual([{ kind: "given", where: "--evidence", revision: "4711", isUpperBound: false, at: null }]);
   const database = { kind: "given", where: join(path, "data/member/snap/db"), revision: "30", isUpperBound: false };
   for (const directory of ["data", "data/member"]) expect(await found(join(path, directory))).toMatchObject([database]);
   expect(await found(file)).toMatchObject([{ kind: "given", where: file, revision: "12", isUpperBound: false }]);
 });
 
+test("evidence that is given: a log in a directory of its own goes by the data directory that is given with it, of the same cluster", async () => {
+  const path = await place();
+  const of = (id: bigint, revisions: number) =>
+    buildSnapshot({ rows: plainRows(revisions - 1), consistentIndex: 40, members: [{ ...SNAPSHOT_MEMBER, id }] }).slice(0, -32);
+  await member(join(path, "data/member"), { database: of(LIVE_IDS.memberId, 30) });
+  await member(join(path, "other/member"), { database: of(7n, 900) });
+  await member(join(path, "gone"), { log: killed() }, join(path, "wal"));
+  const data = { where: join(path, "data/member/snap/db"), revision: "30", isUpperBound: false };
+  const log = { kind: "given", where: join(path, "wal"), revision: String(30 + KILLED_END - 40), isUpperBound: true };
+  const both = await givenEvidence([join(path, "data"), join(path, "wal")], undefined, options);
+  expect(both).toMatchObject({ found: [data, log], warnings: [] });
+  const apart = await givenEvidence([join(path, "other"), join(path, "wal")], undefined, options);
+  expect(apart.found.map(({ revision }) => revision)).toEqual(["900"]);
+  expect(apart.warnings).toEqual([
+    expect.stringMatching(/\/other\/member has no log: /),
+    expect.stringMatching(/nothing shows at which revision the log \S+\/wal of member adb1d8106038d2b8 begins, so it is not counted\. Give the data directory/),
+  ]);
+});
+
+test("evidence that is given: a log alone goes by the source, and one that a restore has put aside counts as well", async () => {
+  const path = await place();
+  await member(join(path, "x"), { log: killed() }, join(path, "wal"));
+  await member(join(path, "y"), { log: twoSegments() }, join(path, "wal/before-restore-20260101T000000Z"));
+  const source = { where: "the backup", revision: 20n, consistentIndex: 30n, memberIds: [] };
+  const shown = async (position: Partial<LogPosition>) =>
+    givenEvidence([join(path, "wal")], { ...source, clusterId: LIVE_IDS.clusterId.toString(16), ...position }, options);
+  const revisions = ({ found }: GatheredEvidence) => found.map(({ revision }) => Number(revision));
+  expect(revisions(await shown({}))).toEqual([20 + KILLED_END - 30, 20 + TWO_SEGMENTS_END - 30]);
+  expect((await shown({})).warnings).toEqual([]);
+  expect(revisions(await shown({ clusterId: null, memberIds: [LIVE_IDS.memberId.toString(16)] }))).toEqual([41, 43]);
+  const elsewhere = await shown({ clusterId: "1" });
+  expect(elsewhere.found).toEqual([]);
+  expect(elsewhere.warnings).toHaveLength(2);
+  // As of a copy that went on by itself (--force-new-cluster), and whose entries are others: what was not known to be committed may be missing.
+  const { found, warnings } = await shown({ consistentIndex: 60n });
+  expect(found).toMatchObject([{ where: expect.stringMatching(/\/before-restore-20260101T000000Z$/), revision: "21", isUpperBound: true }]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/\/wal ends with entry 51, before entry 60, which the backup holds: if the cluster was restored in between, give/),
+    expect.stringMatching(/ends with entry 53, before entry 60/),
+  ]);
+});
+
 test("evidence that is given, and shows nothing, is told", async () => {
   const path = await place();
   await writeFile(join(path, "text"), "no snapshot");
-  expect((await givenEvidence(path, options)).warnings).toEqual([expect.stringMatching(/^--evidence .*: there is no member in it/)]);
-  expect((await givenEvidence("/dev/null", options)).warnings).toEqual([expect.stringMatching(/^--evidence \/dev\/null cannot be read \(.*not counted/)]);
-  expect((await givenEvidence(join(path, "text"), options)).warnings).toEqual([expect.stringMatching(/^--evidence .*\/text cannot be read \(.*not counted/)]);
+  expect((await givenEvidence([path], undefined, options)).warnings).toEqual([expect.stringMatching(/^--evidence .*: there is no member in it/)]);
+  expect((await givenEvidence(["/dev/null"], undefined, options)).warnings).toEqual([
+    expect.stringMatching(/^--evidence \/dev\/null cannot be read \(.*not counted/),
+  ]);
+  expect((await givenEvidence([join(path, "text")], undefined, options)).warnings).toEqual([
+    expect.stringMatching(/^--evidence .*\/text cannot be read \(.*not counted/),
+  ]);
 });
