@@ -36,9 +36,15 @@ test.each(ETCD_MINORS.toReversed().slice(0, runs(1, ETCD_MINORS.length)))(
     const keys = Array.from({ length: PUTS }, (_, index) => `key-${String(index).padStart(3, "0")}`);
     const client = await cluster.client();
     for (const key of keys) await client.put(key).value("v");
+    const repository = join(here, "backup");
+    const save = (endpoints: string) => runCli(["save", "--endpoints", endpoints, "--repository", repository], { cwd: here });
+    const before = await save(survivor.clientUrl);
+    expect(before.exitCode, before.stderr).toBe(0);
+    for (const key of keys) await client.put(key).value("w");
     await Promise.all(cluster.members.map((member) => member.kill()));
     for (const { dataDir } of cluster.members) if (dataDir !== survivor.dataDir) await rm(dataDir, { recursive: true });
-    const restored = await planMembers(3, join(here, "restored"));
+    const [first, ...others] = await planMembers(3, join(here, "restored"));
+    const restored = [{ ...first!, dataDir: survivor.dataDir }, ...others];
     const line = ({ name, peerUrl, clientUrl, dataDir }: PlannedMember) =>
       `  - ${JSON.stringify({ name, peerUrls: [peerUrl], clientUrls: [clientUrl], dataDir })}\n`;
     await writeFile(join(here, "members.yaml"), `token: alone\nmembers:\n${restored.map(line).join("")}`);
@@ -54,7 +60,13 @@ test.each(ETCD_MINORS.toReversed().slice(0, runs(1, ETCD_MINORS.length)))(
     const bin = join(here, "bin");
     await mkdir(bin);
     await writeFile(join(bin, "etcdsafe"), `#!/bin/sh\nexec ${NODE} ${LAUNCHER} "$@"\n`, { mode: 0o755 });
-    const commands = await documentedCommands({ "/var/lib/etcd": survivor.dataDir, "/root": here, ":12379": `:${clientPort}`, ":12380": `:${peerPort}` });
+    const commands = await documentedCommands({
+      "/var/lib/etcd": survivor.dataDir,
+      "/root": here,
+      "/backup": repository,
+      ":12379": `:${clientPort}`,
+      ":12380": `:${peerPort}`,
+    });
     try {
       const done = await runCommand("sh", ["-ec", `trap 'kill $! 2>/dev/null || true' EXIT\n${commands}`], {
         cwd: here,
@@ -62,18 +74,22 @@ test.each(ETCD_MINORS.toReversed().slice(0, runs(1, ETCD_MINORS.length)))(
       });
       expect(done.exitCode, done.stderr + done.stdout).toBe(0);
       const [, upTo] = /^lost +at most \d+ revisions?, up to (\d+) \(/m.exec(done.stdout) ?? [];
-      expect(Number(upTo), done.stdout).toBeGreaterThanOrEqual(1 + PUTS);
+      expect(Number(upTo), done.stdout).toBeGreaterThanOrEqual(1 + 2 * PUTS);
     } finally {
       await releasePorts([clientPort!, peerPort!]);
     }
 
-    const flags = ["--evidence", survivor.dataDir, "--members", "members.yaml", "--all-members"];
-    const written = await runCli(["restore", join(here, "survived.db"), ...flags], { cwd: here });
+    const [, restore] = /^etcdsafe (restore .*) --plan$/m.exec(commands)!;
+    const written = await runCli([...restore!.split(" "), "--all-members"], { cwd: here });
     expect(written.exitCode, written.stderr).toBe(0);
     await using again = await startCluster({ minor, members: restored, directory: join(here, "again"), token: "alone", initialClusterState: "existing" });
     const survived = await readAll(await again.client());
-    expect(survived.length).toBeGreaterThanOrEqual(PUTS - 1);
-    expect(survived).toEqual(keys.slice(0, survived.length).map((key) => ({ key: comparable(Buffer.from(key)), value: comparable(Buffer.from("v")) })));
+    const having = (value: string) => survived.filter((each) => each.value === comparable(Buffer.from(value))).length;
+    expect(survived.map(({ key }) => key)).toEqual(keys.map((key) => comparable(Buffer.from(key))));
+    expect([PUTS - 1, PUTS]).toContain(having("w"));
+    expect(having("v") + having("w")).toBe(PUTS);
     expect(new Set((await again.hashKv()).map(({ hash }) => hash)).size).toBe(1);
+    const next = await save(again.members[0]!.clientUrl);
+    expect(next.exitCode, next.stderr).toBe(0);
   },
 );
