@@ -31,7 +31,7 @@ export type BindingRefusal =
 
 /** Adopting it unseen would make a damaged member's data the cluster's. */
 const COMPARE_MEMBERS_FIRST =
-  "First compare the members (`etcdctl endpoint hashkv --cluster`), and save again without --member. Only if this really is the successor, " +
+  "First compare the members (`etcdctl endpoint hashkv --cluster --rev N`, with the smallest revision that `etcdctl endpoint status --cluster -w json` shows), and save again without --member. Only if this really is the successor, " +
   "run `etcdsafe repo adopt`; a copy gets a --cluster name of its own.";
 
 /** Decides. `restore` is the key of the unused restore record that makes this cluster the successor, if there is one. */

@@ -116,7 +116,7 @@ test("save: where no majority decides and none can, no other member is tried", a
   const warnings = logged.filter(({ level }) => level === "warn").map(({ message }) => message);
   expect(warnings.slice(-2)).toEqual([
     expect.stringMatching(/^m\d holds other data than this snapshot \(HashKV 2 instead of 1\)$/),
-    "The members hold different data. Do not restart or compact anything before the differing member is known: `etcdctl endpoint hashkv --cluster`.",
+    "The members hold different data. Do not restart or compact anything before the differing member is known: `etcdctl endpoint hashkv --cluster --rev N`, with the smallest revision that `etcdctl endpoint status --cluster -w json` shows.",
   ]);
 });
 

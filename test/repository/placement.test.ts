@@ -115,7 +115,9 @@ test("placement: a clone is refused, with a new id or with the old one", async (
   await expect(mayWrite(moved)).rejects.toMatchObject(refused("peer URLs"));
   await expect(save(production, snapshotAt(12, {}, 7, 8))).rejects.toMatchObject({
     ...refused("different data at revision 9"),
-    hint: expect.stringMatching(/^First compare the members \(`etcdctl endpoint hashkv --cluster`\), and save again without --member\. Only if/),
+    hint: expect.stringMatching(
+      /^First compare the members \(`etcdctl endpoint hashkv --cluster --rev N`, with .*\), and save again without --member\. Only if/,
+    ),
   });
   expect(await storage.stat(clusterFileKey("default"), { signal })).toEqual(before);
 });

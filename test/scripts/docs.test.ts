@@ -34,7 +34,7 @@ test("documentation: no hint, help or page names a command or option that does n
   const named = [...texts.matchAll(/`etcdsafe ((?:(?:repo|config) )?[a-z]+)/g)].map(([, name]) => name);
   expect(named.length).toBeGreaterThan(5);
   for (const name of named) expect([...Object.keys(COMMANDS), "help"], name).toContain(name);
-  const foreign = ["help", "version", "trusted-ca-file", "cluster-id", "option", "force-new-cluster"];
+  const foreign = ["help", "version", "trusted-ca-file", "cluster-id", "option", "force-new-cluster", "rev"];
   for (const [, option] of texts.matchAll(/(?<![\w-])--([a-z][a-z-]+[a-z])/g)) expect([...OPTION_NAMES, ...foreign], option).toContain(option);
 });
 

@@ -1,5 +1,6 @@
 // OpenShift 4: its own cluster-restore.sh brings one control-plane host back from a snapshot and the static pods' resources; its operators make the others new.
 import { basename, dirname } from "node:path";
+import { compareInUse, SAME_REVISION } from "./restore-step.ts";
 import { shellCommand } from "./shell-command.ts";
 import { adoptStep, EVIDENCE_NOTE, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
@@ -47,8 +48,8 @@ export function openshiftInstructions(restore: SnapshotRestore): HostInstruction
         {
           number: 6,
           title: "Compare the members",
-          why: "All control-plane hosts have a member, and every line shows the same hash; OpenShift has written since, so it is not the one that step 2 printed.",
-          commands: ["oc rsh -n openshift-etcd -c etcdctl $(oc get pods -n openshift-etcd -l etcd=true -o name | head -n 1) etcdctl endpoint hashkv --cluster"],
+          why: `All control-plane hosts have a member. ${SAME_REVISION} OpenShift has written since, so it is not the one that step 2 printed.`,
+          commands: compareInUse("oc rsh -n openshift-etcd -c etcdctl $(oc get pods -n openshift-etcd -l etcd=true -o name | head -n 1) etcdctl"),
         },
         ...adoptStep(restore, 7, "OpenShift"),
       ],

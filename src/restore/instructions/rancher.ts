@@ -1,5 +1,5 @@
 // k3s and RKE2 with embedded etcd: one server restores a snapshot file, the others join it again with an empty etcd directory.
-import { etcdctlWithout } from "./restore-step.ts";
+import { compareInUse, etcdctlWithout, SAME_REVISION } from "./restore-step.ts";
 import { shellCommand } from "./shell-command.ts";
 import { adoptStep, EVIDENCE_NOTE, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
@@ -69,8 +69,8 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
         {
           number: 6,
           title: "Compare the members",
-          why: `Every line must show the same hash; ${command} has written since, so it is not the one that step 2 printed. etcdctl does not come with it: any host will do that has one and these files. The endpoints must be servers that run.`,
-          commands: [`${etcdctl} endpoint hashkv --cluster`, `${kubectl} get endpoints kubernetes`],
+          why: `${SAME_REVISION} ${command} has written since, so it is not the one that step 2 printed. etcdctl does not come with it: any host will do that has one and these files. The endpoints must be servers that run.`,
+          commands: [...compareInUse(etcdctl), `${kubectl} get endpoints kubernetes`],
         },
         ...adoptStep(restore, 8, command, connection),
       ],

@@ -18,6 +18,21 @@ export function compareStep({ members, compareRevision }: InstructedRestore, etc
   };
 }
 
+/**
+ * For a cluster that is written to meanwhile: members are asked one after the other, so that only the hash of one and the same revision can be compared.
+ * `etcdctl` is how it is called there, with what reaches one member.
+ */
+export function compareInUse(etcdctl: string): string[] {
+  return [
+    `revision=$(${etcdctl} endpoint status --cluster -w json | grep -o '"revision":[0-9]*' | cut -d: -f2 | sort -n | head -n 1)`,
+    `[ -n "$revision" ] && ${etcdctl} endpoint hashkv --cluster --rev $revision`,
+  ];
+}
+
+/** For where compareInUse is printed. */
+export const SAME_REVISION =
+  "Every line must show the same hash, that of the smallest revision of them all; if it says that this was compacted meanwhile, or lines differ, run both again.";
+
 /** Without the variables of these flags: etcdctl refuses a flag whose variable is set as well (etcdctl/ctlv3/command/global.go), and operators have them exported. */
 export function etcdctlWithout(flags: readonly string[]): string {
   return `env ${flags.map((flag) => `-u ETCDCTL_${flag.replace(/^--/, "").toUpperCase()}`).join(" ")} etcdctl`;

@@ -185,7 +185,13 @@ test.each(["systemd", null, "k3s", "rke2"] as const)(
     expect(commands.length).toBeGreaterThan(0);
     const { etcdctl } = await provisionEtcd("3.6");
     const given = commands.some((command) => command.includes("--cacert")) ? { ETCDCTL_CACERT: "/ca", ETCDCTL_CERT: "/cert", ETCDCTL_KEY: "/key" } : {};
-    const env = { PATH: `${dirname(etcdctl)}:${process.env["PATH"]}`, ETCDCTL_ENDPOINTS: "https://10.0.0.9:2379", ETCDCTL_COMMAND_TIMEOUT: "100ms", ...given };
+    const env = {
+      PATH: `${dirname(etcdctl)}:${process.env["PATH"]}`,
+      ETCDCTL_ENDPOINTS: "https://10.0.0.9:2379",
+      ETCDCTL_COMMAND_TIMEOUT: "100ms",
+      revision: "1",
+      ...given,
+    };
     for (const command of commands) {
       const { stderr } = await runCommand("sh", ["-c", command], { env, limitMs: 20_000 });
       expect(stderr).toMatch(/no such file|deadline exceeded|connection refused/);
