@@ -1,15 +1,13 @@
 // k3s and RKE2 with embedded etcd: one server restores a snapshot file, the others join it again with an empty etcd directory.
+import { checkJoins, type JoiningServer } from "./rancher-join.ts";
 import { compareInUse, etcdctlWithout, SAME_REVISION } from "./restore-step.ts";
 import { shellCommand } from "./shell-command.ts";
 import { adoptStep, EVIDENCE_NOTE, quotaNote, type SnapshotRestore } from "./snapshot-restore.ts";
 import { type HostInstructions, waitFor } from "./steps.ts";
 
-interface Distribution {
+interface Distribution extends JoiningServer {
   readonly command: string;
-  readonly dataDir: string;
-  readonly unit: string;
   readonly agentUnit: string;
-  readonly configFile: string;
   readonly kubectl: string;
   /** Stops what goes on running when the unit has stopped. */
   readonly killAll: readonly string[];
@@ -21,6 +19,8 @@ export const K3S: Distribution = {
   unit: "k3s",
   agentUnit: "k3s-agent",
   configFile: "/etc/rancher/k3s/config.yaml",
+  variablePrefix: "K3S",
+  joinPort: 6443,
   kubectl: "k3s kubectl",
   killAll: [],
 };
@@ -31,6 +31,8 @@ export const RKE2: Distribution = {
   unit: "rke2-server",
   agentUnit: "rke2-agent",
   configFile: "/etc/rancher/rke2/config.yaml",
+  variablePrefix: "RKE2",
+  joinPort: 9345,
   kubectl: "/var/lib/rancher/rke2/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml",
   killAll: ["rke2-killall.sh"],
 };
@@ -42,18 +44,19 @@ export function serverDataDir({ dataDir }: Distribution): string {
 
 /** The others' `server/db/etcd` goes, never `server/db`: their own snapshots lie there too. */
 export function rancherInstructions(distribution: Distribution, restore: SnapshotRestore): HostInstructions[] {
-  const { command, dataDir, unit, agentUnit, configFile, kubectl, killAll } = distribution;
+  const { command, dataDir, unit, agentUnit, configFile, variablePrefix, joinPort, kubectl, killAll } = distribution;
   const stop = { number: 1, title: `Stop ${command}`, commands: [`systemctl stop ${unit}`, ...killAll] };
   const start = [`systemctl start ${unit}`, waitFor(`${kubectl} get --raw=/readyz`)];
   const tls = `${dataDir}/server/tls/etcd`;
   const connection = ["--endpoints", "https://127.0.0.1:2379", "--cacert", `${tls}/server-ca.crt`, "--cert", `${tls}/client.crt`, "--key", `${tls}/client.key`];
   const etcdctl = `${etcdctlWithout(connection.filter((word) => word.startsWith("--")))} ${shellCommand(connection)}`;
+  const named = `\`server:\` of ${configFile}, in --server of the unit or in ${variablePrefix}_URL of its environment file`;
   const kept = `${dataDir}/server/db/etcd.before-restore-${restore.time}`;
   const restart = { number: 7, title: "Restart the agents", commands: [`systemctl restart ${agentUnit}`] };
   return [
     {
       member: null,
-      host: `the first server: the one whose ${configFile} names no other in \`server:\``,
+      host: `the first server: one that names no other, in ${named}`,
       steps: [
         stop,
         { number: 2, title: "Write the snapshot file", why: EVIDENCE_NOTE, commands: [restore.restoreCommand] },
@@ -61,7 +64,8 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
           number: 3,
           title: "Restore it",
           why:
-            `It ends by itself. It needs the token of the cluster that was backed up, which decrypts what is in the snapshot: kept in ${dataDir}/server/token; on a new host ` +
+            `It ends by itself. Add the flags that only the unit's ExecStart has, and what its environment files say (\`systemctl cat ${unit}\`), such as --data-dir and --token, but not ` +
+            `--server: a server that names another refuses the reset. It needs the token of the cluster that was backed up, which decrypts what is in the snapshot: kept in ${dataDir}/server/token; on a new host ` +
             `give it with --token. Should it say that a reset was performed already, remove ${dataDir}/server/db/reset-flag.${quotaNote(restore, 2, `\`etcd-arg: ["quota-backend-bytes=${restore.quotaBackendBytes}"]\` in ${configFile} of every server`)}`,
           commands: [shellCommand([command, "server", "--cluster-reset", `--cluster-reset-restore-path=${restore.file}`])],
         },
@@ -83,9 +87,15 @@ export function rancherInstructions(distribution: Distribution, restore: Snapsho
         {
           number: 5,
           title: "Join again, empty",
-          why: `Only \`server/db/etcd\` is moved away: the rest of \`server/db\`, snapshots among it, and \`server/token\` stay.`,
+          why:
+            `A server that names no other to join begins an empty cluster of its own: each has to name one that runs again, such as the first (https://<its address>:${joinPort}), in ` +
+            `${named}, with the token; nothing is moved away, nor started, where the commands do not find that. ` +
+            `Only \`server/db/etcd\` is moved away: the rest of \`server/db\`, snapshots among it, and \`server/token\` stay.`,
           // A server whose disk is new has none.
-          commands: [`[ ! -e ${dataDir}/server/db/etcd ] || mv ${dataDir}/server/db/etcd ${kept}`, ...start],
+          commands: [
+            ...checkJoins(distribution),
+            `[ "$joins" = yes ] && { [ ! -e ${dataDir}/server/db/etcd ] || mv ${dataDir}/server/db/etcd ${kept}; } && ${start.join(" && ")}`,
+          ],
         },
       ],
     },

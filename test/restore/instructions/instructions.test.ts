@@ -136,7 +136,7 @@ test.each(["k3s", "rke2"] as const)("instructions for %s: only the others' etcd 
   expect(commandsOf([first!])).toContain(`${distro} server --cluster-reset --cluster-reset-restore-path=/backup/snapshot.db`);
   expect(commandsOf([first!]).join("\n")).not.toMatch(/^mv /m);
   const db = `/var/lib/rancher/${distro}/server/db/etcd`;
-  expect(commandsOf([other!])).toContain(`[ ! -e ${db} ] || mv ${db} ${db}.before-restore-20261121T120000Z`);
+  expect(commandsOf([other!]).join("\n")).toContain(`{ [ ! -e ${db} ] || mv ${db} ${db}.before-restore-20261121T120000Z; } && systemctl start`);
   expect(JSON.stringify(hosts)).toContain("--token");
   expect(JSON.stringify(hosts)).toContain(`quota-backend-bytes=${QUOTA}`);
   expect(JSON.stringify(snapshotInstructions(distro, { ...SNAPSHOT, quotaBackendBytes: 2 * 1024 ** 3 }))).not.toContain("quota");
