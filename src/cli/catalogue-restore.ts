@@ -62,7 +62,7 @@ export const RESTORE: CommandInfo = {
       "`alarms` (`count`, `policy`), `auth` (`before`, `after`: `on` or `off`), `leases` (`count`, `policy`: `restart`, `expire` or `detach`; `boundKeys` that the policy changes, null where none; `addedBytes`)",
     "plan.versions": "`storage` and `cluster` of the source, `target` (null: not given), `oldestEtcd` that starts with it, `removesStorageVersion`",
     "plan.walBeside":
-      "the log beside a copied database: `directory`, `consistentIndex`, `lastIndex`, `missingEntries`, `endsWithoutRoom` (it may have been cut off), `damage`; null for a snapshot, or where there is none",
+      "the log beside a copied database: `directory`, `consistentIndex`, `lastIndex`, `missingEntries`, `endsWithoutRoom` (it may have been cut off), `damage`, `strangerId` (whose log it is, where that is none of the database's members); null for a snapshot, or where there is none",
     "plan.walDialect": "whose encoding of the WAL is written",
     "plan.bytes": "`databasePerMember`, `walPerMember`, `total`",
     "plan.tool, plan.plannedAt": "which etcdsafe planned, and when",

@@ -9,6 +9,7 @@ import type { WalAfterInput } from "../etcd-files/wal/changes-worker.ts";
 import type { WalFacts } from "../etcd-files/wal/facts.ts";
 import { parseWalSegmentName } from "../etcd-files/wal/segment-name.ts";
 import type { CallOptions } from "../runtime.ts";
+import { formerMembersIn, strangerOf } from "./former-members.ts";
 import type { WalBeside } from "./wal-beside.ts";
 
 /** Null where there is none. Reads all of the log; one that cannot be read is damaged. Throws FILE_FAILED for the database, and what peekSnapshot throws. */
@@ -26,10 +27,12 @@ export async function findWalBeside(databasePath: string, options: CallOptions):
         options,
       );
       const damage = damageOf(facts, consistentIndex, behindEnd);
-      return { ...beside, lastIndex: facts.lastIndex.toString(), missingEntries: changes, endsWithoutRoom, damage };
+      const memberIds = formerMembersIn(databasePath).map(({ id }) => id);
+      const strangerId = strangerOf(facts.metadata, memberIds);
+      return { ...beside, lastIndex: facts.lastIndex.toString(), missingEntries: changes, endsWithoutRoom, damage, strangerId };
     } catch (error) {
       if (!hasCode(error, "FILE_FAILED")) throw error;
-      return { ...beside, lastIndex: "0", missingEntries: 0, endsWithoutRoom: false, damage: error.message };
+      return { ...beside, lastIndex: "0", missingEntries: 0, endsWithoutRoom: false, damage: error.message, strangerId: null };
     }
   }
   return null;

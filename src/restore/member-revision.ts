@@ -1,6 +1,7 @@
 // How far a member's files show that its cluster went. Pure; member-revision-worker.ts reads them.
 import type { WalMetadata } from "../proto/walpb.ts";
 import { type Evidence, type GatheredEvidence, NO_EVIDENCE } from "./evidence.ts";
+import { strangerOf, strangersLog } from "./former-members.ts";
 
 /** What lies in one member's directory. */
 export interface MemberFiles {
@@ -57,6 +58,8 @@ export function memberEvidence(directory: string, { database, log }: MemberFiles
     if (unapplied > 0n) found.push({ kind, where: log.path, revision: revision.toString(), isUpperBound: true, at: log.at });
     const end = `${log.path} ends with entry ${log.lastIndex}, before entry ${database.consistentIndex}, which ${database.path} holds`;
     if (unapplied < 0n) warnings.push(`${end}: it has lost its end, or is not that member's; entries that it has lost are not counted.`);
+    const stranger = strangerOf(log.metadata, database.memberIds);
+    if (stranger !== null) warnings.push(`${log.path} ${strangersLog(stranger)}; what it does not hold is not counted.`);
     if (log.corruption !== null) warnings.push(`${log.path} is damaged (${log.corruption}): entries that lie behind the damage are not counted.`);
   }
   return { ...NO_EVIDENCE, found, warnings };

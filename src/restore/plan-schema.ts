@@ -110,7 +110,15 @@ const schema: z.ZodType<RestorePlan> = z.object({
     removesStorageVersion: z.boolean(),
   }),
   walBeside: z
-    .object({ directory: text, consistentIndex: decimal, lastIndex: decimal, missingEntries: bytes, endsWithoutRoom: z.boolean(), damage: orNull })
+    .object({
+      directory: text,
+      consistentIndex: decimal,
+      lastIndex: decimal,
+      missingEntries: bytes,
+      endsWithoutRoom: z.boolean(),
+      damage: orNull,
+      strangerId: id.nullable(),
+    })
     .nullable(),
   token: text,
   tokenGiven: z.boolean(),

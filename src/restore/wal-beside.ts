@@ -2,6 +2,7 @@
 import { EtcdsafeError } from "../errors.ts";
 import { WITHOUT_ROOM } from "../etcd-files/wal/behind-end.ts";
 import { type GatheredEvidence, NO_EVIDENCE } from "./evidence.ts";
+import { strangersLog } from "./former-members.ts";
 import type { SourceFacts } from "./source.ts";
 
 /** A log that lies beside the source as in a data directory. Plain JSON, part of the plan; raft indexes are decimal strings. */
@@ -17,6 +18,8 @@ export interface WalBeside {
   readonly endsWithoutRoom: boolean;
   /** Why it can be read no further, or cannot be all; null where it can be read to its end, or to a write that never completed, and reaches the database's last entry. */
   readonly damage: string | null;
+  /** Whose log it is, 16 hexadecimal digits, where that is not one of the members in the database; null where it is, or nothing tells. */
+  readonly strangerId: string | null;
 }
 
 /** Throws WAL_NOT_APPLIED where a restore of `location` alone would lose what its log holds. */
@@ -49,6 +52,7 @@ export function walWarnings(wal: WalBeside | null): string[] {
   if (wal.damage !== null) return [`The log in ${wal.directory} is damaged, and ignored (--ignore-wal): what only it held is lost.`];
   const missing = wal.missingEntries;
   return [
+    ...(wal.strangerId === null ? [] : [`The log in ${wal.directory} ${strangersLog(wal.strangerId)}.`]),
     ...(missing === 0 ? [] : [`The log in ${wal.directory} holds ${missing} more entr${missing === 1 ? "y" : "ies"}, which are lost (--ignore-wal).`]),
     ...(wal.endsWithoutRoom ? [`${wal.directory} ${WITHOUT_ROOM}.`] : []),
   ];

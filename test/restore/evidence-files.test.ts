@@ -30,10 +30,14 @@ async function place(): Promise<string> {
   return directory.path;
 }
 
+function ofMember(id: bigint, revisions: number, consistentIndex = 1000): Uint8Array {
+  return buildSnapshot({ rows: plainRows(revisions - 1), consistentIndex, members: [{ ...SNAPSHOT_MEMBER, id }] }).slice(0, -32);
+}
+
 async function member(path: string, { revisions, consistentIndex, database, log }: TestMember, walDir = join(path, "wal")): Promise<void> {
   await mkdir(join(path, "snap"), { recursive: true });
   await mkdir(walDir, { recursive: true });
-  const built = revisions === undefined ? undefined : buildSnapshot({ rows: plainRows(revisions - 1), consistentIndex: consistentIndex ?? 1000 }).slice(0, -32);
+  const built = revisions === undefined ? undefined : ofMember(LIVE_IDS.memberId, revisions, consistentIndex);
   const bytes = database ?? built;
   if (bytes !== undefined) await writeFile(join(path, "snap/db"), bytes);
   for (const [name, content] of Object.entries(log ?? {})) await writeFile(join(walDir, name), content);
@@ -132,6 +136,9 @@ test("evidence of a data directory: whatever cannot be read is told with what it
     return (await dataDirectoryEvidence(path, undefined, options)).warnings.join("\n").replaceAll(path, "");
   };
   expect(await warned({ revisions: 9 })).toMatch(/^\/member has no log: what etcd had not brought from there into the database is not counted/);
+  expect(await warned({ database: ofMember(7n, 9, 51), log: killed() })).toMatch(
+    /^\/member\/wal is that of member adb1d8106038d2b8, which is not among the members in the database beside it: it was removed .* not counted\.$/,
+  );
   expect(await warned({ log: killed() })).toMatch(/^\/member has a log, but no database: .* not counted/);
   expect(await warned({ database: Buffer.from("nothing of the kind"), log: killed() })).toMatch(/^\/member\/snap\/db cannot be read \(.*\): .* not counted/);
   const damaged = Buffer.from(killed()[KILLED_LOG]!);
@@ -175,10 +182,8 @@ test("evidence that is given: a revision, a data directory, a member's directory
 
 test("evidence that is given: a log in a directory of its own goes by the data directory that is given with it, of the same cluster", async () => {
   const path = await place();
-  const of = (id: bigint, revisions: number) =>
-    buildSnapshot({ rows: plainRows(revisions - 1), consistentIndex: 40, members: [{ ...SNAPSHOT_MEMBER, id }] }).slice(0, -32);
-  await member(join(path, "data/member"), { database: of(LIVE_IDS.memberId, 30) });
-  await member(join(path, "other/member"), { database: of(7n, 900) });
+  await member(join(path, "data/member"), { database: ofMember(LIVE_IDS.memberId, 30, 40) });
+  await member(join(path, "other/member"), { database: ofMember(7n, 900, 40) });
   await member(join(path, "gone"), { log: killed() }, join(path, "wal"));
   const data = { where: join(path, "data/member/snap/db"), revision: "30", isUpperBound: false };
   const log = { kind: "given", where: join(path, "wal"), revision: String(30 + KILLED_END - 40), isUpperBound: true };

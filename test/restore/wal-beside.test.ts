@@ -12,9 +12,9 @@ import { snapshotFileSource } from "../../src/restore/file-source.ts";
 import { findWalBeside } from "../../src/restore/find-wal.ts";
 import { planLoss } from "../../src/restore/loss.ts";
 import { requireWalApplied, type WalBeside, walEvidence } from "../../src/restore/wal-beside.ts";
-import { KILLED_LOG, liveSegment } from "../etcd-files/wal/live-log.ts";
+import { KILLED_LOG, LIVE_IDS, liveSegment } from "../etcd-files/wal/live-log.ts";
 import { expectThrown } from "../support/failures.ts";
-import { buildSnapshot } from "../support/snapshots.ts";
+import { buildSnapshot, SNAPSHOT_MEMBER } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const options = { signal: new AbortController().signal };
@@ -36,10 +36,11 @@ async function laidOut(
   places: { readonly database: string; readonly wal?: string },
   consistentIndex: number,
   log: Uint8Array = WITH_ROOM,
+  memberId = LIVE_IDS.memberId,
 ): Promise<string> {
   const path = join(directory, places.database);
   await mkdir(join(path, ".."), { recursive: true });
-  await writeFile(path, buildSnapshot({ consistentIndex, trailer: false }));
+  await writeFile(path, buildSnapshot({ consistentIndex, trailer: false, members: [{ ...SNAPSHOT_MEMBER, id: memberId }] }));
   if (places.wal === undefined) return path;
   await mkdir(join(directory, places.wal), { recursive: true });
   await writeFile(join(directory, places.wal, KILLED_LOG), log);
@@ -47,7 +48,7 @@ async function laidOut(
 }
 
 test("log beside a database: it is found where a data directory has it, beside a copy, and from behind a link", async () => {
-  const found = { consistentIndex: "40", lastIndex: "51", missingEntries: 11, endsWithoutRoom: false, damage: null };
+  const found = { consistentIndex: "40", lastIndex: "51", missingEntries: 11, endsWithoutRoom: false, damage: null, strangerId: null };
   for (const places of [
     { database: "member/snap/db", wal: "member/wal" },
     { database: "copy/db", wal: "copy/wal" },
@@ -110,16 +111,20 @@ test("log beside a database: one that was cut off inside a record is refused, wh
   }
 });
 
-test("log beside a database: one without room behind its last record may have been cut off there, and the plan says so", async () => {
+test("log beside a database: one without room behind its last record may have been cut off there, and one may be a stranger's, and the plan says so", async () => {
   await using directory = await temporaryDirectory("wal-beside");
-  const warnings = async (consistentIndex: number, log: Uint8Array) => {
-    const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, consistentIndex, log);
+  const warnings = async (consistentIndex: number, log: Uint8Array, memberId?: bigint) => {
+    const path = await laidOut(directory.path, { database: "member/snap/db", wal: "member/wal" }, consistentIndex, log, memberId);
     const walBeside = await findWalBeside(path, options);
     const request = { source: snapshotFileSource(path).facts, bumpRevision: "none", evidence: NO_EVIDENCE, skipHashCheck: true, walBeside } as const;
     return databaseWarnings(planDatabase(request), NO_EVIDENCE).join("\n");
   };
   expect(await warnings(51, LOG)).toMatch(/\/member\/wal may have been cut off while it was copied: its last file ends with a record/);
-  expect(await warnings(51, WITH_ROOM)).not.toMatch(/cut off/);
+  expect(await warnings(51, WITH_ROOM)).not.toMatch(/cut off|not among/);
+  // As in the directory of a member that was removed: all that came later is elsewhere.
+  expect(await warnings(51, WITH_ROOM, 7n)).toMatch(
+    /The log in \S+\/member\/wal is that of member adb1d8106038d2b8, which is not among the members in the database/,
+  );
   await expectThrown("WAL_NOT_APPLIED", () => warnings(40, LOG), /goes on to entry 51: at least 11 entries would be lost/);
 });
 
