@@ -11,6 +11,7 @@ import { retried } from "./retry.ts";
 import { type MakeChain, s3Credentials } from "./s3-credentials.ts";
 import { isCredentialsRefused, NotS3Error, s3Error } from "./s3-errors.ts";
 import { type S3Parameters, s3Plan } from "./s3-settings.ts";
+import { requireSse } from "./s3-sse.ts";
 import type { StorageSettings } from "./settings.ts";
 
 type S3Runtime = Pick<Runtime, "now" | "sleep" | "randomBytes" | "log" | "monotonicMs">;
@@ -122,6 +123,7 @@ function requestHandler(send: HttpSend): NonNullable<S3ClientConfig["requestHand
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     const signal = abortSignal ?? new AbortController().signal;
     const answer = await send({ method, url: urlOf(request), headers, ...(bytes && bytes.length > 0 && { body: [bytes] }) }, { signal });
+    requireSse(request, answer);
     const texts = Object.entries(answer.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : value]);
     const source = method === "HEAD" || !mayBeAnothers(answer.status) ? answer.body : streamOf(await s3sRefusal(answer));
     return { response: { statusCode: answer.status, headers: Object.fromEntries(texts), body: new SdkBody(source) } };

@@ -18,6 +18,7 @@ import { testRuntime } from "../support/test-runtime.ts";
 import { s3Settings } from "../support/versitygw.ts";
 
 const ENV = { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "very secret", AWS_REGION: "eu-west-1" };
+const SSE = ["x-amz-server-side-encryption", "x-amz-server-side-encryption-customer-algorithm"];
 const CLOCK = new Date("2026-11-21T12:00:00Z");
 
 interface Asked {
@@ -28,6 +29,8 @@ interface Asked {
 }
 
 interface Answer {
+  /** As a store that knows nothing of encryption. */
+  readonly ignoresSse?: boolean;
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -50,8 +53,9 @@ async function scripted(answerTo: (asked: Asked, index: number) => Answer): Prom
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk);
     const request = { method: incoming.method ?? "", path: incoming.url ?? "", headers: incoming.headers, body: Buffer.concat(chunks).toString("latin1") };
-    const { status = 200, headers = {}, body = "" } = answerTo(request, asked.push(request) - 1);
-    response.writeHead(status, { date: CLOCK.toUTCString(), ...headers }).end(request.method === "HEAD" ? undefined : body);
+    const { status = 200, headers = {}, body = "", ignoresSse = false } = answerTo(request, asked.push(request) - 1);
+    const sse = Object.entries(incoming.headers).filter(([name]) => !ignoresSse && SSE.includes(name));
+    response.writeHead(status, { date: CLOCK.toUTCString(), ...Object.fromEntries(sse), ...headers }).end(request.method === "HEAD" ? undefined : body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -232,6 +236,20 @@ test("s3 storage: gives the customer's key with every request that touches conte
   await writeFile(files[0]!, "too short");
   const message = /the key of SSE-C in .*raw is neither 32 bytes nor their base64/;
   await expectThrown("CONFIG_INVALID", () => server.open({ encryption: { kind: "sse-c", keyFile: files[0]! } }), message);
+});
+
+test("s3 storage: a store that does not say that it encrypts as asked is refused, and no part of a large object is sent there", async () => {
+  await using directory = await temporaryDirectory("s3");
+  const keyFile = join(directory.path, "key");
+  await writeFile(keyFile, randomBytes(32));
+  for (const encryption of [{ kind: "sse-s3" }, { kind: "sse-kms", keyId: "key/1" }, { kind: "sse-c", keyFile }] as const) {
+    await using server = await scripted((asked) => ({ ...MULTIPART(asked), ignoresSse: true }));
+    const storage = await server.open({ encryption });
+    const message = /the store does not encrypt as --s3-sse asks: its answer to x-amz-server-side-encryption\S*: (AES256|aws:kms) does not say so$/;
+    await expectThrown("CONFIG_INVALID", () => put(storage, "small", "x"), message);
+    await expectThrown("CONFIG_INVALID", () => storage.put("large", inChunks(pattern(9 << 20), 1 << 20), { signal }), message);
+    expect(server.asked.map(({ method }) => method)).toEqual(["PUT", "POST"]);
+  }
 });
 
 test("s3 storage: sends CRC-32C with bytes, or MD5 where newer clients' checksums are refused", async () => {
