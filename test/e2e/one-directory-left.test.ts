@@ -67,11 +67,18 @@ test.each(ETCD_MINORS.toReversed().slice(0, runs(1, ETCD_MINORS.length)))(
       ":12379": `:${clientPort}`,
       ":12380": `:${peerPort}`,
     });
-    try {
-      const done = await runCommand("sh", ["-ec", `trap 'kill $! 2>/dev/null || true' EXIT\n${commands}`], {
+    const broken = join(here, "broken");
+    await mkdir(broken);
+    await writeFile(join(broken, "etcd"), "#!/bin/sh\necho cannot start\nexit 1\n", { mode: 0o755 });
+    const run = (...first: string[]) =>
+      runCommand("sh", ["-ec", `trap 'kill $! 2>/dev/null || true' EXIT\n${commands}`], {
         cwd: here,
-        env: { ...process.env, PATH: `${bin}:${dirname(etcd)}:${process.env["PATH"]}` },
+        env: { ...process.env, PATH: [...first, bin, dirname(etcd), process.env["PATH"]].join(":") },
       });
+    try {
+      const failed = await run(broken);
+      expect(failed).toMatchObject({ exitCode: 1, stdout: "cannot start\n" });
+      const done = await run();
       expect(done.exitCode, done.stderr + done.stdout).toBe(0);
       const [, upTo] = /^lost +at most \d+ revisions?, up to (\d+) \(/m.exec(done.stdout) ?? [];
       expect(Number(upTo), done.stdout).toBeGreaterThanOrEqual(1 + 2 * PUTS);
