@@ -124,9 +124,12 @@ export function adoptedClusterFile(cluster: string, bound: ClusterFile | undefin
 
 /**
  * After all that was bound and restored before, though clocks of other hosts be ahead of this one: what was restored before a binding is abandoned by it
- * (isOutdated in binding.ts).
+ * (isOutdated in binding.ts). Where a clock was that far ahead that nothing comes after it, at the same time.
  */
 function bindingTime(bound: ClusterFile | undefined, { now, restoredAt }: BindingMoment): string {
   const earlier = [...(bound?.bindings ?? []).map(({ boundAt }) => boundAt), ...restoredAt];
-  return new Date(Math.max(now.getTime(), ...earlier.map((time) => Date.parse(time) + 1))).toISOString();
+  return new Date(Math.min(LAST_TIME, Math.max(now.getTime(), ...earlier.map((time) => Date.parse(time) + 1)))).toISOString();
 }
+
+/** Later ones are written with more digits, and are no times of a document. */
+const LAST_TIME = Date.parse("9999-12-31T23:59:59.999Z");

@@ -60,6 +60,9 @@ describe("the time of a binding", () => {
     expect(timeOf(boundOnce(time(35)))).toBe(time(35, 1));
     expect(timeOf(boundOnce(time(35)), time(35), time(20))).toBe(time(35, 1));
     expect(timeOf(boundOnce(time(35)), time(40))).toBe(time(40, 1));
+    const last = "9999-12-31T23:59:59.999Z"; // What comes after it cannot be written.
+    expect(timeOf(undefined, last)).toBe(last);
+    expect(timeOf(boundOnce(last))).toBe(last);
     const wentBack = [time(35), time(-5)].map((boundAt) => ({ clusterId: idOf(0), boundAt, by: "adopt" as const, restore: null }));
     expect(timeOf({ ...boundOnce(time(35)), bindings: wentBack })).toBe(time(35, 1));
   });
