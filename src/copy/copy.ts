@@ -10,6 +10,7 @@ import { scanDeletions } from "../repository/backup-scan.ts";
 import { type CatalogueEntry, listBackups } from "../repository/catalogue.ts";
 import { type ClusterFile, readClusterFile } from "../repository/cluster-file.ts";
 import { type AskedEncryption, chooseEncryption, requireUsableRecipients } from "../repository/encryption-policy.ts";
+import { inTurns } from "../repository/in-turns.ts";
 import type { Manifest } from "../repository/manifest.ts";
 import { REPOSITORY_KEY } from "../repository/names.ts";
 import { encryptedTo } from "../repository/object-decoder.ts";
@@ -17,6 +18,7 @@ import { encryptionFacts, type ObjectEncryption } from "../repository/object-enc
 import { versionLocker } from "../repository/object-lock.ts";
 import { openOrCreateRepository, openToWrite, type Repository } from "../repository/repository.ts";
 import type { Resigning } from "../repository/resigning.ts";
+import { isSigned } from "../repository/trusted-manifests.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { carriedBinding } from "./binding.ts";
@@ -76,8 +78,8 @@ export async function planCopy(request: CopyRequest, options: CallOptions & { re
   const target = (await to.stat(REPOSITORY_KEY, options)) === undefined ? undefined : await openToWrite(to, options);
   const clusters: ClusterPlan[] = [];
   for (const cluster of request.clusters) {
-    const source = await listBackups(from, cluster, options);
-    const there = target === undefined ? [] : await listBackups(target, cluster, options);
+    const source = await withSignatures(from, cluster, await listBackups(from, cluster, options), options);
+    const there = target === undefined ? [] : await withSignatures(target, cluster, await listBackups(target, cluster, options), options);
     const sourceFile = (await readClusterFile(from.storage, cluster, options))?.file;
     const targetFile = target && (await readClusterFile(to, cluster, options));
     const sides = { cluster, location: to.location, source: sourceFile, target: targetFile?.file };
@@ -91,6 +93,13 @@ export async function planCopy(request: CopyRequest, options: CallOptions & { re
     clusters.push({ cluster, steps, binding: file && { file, version: targetFile?.version }, isUnbound });
   }
   return { clusters };
+}
+
+/** Anything may lie in the place of a signature: `isSigned` only where it is one. */
+function withSignatures({ storage }: Repository, cluster: string, entries: readonly CatalogueEntry[], options: CallOptions): Promise<CatalogueEntry[]> {
+  return inTurns(entries, async (entry) =>
+    entry.manifest === null || !entry.isSigned ? entry : { ...entry, isSigned: await isSigned(storage, cluster, entry.id, options) },
+  );
 }
 
 /** Goes on after a backup that fails, unless a store is at fault; throws only when aborted, and what opening the target throws. */

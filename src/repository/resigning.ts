@@ -7,7 +7,7 @@ import type { Storage } from "../storage/storage.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { manifestKey } from "./names.ts";
 import { type SigningKey, signatureKey } from "./signature.ts";
-import { onlySigned } from "./trusted-manifests.ts";
+import { isSigned, onlySigned } from "./trusted-manifests.ts";
 
 export interface Resigning {
   /** Signs the new manifest; undefined: it is not signed. */
@@ -42,8 +42,8 @@ export async function isTrustedAlike(storage: Storage, manifest: Manifest, remad
   const { signing, isProven, allowUnsigned } = resigning;
   if (isProven) return true; // Else it could not be read.
   if (signing !== undefined) return isSignedWith(signing, storage, remade, options);
-  const isSigned = async ({ cluster, id }: Manifest) => (await storage.stat(signatureKey(manifestKey(cluster, id)), options)) !== undefined;
-  return allowUnsigned || !(await isSigned(manifest)) || isSigned(remade);
+  const hasSignature = (await storage.stat(signatureKey(manifestKey(manifest.cluster, manifest.id)), options)) !== undefined;
+  return allowUnsigned || !hasSignature || isSigned(storage, remade.cluster, remade.id, options);
 }
 
 /** What one has signed himself proves its origin as well as any. */

@@ -1,6 +1,6 @@
 // Who vouches for a manifest: Ed25519 signatures beside it. docs/repository-format.md, "Signatures".
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, hasCode } from "../errors.ts";
 import { type DocumentKind, encodeDocument, parseDocument } from "./document.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { signatureSchema } from "./schemas/signature.ts";
@@ -70,6 +70,22 @@ export function requireSigned(key: string, bytes: Uint8Array, document: Uint8Arr
   const text = signedText(signedSha256);
   if (!ofTrusted.some(({ publicKey, signature }) => verify(null, text, publicKeyOf(publicKey), Buffer.from(signature, "base64"))))
     throw untrusted("has a signature that was not made with the key it names");
+}
+
+/** Whether anybody at all has signed `bytes`: junk in the place of a signature is none. */
+export function isSignedByAnybody(key: string, bytes: Uint8Array, document: Uint8Array): boolean {
+  try {
+    requireSigned(key, bytes, document, signersNamed(key, document));
+    return true;
+  } catch (error) {
+    if (hasCode(error, "MANIFEST_UNTRUSTED")) return false;
+    throw error;
+  }
+}
+
+function signersNamed(key: string, document: Uint8Array): TrustedKey[] {
+  const untrusted = (why: string) => new EtcdsafeError("MANIFEST_UNTRUSTED", `${key} ${why}`);
+  return parsed(key, document, untrusted).signatures.map(({ publicKey }) => publicKey);
 }
 
 function parsed(key: string, document: Uint8Array, untrusted: (why: string) => EtcdsafeError) {

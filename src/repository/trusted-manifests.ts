@@ -5,12 +5,19 @@ import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { wrapped } from "../storage/wrapped.ts";
 import { DOCUMENT_SIZE_BYTES_MAX } from "./document.ts";
-import { isManifestKey } from "./names.ts";
-import { requireSigned, signatureKey, type TrustedKey } from "./signature.ts";
+import { isManifestKey, manifestKey } from "./names.ts";
+import { isSignedByAnybody, requireSigned, signatureKey, type TrustedKey } from "./signature.ts";
 
 /** Reading any other manifest rejects with MANIFEST_UNTRUSTED. */
 export function onlySigned(inner: Storage, trusted: readonly TrustedKey[]): Storage {
   return wrapped(inner, { read: (key, options) => (isManifestKey(key) ? readSigned(inner, key, trusted, options) : inner.read(key, options)) });
+}
+
+/** Whether a manifest is there that anybody at all has signed. */
+export async function isSigned(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<boolean> {
+  const key = manifestKey(cluster, id);
+  const signature = await readSignature(storage, key, options);
+  return signature !== undefined && isSignedByAnybody(key, await readWhole(storage, key, options), signature);
 }
 
 async function* readSigned(storage: Storage, key: string, trusted: readonly TrustedKey[], { signal }: CallOptions): AsyncGenerator<Uint8Array> {

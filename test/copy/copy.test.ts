@@ -1,4 +1,5 @@
 // Copies between repositories in memory: what goes, what stays, and what is left where a store fails, lies, or the process dies.
+import { generateKeyPairSync } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
 import { collect } from "../../src/bytes/stream.ts";
 import { applyCopy, type CopiedBackup, type CopyRequest, expectedResults, planCopy } from "../../src/copy/copy.ts";
@@ -13,6 +14,7 @@ import { backupObjectKey, manifestKey, pinKey, uploadKey } from "../../src/repos
 import { decodeObject } from "../../src/repository/object-decoder.ts";
 import type { Resigning } from "../../src/repository/resigning.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
+import { encodeSignature, readSigningKey, type SigningKey } from "../../src/repository/signature.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import { corruptingStorage, forgettingStorage } from "../faults/kit/lying-storages.ts";
@@ -138,7 +140,9 @@ test("copy: a signature is not lost without a word, neither on the way nor by wh
   const from = await boundRepository();
   const ids = [await storeBackup(from, someSnapshot(1), { second: "00" }), await storeBackup(from, someSnapshot(2), { second: "01" })] as const;
   const signature = `${manifestKey(CLUSTER, ids[0])}.sig`;
-  await put(from.storage, signature, Buffer.from("a signature"));
+  const key = manifestKey(CLUSTER, ids[0]);
+  const signer = readSigningKey(generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }) as string) as SigningKey;
+  await put(from.storage, signature, encodeSignature(key, from.storage.bytesOf(key)!, signer));
   const to = new MemoryStorage();
   const allowed = { resigning: { ...RESIGNING, allowUnsigned: true } };
   const unsigned = { backup: ids[0], outcome: "failed", failure: { code: "SIGNATURE_REQUIRED" } };
@@ -154,7 +158,9 @@ test("copy: a signature is not lost without a word, neither on the way nor by wh
     expect(await copy(from, to, { encryption })).toMatchObject([{ outcome: "present" }, { ...unsigned, failure: { code: "SIGNATURE_REQUIRED", message } }]);
   expect(await copy(from, to, allowed)).toMatchObject([{ outcome: "present" }, { outcome: "present", as: ids[0] }]);
   expect(await keysOf(to)).toEqual(before);
-  await put(to, signature, Buffer.from("another signature"));
+  await put(to, signature, Buffer.from("junk"));
+  expect(await copy(from, to)).toMatchObject([{ outcome: "present" }, { ...unsigned, failure: { code: "SIGNATURE_REQUIRED", message } }]);
+  await put(to, signature, encodeSignature(key, to.bytesOf(key)!, signer));
   expect(await copy(from, to)).toMatchObject([{ outcome: "present" }, { outcome: "present" }]);
 });
 
