@@ -18,6 +18,7 @@ export function talosInstructions(restore: SnapshotRestore): HostInstructions[] 
         {
           number: 1,
           title: "Name the control-plane nodes",
+          why: "In `bash` or `sh`, and all that follows in the same one: zsh, the shell of macOS, takes all the addresses for one.",
           commands: ['export FIRST="<address of the node to restore on>"', 'ALL="$FIRST <addresses of the other control-plane nodes>"'],
         },
         {

@@ -76,3 +76,7 @@ test("Talos: a node that does not answer, or has no member, is passed over with 
   expect(exitCode).toBe(0);
   expect(await scene.wiped()).toEqual(["a"]);
 });
+
+test("Talos: where the addresses are named, it is said which shell takes them for several", () => {
+  expect(STEPS[0]).toMatchObject({ number: 1, why: expect.stringMatching(/^In `bash` or `sh`/) });
+});
