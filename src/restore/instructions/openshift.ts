@@ -8,6 +8,13 @@ import { type HostInstructions, waitFor } from "./steps.ts";
 /** cluster-restore.sh looks for one such file in the directory it is given. */
 const SNAPSHOT_NAME = /^snapshot_.*\.db$/;
 const PODS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+/** Both as Red Hat's pages on restoring to a previous cluster state have them, since 4.12. */
+const OVN =
+  "With OVN-Kubernetes, its databases on each node are made new next (/var/lib/ovn-ic/etc/*.db, in releases before 4.14 /var/lib/ovn/etc/*.db, Open vSwitch and the ovnkube pods): " +
+  "by the release's page, which has the commands.";
+const KEEPALIVED =
+  "Where /etc/kubernetes/manifests/keepalived.yaml is there (bare metal and the like), a host that is not to come back must not keep the API's virtual address: move that file away " +
+  "too, wait until `crictl ps --name keepalived` shows none, and remove the address that `ip -o address` still shows.";
 const OPERATORS = ["kubeapiserver", "kubecontrollermanager", "kubescheduler"];
 
 export function openshiftInstructions(restore: SnapshotRestore): HostInstructions[] {
@@ -15,7 +22,7 @@ export function openshiftInstructions(restore: SnapshotRestore): HostInstruction
   const name = basename(restore.file);
   const named = SNAPSHOT_NAME.test(name) ? [] : [shellCommand(["mv", restore.file, `${directory}/snapshot_${restore.time}.db`])];
   const redeploy = (operator: string) => `oc patch ${operator} cluster --type=merge -p '{"spec":{"forceRedeploymentReason":"restored-${restore.time}"}}'`;
-  const kubelets = { number: 4, title: "Restart the kubelets", commands: ["systemctl restart kubelet"] };
+  const kubelets = { number: 4, title: "Restart the kubelets", why: OVN, commands: ["systemctl restart kubelet"] };
   return [
     {
       member: null,
@@ -61,6 +68,7 @@ export function openshiftInstructions(restore: SnapshotRestore): HostInstruction
         {
           number: 1,
           title: "Stop etcd and what uses it, and put its data away",
+          why: KEEPALIVED,
           commands: [
             `mkdir -p /root/stopped-${restore.time}`,
             `for pod in ${PODS.join(" ")}; do [ ! -e /etc/kubernetes/manifests/$pod-pod.yaml ] || mv /etc/kubernetes/manifests/$pod-pod.yaml /root/stopped-${restore.time}/; done`,

@@ -150,6 +150,11 @@ test("instructions for Talos and OpenShift: their own commands take the file", (
     "mv /backup/snapshot.db /backup/snapshot_20261121T120000Z.db",
     "/usr/local/bin/cluster-restore.sh /backup",
   ]);
+  const whys = snapshotInstructions("openshift", { ...SNAPSHOT, quotaBackendBytes: QUOTA }).flatMap(({ steps }) =>
+    steps.map(({ number, why }) => [number, why]),
+  );
+  expect(whys).toContainEqual([1, expect.stringContaining("keepalived.yaml")]);
+  expect(whys.filter(([number]) => number === 4)).toEqual([1, 2, 3].map(() => [4, expect.stringContaining("OVN-Kubernetes")]));
 });
 
 test.each(["k3s", "rke2", "talos", "openshift"] as const)(
