@@ -21,6 +21,9 @@ export interface AzblobClient {
 
 type Step<T> = (container: ContainerClient, options: { readonly abortSignal: AbortSignal }) => Promise<T>;
 
+/** Keeps the SDK from reading the variables that name proxies, where it throws at what it cannot parse. `httpClient` takes no notice of it. */
+const NO_VARIABLES = { host: "http://unused.invalid", port: 80 };
+
 /** Nothing is sent yet. */
 export async function openAzblobClient(
   { account, container }: { readonly account: string; readonly container: string },
@@ -31,7 +34,7 @@ export async function openAzblobClient(
   const { connection } = settings;
   const sender = await httpSender(connection);
   const bodies = new WeakMap<object, ByteStream>();
-  const options = { retryOptions: { maxTries: 1 }, httpClient: httpClient(sender.send, bodies) };
+  const options = { retryOptions: { maxTries: 1 }, httpClient: httpClient(sender.send, bodies), proxyOptions: NO_VARIABLES };
   const retry = ({ signal }: CallOptions) => ({ triesMax: connection.triesMax, runtime, signal });
   let current: { readonly version: string; readonly client: ContainerClient } | undefined;
 

@@ -11,6 +11,7 @@ import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import { bodyPieces, giveBack } from "./http-body.ts";
 import { NetworkError, networkError, PROXY_REFUSED, proxyRefused } from "./network-error.ts";
+import { proxyVariables } from "./proxies.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 export interface HttpRequest {
@@ -43,10 +44,10 @@ const PIECE_SIZE_BYTES = 256 * 1024;
 /** Connections that wait for the next request. */
 const IDLE_CONNECTIONS_MAX = 8;
 
-/** Connections to one store. Throws CONFIG_INVALID where the file of certificate authorities cannot be read. */
+/** Connections to one store. Throws CONFIG_INVALID where the file of certificate authorities cannot be read, or a proxy is named as none can be. */
 export async function httpSender({ caFile, proxy, idleLimitMs }: ConnectionSettings): Promise<HttpSender> {
   const ca = caFile === undefined ? {} : { ca: [...getCACertificates("default"), await certificatesOf(caFile)] };
-  const proxyEnv = proxy === undefined ? process.env : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy };
+  const proxyEnv = proxyVariables(proxy);
   // The time-out is that of connections which no request has yet, as while a proxy is asked for one.
   const options = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX, timeout: idleLimitMs, proxyEnv };
   const agents = { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...ca }) };

@@ -43,7 +43,7 @@ export function proxyRefused({ host }: Pick<URL, "host">, cause?: Error): Networ
   return new ProxyRefusedError(message, { cause, hint: PROXY_HINT });
 }
 
-/** `proxyEnv`: variables that name proxies, as Node takes them. */
+/** `proxyEnv`: of proxies.ts. */
 export function networkError({ host, hostname, protocol }: URL, error: Error, proxyEnv: NodeJS.ProcessEnv): NetworkError {
   const { code = "", message } = error as NodeJS.ErrnoException;
   const proxy = proxyBehind(error, protocol, proxyEnv);
@@ -90,7 +90,7 @@ export function mayBeAnothers(status: number): boolean {
 function proxyBehind(error: Error, protocol: string, env: NodeJS.ProcessEnv): URL | undefined {
   const failed = (error as { errors?: readonly Error[] }).errors?.[0] ?? error; // Of several addresses of one name.
   const { syscall, port, hostname } = failed as NodeJS.ErrnoException & { readonly port?: number; readonly hostname?: string };
-  const named = protocol === "https:" ? env["https_proxy"] || env["HTTPS_PROXY"] : env["http_proxy"] || env["HTTP_PROXY"];
+  const named = protocol === "https:" ? env["HTTPS_PROXY"] : env["HTTP_PROXY"];
   const proxy = URL.canParse(named ?? "") ? new URL(named ?? "") : undefined;
   if (proxy === undefined) return undefined;
   const proxyPort = proxy.port === "" ? (proxy.protocol === "https:" ? 443 : 80) : Number(proxy.port);

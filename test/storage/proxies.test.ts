@@ -5,6 +5,8 @@ import { readFile } from "node:fs/promises";
 import { createServer as createPlainServer } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { inspect } from "node:util";
+import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { collect, streamOf } from "../../src/bytes/stream.ts";
 import { openStorage } from "../../src/storage/open.ts";
@@ -12,6 +14,7 @@ import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { startConnectProxy } from "../support/connect-proxy.ts";
+import { runs, SEED } from "../support/counts.ts";
 import { expectThrown } from "../support/failures.ts";
 import { quietRuntime } from "../support/saving.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -93,6 +96,59 @@ test.each(KINDS)("%s storage: a proxy that cannot be reached is said to be one, 
   vi.stubEnv("NO_PROXY", "127.0.0.1");
   const gone = async () => readHello(await open(kind, undefined, { at: "https://127.0.0.1:1" }));
   await expectThrown("STORAGE_UNREACHABLE", gone, /127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1$/);
+});
+
+test.each(KINDS)("%s storage: a variable that is no proxy's URL is refused by its name, and not repeated", async (kind) => {
+  const variables = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+  const hosts = ["pa#hidden@h:1", "pa?hidden@h:1", "pa/hidden@h:1", "hi%dden@h:1", "hidden@", "hidden@:::9", "hid\nden@h:1", "hidden@h:99999", "12/hidden@h:1"];
+  for (const name of variables) {
+    for (const rest of [...hosts, "12#hidden@h:1", "12\\hidden@h:1"]) {
+      for (const scheme of ["http", "https", "HTTP"]) {
+        vi.stubEnv(name, `${scheme}://user:${rest}`);
+        const error = await expectThrown("CONFIG_INVALID", async () => open(kind), new RegExp(`^${name} `));
+        expect(error.hint).toMatch(/percent-encoded.*--storage-proxy/);
+        expect(inspect(error)).not.toMatch(/user:|hid|dden|user:12/);
+      }
+    }
+    vi.unstubAllEnvs();
+  }
+  for (const name of [...variables, "ALL_PROXY"]) vi.stubEnv(name, "http://user:pa/hidden@h:1");
+  await using named = await startConnectProxy();
+  await readHello(await open(kind, named.url)); // Nobody asks for the variable then.
+});
+
+test("proxies: no password is ever repeated, whatever is in it and wherever it is named", async () => {
+  const special = fc.string({ unit: fc.constantFrom(..."/?#%@:[]\\ \t\n\"'<>^|{}&=+1aé\u{1f511}"), maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(special, special, fc.constantFrom(...KINDS), fc.constantFrom("http", "https"), async (before, after, kind, scheme) => {
+      vi.stubEnv("HTTPS_PROXY", `${scheme}://user:${before}hunter2${after}@127.0.0.1:1`);
+      const error: unknown = await open(kind)
+        .then(readHello, (refused: unknown) => refused)
+        .catch((failed: unknown) => failed);
+      expect(error).toMatchObject({ code: expect.stringMatching(/^(CONFIG_INVALID|STORAGE_UNREACHABLE)$/) });
+      expect(inspect(error, { depth: 1 })).not.toContain("hunter2");
+    }),
+    { seed: SEED, numRuns: runs(100, 2000) },
+  );
+});
+
+test("proxies: a percent-encoded user and password reach the proxy as they are", async () => {
+  const password = "p/?#%@:\\ é";
+  const seen: (string | undefined)[] = [];
+  const refusing = createPlainServer().on("connect", ({ headers }, client) => {
+    seen.push(headers["proxy-authorization"]);
+    client.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+  });
+  refusing.listen(0, "127.0.0.1");
+  await once(refusing, "listening");
+  try {
+    vi.stubEnv("https_proxy", ` HTTP://user:${encodeURIComponent(password)}@127.0.0.1:${(refusing.address() as AddressInfo).port}\n`);
+    await expectThrown("STORAGE_DENIED", async () => readHello(await open("gs")), /407/);
+    expect(seen).toEqual([`Basic ${Buffer.from(`user:${password}`).toString("base64")}`]);
+  } finally {
+    refusing.close();
+    refusing.closeAllConnections();
+  }
 });
 
 test.each(KINDS)("%s storage: a proxy that wants to know who asks is no store that denies anything", async (kind) => {
