@@ -1,6 +1,6 @@
 // Unpacks a bundle that was checked: into a directory beside the one that is asked for, which gets its name when all is there. Nothing is overwritten, and
 // nothing is written through a link: links are made last.
-import { chmod, chown, lchown, lutimes, mkdir, open, readdir, rename, rm, symlink, utimes } from "node:fs/promises";
+import { chmod, chown, lchown, lstat, lutimes, mkdir, open, readdir, realpath, rename, rm, stat, symlink, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { createDirectories, syncDirectory } from "../bytes/files.ts";
 import { partPath } from "../bytes/part-path.ts";
@@ -24,14 +24,27 @@ const INDEX_MODE = 0o600;
 /** Of a file, set-user-ID and set-group-ID are not restored: no certificate or configuration needs them, and a bundle may come from anybody. */
 const FILE_MODE_MASK = 0o777;
 
-/** Throws TARGET_NOT_EMPTY unless `directory` is absent or empty. */
+/** Throws TARGET_NOT_EMPTY unless `directory` is empty, or absent and can be made. */
 export async function requireEmptyDirectory(directory: string): Promise<void> {
-  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
+  const names = await readdir(directory).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") {
+      await requireNoDanglingLink(directory);
+      return [];
+    }
     if (error.code === "ENOTDIR") throw new EtcdsafeError("TARGET_NOT_EMPTY", `${directory}, where the bundle is to go, is no directory, or lies below a file`);
     throw fileFailed(directory, error);
   });
   if (names.length > 0) throw new EtcdsafeError("TARGET_NOT_EMPTY", `${directory}, where the bundle is to go, is not empty`);
+}
+
+/** No directory can be made through a link that leads nowhere, nor be given its name. */
+async function requireNoDanglingLink(directory: string): Promise<void> {
+  const full = resolve(directory);
+  let place = full;
+  while (place !== dirname(place) && (await lstat(place).catch(() => undefined)) === undefined) place = dirname(place);
+  if ((await stat(place).catch(() => undefined)) !== undefined) return;
+  const where = place === full ? "is a link" : `lies below ${place}, a link`;
+  throw new EtcdsafeError("TARGET_NOT_EMPTY", `${directory}, where the bundle is to go, ${where} that leads nowhere`);
 }
 
 /** Owners are restored by root alone. Throws TARGET_NOT_EMPTY, TARGET_NO_SPACE and FILE_FAILED; nothing is left then. */
@@ -41,7 +54,8 @@ export async function stageBundle(
   { signal, runtime }: CallOptions & { readonly runtime: Pick<Runtime, "randomBytes"> },
 ): Promise<StagedBundle> {
   await requireEmptyDirectory(directory);
-  const full = resolve(directory);
+  // No directory gets the name of a link, but what the link leads to can be replaced.
+  const full = await realpath(directory).catch(() => resolve(directory));
   const stage = partPath(full, runtime);
   const discard = () => rm(stage, { recursive: true, force: true }).catch(() => undefined);
   try {

@@ -3,17 +3,25 @@ import { EtcdsafeError } from "../errors.ts";
 import type { SnapshotSource } from "../restore/source.ts";
 import type { Invocation } from "./command.ts";
 import { PARTLY_DONE } from "./exit-codes.ts";
+import { requireApart, type WrittenPlace } from "./restore-bundle-place.ts";
 
 /**
- * Runs `restore`, which resolves to its exit code, with the bundle unpacked beside it where that is asked for; nothing is left of that when the restore fails.
- * Throws BUNDLE_NOT_FOUND where the source has none, and BUNDLE_INVALID, TARGET_NOT_EMPTY and what reading it throws, before anything is restored.
+ * Runs `restore`, which resolves to its exit code and writes `written`, with the bundle unpacked beside it where that is asked for; nothing is left of that when
+ * the restore fails. Throws BUNDLE_NOT_FOUND where the source has none, USAGE where it would be unpacked into what is restored or around it, and BUNDLE_INVALID,
+ * TARGET_NOT_EMPTY and what reading it throws, before anything is written.
  */
-export async function withBundle(invocation: Invocation, { bundle, facts }: SnapshotSource, restore: () => Promise<number>): Promise<number> {
+export async function withBundle(
+  invocation: Invocation,
+  { bundle, facts }: SnapshotSource,
+  written: readonly WrittenPlace[],
+  restore: () => Promise<number>,
+): Promise<number> {
   const { config, runtime } = invocation;
   const directory = config.get("bundle-dir");
   if (directory === undefined) return restore();
   if (bundle === undefined) throw new EtcdsafeError("BUNDLE_NOT_FOUND", `--bundle-dir: no files of a host were saved beside ${facts.location}`);
   const { requireEmptyDirectory, stageBundle } = await import("../bundle/unpack.ts");
+  await requireApart(directory, written);
   await requireEmptyDirectory(directory);
   if (config.get("plan")) return restore();
   const staged = await stageBundle(await bundle.read(invocation), directory, invocation);

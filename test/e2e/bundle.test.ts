@@ -114,6 +114,12 @@ test("bundle: a kubeadm host's files are saved, verified, shown, planned, and un
     message: /out, where the bundle is to go, is not empty/,
   });
   await expect(stat(path("data-2"))).rejects.toThrow();
+  // Nor is anything where both would go to the same place.
+  const into = (dataDir: string, out: string) => runCli([...restore, "--data-dir", path(dataDir), "--bundle-dir", path(out)]);
+  expectFailure("USAGE", await into("data-2", "data-2/member/snap/files"), { message: /lies in the data directory of this restore, .*data-2$/, hint: /./ });
+  const toFile = await runCli([...restore, "--to-snapshot", path("data-2/file.db"), "--bundle-dir", path("data-2")]);
+  expectFailure("USAGE", toFile, { message: /is around the snapshot file of this restore, /, hint: /./ });
+  await expect(stat(path("data-2"))).rejects.toThrow();
   // And where nothing can be restored, nothing is unpacked.
   expectFailure("TARGET_NOT_EMPTY", await runCli([...restore, "--data-dir", path("data"), "--bundle-dir", path("out-2")]), { message: /data/, hint: /./ });
   expect((await readdir(directory.path)).filter((name) => name.startsWith("out"))).toEqual(["out"]);
@@ -123,7 +129,9 @@ test("bundle: a kubeadm host's files are saved, verified, shown, planned, and un
   const plan = await expectExit(0, [...restore, "--data-dir", path("data-4"), "--bundle-dir", path("out-4"), "--plan", "-o", "json"]);
   expect(JSON.parse(plan.stdout).plan.source.bundle).toEqual(manifest.bundle);
   await writeFile(path("plan.json"), plan.stdout);
-  await expectExit(0, ["restore", "--from-plan", path("plan.json"), "--repository", repository, "--bundle-dir", path("out-4")]);
+  const byPlan = ["restore", "--from-plan", path("plan.json"), "--repository", repository];
+  expectFailure("USAGE", await runCli([...byPlan, "--bundle-dir", path("data-4")]), { message: /is the data directory of this restore/, hint: /./ });
+  await expectExit(0, [...byPlan, "--bundle-dir", path("out-4")]);
   expect(await filesBelow(path("out-4"))).toEqual(await filesBelow(out));
 });
 

@@ -10,6 +10,7 @@ import { livenessOptions } from "../liveness.ts";
 import { repositoryOf } from "../plan-commands.ts";
 import { registerRestore } from "../register-restore.ts";
 import { withBundle } from "../restore-bundle.ts";
+import { directoriesOf } from "../restore-bundle-place.ts";
 import { restoreCommand } from "../restore-command.ts";
 import { databaseRequest } from "../restore-database.ts";
 import { byPlan, openPlannedRun, unsignedHash } from "../restore-from-plan.ts";
@@ -29,7 +30,9 @@ export async function run(invocation: Invocation): Promise<number> {
     const planned = await openPlannedRun(invocation, planFile);
     return typeof planned === "number"
       ? planned
-      : byPlan(planned.plan, () => withBundle(invocation, planned.source, () => restore(invocation, planned.plan, planned.source)));
+      : byPlan(planned.plan, () =>
+          withBundle(invocation, planned.source, directoriesOf(planned.plan), () => restore(invocation, planned.plan, planned.source)),
+        );
   }
   // Elsewhere than on the command line it may be the default of saves.
   if (config.origin("member").kind === "flag")
@@ -39,10 +42,10 @@ export async function run(invocation: Invocation): Promise<number> {
   const source = await openSource(invocation, invocation.operands[0] ?? "latest");
   if (file !== undefined) {
     const request = await databaseRequest(invocation, source, await formerData(config));
-    return withBundle(invocation, source, () => restoreToSnapshot(invocation, source, file, request));
+    return withBundle(invocation, source, [{ what: "the snapshot file", path: file }], () => restoreToSnapshot(invocation, source, file, request));
   }
   const plan = await planMembers(invocation, source, distro);
-  return withBundle(invocation, source, async () => {
+  return withBundle(invocation, source, directoriesOf(plan), async () => {
     if (config.get("plan")) return (await import("../print-plan.ts")).printPlan(invocation, plan);
     return restore(invocation, plan, source, () => planMembers(invocation, source, distro));
   });
