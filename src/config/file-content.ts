@@ -5,12 +5,16 @@ import type { OptionSpec } from "./option.ts";
 const AGE_IDENTITY = /AGE-SECRET-KEY-(PQ-)?1[0-9A-Z]{8}/i;
 /** In PEM of any kind (RFC 7468 §13), or the body alone of an Ed25519 key (RFC 8410 §7: its DER always begins so). */
 const PRIVATE_KEY = /(BEGIN|END) [A-Z0-9 ]*PRIVATE KEY|MC4CAQAwBQYDK2VwBCIEI/i;
-/** The beginning of PEM, of an identity and of what `age-keygen` writes, in base64: as Kubernetes has secrets. */
-const IN_BASE64 = /^(LS0tLS1CRUdJTi|QUdFLVNFQ1JFVC1LRVkt|IyBjcmVhdGVkOi)/;
-/** 32 bytes, as keys of SSE-C are often written. */
-const KEY_IN_BASE64 = /^[A-Za-z0-9+/]{43}=$/;
-/** In a connection string of Azure. */
-const AZURE_SECRET = /(AccountKey|SharedAccessSignature)=/i;
+/** The beginning of PEM, of an identity and of what `age-keygen` writes, in base64, as Kubernetes has secrets; and in base64 of that, as by two tools in turn. */
+const IN_BASE64 = /^(LS0tLS1CRUdJTi|QUdFLVNFQ1JFVC1LRVkt|IyBjcmVhdGVkOi|TFMwdExTMUNSVWRKVG|UVVkRkxWTkZRMUpGVkMxTFJWa3|SXlCamNtVmhkR1ZrT2)/;
+/** Keys of SSE-C (32 bytes), of accounts of Azure (64): base64 that is padded, whatever slashes are in it; or what is so long and has nothing that a name has. */
+const KEY_IN_BASE64 = /^([A-Za-z0-9+/]{42,}={1,2}|[A-Za-z0-9+]{40,})$/;
+/** Of 20 bytes and more, as `xxd` and `openssl` write them. */
+const IN_HEX = /^[0-9a-f]{2}([: ]?[0-9a-f]{2}){19,}$/i;
+/** In a connection string of Azure, and in a shared access signature. */
+const AZURE_SECRET = /(AccountKey|SharedAccessSignature)=|(^|[?&;])sig=/i;
+/** An access key of AWS and what follows it, or an entry of a profile, of variables or of Gardener's file. */
+const AWS_SECRET = /\b(AKIA|ASIA)[A-Z0-9]*\s*[:,;= ]|(access_?key(_?id)?|session_?token)["']?\s*[:=]/i;
 
 /** Linux: PATH_MAX and NAME_MAX (include/uapi/linux/limits.h). */
 const PATH_SIZE_BYTES_MAX = 4095;
@@ -51,8 +55,11 @@ function implausible({ kind, paths }: OptionSpec, text: string, isPath: boolean)
     return "is longer than a path can be";
   if (text.startsWith("{")) return "begins as JSON does (a path that begins so is written ./NAME)";
   if (IN_BASE64.test(text)) return "begins as a key or certificate in base64 does";
-  if (AZURE_SECRET.test(text)) return "looks like a connection string";
+  if (AZURE_SECRET.test(text)) return "looks like a connection string or a shared access signature";
+  if (AWS_SECRET.test(text)) return "looks like an access key with its secret";
+  if (paths?.but !== undefined) return undefined; // Public keys are written so too.
+  if (IN_HEX.test(text)) return "looks like a key in hexadecimal digits (a path that looks so is written ./NAME)";
+  if (KEY_IN_BASE64.test(text)) return "looks like a key in base64 (a path that looks so is written ./NAME)";
   if (kind !== "secret-file" || paths !== undefined) return undefined;
-  if (KEY_IN_BASE64.test(text)) return "looks like a key in base64";
   return /\s/.test(text) && !text.includes("/") ? "looks like a passphrase (a path with blanks is written ./NAME)" : undefined;
 }

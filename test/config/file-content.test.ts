@@ -27,6 +27,7 @@ const IDENTITY = "AGE-SECRET-KEY-1EGTZVFFV20835NWYV6270LXYVK2VKNX2MMDKWYKLMGR48U
 const pem = (kind: "pkcs8" | "sec1", key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey) =>
   key.export({ type: kind, format: "pem" }).toString();
 const ED25519 = pem("pkcs8", generateKeyPairSync("ed25519").privateKey);
+const inBase64 = (text: string) => Buffer.from(text).toString("base64");
 const bodyOf = (text: string) => text.split("\n")[1]!;
 
 /** Texts with a key, and what must be seen nowhere, in capitals. */
@@ -155,6 +156,22 @@ test.each([
   [path, "/hidden".repeat(600), /is longer than a path can be/],
   [optionSpec("s3-credentials"), '{"secretAccessKey":"hidden"}', /begins as JSON does/],
   [optionSpec("azblob-credentials"), "AccountName=a;AccountKey=hidden", /looks like a connection string/],
+  [optionSpec("azblob-credentials"), `${"hidden+/".repeat(11).slice(0, 86)}==`, /looks like a key in base64/],
+  [optionSpec("azblob-credentials"), "sv=2022-11-02&ss=b&sig=hidden%3D", /a shared access signature/],
+  [optionSpec("azblob-credentials"), "https://a.blob.core.windows.net/c?sig=hidden%3D&sv=2022-11-02", /a shared access signature/],
+  [optionSpec("s3-credentials"), "AKIAXXXX:hidden/bPxRfi", /looks like an access key with its secret/],
+  [optionSpec("s3-credentials"), "ASIAXXXX hidden/bPxRfi", /looks like an access key with its secret/],
+  [optionSpec("s3-credentials"), "[default] aws_access_key_id=hidden aws_secret_access_key=hidden/b", /looks like an access key with its secret/],
+  [optionSpec("s3-credentials"), "secretAccessKey: hidden", /looks like an access key with its secret/],
+  [optionSpec("s3-credentials"), "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEhidden", /looks like a key in base64/],
+  [optionSpec("s3-sse-key-file"), "926ae1bb".repeat(8), /looks like a key in hexadecimal digits/],
+  [path, `302e0201${"0A".repeat(44)}`, /looks like a key in hexadecimal digits/],
+  [path, Array(32).fill("0A").join(":"), /looks like a key in hexadecimal digits/],
+  ...[ED25519, IDENTITY, `# created: 2026-11-21T07:00:00Z\n${IDENTITY}`].map((key): [OptionSpec, string, RegExp] => [
+    path,
+    inBase64(inBase64(key)).slice(0, 36),
+    /begins as a key or certificate in base64/,
+  ]),
   [path, Buffer.from(ED25519).toString("base64"), /in base64/],
   [path, Buffer.from(IDENTITY).toString("base64"), /in base64/],
   [path, Buffer.from(`# created: 2026-11-21T07:00:00Z\n${IDENTITY}`).toString("base64").slice(0, 200), /in base64/],
@@ -178,6 +195,11 @@ test.each([
   [secretFile, "/etc/my keys/passphrase"],
   [optionSpec("trusted-key"), Buffer.alloc(32, 7).toString("base64")],
   [optionSpec("evidence"), "12345"],
+  [optionSpec("data-dir"), "etcd-restored-2026-11-21T07-00-00Z-production-eu-west"],
+  [optionSpec("s3-credentials"), "/var/run/secrets/backup/secretAccessKey"],
+  [optionSpec("s3-credentials"), "credentials/of/productionClusters/inEuropeWest/s3"],
+  [optionSpec("s3-sse-key-file"), `./${"926ae1bb".repeat(8)}`],
+  [optionSpec("evidence"), `/backup/${"926ae1bb".repeat(8)}`],
   [optionSpec("repository"), "azblob://account/container?x=y"],
   [optionSpec("initial-cluster"), "a=http://h:2380,b=http://i:2380"],
 ] satisfies [OptionSpec, string][])("keys: whatever can be a path is taken (%#)", (spec, text) => {
