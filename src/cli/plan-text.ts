@@ -9,17 +9,25 @@ import { formatAge, formatSize } from "./format.ts";
 import { facts, table } from "./output.ts";
 import { targetsText } from "./targets-text.ts";
 
-/** Without the instructions, which instructions-text.ts prints. `now` is what the source's age counts to. */
-export function planText(plan: RestorePlan, now: Date): string {
-  return [factsText(plan, now), evidenceText(plan.revision), membersText(plan), targetsText(plan), warningsText(plan.warnings)]
+/** Of the run that is asked about: what its plan does not say. */
+export interface AskedRun {
+  /** What the source's age counts to. */
+  readonly now: Date;
+  /** Where the bundle is unpacked; undefined: nowhere. */
+  readonly bundleDirectory: string | undefined;
+}
+
+/** Without the instructions, which instructions-text.ts prints. */
+export function planText(plan: RestorePlan, run: AskedRun): string {
+  return [factsText(plan, run), evidenceText(plan.revision), membersText(plan), targetsText(plan), warningsText(plan.warnings)]
     .filter((part) => part !== "")
     .join("\n");
 }
 
-function factsText(plan: RestorePlan, now: Date): string {
+function factsText(plan: RestorePlan, run: AskedRun): string {
   const { source, bytes } = plan;
   return facts([
-    ...sourceFacts(source, now),
+    ...sourceFacts(source, run),
     ...revisionFacts(plan),
     ...databaseFacts(plan),
     ["cluster id", plan.clusterId],
@@ -32,13 +40,17 @@ function factsText(plan: RestorePlan, now: Date): string {
   ]);
 }
 
-/** What is restored. `now` is what its age counts to. */
-export function sourceFacts({ location, createdAt, state, bundle }: SourceFacts, now: Date): [name: string, value: string | null | undefined][] {
+/** What is restored. */
+export function sourceFacts(
+  { location, createdAt, state, bundle }: SourceFacts,
+  { now, bundleDirectory }: AskedRun,
+): [name: string, value: string | null | undefined][] {
+  const unpacked = bundleDirectory === undefined ? "not unpacked (--bundle-dir DIR does)" : `unpacked into ${bundleDirectory} (--bundle-dir)`;
   return [
     ["source", location],
     ["saved", createdAt === null ? undefined : `${createdAt} (${formatAge(now.getTime() - Date.parse(createdAt))} ago)`],
     ["state", state],
-    ["bundle", bundle === undefined ? undefined : `${bundleText(bundle)} (--bundle-dir DIR unpacks it)`],
+    ["bundle", bundle === undefined ? undefined : `${bundleText(bundle)}; ${unpacked}`],
   ];
 }
 

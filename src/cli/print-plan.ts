@@ -34,7 +34,7 @@ export async function printPlan(invocation: Invocation, plan: RestorePlan, saved
   const liveness = await lookForEtcd(plan, { ...invocation, liveness: livenessOptions(invocation.config) });
   const refusals = [...(plan.perHost && saved?.member === undefined ? await refusalsHere(plan) : await targetRefusals(plan)), ...livenessRefusals(liveness)];
   const text = () => [
-    planText({ ...plan, warnings: [...refusals, ...plan.warnings] }, invocation.runtime.now()),
+    planText({ ...plan, warnings: [...refusals, ...plan.warnings] }, { now: invocation.runtime.now(), bundleDirectory: invocation.config.get("bundle-dir") }),
     livenessText(liveness),
     saved === undefined ? saveText(invocation, plan) : "",
     instructionsText(instructions),

@@ -5,6 +5,9 @@ import type { Invocation } from "./command.ts";
 import { PARTLY_DONE } from "./exit-codes.ts";
 import { requireApart, type WrittenPlace } from "./restore-bundle-place.ts";
 
+const NOT_UNPACKED =
+  "the files that were saved beside the snapshot are not unpacked: a plan does not say where to, so each run that is to do it needs --bundle-dir DIR";
+
 /**
  * Runs `restore`, which resolves to its exit code and writes `written`, with the bundle unpacked beside it where that is asked for; nothing is left of that when
  * the restore fails. Throws BUNDLE_NOT_FOUND where the source has none, USAGE where it would be unpacked into what is restored or around it, and BUNDLE_INVALID,
@@ -18,7 +21,11 @@ export async function withBundle(
 ): Promise<number> {
   const { config, runtime } = invocation;
   const directory = config.get("bundle-dir");
-  if (directory === undefined) return restore();
+  if (directory === undefined) {
+    // Who planned with it may take it for a part of the plan.
+    if (bundle !== undefined && config.get("from-plan") !== undefined) runtime.log({ level: "info", message: NOT_UNPACKED });
+    return restore();
+  }
   if (bundle === undefined) throw new EtcdsafeError("BUNDLE_NOT_FOUND", `--bundle-dir: no files of a host were saved beside ${facts.location}`);
   const { requireEmptyDirectory, stageBundle } = await import("../bundle/unpack.ts");
   await requireApart(directory, written);

@@ -8,12 +8,12 @@ import { databaseFacts, etcdFor } from "./database-text.ts";
 import { evidenceText, revisionFacts } from "./evidence-text.ts";
 import { databaseHashText, formatSize } from "./format.ts";
 import { facts } from "./output.ts";
-import { directories, sourceFacts, warningsText } from "./plan-text.ts";
+import { type AskedRun, directories, sourceFacts, warningsText } from "./plan-text.ts";
 import { keptLines } from "./targets-text.ts";
 
 /** What `--to-snapshot FILE --plan` prints. */
-export function snapshotPlanText(plan: SnapshotFilePlan, now: Date): string {
-  const rows = facts([...sourceFacts(plan.source, now), ["to be written", plan.file], ...revisionFacts(plan), ...databaseFacts(plan)]);
+export function snapshotPlanText(plan: SnapshotFilePlan, run: AskedRun): string {
+  const rows = facts([...sourceFacts(plan.source, run), ["to be written", plan.file], ...revisionFacts(plan), ...databaseFacts(plan)]);
   return [rows, evidenceText(plan.revision), warningsText(plan.warnings)].filter((part) => part !== "").join("\n");
 }
 

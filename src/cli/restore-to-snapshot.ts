@@ -38,7 +38,9 @@ export async function restoreToSnapshot(invocation: Invocation, source: Snapshot
     const plan = { ...database, file, distro: config.get("distro") ?? null, loss, warnings: [...(await fileRefusals(file)), ...warnings] };
     const instructions = instructionsFor(invocation, database, file);
     output.print({ plan, instructions }, () =>
-      [snapshotPlanText(plan, runtime.now()), instructionsText(instructions)].filter((part) => part !== "").join("\n"),
+      [snapshotPlanText(plan, { now: runtime.now(), bundleDirectory: config.get("bundle-dir") }), instructionsText(instructions)]
+        .filter((part) => part !== "")
+        .join("\n"),
     );
     return 0;
   }

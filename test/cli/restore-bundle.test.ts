@@ -6,6 +6,7 @@ import type { Invocation } from "../../src/cli/command.ts";
 import { withBundle } from "../../src/cli/restore-bundle.ts";
 import { directoriesOf, type WrittenPlace } from "../../src/cli/restore-bundle-place.ts";
 import { readConfig } from "../../src/config/config.ts";
+import type { OptionName } from "../../src/config/options.ts";
 import type { SnapshotSource } from "../../src/restore/source.ts";
 import { expectThrown } from "../support/failures.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -20,10 +21,15 @@ const source = { facts: { location: "b" }, bundle: { read: async () => BUNDLE } 
 
 /** Which of both was done, and what was said. */
 async function restored(bundleDir: string, written: readonly WrittenPlace[]) {
-  const { config } = await readConfig({ command: "restore", flags: new Map([["bundle-dir", [bundleDir]]]), environment: {} });
+  return run({ "bundle-dir": bundleDir }, written);
+}
+
+async function run(options: Partial<Record<OptionName, string>>, written: readonly WrittenPlace[], from = source) {
+  const flags = new Map(Object.entries(options).map(([name, text]) => [name as OptionName, [text]]));
+  const { config } = await readConfig({ command: "restore", flags, environment: {} });
   const runtime = testRuntime();
   const invocation = { config, runtime, signal: AbortSignal.timeout(60_000) } as unknown as Invocation;
-  const exitCode = await withBundle(invocation, source, written, async () => {
+  const exitCode = await withBundle(invocation, from, written, async () => {
     for (const { path: place } of written) await mkdir(place, { recursive: true });
     return 0;
   });
@@ -78,4 +84,13 @@ test("restore --bundle-dir: beside the data directory, also under a name that be
   const done = await restored(path("to-empty"), member(null));
   expect(done).toEqual({ exitCode: 0, messages: [expect.stringMatching(/are in .*to-empty$/)] });
   expect(await readFile(path("empty/etcdsafe-bundle.json"), "utf8")).toBe("{}");
+});
+
+test("restore --from-plan: without --bundle-dir it says that nothing is unpacked, where there is something", async () => {
+  const byPlan = { "from-plan": "plan.json" };
+  const message = expect.stringMatching(/ saved beside the snapshot are not unpacked: .*--bundle-dir DIR$/);
+  expect(await run(byPlan, [])).toEqual({ exitCode: 0, messages: [message] });
+  expect(await run(byPlan, [], { ...source, bundle: undefined } as unknown as SnapshotSource)).toEqual({ exitCode: 0, messages: [] });
+  expect(await run({}, [])).toEqual({ exitCode: 0, messages: [] });
+  expect((await run({ ...byPlan, "bundle-dir": path("by-plan") }, [])).messages).toEqual([expect.stringMatching(/are in .*by-plan$/)]);
 });

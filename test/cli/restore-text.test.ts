@@ -3,10 +3,11 @@ import { planText } from "../../src/cli/plan-text.ts";
 import { restoredText } from "../../src/cli/restore-text.ts";
 import type { RestoreResult } from "../../src/restore/apply.ts";
 import { planRestore } from "../../src/restore/plan.ts";
+import type { SourceFacts } from "../../src/restore/source.ts";
 import { restoreRequest, snapshotFacts } from "../support/restore-request.ts";
 
 const LATEST = "762";
-const NOW = new Date("2026-11-21T12:00:00.000Z");
+const NOW = { now: new Date("2026-11-21T12:00:00.000Z"), bundleDirectory: undefined };
 
 test.each([
   ["3.4.0", LATEST, "Before anything is written, every member must then answer 7 to: etcdctl endpoint hashkv\n"],
@@ -41,6 +42,16 @@ test("restored: under a plan with instructions, the next thing is its next step"
   expect(text).toContain('Go on with step 3 of the plan ("Start etcd")');
   expect(text).not.toContain("etcd --name");
   expect(text).toContain("must then answer 7 to:");
+});
+
+test("restore plan: it says where what was saved beside the snapshot is unpacked, or that it is not", () => {
+  const { plan } = restored("3.6.0", "-1");
+  const bundle = { entries: 6, sizeBytes: 15, presets: [], kinds: [], containsPrivateKeys: false } as unknown as NonNullable<SourceFacts["bundle"]>;
+  const line = (source: SourceFacts, bundleDirectory: string | undefined) =>
+    planText({ ...plan, source }, { ...NOW, bundleDirectory }).match(/^bundle +(.*)$/m)?.[1];
+  expect(line({ ...plan.source, bundle }, "/root/b")).toBe("6 entries, 15 B; unpacked into /root/b (--bundle-dir)");
+  expect(line({ ...plan.source, bundle }, undefined)).toBe("6 entries, 15 B; not unpacked (--bundle-dir DIR does)");
+  expect(line(plan.source, undefined)).toBeUndefined();
 });
 
 test("restore plan: it says how old the source is, what is lost, and what becomes of leases, alarms and authentication", () => {

@@ -97,7 +97,9 @@ test("bundle: a kubeadm host's files are saved, verified, shown, planned, and un
   const restore = ["restore", manifest.id, "--repository", repository, "--copy"];
   const out = path("out");
   const planned = await expectExit(0, [...restore, "--data-dir", path("data"), "--bundle-dir", out, "--plan"]);
-  expect(planned.stdout).toMatch(/bundle +10 entries .*\(--bundle-dir DIR unpacks it\)\n/);
+  expect(planned.stdout).toMatch(/bundle +10 entries .*; unpacked into \/.*\/out \(--bundle-dir\)\n/);
+  const toFile = await expectExit(0, [...restore, "--to-snapshot", path("planned.db"), "--bundle-dir", out, "--plan"]);
+  expect(toFile.stdout).toMatch(/bundle +10 entries .*; unpacked into \/.*\/out \(--bundle-dir\)\n/);
   await expect(stat(out)).rejects.toThrow();
   await expectExit(0, [...restore, "--data-dir", path("data"), "--bundle-dir", out]);
   expect(await readdir(path("data"))).toEqual(["member"]);
@@ -117,8 +119,8 @@ test("bundle: a kubeadm host's files are saved, verified, shown, planned, and un
   // Nor is anything where both would go to the same place.
   const into = (dataDir: string, out: string) => runCli([...restore, "--data-dir", path(dataDir), "--bundle-dir", path(out)]);
   expectFailure("USAGE", await into("data-2", "data-2/member/snap/files"), { message: /lies in the data directory of this restore, .*data-2$/, hint: /./ });
-  const toFile = await runCli([...restore, "--to-snapshot", path("data-2/file.db"), "--bundle-dir", path("data-2")]);
-  expectFailure("USAGE", toFile, { message: /is around the snapshot file of this restore, /, hint: /./ });
+  const around = await runCli([...restore, "--to-snapshot", path("data-2/file.db"), "--bundle-dir", path("data-2")]);
+  expectFailure("USAGE", around, { message: /is around the snapshot file of this restore, /, hint: /./ });
   await expect(stat(path("data-2"))).rejects.toThrow();
   // And where nothing can be restored, nothing is unpacked.
   expectFailure("TARGET_NOT_EMPTY", await runCli([...restore, "--data-dir", path("data"), "--bundle-dir", path("out-2")]), { message: /data/, hint: /./ });
