@@ -19,19 +19,19 @@ export async function openForReading(invocation: Invocation): Promise<Repository
 /** What openForReading looks at, a repository or not. */
 export async function openStorageForReading(invocation: Invocation): Promise<Storage> {
   const { readOnly } = await import("../storage/read-only.ts");
-  return readOnly(await openStore(invocation, timeOf(invocation)));
+  return readOnly(await openStore(invocation, { time: timeOf(invocation), isStateNeeded: false }));
 }
 
 /** For `verify`, which stores its results, unless it looks at the past. Throws as openForReading. */
 export async function openForVerifying(invocation: Invocation): Promise<Repository> {
   if (timeOf(invocation) !== undefined) return openForReading(invocation);
   const { openRepository } = await import("../repository/repository.ts");
-  return openRepository(await openNamedStorage(invocation), invocation);
+  return openRepository(await openStore(invocation, { time: undefined, isStateNeeded: false }), invocation);
 }
 
 /** To be written to, and as it is now. Throws USAGE where no repository is named. */
 export function openNamedStorage(invocation: Invocation): Promise<Storage> {
-  return openStore(invocation, undefined);
+  return openStore(invocation, { time: undefined, isStateNeeded: true });
 }
 
 /** The stores that a repository is in, one by one: to be tried, not to be used. */
@@ -68,8 +68,11 @@ export async function author(): Promise<Author> {
   return { tool: { name: "etcdsafe", version: version() }, writer: { host: hostname(), pid: process.pid, process: processIdentity() } };
 }
 
-/** The state is looked at as it is, whatever the time: no backup is found or restored by it. */
-async function openStore(invocation: Invocation, time: Date | undefined): Promise<Storage> {
+/** The state is looked at as it is, whatever the time: no backup is found or restored by it. So who only reads goes without where it is lost or out of reach. */
+async function openStore(
+  invocation: Invocation,
+  { time, isStateNeeded }: { readonly time: Date | undefined; readonly isStateNeeded: boolean },
+): Promise<Storage> {
   const stateUrl = invocation.config.get("state-url");
   const main = await openStorageAt(invocation, repositoryLocation(invocation), time);
   if (stateUrl === undefined) return trustedOnly(main, invocation);
@@ -79,7 +82,11 @@ async function openStore(invocation: Invocation, time: Date | undefined): Promis
     throw new EtcdsafeError("CONFIG_INVALID", `--state-url names the repository itself, ${main.location}`, {
       hint: "Leave it out: the state is there anyway.",
     });
-  return trustedOnly(stateSplit(main, state), invocation);
+  if (isStateNeeded) return trustedOnly(stateSplit(main, state), invocation);
+  const { orAbsent } = await import("../storage/or-absent.ts");
+  const failed = ({ message }: EtcdsafeError) =>
+    invocation.runtime.log({ level: "warn", message: `the state of the repository, in ${state.location} (--state-url), is not looked at: ${message}` });
+  return trustedOnly(stateSplit(main, orAbsent(state, failed)), invocation);
 }
 
 function repositoryLocation({ config }: Invocation): string {

@@ -69,7 +69,7 @@ export function ignoresConditions({ storage, file }: Repository): boolean | unde
 
 /** The same of a store of the state alone. Pure. */
 export function foundOfState({ stateStore }: Repository["file"], stateLocation: string): boolean | undefined {
-  return stateStore?.location === stateLocation ? stateStore.ignoresConditions : undefined;
+  return stateStore?.location === stateLocation ? stateStore.ignoresConditions : undefined; // Another spelling was not tried.
 }
 
 /** Whether every store that the repository is in is known to refuse what a condition forbids: one that was not tried is not trusted. Pure. */

@@ -16,7 +16,7 @@ const STATE_FILE: DocumentKind<typeof stateFileSchema> = { schema: stateFileSche
 /** Throws CONFIG_INVALID where `storage` has another state than the repository's, or none: for all that write, and what judges by who else does. */
 export async function requireState(repository: Repository, options: CallOptions): Promise<void> {
   const { storage, file } = repository;
-  if (storage.stateLocation !== file.stateStore?.location) throw keptElsewhere(repository);
+  if (withoutSlash(storage.stateLocation) !== withoutSlash(file.stateStore?.location)) throw keptElsewhere(repository);
   if (storage.stateLocation === undefined) return;
   const owner = await ownerOf(storage, options);
   if (owner?.id === file.id) return;
@@ -39,6 +39,11 @@ export async function claimState(storage: Storage, { tool }: Pick<Author, "tool"
   throw new EtcdsafeError("CONFIG_INVALID", `${stateLocation} holds the state of another repository: of ${owner?.location ?? "one that was just removed"}`, {
     hint: "Each repository has a state of its own: give another --state-url.",
   });
+}
+
+/** As somebody may have typed it into the repository file. */
+function withoutSlash(location: string | undefined): string | undefined {
+  return location?.replace(/\/+$/, "");
 }
 
 async function ownerOf(storage: Storage, options: CallOptions): Promise<{ readonly id: string; readonly location: string } | undefined> {

@@ -198,6 +198,11 @@ test("bucket: state lives elsewhere where retention would lock each of its versi
     expect(JSON.parse(await succeed(...restore, ...given)).plan.warnings).toContainEqual(
       expect.stringMatching(/^Which members have joined since .* is not known, /),
     );
+  for (const command of [["list"], ["show", "latest"], ["verify", "latest"], ["restore", "latest", "--data-dir", "data", "--copy", "--plan"]]) {
+    const lost = await run(...command, "--repository", repository, "--state-url", "s3://no-such-bucket");
+    expect(lost.exitCode, lost.stderr).toBe(0);
+    expect(lost.stderr).toMatch(/the state of the repository, in s3:\/\/no-such-bucket \(--state-url\), is not looked at: .*no-such-bucket/);
+  }
   await rename(join(directory.path, "elsewhere"), join(directory.path, "state"));
   expect(JSON.parse(await succeed(...restore, ...state)).plan.warnings).not.toContainEqual(expect.stringMatching(/^Which members/));
   expectFailure("CONFIG_INVALID", await run("list", "--repository", repository, "--state-url", repository), {

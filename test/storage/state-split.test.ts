@@ -8,7 +8,7 @@ import { MemoryStorage } from "../support/memory-storage.ts";
 const { signal } = new AbortController(); // Each test has its time-out.
 const ID = "20261121T093000Z-0000000000000012345-k3jv2a";
 
-test.each(["prod/cluster.json", "prod/writer.json", `prod/uploads/${ID}.json`])("split state: %s is state", (key) => {
+test.each(["etcdsafe-state.json", "prod/cluster.json", "prod/writer.json", `prod/uploads/${ID}.json`])("split state: %s is state", (key) => {
   expect(isStateKey(key)).toBe(true);
 });
 
