@@ -80,7 +80,7 @@ test("save to several: one whose connection stands still has not held the other,
   expect(saving.child.exitCode).toBeNull();
   const { exitCode, stdout, stderr } = await saving.finished;
   expect(exitCode, stderr).toBe(3);
-  expect(stdout).toMatch(new RegExp(`repository +${local}\n`));
+  expect(stdout).toMatch(new RegExp(`repository +${local}, not encrypted\n`));
   expect(stdout).toMatch(/repository +s3:.*NOT STORED: STORAGE_UNREACHABLE: /);
   expect(stderr).toMatch(/not stored in s3:/);
 });
@@ -116,6 +116,11 @@ test("save to several: what one of them is known to refuse, for want of encrypti
   expect(repositories).toMatchObject([
     { backup: { encryption: null }, failure: null },
     { backup: { encryption: { recipients: [recipient] } }, failure: null },
+  ]);
+  const { stdout: text } = await runSave([bucket, local]);
+  expect(text.match(/^(encrypted|repository) .*$/gm)).toEqual([
+    expect.stringMatching(new RegExp(`^repository +${bucket}, encrypted to ${recipient}$`)),
+    expect.stringMatching(new RegExp(`^repository +${local}, not encrypted$`)),
   ]);
 });
 

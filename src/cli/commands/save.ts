@@ -124,7 +124,7 @@ function bundleRequest(config: Config): BundleRequest | undefined {
 }
 
 function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): string {
-  const { manifest, file, state, stateWhy, revision, rawSizeBytes, databaseSha256 } = saved;
+  const { manifest, file, state, stateWhy, revision, rawSizeBytes, databaseSha256, repositories } = saved;
   const began = manifest?.timelineBegan ?? null;
   return facts([
     ["saved", manifest?.id ?? file ?? "to standard output"],
@@ -134,19 +134,23 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ["size", formatSize(rawSizeBytes)],
     ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
     ["bundle", manifest?.bundle === undefined ? null : bundleText(manifest.bundle)],
-    ["encrypted", manifest === null || snapshotObject(manifest).encryption === null ? null : encryptedTo(snapshotObject(manifest))],
+    // Of several repositories, each may have a policy of its own.
+    [
+      "encrypted",
+      manifest === null || repositories !== undefined || snapshotObject(manifest).encryption === null ? null : encryptedTo(snapshotObject(manifest)),
+    ],
     ["database SHA-256", manifest === null ? databaseHashText(databaseSha256) : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
     ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file ?? "not kept"}: ${suspect.stateWhy}`] as const),
-    ...(saved.repositories ?? []).map((each) => ["repository", storedInText(each)] as const),
+    ...(repositories ?? []).map((each) => ["repository", storedInText(each)] as const),
     ["took", formatSpan(spanMs)],
   ]);
 }
 
 function storedInText({ location, manifest, failure }: StoredIn): string {
   if (failure !== null) return `${location}: NOT STORED: ${failure.code}: ${failure.message}`;
-  const encryption = manifest === null ? null : snapshotObject(manifest).encryption;
-  return `${location}${encryption === null ? "" : `, encrypted ${encryptedTo({ encryption })}`}`;
+  const { encryption } = snapshotObject(manifest!);
+  return `${location}, ${encryption === null ? "not encrypted" : `encrypted ${encryptedTo({ encryption })}`}`;
 }
 
 /** What can differ between them: all else is in the one manifest. */
