@@ -27,7 +27,7 @@ export function parseArguments(argv: readonly string[], version: string, print: 
     program.parse(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw usageError(error, args);
+    if (error.exitCode !== 0) throw usageError(error, args, argv);
   }
   requireNoPrivateKey(parsed?.operands ?? []);
   return parsed;

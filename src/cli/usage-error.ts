@@ -27,15 +27,24 @@ export function requireNoPrivateKey(texts: readonly string[]): void {
   });
 }
 
-/** What commander found wrong with `args`. */
-export function usageError({ message, code }: CommanderError, args: readonly string[]): EtcdsafeError {
+/** What commander found wrong with `args`, which `typed` was made into. */
+export function usageError({ message, code }: CommanderError, args: readonly string[], typed: readonly string[]): EtcdsafeError {
   const verb = verbOf(args);
   const see = `See \`etcdsafe help${verb === "" ? "" : ` ${verb}`}\`.`;
   if (code === "commander.help") return new EtcdsafeError("USAGE", `\`etcdsafe ${verb}\` takes one of ${subcommandsOf(verb).join(", ")}`, { hint: see });
   requireNoPrivateKey([message]);
-  const text = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  const text = asTyped(message, typed)
+    .replace(/^error: /, "")
+    .replace(/\s*\n\s*/g, " ");
   const isFileGivenToSave = verb === "save" && code === "commander.excessArguments";
   return new EtcdsafeError("USAGE", text, { hint: isFileGivenToSave ? `To write a plain snapshot to a file, give --output FILE. ${see}` : see });
+}
+
+/** A boolean option that only other commands have was given the value that all of them are given. */
+function asTyped(message: string, typed: readonly string[]): string {
+  return message.replace(/^(error: unknown option ')(-[^']*)(=true)'/, (all, before: string, option: string, value: string) =>
+    typed.includes(option) && !typed.includes(`${option}${value}`) ? `${before}${option}'` : all,
+  );
 }
 
 /** For who takes the -o of `save` for the file to write to, as other tools have it; undefined where nobody does. */

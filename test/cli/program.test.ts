@@ -68,6 +68,10 @@ test.each([
   [["snapshot", "save"], 'there is no command "snapshot" | Did you mean `etcdsafe save`? See `etcdsafe --help`.'],
   [["help", "sav"], 'there is no command "sav" | Did you mean `etcdsafe save`? See `etcdsafe --help`.'],
   [["save", "--repositry", "x"], "unknown option '--repositry' (Did you mean --repository?) | See `etcdsafe help save`."],
+  [["save", "--plan"], "unknown option '--plan' | See `etcdsafe help save`."],
+  [["--plan", "save"], "unknown option '--plan' | See `etcdsafe help save`."],
+  [["save", "--plan=true"], "unknown option '--plan=true' | See `etcdsafe help save`."],
+  [["save", "--plan=false"], "unknown option '--plan=false' | See `etcdsafe help save`."],
   [
     ["save", "snapshot.db"],
     "too many arguments for 'save'. Expected 0 arguments but got 1. | To write a plain snapshot to a file, give --output FILE. See `etcdsafe help save`.",
