@@ -96,7 +96,7 @@ export const STORAGE_OPTIONS = {
     group: "Storage",
     commands: REACHING,
     defaultText: "HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
-    description: "HTTP proxy on the way to the store. One that needs a password belongs in HTTPS_PROXY.",
+    description: "HTTP proxy on the way to the store. One that needs a password belongs in HTTPS_PROXY, with / ? # % in it percent-encoded.",
   },
   "storage-idle-limit": {
     kind: "duration",

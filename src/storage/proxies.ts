@@ -27,7 +27,8 @@ export function proxyVariables(proxy: string | undefined, environment: NodeJS.Pr
 }
 
 function usableUrl(variable: string, text: string): string {
-  if (!/^https?:/i.test(text)) return text;
+  // Node's agents would take no notice of it, and speak to the store directly.
+  if (!/^https?:\/\//i.test(text)) throw unusable(variable, "does not begin with http:// or https://, and proxies of other kinds (SOCKS) are not supported");
   const url = URL.canParse(text) && !/\p{Cc}/u.test(text) ? new URL(text) : undefined;
   // After a password of digits and a slash, "12/x", all that follows is a path, and what is before it a host and a port.
   if (url === undefined || `${url.pathname}${url.search}${url.hash}`.includes("@")) throw unusable(variable, "is not the URL of a proxy");

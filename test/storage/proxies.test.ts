@@ -117,6 +117,35 @@ test.each(KINDS)("%s storage: a variable that is no proxy's URL is refused by it
   await readHello(await open(kind, named.url)); // Nobody asks for the variable then.
 });
 
+test.each(KINDS)("%s storage: a proxy that is none for HTTP is refused, not left out", async (kind) => {
+  for (const value of [
+    "127.0.0.1:9",
+    "localhost:9",
+    "user:hidden@h:1",
+    "user://hidden@h:1",
+    "socks5://user:hidden@127.0.0.1:9",
+    "ftp://h",
+    "http:h:1",
+    "http:/h",
+  ]) {
+    for (const name of ["HTTPS_PROXY", "http_proxy"]) {
+      vi.stubEnv(name, value);
+      const error = await expectThrown("CONFIG_INVALID", async () => open(kind), new RegExp(`^${name} does not begin with http:// or https://`));
+      expect(inspect(error)).not.toContain("hidden");
+      vi.unstubAllEnvs();
+    }
+    await expectThrown("CONFIG_INVALID", async () => open(kind, value), /^--storage-proxy does not begin with/);
+  }
+});
+
+test.each(KINDS)("%s storage: a scheme in capitals names the same proxy", async (kind) => {
+  await using proxy = await startConnectProxy();
+  vi.stubEnv("HTTPS_PROXY", proxy.url.replace("http", "HTTP"));
+  await readHello(await open(kind));
+  await readHello(await open(kind, proxy.url.replace("http", "HTTP")));
+  expect(proxy.tunnels.length).toBeGreaterThanOrEqual(2);
+});
+
 test("proxies: no password is ever repeated, whatever is in it and wherever it is named", async () => {
   const special = fc.string({ unit: fc.constantFrom(..."/?#%@:[]\\ \t\n\"'<>^|{}&=+1aé\u{1f511}"), maxLength: 6 });
   await fc.assert(
