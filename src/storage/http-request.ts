@@ -1,6 +1,7 @@
 // One HTTP request to a store, sent once: trying again is retry.ts. For the backends whose SDKs' own transport would copy bodies, wait without
 // a limit, or know nothing of another certificate authority.
 
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
@@ -40,11 +41,12 @@ export interface HttpSender {
 
 /** Answers that are no objects: messages, metadata, a page of a list. */
 const TEXT_SIZE_BYTES_MAX = 16 * 1024 * 1024;
+const CERTIFICATE_BEGINS = "-----BEGIN CERTIFICATE-----";
 const PIECE_SIZE_BYTES = 256 * 1024;
 /** Connections that wait for the next request. */
 const IDLE_CONNECTIONS_MAX = 8;
 
-/** Connections to one store. Throws CONFIG_INVALID where the file of certificate authorities cannot be read, or a proxy is named as none can be. */
+/** Connections to one store. Throws CONFIG_INVALID where the file of certificate authorities is none, or a proxy is named as none can be. */
 export async function httpSender({ caFile, proxy, idleLimitMs }: ConnectionSettings): Promise<HttpSender> {
   const ca = caFile === undefined ? {} : { ca: [...getCACertificates("default"), await certificatesOf(caFile)] };
   const proxyEnv = proxyVariables(proxy);
@@ -63,8 +65,20 @@ async function certificatesOf(path: string): Promise<string> {
   const text = await readFile(path, "utf8").catch((cause: Error) => {
     throw new EtcdsafeError("CONFIG_INVALID", `the certificate authorities in ${path} cannot be read: ${cause.message}`, { cause });
   });
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new EtcdsafeError("CONFIG_INVALID", `${path} holds no certificate authority: it must be a PEM file`);
+  const [, ...certificates] = text.split(CERTIFICATE_BEGINS);
+  if (certificates.length === 0) throw new EtcdsafeError("CONFIG_INVALID", `${path} holds no certificate authority: it must be a PEM file`);
+  for (const [index, rest] of certificates.entries()) requireCertificate(`certificate ${index + 1} of ${certificates.length} in ${path}`, rest);
+  return text;
+}
+
+/** Node leaves out what it cannot parse, and the store's certificate would then be said to be the one at fault. */
+function requireCertificate(what: string, rest: string): void {
+  try {
+    new X509Certificate(`${CERTIFICATE_BEGINS}${rest}`); // What follows the first one is not looked at.
+  } catch (cause) {
+    const why = (cause as Error).message.replace(/^error:[0-9A-F]+:/, "");
+    throw new EtcdsafeError("CONFIG_INVALID", `${what} cannot be parsed: ${why}`, { cause, hint: "Give the whole of a PEM file: --storage-ca." });
+  }
 }
 
 interface Connections extends Pick<HttpSender, "agents"> {

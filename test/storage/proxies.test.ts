@@ -1,10 +1,11 @@
 // Stores that are reached over TLS through a proxy, which learns no more than where they are: by an option, or by the environment unless that excepts them.
 // The store answers the same to each request, in a way that all three kinds take. And what is said where something else answers, or nobody.
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer as createPlainServer } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
@@ -45,7 +46,7 @@ afterAll(async () => {
   await directory.remove();
 });
 
-async function open(kind: (typeof KINDS)[number], proxy?: string, { at = `https://${host}`, isTrusted = true } = {}): Promise<Storage> {
+async function open(kind: (typeof KINDS)[number], proxy?: string, { at = `https://${host}`, authorities = caFile } = {}): Promise<Storage> {
   for (const name of ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"]) vi.stubEnv(name, process.env[name] ?? "");
   vi.stubEnv("AWS_ACCESS_KEY_ID", "key");
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "secret");
@@ -54,7 +55,7 @@ async function open(kind: (typeof KINDS)[number], proxy?: string, { at = `https:
   const endpoint = at;
   const settings = {
     ...DEFAULT_SETTINGS,
-    connection: { ...connection, caFile: isTrusted ? caFile : undefined, proxy, idleLimitMs: 5_000, triesMax: 1 },
+    connection: { ...connection, caFile: authorities || undefined, proxy, idleLimitMs: 5_000, triesMax: 1 },
     s3: { ...s3, endpoint, pathStyle: true, region: "us-east-1" },
     gs: { ...gs, endpoint },
     azblob: { ...azblob, endpoint: `${endpoint}/account` },
@@ -198,7 +199,7 @@ test.each(KINDS)("%s storage: a proxy that wants to know who asks is no store th
 });
 
 test.each(KINDS)("%s storage: a certificate that nobody trusts, and TLS where there is none, are said in one line and not tried again", async (kind) => {
-  const untrusting = async () => readHello(await open(kind, undefined, { isTrusted: false }));
+  const untrusting = async () => readHello(await open(kind, undefined, { authorities: "" }));
   const error = await expectThrown("STORAGE_TLS_FAILED", untrusting, /127\.0\.0\.1:\d+: the store's certificate cannot be trusted: /);
   expect(error).toMatchObject({ message: expect.not.stringMatching(/Node|--use-system-ca|\n/), hint: expect.stringContaining("--storage-ca") });
   const plain = createPlainServer((_, answer) => void answer.end(HELLO)).listen(0, "127.0.0.1");
@@ -211,6 +212,29 @@ test.each(KINDS)("%s storage: a certificate that nobody trusts, and TLS where th
     plain.close();
     plain.closeAllConnections();
   }
+});
+
+test.each(KINDS)("%s storage: a file of authorities of which one cannot be parsed is refused when it is read", async (kind) => {
+  const good = await readFile(caFile, "utf8");
+  const at = join(directory.path, `${kind}.crt`);
+  const begin = "-----BEGIN CERTIFICATE-----\n";
+  const end = "\n-----END CERTIFICATE-----\n";
+  for (const bad of [`${begin}rubbish${end}`, `${begin}${Buffer.alloc(300, 7).toString("base64")}${end}`, good.slice(0, 200)]) {
+    for (const [text, which] of [
+      [bad, "1 of 1"],
+      [`${good}\n# another\n${bad}`, "2 of 2"],
+      [`${bad}\n${good}`, "1 of 2"],
+    ] as const) {
+      await writeFile(at, text);
+      const why = new RegExp(`^certificate ${which} in ${at} cannot be parsed: (?!error:)`);
+      const error = await expectThrown("CONFIG_INVALID", () => open(kind, undefined, { authorities: at }), why);
+      expect(error.hint).toContain("--storage-ca");
+    }
+  }
+  await writeFile(at, "no authority");
+  await expectThrown("CONFIG_INVALID", () => open(kind, undefined, { authorities: at }), /holds no certificate authority/);
+  await writeFile(at, `# the store's\r\n${good.replaceAll("\n", "\r\n")}\n# the same\n${good}`);
+  await readHello(await open(kind, undefined, { authorities: at }));
 });
 
 test.each(KINDS)("%s storage: another web server at the endpoint is neither damage nor missing permissions", async (kind) => {
