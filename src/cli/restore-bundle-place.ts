@@ -1,6 +1,7 @@
 // Where `--bundle-dir` may not be: what a restore writes and what it unpacks would be in each other's way, and the second of them would fail when the first is done.
 import { realpath } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
+import { isPathWithin } from "../bytes/path-within.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 
@@ -23,8 +24,8 @@ export async function requireApart(directory: string, written: readonly WrittenP
   const place = await realPlace(directory);
   for (const { what, path } of written) {
     const other = await realPlace(path);
-    if (!isWithin(place, other) && !isWithin(other, place)) continue;
-    const how = place === other ? "is" : isWithin(place, other) ? "lies in" : "is around";
+    if (!isPathWithin(place, other) && !isPathWithin(other, place)) continue;
+    const how = place === other ? "is" : isPathWithin(place, other) ? "lies in" : "is around";
     throw new EtcdsafeError("USAGE", `--bundle-dir: ${directory} ${how} ${what} of this restore, ${path}`, {
       hint: "Name another directory, one that does not exist or is empty. Nothing was written.",
     });
@@ -35,9 +36,4 @@ export async function requireApart(directory: string, written: readonly WrittenP
 async function realPlace(path: string): Promise<string> {
   const full = resolve(path);
   return realpath(full).catch(async () => (full === dirname(full) ? full : join(await realPlace(dirname(full)), basename(full))));
-}
-
-function isWithin(inner: string, outer: string): boolean {
-  const path = relative(outer, inner);
-  return path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path);
 }

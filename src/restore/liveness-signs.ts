@@ -1,5 +1,5 @@
 // What each sign of a living etcd means for a restore: who answers at a URL, a static pod, a unit. Pure.
-import { resolve } from "node:path";
+import { isPathWithin } from "../bytes/path-within.ts";
 import type { Answer } from "../cluster/who-answers.ts";
 import { urlsOf } from "./former-members.ts";
 import type { LivenessSubject, Seen, Sign } from "./liveness.ts";
@@ -139,11 +139,7 @@ function mayUse({ name, dataDir }: EtcdUnit, subject: LivenessSubject): boolean 
 /** Whether a directory is one to be written, or lies in one, or around one. */
 function isTarget(directory: string, { members }: LivenessSubject): boolean {
   const targets = members.flatMap(({ dataDir, walDir }) => [dataDir, walDir]).filter((each) => each !== null);
-  return targets.some((target) => isWithin(target, directory) || isWithin(directory, target));
-}
-
-function isWithin(inner: string, outer: string): boolean {
-  return `${resolve(inner)}/`.startsWith(`${resolve(outer)}/`);
+  return targets.some((target) => isPathWithin(target, directory) || isPathWithin(directory, target));
 }
 
 function withoutSlash(url: string): string {

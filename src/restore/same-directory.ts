@@ -2,6 +2,7 @@
 import type { BigIntStats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { isPathWithin } from "../bytes/path-within.ts";
 
 /** Whether one of `directories` is one of `targets`, lies in one, or around one, by its path or by device and inode. Neither need exist. */
 export async function areSame(directories: readonly string[], targets: readonly string[]): Promise<boolean> {
@@ -19,10 +20,6 @@ async function upwards(path: string): Promise<(string | undefined)[]> {
 
 function isWithin(inner: readonly (string | undefined)[], [outer]: readonly (string | undefined)[]): boolean {
   return outer !== undefined && inner.includes(outer);
-}
-
-function isPathWithin(inner: string, outer: string): boolean {
-  return `${resolve(inner)}/`.startsWith(`${resolve(outer)}/`);
 }
 
 function identityOf(stats: BigIntStats | undefined): string | undefined {
