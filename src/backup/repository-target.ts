@@ -129,8 +129,8 @@ export class RepositoryTarget implements SaveTarget {
       const [object, checked] = await bothEnd(storing, checking);
       take.onPhase("check");
       const { dataSha256 } = checkReceived(hash.finish(), { spoolDirectory: spool.directory });
-      const { comparison, ...known } = checked;
-      return { ...known, ...stateOf(comparison), dataSha256, comparison: comparison.record, observed, snapshot, object };
+      const { comparison, newestRowsAt, ...known } = checked;
+      return { ...known, ...stateOf(comparison), dataSha256, comparison: comparison.record, observed, snapshot, object, newestRowsAt };
     });
   }
 
@@ -150,7 +150,7 @@ export class RepositoryTarget implements SaveTarget {
       const state = { state: "partial", stateWhy: "saved without a local copy, so its structure was not checked (--no-spool)" } as const;
       const snapshot = { revisionBefore: before, quorumSeen: take.selection.quorum };
       const comparison = notCompared("a snapshot that is not looked into cannot be compared").record;
-      return { ...state, observed, snapshot, facts: undefined, comparison, warnings: [], dataSha256, object };
+      return { ...state, observed, snapshot, facts: undefined, comparison, warnings: [], dataSha256, object, newestRowsAt: () => [] };
     });
   }
 
@@ -209,7 +209,7 @@ export class RepositoryTarget implements SaveTarget {
 
   async #manifest(id: string, createdAt: Date, known: Known & Pick<ManifestFacts, "bundle">, { runtime, signal, serving }: TakeOptions): Promise<Manifest> {
     const { author, cluster } = this.#options;
-    const { observed, snapshot, ...rest } = known;
+    const { observed, snapshot, newestRowsAt, ...rest } = known;
     const lacking = known.facts === undefined ? [] : kubernetesWarnings(known.facts.kubernetes, this.#bundle?.kinds);
     const facts: Omit<ManifestFacts, "timeline" | "timelineBegan"> = {
       ...rest,
@@ -233,7 +233,8 @@ export class RepositoryTarget implements SaveTarget {
     };
     // The timeline follows from what the manifest says of the snapshot, so it is put in last.
     const draft = buildManifest({ ...facts, timeline: "", timelineBegan: null });
-    const { timeline, began } = await placeBackup(this.#opened(), cluster, observed, draft, { runtime, signal });
+    const state = { ...draft, finishedCompactRevision: known.facts?.compactRevision.toString() ?? null, newestRowsAt };
+    const { timeline, began } = await placeBackup(this.#opened(), cluster, observed, state, { runtime, signal });
     return { ...draft, timeline, timelineBegan: began };
   }
 
@@ -262,6 +263,7 @@ export class RepositoryTarget implements SaveTarget {
 
 /** What `work` finds out for the manifest. */
 type Known = Pick<ManifestFacts, "state" | "stateWhy" | "warnings" | "comparison" | "dataSha256" | "facts"> & {
+  readonly newestRowsAt: CheckedSnapshot["newestRowsAt"];
   readonly observed: ObservedCluster;
   readonly snapshot: Pick<ManifestFacts, "revisionBefore" | "quorumSeen">;
   readonly object: Upload;

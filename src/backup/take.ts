@@ -5,10 +5,12 @@ import type { Revision } from "../bytes/u64.ts";
 import { linearizableRevision, serializableRevision } from "../cluster/revision.ts";
 import { openSnapshot } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
+import { openDatabase } from "../etcd-files/bbolt/database.ts";
 import { openFilePageSource } from "../etcd-files/bbolt/file-page-source.ts";
 import { walkSnapshotFile } from "../etcd-files/check/check-file.ts";
 import type { SnapshotFacts } from "../etcd-files/check/facts.ts";
 import { peekSnapshot, type SnapshotPeek } from "../etcd-files/check/peek.ts";
+import { newestRowsAt } from "../etcd-files/mvcc/newest-rows.ts";
 import { type Answers, type Asking, askAgain, askMembers, type Comparison, compareWithMembers, hashesToCompute, notCompared } from "./comparison.ts";
 import { checkSpoolHash, receiveSnapshot } from "./receive.ts";
 
@@ -39,6 +41,8 @@ export interface CheckedSnapshot {
   readonly comparison: Comparison;
   /** What the check found that does not make the snapshot bad. */
   readonly warnings: readonly string[];
+  /** What it holds of the rows that a snapshot at this revision names as its newest. As long as the spool is open. */
+  newestRowsAt(revision: Revision): readonly string[];
 }
 
 /** The revision that the snapshot must reach: read linearizably, so that a member cut off from its cluster is found out. */
@@ -92,7 +96,17 @@ export async function check({ spool, answers, rawSizeBytes }: ReceivedSnapshot, 
   }
   const { facts } = report;
   const comparison = answers === undefined || which === "none" ? notCompared(whyNone) : compareWithMembers(answers, facts.hashes, { ...options, which });
-  return { facts, comparison, warnings: report.findings.map(({ text, offset }) => `${text} (at byte ${offset})`) };
+  const warnings = report.findings.map(({ text, offset }) => `${text} (at byte ${offset})`);
+  return { facts, comparison, warnings, newestRowsAt: (revision) => newestRowsOf(spool, revision) };
+}
+
+function newestRowsOf({ path }: Spool, revision: Revision): readonly string[] {
+  const source = openFilePageSource(path);
+  try {
+    return newestRowsAt(openDatabase(source), Number(revision));
+  } finally {
+    source.close();
+  }
 }
 
 /** What the snapshot says of itself, unless the member lags behind or sent no database; a changed byte is not taken for either. */

@@ -5,6 +5,14 @@ import type { LineageSample, Manifest } from "./manifest.ts";
 /** What is needed of each of two snapshots; a manifest has it. */
 export type LineageState = Pick<Manifest, "revision" | "compactRevision" | "lineageSample">;
 
+/** Of the new one, which is at hand. */
+export interface NewLineageState extends LineageState {
+  /** Below `compactRevision` while a compaction is not finished; null where it is not known. */
+  readonly finishedCompactRevision: string | null;
+  /** What it holds of the rows that a snapshot at this revision names as its newest. Only called where it has a sample. */
+  newestRowsAt(revision: bigint): readonly string[];
+}
+
 export interface LineageVerdict {
   /** `unknown` when one of them has no sample, or no row could tell. */
   readonly verdict: "agrees" | "disagrees" | "unknown";
@@ -15,39 +23,59 @@ export interface LineageVerdict {
 }
 
 /** As a manifest holds it, from what the check of a snapshot found. */
-export function lineageSampleOf({ threshold, hashes }: Sample): LineageSample {
-  return { threshold, rows: [...hashes] };
+export function lineageSampleOf({ threshold, hashes, newest }: Sample): LineageSample {
+  return { threshold, rows: [...hashes], newest: [...newest] };
 }
 
 /** Compares the newest known snapshot of a history with a new one that is said to continue it. */
-export function compareLineage(older: LineageState, newer: LineageState): LineageVerdict {
+export function compareLineage(older: LineageState, newer: NewLineageState): LineageVerdict {
   // That a revision went back is another finding (timeline.ts): only what both had the time to hold is compared.
-  const revision = BigInt(newer.revision);
-  return verdictOf(pointOf(older, -1n, revision), pointOf(newer, -1n, revision));
+  return verdictOf(older, newer, { floor: -1n, ceiling: BigInt(newer.revision) });
 }
 
-/** Compares two snapshots of which nobody knows which one is older: by the rows that neither may have compacted, and both had the time to hold. */
-export function compareCommonLineage(a: LineageState, b: LineageState): LineageVerdict {
-  const floors = [a, b].map(({ compactRevision, revision }) => BigInt(compactRevision ?? revision));
+/** Compares with a snapshot that was taken about then, before or after: by the rows that neither may have compacted, and both had the time to hold. */
+export function compareCommonLineage(other: LineageState, newer: NewLineageState): LineageVerdict {
+  const floors = [other, newer].map(({ compactRevision, revision }) => BigInt(compactRevision ?? revision));
   const floor = floors[0]! > floors[1]! ? floors[0]! : floors[1]!;
-  const ceiling = BigInt(a.revision) < BigInt(b.revision) ? BigInt(a.revision) : BigInt(b.revision);
-  return verdictOf(pointOf(a, floor, ceiling), pointOf(b, floor, ceiling));
+  const ceiling = BigInt(other.revision) < BigInt(newer.revision) ? BigInt(other.revision) : BigInt(newer.revision);
+  return verdictOf(other, newer, { floor, ceiling });
 }
 
-/** A snapshot's sampled rows above `floor` and up to `ceiling`; undefined where it has no sample. */
-function pointOf({ revision, compactRevision, lineageSample }: LineageState, floor: bigint, ceiling: bigint): LineagePoint | undefined {
-  if (lineageSample === null) return undefined;
-  const hashes = lineageSample.rows.filter((row) => revisionOf(row) > floor && revisionOf(row) <= ceiling);
-  // Of an unknown compaction revision, nothing old must be left.
-  return { sample: { threshold: lineageSample.threshold, hashes }, revision: BigInt(revision), compactRevision: BigInt(compactRevision ?? revision) };
+/** By the two samples, and by the newest rows of the older one. */
+function verdictOf(older: LineageState, newer: NewLineageState, range: Range): LineageVerdict {
+  if (older.lineageSample === null || newer.lineageSample === null) return { verdict: "unknown", compared: 0, firstDifference: null };
+  const finished = BigInt(newer.finishedCompactRevision ?? -1n);
+  const sampled = compareSamples(pointOf(older, older.lineageSample, range), pointOf(newer, newer.lineageSample, range, finished));
+  const { newest } = older.lineageSample;
+  const there = newer.newestRowsAt(BigInt(older.revision));
+  const late = compareSamples(pointOf(older, all(newest), range), pointOf(newer, all(there), range, finished));
+  const compared = sampled.compared + late.compared;
+  const [lowest] = [...sampled.differing, ...late.differing].map(revisionOf).sort((a, b) => (a < b ? -1 : 1));
+  if (lowest !== undefined) return { verdict: "disagrees", compared, firstDifference: String(lowest) };
+  return { verdict: compared === 0 ? "unknown" : "agrees", compared, firstDifference: null };
 }
 
-function verdictOf(older: LineagePoint | undefined, newer: LineagePoint | undefined): LineageVerdict {
-  if (older === undefined || newer === undefined) return { verdict: "unknown", compared: 0, firstDifference: null };
-  const { compared, differing } = compareSamples(older, newer);
-  if (differing.length === 0) return { verdict: compared === 0 ? "unknown" : "agrees", compared, firstDifference: null };
-  const [lowest] = differing.map(revisionOf).sort((a, b) => (a < b ? -1 : 1));
-  return { verdict: "disagrees", compared, firstDifference: String(lowest) };
+/** Only rows above `floor` and up to `ceiling` are compared. */
+interface Range {
+  readonly floor: bigint;
+  readonly ceiling: bigint;
+}
+
+type Rows = Pick<LineageSample, "threshold" | "rows">;
+
+function all(rows: readonly string[]): Rows {
+  return { threshold: "f".repeat(16), rows: [...rows] };
+}
+
+function pointOf({ revision, compactRevision }: LineageState, { threshold, rows }: Rows, { floor, ceiling }: Range, finished = -1n): LineagePoint {
+  const hashes = rows.filter((row) => revisionOf(row) > floor && revisionOf(row) <= ceiling);
+  return {
+    sample: { threshold, hashes },
+    revision: BigInt(revision),
+    // Of an unknown compaction revision, nothing old must be left.
+    compactRevision: BigInt(compactRevision ?? revision),
+    finishedCompactRevision: finished,
+  };
 }
 
 function revisionOf(row: string): bigint {

@@ -18,15 +18,15 @@ import {
   writeClusterFile,
 } from "./cluster-file.ts";
 import { inTurns } from "./in-turns.ts";
-import { compareCommonLineage, compareLineage, type LineageVerdict } from "./lineage.ts";
+import { compareCommonLineage, compareLineage, type LineageVerdict, type NewLineageState } from "./lineage.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { randomId, restoresPrefix } from "./names.ts";
 import type { Repository } from "./repository.ts";
 import { type RestoreRecord, readRestoreRecord, readRestoreRecords } from "./sidecars.ts";
 import { chooseTimeline, type TimelineDecision } from "./timeline.ts";
 
-/** What a manifest will say about the new snapshot. */
-export type SnapshotState = Pick<Manifest, "createdAt" | "state" | "revision" | "compactRevision" | "raftIndex" | "raftTerm" | "lineageSample">;
+/** What a manifest will say about the new snapshot, and what can be asked of the snapshot itself. */
+export type SnapshotState = Pick<Manifest, "createdAt" | "state" | "raftIndex" | "raftTerm"> & NewLineageState;
 
 /** Of a manifest: one save must not fail for what is wrong with another. Denied is also what was moved to an archive; credentials that have run out store nothing. */
 const UNUSABLE: readonly ErrorCode[] = ["MANIFEST_INVALID", "MANIFEST_UNTRUSTED", "REPOSITORY_UNSUPPORTED", "STORAGE_DENIED", "STORAGE_NOT_FOUND"];

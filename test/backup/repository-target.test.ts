@@ -70,7 +70,7 @@ test("save into a repository: one that loses the backup as it publishes says tha
       return inner.put(key, body, options);
     },
   });
-  const checked = { facts: factsOf(SNAPSHOT), comparison: notCompared("made by a test"), warnings: [] };
+  const checked = { facts: factsOf(SNAPSHOT), comparison: notCompared("made by a test"), warnings: [], newestRowsAt: () => [] };
   const { error } = await stored(losing, async () => checked);
   expect(error).toMatchObject({ code: "WRITER_LEASE_LOST", message: expect.stringMatching(/^2\S+ is in memory:, but may lack objects: /) });
 });

@@ -88,6 +88,27 @@ test("a copy that saves before the original has gone on is not told apart; then 
   expect(await saved(original, repository)).toMatchObject({ timelineBegan: null });
 });
 
+test("a copy of a large keyspace is told from the original by a few rows that no sample holds, compacted or not", async () => {
+  const { repository, path } = place();
+  await using original = await startCluster();
+  await write(original, "before", 12_000);
+  const first = await saved(original, repository);
+  await using copy = await copied(original, path);
+  await write(copy, "only the copy's", 2);
+  await write(copy, "more of the copy's");
+  const second = await saved(copy, repository);
+  expect(second).toMatchObject({ revision: String(BigInt(first.revision) + 3n), timelineBegan: null });
+  const sampled = second.lineageSample!.rows.map((row) => BigInt(row.slice(0, row.indexOf(":"))));
+  expect(sampled.filter((revision) => revision > BigInt(first.revision))).toEqual([]);
+  await write(original, "only the original's", 2);
+  await refused(original, repository, /hold different data at revision \d+ though both come from cluster/);
+  await write(original, "more of the original's", 2);
+  await compact(original);
+  await refused(original, repository, /hold different data at revision \d+/);
+  await write(copy, "most of the copy's", 20);
+  expect(await saved(copy, repository)).toMatchObject({ timelineBegan: null });
+});
+
 test("a copy that has written nothing is taken for the cluster put back, and the original for its continuation; of the two that part, the second is refused", async () => {
   const { repository, path } = place();
   await using original = await startCluster();
@@ -110,10 +131,15 @@ test("a copy that parted in nothing but values since overwritten and compacted o
   await using copy = await copied(original, path);
   await write(original, "beats", 10);
   await write(copy, "beats", 20);
-  for (const cluster of [original, copy]) await cluster.etcdctl(["compact", String(await currentRevision(await cluster.client())), "--physical"]);
+  for (const cluster of [original, copy]) await compact(cluster);
   await saved(original, repository);
   expect(await saved(copy, repository)).toMatchObject({ timelineBegan: null });
+  // The copy's compaction may have removed it there: this is the cluster, put back to what it was before.
   await write(original, "stays");
+  expect(await saved(original, repository)).toMatchObject({ timelineBegan: { reason: "raft-index-went-back" } });
+  await saved(copy, repository);
+  await write(original, "beats", 30);
+  await compact(original);
   await refused(original, repository, /hold different data at revision \d+/);
 });
 
@@ -292,6 +318,11 @@ async function membersOf(cluster: EtcdCluster): Promise<string[]> {
 async function write(cluster: EtcdCluster, key: string, times = 1): Promise<void> {
   const value = `written to ${cluster.endpoints[0]}`;
   await putMany(await cluster.client(), Array(times).fill({ key, value }));
+}
+
+/** Up to its revision. */
+async function compact(cluster: EtcdCluster): Promise<void> {
+  await cluster.etcdctl(["compact", String(await currentRevision(await cluster.client())), "--physical"]);
 }
 
 /** A cluster of one from what `restore` writes. */

@@ -19,6 +19,7 @@ import { recordRestore } from "../../src/restore/record.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
 import { runs, SEED } from "../support/counts.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
+import { lineageOf } from "./sample-manifest.ts";
 
 const { signal } = new AbortController(); // Each test has its time-out.
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
@@ -80,7 +81,7 @@ async function hosts() {
   const runtime = (minutes: number) => ({ now: () => at(minutes), randomBytes, log: () => undefined });
   await openOrCreateRepository(storage, author, { signal, runtime: runtime(0) });
   const on = (inner = storage): Repository => ({ storage: inner, file: {} as Repository["file"] });
-  const snapshot = { state: "proven", revision: "10", compactRevision: "-1", raftIndex: "10", raftTerm: "2", lineageSample: null } as const;
+  const snapshot = { ...lineageOf({}, 10), state: "proven", raftIndex: "10", raftTerm: "2" } as const;
   return {
     storage,
     restore: (cluster: number, minutes: number) => recordRestore(storage, "default", author, restorePlan(cluster), { signal, runtime: runtime(minutes) }),

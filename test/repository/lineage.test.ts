@@ -2,13 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compareCommonLineage, compareLineage } from "../../src/repository/lineage.ts";
 import { runs, SEED } from "../support/counts.ts";
-import { sampleOf } from "./sample-manifest.ts";
+import { lineageOf, type SampleRows } from "./sample-manifest.ts";
 
-const state = (revision: number, rows: Record<number, number>, compactRevision: string | null = "-1") => ({
-  revision: String(revision),
-  compactRevision,
-  lineageSample: sampleOf(rows),
-});
+const state = (revision: number, rows: SampleRows, compactRevision: string | null = "-1") => lineageOf(rows, revision, compactRevision);
 
 test.each([
   ["the same rows", state(4, { 2: 1, 3: 1, 4: 1 }), state(4, { 2: 1, 3: 1, 4: 1 }), "agrees", null],
@@ -51,9 +47,42 @@ test("lineage: without a sample nothing is known", () => {
 });
 
 test("lineage: rows above either threshold do not count", () => {
-  const older = { ...state(3, { 2: 1, 3: 1 }), lineageSample: { threshold: "00000002ffffffff", rows: ["2:0000000200000001"] } };
-  expect(compareLineage(older, state(4, { 2: 1, 3: 9, 4: 1 })).verdict).toBe("agrees");
-  expect(compareLineage(older, state(4, { 2: 9, 3: 1, 4: 1 })).verdict).toBe("disagrees");
+  const noNewest = { newest: [], newestRowsAt: () => [] };
+  const older = { ...state(3, { 2: 1, 3: 1 }), lineageSample: { threshold: "00000002ffffffff", rows: ["2:0000000200000001"], ...noNewest } };
+  expect(compareLineage(older, { ...state(4, { 2: 1, 3: 9, 4: 1 }), ...noNewest }).verdict).toBe("agrees");
+  expect(compareLineage(older, { ...state(4, { 2: 9, 3: 1, 4: 1 }), ...noNewest }).verdict).toBe("disagrees");
+});
+
+/** Of a keyspace so large that none of these rows is in the sample. */
+const unsampled = (revision: number, rows: SampleRows, compactRevision = "-1") => {
+  const known = lineageOf(rows, revision, compactRevision);
+  return { ...known, lineageSample: { threshold: "0".repeat(16), rows: [], newest: known.lineageSample!.newest } };
+};
+
+test.each([
+  ["the same history", unsampled(1003, { 900: 1, 1001: 1, 1002: 1, 1003: 1, 1004: 1, 1005: 1 }), "agrees", null],
+  ["compacted since", unsampled(1009, { 900: 1, 1002: 1, 1009: 1 }, "1005"), "agrees", null],
+  ["compacted since, and nothing left", unsampled(1009, { 700: 1, 1009: 1 }, "1005"), "unknown", null],
+  ["one row that differs", unsampled(1005, { 900: 1, 1001: 1, 1002: 7, 1003: 1, 1004: 1, 1005: 1 }), "disagrees", "1002"],
+  ["one row that differs, which a compaction has left", unsampled(1009, { 900: 1, 1003: 7, 1009: 1 }, "1005"), "disagrees", "1003"],
+  ["a row too few, and not compacted", unsampled(1005, { 900: 1, 1001: 1, 1003: 1, 1004: 1, 1005: 1 }, "1001"), "disagrees", "1002"],
+  ["older than the newest rows", unsampled(1005, { 700: 7, 900: 1, 1001: 1, 1002: 1, 1003: 1 }), "agrees", null],
+  ["gone back, and then on with something else", unsampled(1002, { 900: 1, 1001: 1, 1002: 7 }), "disagrees", "1002"],
+  ["gone back, nothing else", unsampled(1002, { 900: 1, 1001: 1, 1002: 1 }), "agrees", null],
+] as const)("lineage: of rows that no sample holds, the newest of the older one tell: %s", (_, newer, verdict, firstDifference) => {
+  const older = unsampled(1003, { 700: 1, 900: 1, 1001: 1, 1002: 1, 1003: 1 });
+  expect(compareLineage(older, newer)).toMatchObject({ verdict, firstDifference });
+});
+
+test("lineage: a member that is slower to compact than the one before holds rows that this one had no more", () => {
+  const rows = { 2: 1, 3: 1, 4: 1, 5: 1 };
+  const older = lineageOf({ 4: 1, 5: 1 }, 5, "4");
+  const slow = { ...lineageOf({ ...rows, 6: 1 }, 6, "4"), finishedCompactRevision: "2" };
+  expect(compareLineage(older, slow)).toMatchObject({ verdict: "agrees" });
+  expect(compareLineage(older, { ...slow, finishedCompactRevision: "4" })).toMatchObject({ verdict: "disagrees", firstDifference: "2" });
+  // What neither of them has compacted is compared all the same.
+  const other = { ...lineageOf({ ...rows, 5: 7, 6: 1 }, 6, "4"), finishedCompactRevision: "2" };
+  expect(compareLineage(older, other)).toMatchObject({ verdict: "disagrees", firstDifference: "5" });
 });
 
 test("lineage: a history always agrees with its own past, and a fork never with what it wrote differently", () => {

@@ -15,7 +15,7 @@ import type { Storage } from "../../src/storage/storage.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { newSigningKey } from "../support/signing-key.ts";
-import { sampleManifest, sampleOf } from "./sample-manifest.ts";
+import { lineageOf, sampleManifest } from "./sample-manifest.ts";
 
 const { signal } = new AbortController(); // Each test has its time-out.
 const author = { tool: { name: "etcdsafe", version: "0.0.0" }, writer: { host: "h", pid: 1 } };
@@ -40,13 +40,11 @@ function snapshotAt(revision: number, changes: Partial<SnapshotState> = {}, cont
   const rows: Record<number, number> = {};
   for (let each = 1; each <= revision; each++) rows[each] = each > forkAt ? content : 1;
   return {
+    ...lineageOf(rows, revision),
     createdAt: runtime.now().toISOString(),
     state: "proven",
-    revision: String(revision),
-    compactRevision: "-1",
     raftIndex: String(revision + 10),
     raftTerm: "2",
-    lineageSample: sampleOf(rows),
     ...changes,
   };
 }

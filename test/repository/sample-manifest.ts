@@ -1,4 +1,5 @@
 // A manifest that is valid as it is, for tests to change.
+import type { NewLineageState } from "../../src/repository/lineage.ts";
 import type { LineageSample, Manifest } from "../../src/repository/manifest.ts";
 
 const SAMPLE_SHA256 = "ab".repeat(32);
@@ -59,12 +60,30 @@ export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
   };
 }
 
-/** A sample of every row: `rows` maps revisions to what stands for their content. */
-export function sampleOf(rows: Readonly<Record<number, number>>): LineageSample {
+/** What stands for the content of the row at each revision. */
+export type SampleRows = Readonly<Record<number, number>>;
+
+/** A sample of every row of a keyspace at `revision`. */
+function sampleOf(rows: SampleRows, revision: number): LineageSample {
+  return { threshold: "f".repeat(16), rows: entriesOf(rows), newest: newestOf(rows, revision) };
+}
+
+/** What a new snapshot of these rows answers. */
+export function lineageOf(rows: SampleRows, revision: number, compactRevision: string | null = "-1"): NewLineageState {
   return {
-    threshold: "f".repeat(16),
-    rows: Object.entries(rows).map(
-      ([revision, content]) => `${revision}:${Number(revision).toString(16).padStart(8, "0")}${content.toString(16).padStart(8, "0")}`,
-    ),
+    revision: String(revision),
+    compactRevision,
+    finishedCompactRevision: compactRevision,
+    lineageSample: sampleOf(rows, revision),
+    newestRowsAt: (older) => newestOf(rows, Number(older)),
   };
+}
+
+function newestOf(rows: SampleRows, revision: number): string[] {
+  return entriesOf(Object.fromEntries(Object.entries(rows).filter(([each]) => Number(each) > revision - 256 && Number(each) <= revision)));
+}
+
+function entriesOf(rows: SampleRows): string[] {
+  const hex = (value: number) => value.toString(16).padStart(8, "0");
+  return Object.entries(rows).map(([revision, content]) => `${revision}:${hex(Number(revision))}${hex(content)}`);
 }

@@ -7,6 +7,9 @@ import type { Row } from "./page-builder.ts";
 import { PageSet } from "./page-set.ts";
 import { DEPTH_MAX, type Pages, runWalk, walkPage } from "./walk.ts";
 
+/** No key is less. */
+const FIRST_KEY = new Uint8Array();
+
 /** A bucket as its element in the root tree describes it (etcd-formats §2.6). */
 export interface BucketRef {
   readonly name: Uint8Array;
@@ -59,9 +62,12 @@ export function* rowsOf(database: Database, bucketName: string): Generator<Row> 
   }
 }
 
-/** The leaves of a bucket in order of keys, each checked and valid until the next one is asked for. Throws FormatError BBOLT_PAGE_INVALID. */
-export function bucketLeaves(database: Database, { rootPageId, fileOffset, inline }: BucketRef): Iterable<Page> {
-  return inline === undefined ? leavesOf(database, rootPageId, fileOffset) : [inlinePage(inline)];
+/**
+ * The leaves of a bucket in order of keys, beginning with the one where `from` would be, each checked and valid until the next one is asked for.
+ * Throws FormatError BBOLT_PAGE_INVALID.
+ */
+export function bucketLeaves(database: Database, { rootPageId, fileOffset, inline }: BucketRef, from: Uint8Array = FIRST_KEY): Iterable<Page> {
+  return inline === undefined ? leavesOf(database, rootPageId, fileOffset, from) : [inlinePage(inline)];
 }
 
 /** The leaf of an inline bucket, checked. Throws FormatError BBOLT_PAGE_INVALID. */
@@ -76,7 +82,7 @@ export function inlinePage(inline: NonNullable<BucketRef["inline"]>): Page {
 }
 
 /** Each valid until the next one is asked for. `namedAt` is where the file names the root. */
-function* leavesOf(database: Database, rootPageId: number, namedAt: number): Generator<Page> {
+function* leavesOf(database: Database, rootPageId: number, namedAt: number, from: Uint8Array = FIRST_KEY): Generator<Page> {
   const pages: Pages = { pageSizeBytes: database.pageSizeBytes, highWaterMark: database.meta.highWaterMark };
   const seen = new PageSet(pages.highWaterMark);
   const waiting = [{ id: rootPageId, depth: 1, namedAt }];
@@ -87,8 +93,16 @@ function* leavesOf(database: Database, rootPageId: number, namedAt: number): Gen
     if (!seen.add(id) || depth > DEPTH_MAX) throw new FormatError("BBOLT_PAGE_INVALID", `page ${id} is referenced twice`, page.fileOffset);
     if (page.isLeaf) yield page;
     else {
-      for (let index = page.count - 1; index >= 0; index--)
+      const first = firstChild(page, from);
+      for (let index = page.count - 1; index >= first; index--)
         waiting.push({ id: page.childId(index), depth: depth + 1, namedAt: page.offsetOf(page.elementStart(index)) });
     }
   }
+}
+
+/** Of a branch, the child where `key` would be: the last one that begins with it or before it (bbolt cursor.go, searchPage). */
+function firstChild(page: Page, key: Uint8Array): number {
+  let index = page.count - 1;
+  while (index > 0 && Buffer.compare(page.key(index), key) > 0) index--;
+  return index;
 }

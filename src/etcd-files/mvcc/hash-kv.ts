@@ -42,6 +42,8 @@ export interface HashTask {
 }
 
 export interface HashPlan {
+  /** What a server starts with from this file. */
+  readonly fileRevision: number;
   /** Of each request, in their order, either the task or the reason against it. */
   readonly answers: readonly { readonly revision: bigint; readonly compactRevision: bigint; readonly task: HashTask | string }[];
   /** Without repetitions. */
@@ -83,7 +85,7 @@ export function planHashes(requests: readonly HashKvRequest[], fileRevision: num
     return { revision, compactRevision, task };
   });
   const filtered = Math.max(unfinishedBit === undefined ? NONE : compacted, ...tasks.map((task) => task.compactRevision));
-  return { answers, tasks, revisions, compacted, unique: Math.max(0, finished), filtered, unfinishedBit };
+  return { fileRevision, answers, tasks, revisions, compacted, unique: Math.max(0, finished), filtered, unfinishedBit };
 }
 
 function whyNot(revision: bigint, compactRevision: bigint, fileRevision: number, compacted: number): string | undefined {

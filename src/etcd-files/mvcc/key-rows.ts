@@ -31,7 +31,7 @@ export class KeyRows implements LeafVisitor {
   readonly plan: HashPlan;
   readonly superseded: SupersededKeys;
   readonly prefixes: KeyPrefixes = new KeyPrefixes();
-  readonly lineage: LineageSampler = new LineageSampler();
+  readonly lineage: LineageSampler;
   readonly kubernetes: KubernetesValues = new KubernetesValues();
   readonly live: LiveKeys;
   rows = 0;
@@ -55,6 +55,7 @@ export class KeyRows implements LeafVisitor {
   constructor(plan: HashPlan, findings: Findings, superseded: SupersededKeys = new SupersededKeys(plan.revisions)) {
     this.plan = plan;
     this.superseded = superseded;
+    this.lineage = new LineageSampler(plan.fileRevision);
     this.live = new LiveKeys(plan);
     this.leftOut = plan.tasks.map(() => 0);
     this.#findings = findings;

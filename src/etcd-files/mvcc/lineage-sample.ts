@@ -1,10 +1,15 @@
 // A sample of a keyspace's rows, small enough for a manifest, by which a later snapshot shows whether it continues the same history.
 // A row's hash is 64 bits: the upper 32 mix its revision alone and choose the sample, so that two histories of equal revisions sample the
 // same places; the lower 32 are the crc32c of the row's key and value, which then differ. Rows with hashes below the threshold are kept,
-// and the threshold is halved whenever more than 2,000 are left, so a large keyspace keeps between 1,000 and 2,000.
+// and the threshold is halved whenever more than 2,000 are left, so a large keyspace keeps between 1,000 and 2,000. Beside them, the newest
+// rows are all kept: two histories that parted lately differ there, and nowhere else.
 import { crc32c } from "../../bytes/crc32c.ts";
 
 const KEPT_MAX = 2000;
+/** Of so many revisions up to the keyspace's own, the rows are all kept, */
+const NEWEST_REVISIONS = 256;
+/** but of one transaction only so many: it may delete millions of keys. */
+const NEWEST_ROWS_OF_REVISION = 16;
 const TWO_32 = 2 ** 32;
 
 export interface LineageSample {
@@ -12,10 +17,30 @@ export interface LineageSample {
   readonly threshold: string;
   /** `<main revision, decimal>:<hash, 16 hexadecimal digits>`, in order of revisions. */
   readonly hashes: readonly string[];
+  /** The same of all rows of the last 256 revisions, of each its first 16. */
+  readonly newest: readonly string[];
 }
 
-/** Collects the sample of one keyspace, whose rows may come in any order. */
+interface NewestRow {
+  readonly main: number;
+  readonly sub: number;
+  readonly entry: string;
+}
+
+/** Whether a row is one of the newest of a keyspace at `revision`. */
+function isAmongNewest(main: number, sub: number, revision: number): boolean {
+  return main > revision - NEWEST_REVISIONS && main <= revision && sub < NEWEST_ROWS_OF_REVISION;
+}
+
+/** Before the first of the newest rows of a keyspace at `revision`. */
+export function newestBeginAfter(revision: number): number {
+  return Math.max(0, revision - NEWEST_REVISIONS);
+}
+
+/** Collects the sample of one keyspace at `revision`, whose rows may come in any order. */
 export class LineageSampler {
+  readonly #revision: number;
+  readonly #newest: NewestRow[] = [];
   /** Rows whose upper half is below it are kept: at most 2^32. */
   #threshold = TWO_32;
   #count = 0;
@@ -24,25 +49,37 @@ export class LineageSampler {
   #uppers = new Uint32Array(KEPT_MAX + 1);
   #lowers = new Uint32Array(KEPT_MAX + 1);
 
+  constructor(revision: number) {
+    this.#revision = revision;
+  }
+
   /** Offers the row of `bytes[start, end)`, key and value without a gap. */
   offer(bytes: Uint8Array, start: number, end: number, main: number, sub: number, tombstone: boolean): void {
     const upper = revisionHash(main, sub, tombstone);
-    if (upper >= this.#threshold) return;
-    const at = this.#count;
-    this.#mains[at] = main;
-    this.#subs[at] = sub;
-    this.#uppers[at] = upper;
-    this.#lowers[at] = crc32c(bytes.subarray(start, end));
-    this.#count += 1;
-    while (this.#count > KEPT_MAX) this.#halve();
+    const isNewest = isAmongNewest(main, sub, this.#revision);
+    if (upper >= this.#threshold && !isNewest) return;
+    const lower = crc32c(bytes.subarray(start, end));
+    if (isNewest) this.#newest.push({ main, sub, entry: entryOf(main, upper, lower) });
+    if (upper < this.#threshold) this.#keep(main, sub, upper, lower);
   }
 
   finish(): LineageSample {
     const order = Array.from({ length: this.#count }, (_, index) => index).sort(
       (a, b) => (this.#mains[a] as number) - (this.#mains[b] as number) || (this.#subs[a] as number) - (this.#subs[b] as number),
     );
-    const hashes = order.map((index) => `${this.#mains[index]}:${hex32(this.#uppers[index] as number)}${hex32(this.#lowers[index] as number)}`);
-    return { threshold: ((BigInt(this.#threshold) << 32n) - 1n).toString(16).padStart(16, "0"), hashes };
+    const hashes = order.map((index) => entryOf(this.#mains[index] as number, this.#uppers[index] as number, this.#lowers[index] as number));
+    const newest = this.#newest.toSorted((a, b) => a.main - b.main || a.sub - b.sub).map(({ entry }) => entry);
+    return { threshold: ((BigInt(this.#threshold) << 32n) - 1n).toString(16).padStart(16, "0"), hashes, newest };
+  }
+
+  #keep(main: number, sub: number, upper: number, lower: number): void {
+    const at = this.#count;
+    this.#mains[at] = main;
+    this.#subs[at] = sub;
+    this.#uppers[at] = upper;
+    this.#lowers[at] = lower;
+    this.#count += 1;
+    while (this.#count > KEPT_MAX) this.#halve();
   }
 
   #halve(): void {
@@ -59,10 +96,12 @@ export class LineageSampler {
 
 /** One keyspace of a comparison. */
 export interface LineagePoint {
-  readonly sample: LineageSample;
+  readonly sample: Pick<LineageSample, "threshold" | "hashes">;
   readonly revision: bigint;
   /** The last compaction, finished or not; -1 where there was none. */
   readonly compactRevision: bigint;
+  /** Up to which revision no row is left that is to go. */
+  readonly finishedCompactRevision: bigint;
 }
 
 export interface LineageComparison {
@@ -74,8 +113,9 @@ export interface LineageComparison {
 
 /**
  * Whether a newer keyspace continues an older one. Rows are only ever added above the current revision, and only compaction removes any. So
- * what the newer one holds up to the older one's revision, the older one must hold; and what the older one holds above the newer one's
- * compaction, the newer one must. Only rows that both samples would choose can tell.
+ * what the newer one holds up to the older one's revision, the older one must hold, unless its own compaction has removed what the newer one's,
+ * being another member's, has not come to yet; and what the older one holds above the newer one's compaction, the newer one must. Only rows that
+ * both samples would choose can tell.
  */
 export function compareLineage(older: LineagePoint, newer: LineagePoint): LineageComparison {
   const chosen = (hashes: readonly string[], inRange: (revision: bigint) => boolean): string[] =>
@@ -83,7 +123,8 @@ export function compareLineage(older: LineagePoint, newer: LineagePoint): Lineag
       const [revision = "", hash = ""] = entry.split(":");
       return hash <= older.sample.threshold && hash <= newer.sample.threshold && inRange(BigInt(revision));
     });
-  const inNewer = chosen(newer.sample.hashes, (revision) => revision <= older.revision);
+  const isAsFarCompacted = newer.finishedCompactRevision >= older.compactRevision;
+  const inNewer = chosen(newer.sample.hashes, (revision) => revision <= older.revision && (isAsFarCompacted || revision > older.compactRevision));
   const inOlder = chosen(older.sample.hashes, (revision) => revision > newer.compactRevision);
   const known = { older: new Set(older.sample.hashes), newer: new Set(newer.sample.hashes) };
   const differing = [...inNewer.filter((entry) => !known.older.has(entry)), ...inOlder.filter((entry) => !known.newer.has(entry))];
@@ -106,6 +147,10 @@ function mixed(hash: number, word: number): number {
   product = Math.imul((product << 15) | (product >>> 17), 0x1b873593);
   const sum = hash ^ product;
   return (Math.imul((sum << 13) | (sum >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+function entryOf(main: number, upper: number, lower: number): string {
+  return `${main}:${hex32(upper)}${hex32(lower)}`;
 }
 
 function hex32(value: number): string {

@@ -87,10 +87,13 @@ const counts = z.object({
   keysByPrefix: z.array(z.object({ prefix: z.string(), keys: count })),
 });
 
-/** Rows that fall under a hash threshold: docs/repository-format.md, "Lineage sample". */
+const hashedRow = z.string().regex(/^\d{1,19}:[0-9a-f]{16}$/, "not revision:hash");
+
+/** Rows that fall under a hash threshold, and the newest: docs/repository-format.md, "Lineage sample". */
 export const lineageSampleSchema = z.object({
   threshold: z.string().regex(/^[0-9a-f]{16}$/, "not 16 hexadecimal digits"),
-  rows: z.array(z.string().regex(/^\d{1,19}:[0-9a-f]{16}$/, "not revision:hash")),
+  rows: z.array(hashedRow),
+  newest: z.array(hashedRow),
 });
 
 const checkName = z.enum(["trailing-sha256", "size", "structure", "mvcc", "hashkv", "stored-checksum"]);

@@ -1,23 +1,32 @@
 import { expect, test } from "vitest";
 import type { Row } from "../../../src/etcd-files/bbolt/page-builder.ts";
-import { compareLineage, type LineagePoint, LineageSampler } from "../../../src/etcd-files/mvcc/lineage-sample.ts";
+import { compareLineage, type LineagePoint, type LineageSample, LineageSampler } from "../../../src/etcd-files/mvcc/lineage-sample.ts";
 import { runs, SEED } from "../../support/counts.ts";
 import { droppedByCompaction, randomHistory } from "../../support/random-history.ts";
 import { isTombstone, revisionOf } from "../../support/reference-store.ts";
 import { putRow, text } from "../../support/rows.ts";
 
-function pointOf(rows: readonly Row[], compactRevision = -1n): LineagePoint {
-  const sampler = new LineageSampler();
+function pointOf(rows: readonly Row[], compactRevision = -1n): LineagePoint & { sample: LineageSample } {
+  const revision = rows.map((row) => revisionOf(row).main).reduce((most, each) => (each > most ? each : most));
+  const sampler = new LineageSampler(Number(revision));
   for (const row of rows) {
     const { main, sub } = revisionOf(row);
     const bytes = Buffer.concat([Buffer.from("before"), row.key, row.value]);
     sampler.offer(bytes, 6, bytes.length, Number(main), Number(sub), isTombstone(row));
   }
-  return { sample: sampler.finish(), revision: revisionOf(rows.at(-1) as Row).main, compactRevision };
+  return { sample: sampler.finish(), revision, compactRevision, finishedCompactRevision: compactRevision };
 }
 
-const put = (main: number, value = "v"): Row =>
-  putRow({ key: text(`k${main}`), createRevision: main, modRevision: main, version: 1, value: text(value), lease: 0n });
+const keyValueAt = (main: number, value = "v") => ({
+  key: text(`k${main}`),
+  createRevision: main,
+  modRevision: main,
+  version: 1,
+  value: text(value),
+  lease: 0n,
+});
+const put = (main: number, value = "v"): Row => putRow(keyValueAt(main, value));
+const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
 const puts = (count: number): Row[] => Array.from({ length: count }, (_, index) => put(index + 2));
 
 test("lineage sample: all rows of a small keyspace, in order, each with its revision and hash", () => {
@@ -36,6 +45,17 @@ test("lineage sample: of a large keyspace between 1,000 and 2,000 rows, the same
   expect(sample.threshold).toBe("1fffffffffffffff");
   expect(sample.hashes.every((entry) => (entry.split(":")[1] ?? "") <= sample.threshold)).toBe(true);
   expect(pointOf(rows.toReversed()).sample).toEqual(sample);
+});
+
+test("lineage sample: of the newest 256 revisions all rows, in order, and of a large transaction the first 16", () => {
+  const large = Array.from({ length: 40 }, (_, sub) => putRow({ ...keyValueAt(800), key: text(`k800-${sub}`) }, sub));
+  const rows = [...puts(798), ...large, ...Array.from({ length: 200 }, (_, index) => put(801 + index))];
+  const { newest } = pointOf(rows).sample;
+  const mains = newest.map((entry) => Number(entry.split(":")[0]));
+  expect(mains).toEqual([...range(745, 799), ...Array.from({ length: 16 }, () => 800), ...range(801, 1000)]);
+  expect(new Set(newest).size).toBe(newest.length);
+  // As the same row is named in the sample of a keyspace that holds few rows.
+  expect(newest.at(-1)).toBe(pointOf([put(1000)]).sample.hashes[0]);
 });
 
 test("lineage: a keyspace that went on, and was compacted, continues itself", () => {
