@@ -42,7 +42,7 @@ export const ERRORS = {
   MEMBER_IN_MINORITY: {
     exit: 6,
     retryable: false,
-    hint: "The members hold different data. Do not restart or compact anything before the differing member is known: `etcdctl endpoint hashkv --cluster --rev N`, with the smallest revision that `etcdctl endpoint status --cluster -w json` shows.",
+    hint: "The members hold different data. Do not restart or compact anything before the differing member is known: `etcdctl endpoint hashkv --cluster --rev N`, with the smallest revision that `etcdctl endpoint status --cluster -w json` shows. With every member in --endpoints, and without --member, a save takes one that a majority agrees with.",
   },
   MEMBERS_DISAGREE: {
     exit: 6,

@@ -76,7 +76,7 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
       const elsewhere = possibleMajority(saved.members, votersOf(selection)).map(({ id }) => id);
       candidates = candidates.filter(({ memberId }) => elsewhere.includes(formatId(memberId)));
       if (candidates.length === 0) warnOfDifferences(saved, runtime);
-      else runtime.log({ level: "error", message: `${suspicion.message}; taking a snapshot of a member that a majority may agree with` });
+      else runtime.log({ level: "warn", message: `${suspicion.message}; taking a snapshot of a member that a majority may agree with` });
     } catch (error) {
       signal.throwIfAborted();
       await request.target.failed(error, phase, options);

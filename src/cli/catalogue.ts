@@ -83,6 +83,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       "verified[].file": "which file, or",
       "verified[].location, .backup, .key": "which backup of another tool, and",
       "verified[].newerDeltas": "what is there after it and was not looked at: `count`, `lastRevision`; or null",
+      "verified[].state": "of a backup of a repository, as `show` says it, whatever its verification finds; null where its manifest cannot be read",
       "verified[].level": "how deep it was looked at",
       "verified[].outcome": "`passed`, `failed`, or `not-verified` where it could not be read; then only `failure` follows",
       "verified[].startedAt, .finishedAt, .readSizeBytes": "when, and how much was read",

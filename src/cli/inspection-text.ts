@@ -135,7 +135,12 @@ function directoryText({
     ["member", [memberId, memberName].filter((part) => part !== null).join(" ")],
     ["cluster", clusterId],
     ["directory", memberDirectory ?? "none yet: etcd never started, or a restore did not finish"],
-    ["only in the log", unappliedEntries === null || unappliedEntries === "0" ? null : `${unappliedEntries} entries; a copy of the database alone lacks them`],
+    [
+      "only in the log",
+      unappliedEntries === null || unappliedEntries === "0"
+        ? null
+        : `${unappliedEntries} ${unappliedEntries === "1" ? "entry" : "entries"}; a copy of the database alone lacks ${unappliedEntries === "1" ? "it" : "them"}`,
+    ],
   ]);
   const snapshotTable = table(raftSnapshots, [
     { title: "raft snapshot", of: ({ name }) => name },

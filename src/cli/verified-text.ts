@@ -35,7 +35,13 @@ function outcomeText(verified: Verified): string {
   const { outcome, level, readSizeBytes, startedAt, finishedAt, hashKv } = verified;
   const span = formatSpan(Date.parse(finishedAt) - Date.parse(startedAt));
   const hash = hashKv === null ? "" : `, HashKV ${hashKv.hash} at revision ${hashKv.revision}`;
-  return `${outcome === "passed" ? "passed" : "FAILED"}  ${level}, ${formatSize(readSizeBytes)} read in ${span}${hash}${deltasText(verified)}`;
+  return `${outcome === "passed" ? "passed" : "FAILED"}  ${level}, ${formatSize(readSizeBytes)} read in ${span}${hash}${stateText(verified)}${deltasText(verified)}`;
+}
+
+/** Its bytes are as they were saved; whether these are the cluster's, or were ever looked into, is another question. */
+function stateText(verified: Verified): string {
+  const state = "state" in verified ? verified.state : null;
+  return state === "suspect" || state === "partial" ? `; its state is ${state}: see \`show\`` : "";
 }
 
 function deltasText(verified: Verified): string {

@@ -2,7 +2,7 @@
 // That a backup is bad is a result, and is stored beside it just as one that passed; that it cannot be read (the store does not answer, its
 // format is too new) is an error, since nothing is known about the backup then.
 import { EtcdsafeError, hasCode } from "../errors.ts";
-import { type Manifest, readManifest } from "../repository/manifest.ts";
+import { type BackupState, type Manifest, readManifest } from "../repository/manifest.ts";
 import { manifestKey } from "../repository/names.ts";
 import { encryptedTo } from "../repository/object-decoder.ts";
 import type { Author, Repository } from "../repository/repository.ts";
@@ -17,6 +17,8 @@ import { examineObject, MANIFEST_OBJECT } from "./stored-object.ts";
 export interface BackupVerification extends Omit<Verification, "format" | "requires" | "tool" | "writer"> {
   /** `signed`: somebody who is trusted vouches for the manifest. Else whoever can write to the store may have made the backup. */
   readonly origin: "signed" | "not-proven";
+  /** What it was when it was saved, which a verification of its bytes does not change; null where the manifest cannot be read. */
+  readonly state: BackupState | null;
 }
 
 /** A backup that could not be read. */
@@ -39,7 +41,7 @@ export async function verifyBackup(repository: Repository, name: BackupName, aut
   const { storage } = repository;
   const startedAt = options.runtime.now().toISOString();
   const first = await examineBackup(storage, name, options);
-  const { level, examination } = first.examination.outcome === "passed" ? first : await examineAgain(storage, name, first, options);
+  const { level, examination, state } = first.examination.outcome === "passed" ? first : await examineAgain(storage, name, first, options);
   if (examination.failure?.code === "STORAGE_NOT_FOUND" && (await storage.stat(manifestKey(cluster, id), options)) === undefined) {
     throw new EtcdsafeError("BACKUP_NOT_FOUND", `${id} of cluster ${cluster} was removed from ${storage.location} while it was verified`);
   }
@@ -48,12 +50,13 @@ export async function verifyBackup(repository: Repository, name: BackupName, aut
   // Whom this reader trusts says nothing of what the store holds: others may trust somebody else.
   const isUntrusted = failure?.code === "MANIFEST_UNTRUSTED";
   if (!isUntrusted) await keepResult(() => writeVerification(storage, cluster, author, facts, options), id, options);
-  return { cluster, ...facts, findingsTotal: findings.length, origin: options.provesOrigin === true && !isUntrusted ? "signed" : "not-proven" };
+  return { cluster, ...facts, state, findingsTotal: findings.length, origin: options.provesOrigin === true && !isUntrusted ? "signed" : "not-proven" };
 }
 
 interface Examined {
   readonly level: VerifyLevel;
   readonly examination: Examination;
+  readonly state: BackupState | null;
 }
 
 async function examineBackup(storage: Storage, name: BackupName, options: VerifyOptions, knownLevel?: VerifyLevel): Promise<Examined> {
@@ -61,7 +64,7 @@ async function examineBackup(storage: Storage, name: BackupName, options: Verify
   const manifest = await readTrusted(storage, name, examination, options);
   const level = knownLevel ?? (manifest === undefined ? options.level : levelFor(manifest, options));
   for (const object of manifest?.objects ?? []) await examineObject(storage, { manifest: manifest!, object }, examination, { ...options, level });
-  return { level, examination };
+  return { level, examination, state: manifest?.state ?? null };
 }
 
 /** What is damaged in the store is so twice; what was changed on the way here, or in this host's memory, condemns no backup. */

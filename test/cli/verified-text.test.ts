@@ -4,7 +4,14 @@ import { type Verified, verifiedText } from "../../src/cli/verified-text.ts";
 const times = { startedAt: "2026-11-21T09:30:00.000Z", finishedAt: "2026-11-21T09:30:02.500Z", readSizeBytes: 20_500_000 };
 const passed: Verified = {
   ...{ cluster: "prod", backup: "20261121T093000Z-0000000000000000002-aaaaaa", level: "structure", outcome: "passed", ...times },
-  ...{ hashKv: { revision: "12351", compactRevision: "12000", hash: 1480317217 }, failure: null, findings: [], findingsTotal: 0, origin: "signed" },
+  ...{
+    hashKv: { revision: "12351", compactRevision: "12000", hash: 1480317217 },
+    failure: null,
+    findings: [],
+    findingsTotal: 0,
+    origin: "signed",
+    state: "proven",
+  },
 };
 const failure = { code: "OBJECT_CORRUPT", message: "it was changed", hint: "Use another backup." };
 
@@ -14,6 +21,11 @@ function findings(count: number) {
 
 test("one that passed takes one line", () => {
   expect(verifiedText([passed])).toBe(`prod/${passed.backup}  passed  structure, 20.5 MB read in 2.5 s, HashKV 1480317217 at revision 12351\n`);
+});
+
+test.each(["suspect", "partial"] as const)("of a %s one that passed, its state is said beside", (state) => {
+  expect(verifiedText([{ ...passed, state }])).toContain(`at revision 12351; its state is ${state}: see \`show\`
+`);
 });
 
 test("of what passed and was signed by nobody who is trusted, the origin is not proven", () => {
@@ -32,7 +44,7 @@ test("a finding is told with its place where it has one, and of a backup with it
   const finding = { severity: "error", object: "a.db", offset: null, text: "it is a gzip file" } as const;
   const shown = (...verified: Verified[]) => verifiedText(verified).split("\n")[1];
   expect(shown({ ...about, file: "a.db", findings: [finding] })).toBe("  error: it is a gzip file");
-  const backup = { ...about, cluster: "p", backup: "b", origin: "signed" } as const;
+  const backup = { ...about, cluster: "p", backup: "b", origin: "signed", state: "proven" } as const;
   expect(shown({ ...backup, findings: [{ ...finding, object: "manifest.json", text: "bad" }] })).toBe("  error: manifest.json: bad");
   expect(shown({ ...backup, findings: [{ ...finding, object: "snapshot.db.zst", offset: 7, text: "bad" }] })).toBe("  error: snapshot.db.zst, byte 7: bad");
 });

@@ -63,8 +63,8 @@ describe("a good backup", () => {
       expect(result).toMatchObject({ cluster: CLUSTER, backup: id, level, outcome: "passed", failure: null, findings: [], findingsTotal: 0 });
       expect(result.hashKv?.hash).toBe(level === "structure" ? hash : undefined);
       expect(result.readSizeBytes).toBe(repository.storage.bytesOf(snapshotKey(id))!.length);
-      const { origin, ...kept } = result;
-      expect(origin).toBe("not-proven");
+      const { origin, state, ...kept } = result;
+      expect([origin, state]).toEqual(["not-proven", "unconfirmed"]);
       expect(await sidecars(repository.storage, id)).toEqual([expect.objectContaining({ ...kept, writer: AUTHOR.writer })]);
       const steps = level === "structure" ? ["read", "check"] : ["read"];
       const ends = runtime.reports.filter(({ done }) => done);
