@@ -4,9 +4,9 @@ import { EtcdsafeError } from "../../errors.ts";
 import type { CallOptions } from "../../runtime.ts";
 import { readOnly } from "../../storage/read-only.ts";
 import type { ObjectInfo, Storage } from "../../storage/storage.ts";
-import { parseBackupId } from "../names.ts";
 import { type Candidate, type ForeignBackup, lookAtAll } from "./look.ts";
 import { lastPart, parseEtcdbrName, timeInName } from "./names.ts";
+import { type OwnRepositories, ownRepositories } from "./own.ts";
 
 /** Changes after a full, which this version does not apply. */
 export interface ForeignDelta {
@@ -28,23 +28,29 @@ const OBJECTS_MAX = 100_000;
 /** Each is looked into. More are no place where somebody keeps snapshots, but one above it. */
 const FILES_MAX = 2000;
 
-/** Undefined where nothing is that looks like a backup. Throws REPOSITORY_NOT_FOUND where backups are, but further down, or too much to look at. */
+/**
+ * Undefined where nothing is that looks like a backup, or what does is etcdsafe's. Throws REPOSITORY_NOT_FOUND where backups are, but further down or up, or
+ * too much to look at.
+ */
 export async function findForeign(storage: Storage, options: CallOptions): Promise<ForeignLocation | undefined> {
   const { signal } = options;
   const objects: ObjectInfo[] = [];
   const below = new Set<string>();
   for await (const object of storage.list("", { signal })) {
-    if (isOurs(object.key)) return undefined;
     const [, prefix] = /^(.+)\/v2\/[^/]+$/.exec(object.key) ?? [];
     if (prefix !== undefined && parseEtcdbrName(lastPart(object.key)) !== undefined) below.add(prefix);
     if (objects.push(object) > OBJECTS_MAX) throw tooMany(storage, OBJECTS_MAX);
   }
+  const own = ownRepositories(objects.map(({ key }) => key));
+  if (own.place === "here") return undefined;
+  if (own.place === "above") throw within(storage);
   const inBucket = objects.filter(({ key }) => /^(v2\/)?[^/]+$/.test(key) && parseEtcdbrName(lastPart(key)) !== undefined);
   if (inBucket.length > 0) return bucket(readOnly(storage), inBucket, options);
-  if (below.size > 0) throw furtherDown(storage, [...below]);
-  const files = objects.filter(({ key }) => !isBeside(key));
+  if (below.size > 0) throw furtherDown(storage, "backups of etcdbrctl", [...below]);
+  const files = objects.filter(({ key }) => !isBeside(key) && !isIn(own, key));
   if (files.length > FILES_MAX) throw tooMany(storage, FILES_MAX);
   const backups = await lookAtAll(storage, files.map(candidate), options);
+  if (backups.length === 0 && own.below.length > 0) throw furtherDown(storage, "repositories of etcdsafe", own.below);
   if (backups.length === 0) return undefined;
   return { storage: readOnly(storage), layout: "snapshot-files", backups: newestFirst(backups), deltas: [] };
 }
@@ -76,10 +82,8 @@ function newestFirst(backups: readonly ForeignBackup[]): ForeignBackup[] {
   });
 }
 
-/** A repository that lost its file: its objects are no snapshots of another tool. */
-function isOurs(key: string): boolean {
-  const [, id] = /^[^/]+\/backups\/([^/]+)\/manifest\.json$/.exec(key) ?? [];
-  return id !== undefined && parseBackupId(id) !== undefined;
+function isIn({ below }: OwnRepositories, key: string): boolean {
+  return below.some((prefix) => key.startsWith(`${prefix}/`));
 }
 
 /** What k3s and RKE2 keep of each snapshot, and the database of a living member, which is no backup. */
@@ -93,8 +97,14 @@ function tooMany({ location }: Storage, max: number): EtcdsafeError {
   });
 }
 
-function furtherDown({ location }: Storage, prefixes: readonly string[]): EtcdsafeError {
-  return new EtcdsafeError("REPOSITORY_NOT_FOUND", `${location} is no repository; backups of etcdbrctl are below it, in ${prefixes.join(", ")}`, {
+function within({ location }: Storage): EtcdsafeError {
+  return new EtcdsafeError("REPOSITORY_NOT_FOUND", `${location} is no repository, but lies within one of etcdsafe's`, {
+    hint: "Name the one that it is in with --repository: what is above CLUSTER/backups. A name of its cluster is given with --cluster.",
+  });
+}
+
+function furtherDown({ location }: Storage, what: string, prefixes: readonly string[]): EtcdsafeError {
+  return new EtcdsafeError("REPOSITORY_NOT_FOUND", `${location} is no repository; ${what} are below it, in ${prefixes.join(", ")}`, {
     hint: `Name one of them with --repository: ${location.replace(/\/$/, "")}/${prefixes[0]}`,
   });
 }

@@ -173,6 +173,37 @@ test("where nothing looks like a snapshot, nothing is found; nor in a repository
   expect(await findForeign(ours, { signal })).toBeUndefined();
 });
 
+const ID = "20261121T093000Z-0000000000000002000-aaaaaa";
+const backupIn = (prefix: string) => ({ [`${prefix}${ID}/manifest.json`]: "{}", [`${prefix}${ID}/snapshot.db.zst`]: GOOD });
+
+test.each([
+  ["above two", { "prod/etcdsafe-repository.json": "{}", ...backupIn("prod/default/backups/"), "dev/etcdsafe-repository.json": "{}" }, "dev, prod"],
+  ["above one that holds nothing good", { "a/b/etcdsafe-repository.json": "{}", "a/b/default/restores/snapshot-20261121T093000.000Z.json": "{}" }, "a/b"],
+  ["above one that has lost its file", backupIn("up/prod/default/backups/"), "up/prod"],
+])("repositories of etcdsafe are not other tools' backups: %s", async (_, objects, below) => {
+  const above = await storageWith(objects);
+  const error = await expectThrown(
+    "REPOSITORY_NOT_FOUND",
+    () => findForeign(above, { signal }),
+    new RegExp(`repositories of etcdsafe are below it, in ${below}$`),
+  );
+  expect(error.hint).toContain(`/${below.split(", ")[0]}`);
+});
+
+test.each([
+  ["in a cluster", { "cluster.json": "{}", ...backupIn("backups/") }],
+  ["in its backups", backupIn("")],
+  ["in a backup", { "manifest.json": "{}", "snapshot.db.zst.age": GOOD }],
+])("repositories of etcdsafe are not other tools' backups: %s", async (_, objects) => {
+  const inside = await storageWith(objects);
+  await expectThrown("REPOSITORY_NOT_FOUND", () => findForeign(inside, { signal }), /but lies within one of etcdsafe's$/);
+});
+
+test("snapshot files beside a repository are found, and nothing of the repository is taken for one", async () => {
+  const location = await find({ "etcd-20261121T080000Z.db": snapshotAt(2), "safe/etcdsafe-repository.json": "{}", ...backupIn("safe/default/backups/") });
+  expect(location.backups.map(({ key }) => key)).toEqual(["etcd-20261121T080000Z.db"]);
+});
+
 test("too many files are a place above the one that was meant", async () => {
   const storage = await storageWith(Object.fromEntries(Array.from({ length: 2001 }, (_, index) => [`f${index}`, "x"])));
   await expectThrown("REPOSITORY_NOT_FOUND", () => findForeign(storage, { signal }), /holds more than 2000 objects$/);
