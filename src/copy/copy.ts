@@ -20,6 +20,7 @@ import { openOrCreateRepository, openToWrite, type Repository } from "../reposit
 import type { Resigning } from "../repository/resigning.ts";
 import { isSigned } from "../repository/trusted-manifests.ts";
 import type { CallOptions } from "../runtime.ts";
+import { isSamePlace } from "../storage/place.ts";
 import type { Storage } from "../storage/storage.ts";
 import { carriedBinding } from "./binding.ts";
 import { carryBinding } from "./carried.ts";
@@ -228,7 +229,7 @@ function opensAlike(found: ObjectEncryption | null, wanted: ObjectEncryption): b
 function warnUnbound(cluster: string, { storage, file }: Repository, { runtime }: CopyOptions): void {
   const { stateStore } = file;
   const elsewhere =
-    stateStore === undefined || storage.stateLocation === stateStore.location
+    stateStore === undefined || (storage.stateLocation !== undefined && isSamePlace(storage.stateLocation, stateStore.location))
       ? ""
       : ` (it is in ${stateStore.location}: state-url in the file of --from-config)`;
   const message = `${storage.location} has no cluster.json of ${cluster}${elsewhere}: the copy is restored from as any, but before it is saved to, it takes \`etcdsafe repo adopt\``;

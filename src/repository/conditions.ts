@@ -2,6 +2,7 @@
 import { streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
+import { isSamePlace } from "../storage/place.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
 import { mayBeDenied } from "./object-lock.ts";
 import type { Repository } from "./repository.ts";
@@ -69,7 +70,7 @@ export function ignoresConditions({ storage, file }: Repository): boolean | unde
 
 /** The same of a store of the state alone. Pure. */
 export function foundOfState({ stateStore }: Repository["file"], stateLocation: string): boolean | undefined {
-  return stateStore?.location === stateLocation ? stateStore.ignoresConditions : undefined; // Another spelling was not tried.
+  return stateStore !== undefined && isSamePlace(stateStore.location, stateLocation) ? stateStore.ignoresConditions : undefined;
 }
 
 /** Whether every store that the repository is in is known to refuse what a condition forbids: one that was not tried is not trusted. Pure. */

@@ -4,6 +4,7 @@
 import type { z } from "zod";
 import { EtcdsafeError, hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
+import { isSamePlace } from "../storage/place.ts";
 import type { Storage } from "../storage/storage.ts";
 import { createDocument, type DocumentKind, readDocument } from "./document.ts";
 import { STATE_FILE_KEY } from "./names.ts";
@@ -16,7 +17,7 @@ const STATE_FILE: DocumentKind<typeof stateFileSchema> = { schema: stateFileSche
 /** Throws CONFIG_INVALID where `storage` has another state than the repository's, or none: for all that write, and what judges by who else does. */
 export async function requireState(repository: Repository, options: CallOptions): Promise<void> {
   const { storage, file } = repository;
-  if (withoutSlash(storage.stateLocation) !== withoutSlash(file.stateStore?.location)) throw keptElsewhere(repository);
+  if (!isStateOf(repository)) throw keptElsewhere(repository);
   if (storage.stateLocation === undefined) return;
   const owner = await ownerOf(storage, options);
   if (owner?.id === file.id) return;
@@ -41,9 +42,10 @@ export async function claimState(storage: Storage, { tool }: Pick<Author, "tool"
   });
 }
 
-/** As somebody may have typed it into the repository file. */
-function withoutSlash(location: string | undefined): string | undefined {
-  return location?.replace(/\/+$/, "");
+/** The repository file may spell it as somebody has typed it there. Pure. */
+function isStateOf({ storage: { stateLocation }, file: { stateStore } }: Repository): boolean {
+  if (stateLocation === undefined || stateStore === undefined) return stateLocation === stateStore?.location;
+  return isSamePlace(stateLocation, stateStore.location);
 }
 
 async function ownerOf(storage: Storage, options: CallOptions): Promise<{ readonly id: string; readonly location: string } | undefined> {

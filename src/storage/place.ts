@@ -1,6 +1,7 @@
 // What a location names, read but not looked at: a path, or a URL. Light, for whoever only has to know that.
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import { EtcdsafeError } from "../errors.ts";
 
 /** RFC 3986 §3.1, with the two slashes that tell a URL from a path. */
@@ -55,6 +56,15 @@ export function placeOf(location: string): Place {
   return { kind: scheme, account: host, container, prefix: prefix.join("/") };
 }
 
+/** Whether both name the same, however each is spelled: with a slash at its end, as a URL, from the current directory. Pure but for that directory. */
+export function isSamePlace(a: string, b: string): boolean {
+  try {
+    return isDeepStrictEqual(placeOf(a), placeOf(b));
+  } catch {
+    return a === b; // What names no place is told by whoever opens it.
+  }
+}
+
 /** Whether it begins as a URL does, and is none. */
 export function isMistypedUrl(location: string): boolean {
   return MISTYPED_URL.test(location);
@@ -69,7 +79,7 @@ function filePath(location: string): string {
     throw invalid(`${withoutSecrets(location)} has a query or fragment, which the URL of a directory cannot have (%3F is a question mark, %23 a #)`);
   }
   try {
-    return fileURLToPath(location);
+    return resolve(fileURLToPath(location)); // Without a slash at its end.
   } catch (cause) {
     throw invalid(`${withoutSecrets(location)} is not the URL of a directory: ${(cause as Error).message}`);
   }

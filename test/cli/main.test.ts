@@ -57,6 +57,15 @@ test("config validate: faults are told in the order of the file, whoever finds t
   expect(stderr).toMatch(/:2: .*\n {2}.*:3: stall-limit "soon"/);
 });
 
+test.each([
+  ["backups", "backups/"],
+  ["s3://backups/etcd/", "s3://backups/etcd"],
+])("command line: copy %s %s is to itself, and no success", async (from, to) => {
+  const { exitCode, stderr } = await fails(["copy", from, to]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain("error: FROM and TO name one place: there is nothing to copy\n");
+});
+
 test("command line: a password in the arguments is refused, and not repeated", async () => {
   const { exitCode, stderr } = await fails(["save", "--user", "root:hidden", "--password", "hidden", "--repository", "/x"]);
   expect(exitCode).toBe(2);

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { collect, streamOf } from "../../src/bytes/stream.ts";
 import { ERRORS, EtcdsafeError } from "../../src/errors.ts";
 import { readClusterFile } from "../../src/repository/cluster-file.ts";
-import { honoursConditions, requireConditions } from "../../src/repository/conditions.ts";
+import { honoursConditions, ignoresConditions, requireConditions } from "../../src/repository/conditions.ts";
 import { manifestKey, REPOSITORY_KEY, STATE_FILE_KEY } from "../../src/repository/names.ts";
 import { openOrCreateRepository, openRepository, openToWrite, proveConditions } from "../../src/repository/repository.ts";
 import { asOf } from "../../src/storage/as-of.ts";
@@ -207,6 +208,26 @@ test("repository: its state has one place, from the beginning; who looks elsewhe
   });
   await refused(at(main, "memory:one", state), /does not hold the state of the repository in memory:: it is that of memory:$/, /mounted/);
 });
+
+test.each([
+  ["s3://state/etcd/", "s3://state/etcd"],
+  ["file:///state/etcd", "/state/etcd"],
+  ["file:///state/etcd/", "/state/etcd"],
+  ["state/etcd", join(process.cwd(), "state/etcd")],
+])(
+  "repository: that its file spells the place of the state %s keeps nobody out who names it, and is put right where that is tried",
+  async (spelled, location) => {
+    const main = new MemoryStorage();
+    const storage = at(main, location);
+    const { file } = await openOrCreateRepository(storage, author, options);
+    const spell = (stateStore: unknown) => main.put(REPOSITORY_KEY, streamOf(Buffer.from(JSON.stringify({ ...file, stateStore }))), { signal });
+    await spell({ location: spelled });
+    await openToWrite(storage, options);
+    expect((await openOrCreateRepository(storage, author, options)).file.stateStore).toEqual({ location, ignoresConditions: false });
+    await spell({ location: spelled, ignoresConditions: true });
+    expect(ignoresConditions(await openToWrite(storage, options))).toBe(true);
+  },
+);
 
 test("repository: with a state of its own it is created once as well, whoever comes first, and after one that died of it", async () => {
   const [main, state] = [new MemoryStorage(), new MemoryStorage()];

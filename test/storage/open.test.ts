@@ -1,8 +1,8 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { streamOf } from "../../src/bytes/stream.ts";
 import { openStorage } from "../../src/storage/open.ts";
-import { placeOf } from "../../src/storage/place.ts";
+import { isSamePlace, placeOf } from "../../src/storage/place.ts";
 import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
@@ -91,4 +91,33 @@ test("open: a limit of the bandwidth holds for a directory too", async () => {
   const storage = await openStorage(directory.path, { ...DEFAULT_SETTINGS, limits }, runtime);
   await storage.put("k", streamOf(Buffer.alloc(20_000)), { signal: new AbortController().signal });
   expect(slept.length).toBeGreaterThan(3);
+});
+
+test.each([
+  ["D", "D/"],
+  ["D", "./D"],
+  [join(process.cwd(), "D"), "D"],
+  ["/a/D", "file:///a/D"],
+  ["/a/D/", "file:///a/D/"],
+  ["/a/b c", "file:///a/b%20c"],
+  ["s3://bucket", "s3://bucket/"],
+  ["s3://bucket/etcd", "S3://bucket/etcd/"],
+  ["gs://bucket/etcd/", "gs://bucket/etcd"],
+  ["azblob://account/container", "azblob://account/container/"],
+  ["no:place", "no:place"],
+])("open: %s and %s are one place", (a, b) => {
+  expect(isSamePlace(a, b)).toBe(true);
+  expect(isSamePlace(b, a)).toBe(true);
+});
+
+test.each([
+  ["D", "E"],
+  ["D", "D/D"],
+  ["s3://bucket/etcd", "gs://bucket/etcd"],
+  ["s3://bucket/etcd", "s3://bucket/ETCD"],
+  ["s3://bucket", "s3://bucket/etcd"],
+  ["no:place", "no:place/"],
+  ["D", "no:place"],
+])("open: %s and %s are two places", (a, b) => {
+  expect(isSamePlace(a, b)).toBe(false);
 });
