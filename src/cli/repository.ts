@@ -10,23 +10,54 @@ import type { Invocation } from "./command.ts";
 import { trustedOnly } from "./protection.ts";
 import { version } from "./version.ts";
 
-/** For commands that only look: nothing can be changed through it. With --as-of, as it was then. Throws REPOSITORY_NOT_FOUND where there is none. */
-export async function openForReading(invocation: Invocation): Promise<Repository> {
+/**
+ * For commands that only look: nothing can be changed through it. With --as-of, as it was then. The state may be lost, or out of reach. Throws
+ * REPOSITORY_NOT_FOUND where there is no repository.
+ */
+export function openForReading(invocation: Invocation): Promise<Repository> {
+  return openReadOnly(invocation, { isStateNeeded: false });
+}
+
+/** The same, for commands that have nothing of their own to say where the state is not the repository's: that is a warning. */
+export async function openForShowing(invocation: Invocation): Promise<Repository> {
+  return warnedOfState(await openForReading(invocation), invocation);
+}
+
+/** For commands that judge by who is at work, and change nothing. Throws what looking at the state does. */
+export function openForJudging(invocation: Invocation): Promise<Repository> {
+  return openReadOnly(invocation, { isStateNeeded: true });
+}
+
+async function openReadOnly(invocation: Invocation, needs: { readonly isStateNeeded: boolean }): Promise<Repository> {
   const { openRepository } = await import("../repository/repository.ts");
-  return openRepository(await openStorageForReading(invocation), { signal: invocation.signal, time: timeOf(invocation) });
+  return openRepository(await openReadOnlyStore(invocation, needs), { signal: invocation.signal, time: timeOf(invocation) });
 }
 
 /** What openForReading looks at, a repository or not. */
-export async function openStorageForReading(invocation: Invocation): Promise<Storage> {
-  const { readOnly } = await import("../storage/read-only.ts");
-  return readOnly(await openStore(invocation, { time: timeOf(invocation), isStateNeeded: false }));
+export function openStorageForReading(invocation: Invocation): Promise<Storage> {
+  return openReadOnlyStore(invocation, { isStateNeeded: false });
 }
 
-/** For `verify`, which stores its results, unless it looks at the past. Throws as openForReading. */
+async function openReadOnlyStore(invocation: Invocation, { isStateNeeded }: { readonly isStateNeeded: boolean }): Promise<Storage> {
+  const { readOnly } = await import("../storage/read-only.ts");
+  return readOnly(await openStore(invocation, { time: timeOf(invocation), isStateNeeded }));
+}
+
+/** For `verify`, which stores its results, unless it looks at the past. Throws, and warns, as openForShowing. */
 export async function openForVerifying(invocation: Invocation): Promise<Repository> {
-  if (timeOf(invocation) !== undefined) return openForReading(invocation);
+  if (timeOf(invocation) !== undefined) return openForShowing(invocation);
   const { openRepository } = await import("../repository/repository.ts");
-  return openRepository(await openStore(invocation, { time: undefined, isStateNeeded: false }), invocation);
+  return warnedOfState(await openRepository(await openStore(invocation, { time: undefined, isStateNeeded: false }), invocation), invocation);
+}
+
+async function warnedOfState(repository: Repository, { config, runtime, signal }: Invocation): Promise<Repository> {
+  const { stateFault } = await import("../repository/state-store.ts");
+  const fault = await stateFault(repository, { signal }).catch((error: unknown) => {
+    if (!(error instanceof EtcdsafeError) || signal.aborted) throw error;
+    return error;
+  });
+  if (fault !== undefined && dispensable.get(config)?.isPassedOver !== true) runtime.log({ level: "warn", message: fault.message });
+  return repository;
 }
 
 /** To be written to, and as it is now. Throws USAGE where no repository is named. */
@@ -82,11 +113,23 @@ async function openStore(
     throw new EtcdsafeError("CONFIG_INVALID", `--state-url names the repository itself, ${main.location}`, {
       hint: "Leave it out: the state is there anyway.",
     });
-  if (isStateNeeded) return trustedOnly(stateSplit(main, state), invocation);
+  return trustedOnly(stateSplit(main, isStateNeeded ? state : await orPassedOver(state, invocation)), invocation);
+}
+
+/** One per run, so that what is out of reach is waited for and told of once, however often the repository is opened. */
+const dispensable = new WeakMap<Invocation["config"], { readonly storage: Storage; isPassedOver: boolean }>();
+
+async function orPassedOver(state: Storage, { config, runtime }: Invocation): Promise<Storage> {
   const { orAbsent } = await import("../storage/or-absent.ts");
-  const failed = ({ message }: EtcdsafeError) =>
-    invocation.runtime.log({ level: "warn", message: `the state of the repository, in ${state.location} (--state-url), is not looked at: ${message}` });
-  return trustedOnly(stateSplit(main, orAbsent(state, failed)), invocation);
+  const known = dispensable.get(config);
+  if (known !== undefined) return known.storage;
+  const failed = ({ message }: EtcdsafeError) => {
+    opened.isPassedOver = true;
+    runtime.log({ level: "warn", message: `the state of the repository, in ${state.location} (--state-url), is not looked at: ${message}` });
+  };
+  const opened = { storage: orAbsent(state, failed), isPassedOver: false };
+  dispensable.set(config, opened);
+  return opened.storage;
 }
 
 function repositoryLocation({ config }: Invocation): string {

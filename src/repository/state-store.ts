@@ -16,13 +16,19 @@ const STATE_FILE: DocumentKind<typeof stateFileSchema> = { schema: stateFileSche
 
 /** Throws CONFIG_INVALID where `storage` has another state than the repository's, or none: for all that write, and what judges by who else does. */
 export async function requireState(repository: Repository, options: CallOptions): Promise<void> {
+  const fault = await stateFault(repository, options);
+  if (fault !== undefined) throw fault;
+}
+
+/** What requireState throws; undefined where the state is the repository's. Throws where that cannot be found out. */
+export async function stateFault(repository: Repository, options: CallOptions): Promise<EtcdsafeError | undefined> {
   const { storage, file } = repository;
-  if (!isStateOf(repository)) throw keptElsewhere(repository);
-  if (storage.stateLocation === undefined) return;
+  if (!isStateOf(repository)) return keptElsewhere(repository);
+  if (storage.stateLocation === undefined) return undefined;
   const owner = await ownerOf(storage, options);
-  if (owner?.id === file.id) return;
+  if (owner?.id === file.id) return undefined;
   const what = owner === undefined ? `${STATE_FILE_KEY} is missing` : `it is that of ${owner.location}`;
-  throw new EtcdsafeError("CONFIG_INVALID", `${storage.stateLocation} does not hold the state of the repository in ${storage.location}: ${what}`, {
+  return new EtcdsafeError("CONFIG_INVALID", `${storage.stateLocation} does not hold the state of the repository in ${storage.location}: ${what}`, {
     hint: "Is it mounted, and are the endpoint and the credentials those of that store? docs/stores.md tells what to do where it is lost.",
   });
 }
@@ -52,8 +58,9 @@ async function ownerOf(storage: Storage, options: CallOptions): Promise<{ readon
   try {
     return (await readDocument(storage, STATE_FILE, STATE_FILE_KEY, options)).repository;
   } catch (error) {
-    if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
-    throw error;
+    if (!hasCode(error, "STORAGE_NOT_FOUND")) throw error;
+    if (error.cause instanceof EtcdsafeError && error.cause.code !== error.code) throw error.cause; // Taken for empty (or-absent.ts), which shows nothing.
+    return undefined;
   }
 }
 

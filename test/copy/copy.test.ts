@@ -302,7 +302,7 @@ test("copy: a source without a cluster file is copied, and said to be unbound", 
   const where = /no cluster\.json of default \(it is in s3:\/\/state\/etcd: state-url in the file of --from-config\): /;
   expect(runtime.events).toContainEqual({ level: "warn", message: expect.stringMatching(where) });
   const looking = {
-    storage: wrapped(from.storage, { stateLocation: "s3://state/etcd" }),
+    storage: Object.assign(from.storage, { stateLocation: "s3://state/etcd" }),
     file: { ...from.file, stateStore: { location: "s3://state/etcd/" } },
   };
   const silent = runtimeAt();

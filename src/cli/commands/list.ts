@@ -6,7 +6,7 @@ import type { Invocation } from "../command.ts";
 import { orForeign } from "../foreign.ts";
 import { formatAge, formatSize } from "../format.ts";
 import { type Column, table } from "../output.ts";
-import { openForReading } from "../repository.ts";
+import { openForShowing } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   return orForeign(
@@ -18,7 +18,7 @@ export async function run(invocation: Invocation): Promise<number> {
 
 async function listOurs(invocation: Invocation): Promise<number> {
   const { config, output, runtime } = invocation;
-  const repository = await openForReading(invocation);
+  const repository = await openForShowing(invocation);
   const clusters = config.get("all-clusters") ? await listClusters(repository, invocation) : [config.get("cluster")];
   const backups: { cluster: string; entry: CatalogueEntry }[] = [];
   if (!config.get("all-clusters")) await requireClusterName(repository, config.get("cluster"), invocation);

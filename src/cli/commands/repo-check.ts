@@ -3,10 +3,10 @@ import { type CheckResult, checkRepository } from "../../maintenance/check.ts";
 import type { Invocation } from "../command.ts";
 import { CORRUPT } from "../exit-codes.ts";
 import { formatCount, formatSize } from "../format.ts";
-import { openForReading } from "../repository.ts";
+import { openForJudging } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
-  const repository = await openForReading(invocation);
+  const repository = await openForJudging(invocation);
   const result = await checkRepository(repository, invocation);
   invocation.output.print({ location: repository.storage.location, ...result }, () => checkText(result));
   return result.findings.some(({ severity }) => severity === "error") ? CORRUPT : 0;

@@ -7,13 +7,13 @@ import type { Invocation } from "../command.ts";
 import { PARTLY_DONE } from "../exit-codes.ts";
 import { formatCount, formatSize } from "../format.ts";
 import { isProcessGone } from "../process-gone.ts";
-import { author, openForReading, openNamedStorage } from "../repository.ts";
+import { author, openForJudging, openNamedStorage } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output } = invocation;
   const planning = { ...invocation, isGone: isProcessGone };
   if (config.get("plan")) {
-    const plan = await planGc(await openForReading(invocation), planning);
+    const plan = await planGc(await openForJudging(invocation), planning);
     output.print({ plan }, () => gcText({ removed: plan.remove, leave: plan.leave, failed: [] }, "would be removed"));
     return 0;
   }

@@ -13,7 +13,7 @@ import { formatSize } from "../format.ts";
 import { orFileOfThatName, requireNotEmpty } from "../operand.ts";
 import { facts, table } from "../output.ts";
 import { provesOrigin } from "../protection.ts";
-import { openForReading } from "../repository.ts";
+import { openForShowing } from "../repository.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { runtime, signal } = invocation;
@@ -34,7 +34,7 @@ async function showOurs(invocation: Invocation, reference: string, resolving: Re
     reference,
     (path) => `\`etcdsafe inspect ${path}\` tells about it.`,
     async () => {
-      const repository = await openForReading(invocation);
+      const repository = await openForShowing(invocation);
       const entry = config.get("all-clusters")
         ? await findInAnyCluster(repository, reference, resolving)
         : await resolveBackup(repository, config.get("cluster"), reference, resolving);
