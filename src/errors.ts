@@ -21,6 +21,11 @@ export const ERRORS = {
     retryable: false,
     hint: "Give every member's restore the same --initial-cluster-token, or write all of them in one run with --members FILE --all-members.",
   },
+  TOKEN_USED: {
+    exit: 2,
+    retryable: false,
+    hint: "Leave --initial-cluster-token (and `token` in the members file) out where one run writes or plans all members, or give one that was never used: members of the cluster that had it would join the restored one, and mix its data with theirs.",
+  },
   BACKUP_AMBIGUOUS: { exit: 2, retryable: false, hint: "Give more of the backup's id; `etcdsafe list` shows them." },
 
   // The live etcd

@@ -5,7 +5,7 @@ import type { CommandInfo } from "./command.ts";
 const MEMBERS_FILE = `A members file, for \`--members\`; relative directories start from where it is:
 
 \`\`\`yaml
-token: prod-2026-11-21 # may be left out with --all-members, and for --plan
+token: prod-2026-11-21 # never one that was used before; may be left out with --all-members, and for --plan
 members:
   - name: m1
     peerUrls: [https://10.0.0.1:2380]

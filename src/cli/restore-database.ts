@@ -10,15 +10,20 @@ import { type FormerData, gatherEvidence } from "./restore-evidence.ts";
 import { withWayOn } from "./restore-source.ts";
 
 /**
- * `former` are directories that are evidence without being named: those that are written, or where a distribution keeps its own. Throws SNAPSHOT_HASH_MISSING
+ * `ownClusterId`: of the cluster that is restored, where other runs may have put this very restore on record. `former` are directories that are evidence without being named: those that are written, or where a distribution keeps its own. Throws SNAPSHOT_HASH_MISSING
  * and what looking at source and evidence throws.
  */
-export async function databaseRequest(invocation: Invocation, source: SnapshotSource, former: readonly FormerData[]): Promise<DatabaseRequest> {
+export async function databaseRequest(
+  invocation: Invocation,
+  source: SnapshotSource,
+  former: readonly FormerData[],
+  ownClusterId?: string,
+): Promise<DatabaseRequest> {
   const { config } = invocation;
   const leases = leasePolicy(config);
   const walBeside = await logBeside(invocation, source);
   const { leaseChangesOf } = await import("../restore/lease-count.ts");
-  const evidence = await gatherEvidence(invocation, source, former, walBeside);
+  const evidence = await gatherEvidence(invocation, source, { former, log: walBeside, ownClusterId });
   return {
     source: source.facts,
     bumpRevision: config.get("bump-revision"),

@@ -15,18 +15,26 @@ export interface FormerData {
   readonly walDir?: string;
 }
 
-/** `log` lies beside the source. Throws FILE_NOT_FOUND for what --evidence names and is not there. A directory of `former` need not be there. */
+export interface EvidencePlaces {
+  readonly former: readonly FormerData[];
+  /** What lies beside the source. */
+  readonly log: WalBeside | null;
+  /** Of the cluster that is restored, where other runs may have put this very restore on record. */
+  readonly ownClusterId: string | undefined;
+}
+
+/** Throws FILE_NOT_FOUND for what --evidence names and is not there. A directory of `former` need not be there. */
 export async function gatherEvidence(
   invocation: Invocation,
   { facts: source, logPosition }: SnapshotSource,
-  former: readonly FormerData[],
-  log: WalBeside | null,
+  { former, log, ownClusterId }: EvidencePlaces,
 ): Promise<GatheredEvidence> {
   const texts = invocation.config.get("evidence") ?? [];
   for (const text of texts) if (!/^\d+$/.test(text)) await requirePath(text);
   const { dataDirectoryEvidence, givenEvidence, interruptedIn } = await import("../restore/evidence-files.ts");
+  const clusterIds = [...(await interruptedIn(former.map(({ dataDir }) => dataDir))), ...(ownClusterId === undefined ? [] : [ownClusterId])];
   const gathered = joinEvidence([
-    await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterIds: await interruptedIn(former.map(({ dataDir }) => dataDir)) }),
+    await evidenceFromRepository(invocation, { sourceId: source.backupId, clusterIds }),
     walEvidence(source, log),
     ...(await Promise.all(former.map(({ dataDir, walDir }) => dataDirectoryEvidence(dataDir, walDir, invocation)))),
     await givenEvidence(texts, logPosition, invocation),

@@ -64,7 +64,10 @@ async function isInterrupted(plan: RestorePlan): Promise<boolean> {
 
 /** The members of this run, where this very plan has put all of them in place before. Throws PLAN_MISMATCH for one that has served since, or another host's. */
 async function doneAlready(plan: RestorePlan, invocation: Invocation): Promise<readonly OwnMember[] | undefined> {
-  const { foundMembers, goneOn, otherMembersDirectory, ownMember } = await import("../restore/found-member.ts");
+  const [{ foundMembers, goneOn, otherMembersDirectory, ownMember }, { tokenUsed, usedBy }] = await Promise.all([
+    import("../restore/found-member.ts"),
+    import("../restore/used-token.ts"),
+  ]);
   const found = await foundMembers(plan, invocation);
   for (const each of found) {
     const other = otherMembersDirectory(plan, each);
@@ -76,6 +79,8 @@ async function doneAlready(plan: RestorePlan, invocation: Invocation): Promise<r
   const own = found.flatMap((each) => ownMember(plan, each) ?? []);
   const started = own.find(({ state }) => state === "gone on");
   if (started !== undefined) {
+    // A member of this plan begins at its revision.
+    if (started.revision !== null && BigInt(started.revision) < BigInt(plan.revision.after)) throw tokenUsed(plan, usedBy(started));
     // The run that restored it may not have been able to tell the repository; what it serves, the next restore has to go beyond.
     if (!invocation.config.get("plan")) await registerRestore(invocation, plan, { restoredAt: started.restoredAt, isStarted: true });
     throw goneOn(started, plan);

@@ -17,7 +17,8 @@ export const RESTORE_OPTIONS = {
     group: "Members",
     commands: ["restore"],
     defaultText: "a new one, where one run writes all members",
-    description: "Makes the new cluster's ids, so that no old member can join. The same for all members, and never used before.",
+    description:
+      "Makes the new cluster's ids, so that no old member can join. The same for all members, and never used before: one whose ids the source, the targets or the repository know is refused (TOKEN_USED).",
   },
   "initial-advertise-peer-urls": {
     kind: "string",

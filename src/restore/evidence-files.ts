@@ -1,6 +1,6 @@
 // Evidence from files on this host: the data directories that are replaced, what earlier restores have kept of them, and what --evidence names.
 import { readdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { runInWorker } from "../bytes/worker.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { peekSnapshotFile } from "../etcd-files/check/peek-file.ts";
@@ -67,7 +67,10 @@ async function look(text: string, options: CallOptions): Promise<Look> {
   if (/^\d+$/.test(text)) return shows([given("--evidence", BigInt(text), null)]);
   try {
     const stats = await stat(text);
-    return stats.isFile() ? shows([given(text, peekSnapshotFile(text).revision, stats.mtime.toISOString())]) : await lookInto(text, options);
+    if (!stats.isFile()) return await lookInto(text, options);
+    // One segment is not a log: the others may hold the newer entries.
+    if (parseWalSegmentName(basename(text)) !== undefined) return await lookInto(dirname(text), options);
+    return shows([given(text, peekSnapshotFile(text).revision, stats.mtime.toISOString())]);
   } catch (error) {
     if (!(error instanceof EtcdsafeError || (error instanceof Error && "syscall" in error)) || options.signal.aborted) throw error;
     return shows([], [`--evidence ${text} cannot be read (${error.message}): the revisions that it shows are not counted.`]);

@@ -63,14 +63,19 @@ export function ownMember({ clusterId, members, plannedAt, revision }: NamedMemb
     member !== undefined &&
     (found.clusterId === null ? found.known.some(({ id }) => id === member.id) : found.clusterId === clusterId && found.memberId === member.id);
   if (!isOwn) return undefined;
-  const { database, log } = found.files;
+  const { database } = found.files;
   const shown = database !== null && "revision" in database ? database : undefined;
+  const isAsRestored = shown?.revision === BigInt(revision.after) && isUnstarted({ members }, found);
+  const base = { name: member.name, memberDir: found.memberDir, revision: shown?.revision.toString() ?? null };
+  return isAsRestored ? { ...base, state: "as restored", restoredAt: shown.at } : { ...base, state: "gone on", restoredAt: plannedAt };
+}
+
+/** Pure. Whether a member of so many has never run since it was restored, to whatever revision. */
+export function isUnstarted({ members }: Pick<RestorePlan, "members">, { files: { database, log } }: FoundMember): boolean {
   // Its log was written with one entry for each member, and the database as if it held them (etcd-formats §4.2).
   const lastIndex = BigInt(members.length);
   const hasLog = log !== null && "lastIndex" in log && log.lastIndex === lastIndex && log.corruption === null;
-  const isAsRestored = hasLog && shown?.revision === BigInt(revision.after) && shown.consistentIndex === lastIndex;
-  const base = { name: member.name, memberDir: found.memberDir, revision: shown?.revision.toString() ?? null };
-  return isAsRestored ? { ...base, state: "as restored", restoredAt: shown.at } : { ...base, state: "gone on", restoredAt: plannedAt };
+  return hasLog && database !== null && "revision" in database && database.consistentIndex === lastIndex;
 }
 
 /** PLAN_MISMATCH, for a member of the plan that was started since it was restored. */

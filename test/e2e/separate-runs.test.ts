@@ -8,8 +8,11 @@ import { provisionEtcd } from "../../scripts/provision.ts";
 import { NODE, runCli } from "../support/cli.ts";
 import { outputOf, runCommand, startCommand } from "../support/command.ts";
 import { initialCluster, planMembers, startCluster } from "../support/etcd.ts";
+import { putMany } from "../support/etcd-data.ts";
+import type { PlannedMember } from "../support/etcd-member.ts";
+import { expectFailure } from "../support/failures.ts";
 import { plainRows } from "../support/random-history.ts";
-import { expectExit } from "../support/saving.ts";
+import { expectExit, saveArguments } from "../support/saving.ts";
 import { writeSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -35,6 +38,40 @@ test("separate runs: without a token they are refused, and the commands that the
   await using cluster = await startCluster({ minor: "3.7", members, directory: directory.path, initialClusterState: "existing" });
   const hashes = await cluster.hashKv(1_000_000_051);
   expect(new Set(hashes.map(({ hash }) => hash)).size).toBe(1);
+});
+
+test("separate runs with one token and one amount are one restore; a token that made a cluster before is refused, whoever knows of it", async () => {
+  await using directory = await temporaryDirectory("token");
+  const repository = join(directory.path, "repository");
+  await using former = await startCluster({ token: "first" });
+  await putMany(await former.client(), Array(20).fill({ key: "k", value: "v" }));
+  await expectExit(0, saveArguments(former.endpoints, repository));
+  const [old] = former.members;
+  const sameMembers = ["--name", old!.name, "--initial-cluster", initialCluster([old!]), "--initial-advertise-peer-urls", old!.peerUrl];
+  const restored = (...flags: readonly string[]) => runCli(["restore", "latest", "--repository", repository, ...flags]);
+  const newDirectory = ["--data-dir", join(directory.path, "again")];
+  expectFailure("TOKEN_USED", await restored(...sameMembers, ...newDirectory, "--initial-cluster-token", "first"), {
+    message: /^the token "first" was used before: with these members it makes cluster \w{16}, and the source is of that very cluster$/,
+    hint: /^Leave --initial-cluster-token .* out/,
+  });
+  await old!.stop();
+
+  const members = await planMembers(3, directory.path);
+  const runOf = ({ name, peerUrl, dataDir }: PlannedMember, amount: string) =>
+    restored(
+      ...["--name", name, "--initial-cluster", initialCluster(members), "--initial-advertise-peer-urls", peerUrl, "--data-dir", dataDir],
+      ...["--initial-cluster-token", "second", "--bump-revision", amount],
+    );
+  const [a, b, c] = members as [PlannedMember, PlannedMember, PlannedMember];
+  for (const member of [a, b]) {
+    const { exitCode, stderr } = await runOf(member, "1000");
+    expect([exitCode, stderr]).toEqual([0, expect.not.stringContaining("TOO LITTLE")]);
+  }
+  // Members at different revisions are a corrupt cluster.
+  expectFailure("TOKEN_USED", await runOf(c, "2000"), { message: /restores\/\w{16}\.json says that it was restored at \S+Z, to begin at revision 1021$/ });
+  expect((await runOf(c, "1000")).exitCode).toBe(0);
+  await using cluster = await startCluster({ members, directory: directory.path, initialClusterState: "existing" });
+  expect(new Set((await cluster.hashKv(1021)).map(({ hash }) => hash)).size).toBe(1);
 });
 
 test("the start commands that a restore prints start its members, whose WAL lies in directories of its own", async () => {

@@ -197,6 +197,34 @@ test("evidence that is given: a log in a directory of its own goes by the data d
   ]);
 });
 
+test("evidence that is given: a log by its segment; of several databases of its cluster, it goes by that which allows the least", async () => {
+  const path = await place();
+  await member(join(path, "d1/member"), { database: ofMember(LIVE_IDS.memberId, 30, 40) });
+  await member(join(path, "d2/member"), { database: ofMember(LIVE_IDS.memberId, 31, 48) });
+  await member(join(path, "gone"), { log: killed() }, join(path, "wal"));
+  const [segment] = await readdir(join(path, "wal"));
+  const given = (...names: readonly string[]) =>
+    givenEvidence(
+      names.map((name) => join(path, name)),
+      undefined,
+      options,
+    );
+  const alone = await given("d1", `wal/${segment}`);
+  expect(alone).toMatchObject({ found: [{ revision: "30" }, { where: join(path, "wal"), revision: String(30 + KILLED_END - 40) }], warnings: [] });
+  // Neither of them says whose it is, so one log of two leaves it open whether the other's is missing.
+  const several = await given("d1", "d2", "wal");
+  expect(several.found.map(({ revision }) => Number(revision))).toEqual([30, 31, 31 + KILLED_END - 48]);
+  expect(several.warnings).toEqual([expect.stringMatching(/d1\/member has no log/), expect.stringMatching(/d2\/member has no log/)]);
+});
+
+test("evidence that is given: the log in a member's directory, where its database is lost", async () => {
+  const path = await place();
+  await member(join(path, "m"), { log: killed() });
+  const source = { where: "the backup", revision: 20n, consistentIndex: 30n, memberIds: [], clusterId: LIVE_IDS.clusterId.toString(16) };
+  const { found, warnings } = await givenEvidence([join(path, "m")], source, options);
+  expect([found, warnings]).toMatchObject([[{ where: join(path, "m/wal"), revision: String(20 + KILLED_END - 30) }], []]);
+});
+
 test("evidence that is given: a log alone goes by the source, and one that a restore has put aside counts as well", async () => {
   const path = await place();
   await member(join(path, "x"), { log: killed() }, join(path, "wal"));

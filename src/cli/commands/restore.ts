@@ -19,6 +19,7 @@ import { openSource, withWayOn } from "../restore-source.ts";
 import { withTargets } from "../restore-targets.ts";
 import { restoredText } from "../restore-text.ts";
 import { formerData, restoreToSnapshot } from "../restore-to-snapshot.ts";
+import { clusterOfRuns, requireNewCluster } from "../restore-token.ts";
 import { version } from "../version.ts";
 
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
@@ -36,7 +37,9 @@ export async function run(invocation: Invocation): Promise<number> {
   }
   // Elsewhere than on the command line it may be the default of saves.
   if (config.origin("member").kind === "flag")
-    throw new EtcdsafeError("USAGE", "--member is for a plan that --from-plan names", { hint: "Without one, --name says which member to write." });
+    throw new EtcdsafeError("USAGE", "--member is for a plan that --from-plan names", {
+      hint: "Without one, --name says which member to write. For one run on each host, plan first: `--plan -o json >plan.json`, then `--from-plan plan.json --member NAME`.",
+    });
   const file = config.get("to-snapshot");
   const distro = distroFor(invocation, file !== undefined);
   const source = await openSource(invocation, invocation.operands[0] ?? "latest");
@@ -60,8 +63,9 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     dataDir: resolve(target.dataDir),
     ...(target.walDir === undefined ? {} : { walDir: resolve(target.walDir) }),
   }));
+  const former = [...new Map(targets.map((target) => [target.dataDir, target])).values()];
   const plan = planRestore({
-    ...(await databaseRequest(invocation, source, [...new Map(targets.map((target) => [target.dataDir, target])).values()])),
+    ...(await databaseRequest(invocation, source, former, await clusterOfRuns(config, members))),
     unsignedSha256: config.get("plan") ? await unsignedHash(source, invocation) : null,
     ...members,
     targets,
@@ -75,6 +79,7 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     tool: version(),
     plannedAt: runtime.now().toISOString(),
   });
+  if (plan.tokenGiven) await requireNewCluster(invocation, plan, source);
   return withTargets(invocation, plan);
 }
 

@@ -1,0 +1,72 @@
+// Whether a cluster has had the ids that a plan's token makes. They follow from members and token alone: with those of a cluster that was there before, an
+// old member that comes back is taken for one of the restored cluster, and brings the log of the former one into it (etcd-formats §4.1).
+
+import { EtcdsafeError } from "../errors.ts";
+import { readClusterFile } from "../repository/cluster-file.ts";
+import { type RestoreRecord, readRestoreRecords } from "../repository/sidecars.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { type FoundMember, isUnstarted, type OwnMember, ownMember } from "./found-member.ts";
+import type { RestorePlan } from "./plan.ts";
+import type { SnapshotSource } from "./source.ts";
+
+/** Where the ids may be known from. */
+export interface KnownClusters {
+  readonly source: Pick<SnapshotSource, "members" | "logPosition">;
+  /** What lies in the targets on this host. */
+  readonly found: readonly FoundMember[];
+  /** Null where no repository is named, or it cannot be read. */
+  readonly stored: StoredUse | null;
+}
+
+/** What a repository knows of one cluster id. */
+export interface StoredUse {
+  readonly location: string;
+  /** Whether the cluster has saved there. */
+  readonly hasSaved: boolean;
+  readonly restores: readonly { readonly key: string; readonly record: RestoreRecord }[];
+}
+
+export async function storedUse(storage: Storage, cluster: string, clusterId: string, options: CallOptions): Promise<StoredUse> {
+  const bound = await readClusterFile(storage, cluster, options);
+  return {
+    location: storage.location,
+    hasSaved: bound?.file.bindings.some((each) => each.clusterId === clusterId) ?? false,
+    restores: await readRestoreRecords(storage, cluster, clusterId, options),
+  };
+}
+
+/** Pure. Throws TOKEN_USED. What other runs of the same restore have written, on this host or on record, is no use before. */
+export function requireUnusedToken(plan: RestorePlan, known: KnownClusters): void {
+  const use = useOf(plan, known);
+  if (use === undefined) return;
+  throw tokenUsed(plan, use);
+}
+
+export function tokenUsed({ token, clusterId }: Pick<RestorePlan, "token" | "clusterId">, use: string): EtcdsafeError {
+  return new EtcdsafeError("TOKEN_USED", `the token ${JSON.stringify(token)} was used before: with these members it makes cluster ${clusterId}, and ${use}`);
+}
+
+export function usedBy({ memberDir, revision }: OwnMember): string {
+  return `${memberDir} is a member of it${revision === null ? "" : `, at revision ${revision}`}`;
+}
+
+function useOf(plan: RestorePlan, { source, found, stored }: KnownClusters): string | undefined {
+  const { clusterId, members, revision } = plan;
+  const ids = new Set(members.map(({ id }) => id));
+  if (source.logPosition?.clusterId === clusterId) return "the source is of that very cluster";
+  const former = source.members.find(({ id }) => ids.has(id));
+  if (former !== undefined) return `the source knows its member ${former.name || former.id} (${former.id}) already`;
+  const writesAll = members.every(({ dataDir }) => dataDir !== null);
+  for (const each of found) {
+    const own = ownMember(plan, each);
+    // Of members that nobody has started, all may be written anew, and some at no other revision than the others.
+    if (own === undefined || own.state === "as restored" || (writesAll && isUnstarted(plan, each))) continue;
+    return usedBy(own);
+  }
+  if (stored === null) return undefined;
+  if (stored.hasSaved) return `that has saved to ${stored.location}`;
+  const other = stored.restores.find(({ record }) => record.revisionAfter !== revision.after || record.parent.revision !== revision.before);
+  if (other === undefined) return undefined;
+  return `${stored.location}: ${other.key} says that it was restored at ${other.record.restoredAt}, to begin at revision ${other.record.revisionAfter}`;
+}
