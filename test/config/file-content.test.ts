@@ -1,5 +1,5 @@
 // A key that stands where its file's path is expected: over every option of the table and every way to give it, nothing that follows repeats it.
-import { generateKeyPairSync } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -164,6 +164,10 @@ test.each([
   [optionSpec("s3-credentials"), "[default] aws_access_key_id=hidden aws_secret_access_key=hidden/b", /looks like an access key with its secret/],
   [optionSpec("s3-credentials"), "secretAccessKey: hidden", /looks like an access key with its secret/],
   [optionSpec("s3-credentials"), "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEhidden", /looks like a key in base64/],
+  [optionSpec("s3-credentials"), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", /looks like a key in base64/],
+  [optionSpec("s3-credentials"), "/Hk3+vQz8hiddenPqL0aTbX2dYf9JmN4cRgS7eWu", /looks like a key in base64/],
+  [optionSpec("gs-credentials"), "ya29.a0AfhiddenB_c-D", /looks like an access token/],
+  [optionSpec("azblob-credentials"), "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.hidden0eXAi.hidden", /looks like an access token/],
   [optionSpec("s3-sse-key-file"), "926ae1bb".repeat(8), /looks like a key in hexadecimal digits/],
   [path, `302e0201${"0A".repeat(44)}`, /looks like a key in hexadecimal digits/],
   [path, Array(32).fill("0A").join(":"), /looks like a key in hexadecimal digits/],
@@ -185,6 +189,12 @@ test.each([
   expect(fault).not.toContain("hidden");
 });
 
+test("keys: of secret keys of AWS hardly one in a thousand could be a path, and the others are not repeated", () => {
+  const keys = Array.from({ length: 2000 }, (_, index) => createHash("sha256").update(`${index}`).digest("base64").slice(0, 40));
+  const missed = keys.filter((key) => !/looks like a key in base64/.test(contentFault(optionSpec("s3-credentials"), key) ?? ""));
+  expect(missed.length).toBeLessThanOrEqual(2);
+});
+
 test.each([
   [path, "/etc/age-secret-key-1.txt"],
   [path, "/etc/AGE-SECRET-KEYS/prod"],
@@ -198,6 +208,10 @@ test.each([
   [optionSpec("data-dir"), "etcd-restored-2026-11-21T07-00-00Z-production-eu-west"],
   [optionSpec("s3-credentials"), "/var/run/secrets/backup/secretAccessKey"],
   [optionSpec("s3-credentials"), "credentials/of/productionClusters/inEuropeWest/s3"],
+  [optionSpec("s3-credentials"), "/run/secrets/K8s/Prod2/EuWest1/S3/Backup1"],
+  [optionSpec("s3-credentials"), "./wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"],
+  [optionSpec("gs-credentials"), "ya29.json"],
+  [optionSpec("gs-credentials"), "/etc/ya29.a0AfexampleB_c-D"],
   [optionSpec("s3-sse-key-file"), `./${"926ae1bb".repeat(8)}`],
   [optionSpec("evidence"), `/backup/${"926ae1bb".repeat(8)}`],
   [optionSpec("repository"), "azblob://account/container?x=y"],
