@@ -233,7 +233,7 @@ export class RepositoryTarget implements SaveTarget {
     };
     // The timeline follows from what the manifest says of the snapshot, so it is put in last.
     const draft = buildManifest({ ...facts, timeline: "", timelineBegan: null });
-    const state = { ...draft, finishedCompactRevision: known.facts?.compactRevision.toString() ?? null, newestRowsAt };
+    const state = { ...draft, finishedCompactRevision: (known.facts?.compactRevision ?? -1n).toString(), newestRowsAt };
     const { timeline, began } = await placeBackup(this.#opened(), cluster, observed, state, { runtime, signal });
     return { ...draft, timeline, timelineBegan: began };
   }

@@ -31,8 +31,8 @@ export type BindingRefusal =
 
 /** Adopting it unseen would make a damaged member's data the cluster's. */
 const COMPARE_MEMBERS_FIRST =
-  "First compare the members (`etcdctl endpoint hashkv --cluster --rev N`, with the smallest revision that `etcdctl endpoint status --cluster -w json` shows), and save again without --member. Only if this really is the successor, " +
-  "run `etcdsafe repo adopt`; a copy gets a --cluster name of its own.";
+  "First compare the members (`etcdctl endpoint hashkv --cluster --rev N`, with the smallest revision that `etcdctl endpoint status --cluster -w json` shows). Where they differ, save from one that a majority agrees with (without --member). " +
+  "Where all agree, either this cluster or the one that saved last is a copy of the other: the copy gets a --cluster name of its own, and the right one, where it is refused, takes the name back with `etcdsafe repo adopt`.";
 
 /** Decides. `restore` is the key of the unused restore record that makes this cluster the successor, if there is one. */
 export function checkBinding(facts: BindingFacts): BindingDecision {

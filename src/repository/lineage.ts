@@ -7,8 +7,8 @@ export type LineageState = Pick<Manifest, "revision" | "compactRevision" | "line
 
 /** Of the new one, which is at hand. */
 export interface NewLineageState extends LineageState {
-  /** Below `compactRevision` while a compaction is not finished; null where it is not known. */
-  readonly finishedCompactRevision: string | null;
+  /** Below `compactRevision` while a compaction is not finished; of any meaning only where it has a sample. */
+  readonly finishedCompactRevision: string;
   /** What it holds of the rows that a snapshot at this revision names as its newest. Only called where it has a sample. */
   newestRowsAt(revision: bigint): readonly string[];
 }
@@ -44,7 +44,7 @@ export function compareCommonLineage(other: LineageState, newer: NewLineageState
 /** By the two samples, and by the newest rows of the older one. */
 function verdictOf(older: LineageState, newer: NewLineageState, range: Range): LineageVerdict {
   if (older.lineageSample === null || newer.lineageSample === null) return { verdict: "unknown", compared: 0, firstDifference: null };
-  const finished = BigInt(newer.finishedCompactRevision ?? -1n);
+  const finished = BigInt(newer.finishedCompactRevision);
   const sampled = compareSamples(pointOf(older, older.lineageSample, range), pointOf(newer, newer.lineageSample, range, finished));
   const { newest } = older.lineageSample;
   const there = newer.newestRowsAt(BigInt(older.revision));

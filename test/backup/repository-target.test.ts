@@ -5,13 +5,17 @@ import { type Received, RepositoryTarget } from "../../src/backup/repository-tar
 import type { CheckedSnapshot, TakeOptions } from "../../src/backup/take.ts";
 import { openSpool } from "../../src/bytes/spool.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
+import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
+import { bufferPageSource } from "../../src/etcd-files/bbolt/page-source.ts";
+import { newestRowsAt } from "../../src/etcd-files/mvcc/newest-rows.ts";
 import type { ObservedCluster } from "../../src/repository/cluster-file.ts";
-import { manifestKey, uploadKey } from "../../src/repository/names.ts";
+import { manifestKey, parseBackupId, uploadKey } from "../../src/repository/names.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
 import { failingStorage, stallingStorage } from "../faults/kit/storages.ts";
+import { SEED } from "../support/counts.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
-import { plainRows } from "../support/random-history.ts";
+import { droppedByCompaction, plainRows, randomHistory } from "../support/random-history.ts";
 import { buildSnapshot } from "../support/snapshots.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
@@ -24,7 +28,7 @@ const ID = "20261121T093000Z-0000000000000000051-k3jv2a";
 const UPLOAD = { operations: ["put"], key: /snapshot\.db/ } as const;
 
 /** What storing ends with, and in which phase, when the check does so. */
-async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<CheckedSnapshot>) {
+async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<CheckedSnapshot>, { id, snapshot: bytes } = { id: ID, snapshot: SNAPSHOT }) {
   const shared = { author: AUTHOR, cluster: "default", compareEveryMs: undefined, encryption: "not-said", isOnThisHost: true, signing: undefined } as const;
   const target = new RepositoryTarget({ ...shared, storage });
   const phases: string[] = [];
@@ -33,11 +37,12 @@ async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<
   const take = { signal: AbortSignal.timeout(20_000), runtime: testRuntime(), onPhase, serving } as unknown as TakeOptions;
   await target.prepare(OBSERVED, take);
   await using directory = await temporaryDirectory("repository-target");
-  await using spool = await openSpool(directory.path, SNAPSHOT.length);
-  await spool.append([SNAPSHOT]);
+  await using spool = await openSpool(directory.path, bytes.length);
+  await spool.append([bytes]);
   await spool.flush();
-  const snapshot = { spool, rawSizeBytes: SNAPSHOT.length, quorumSeen: true, revisionBefore: 2n } as unknown as Received["snapshot"];
-  const received = { id: ID, createdAt: new Date("2026-11-21T09:30:00.000Z"), observed: OBSERVED, snapshot, check: ({ signal }: TakeOptions) => check(signal) };
+  const snapshot = { spool, rawSizeBytes: bytes.length, quorumSeen: true, revisionBefore: 2n } as unknown as Received["snapshot"];
+  const { createdAt } = parseBackupId(id)!;
+  const received = { id, createdAt, observed: OBSERVED, snapshot, check: ({ signal }: TakeOptions) => check(signal) };
   const error = await target.storeReceived(received, take).then(
     () => undefined,
     (thrown: unknown) => thrown,
@@ -73,4 +78,26 @@ test("save into a repository: one that loses the backup as it publishes says tha
   const checked = { facts: factsOf(SNAPSHOT), comparison: notCompared("made by a test"), warnings: [], newestRowsAt: () => [] };
   const { error } = await stored(losing, async () => checked);
   expect(error).toMatchObject({ code: "WRITER_LEASE_LOST", message: expect.stringMatching(/^2\S+ is in memory:, but may lack objects: /) });
+});
+
+test("save into a repository: a member that has not finished the compaction which the one before had holds no other data", async () => {
+  const { rows } = randomHistory(SEED, { revisions: 60, keys: 8, compaction: "none" });
+  const dropped = droppedByCompaction(rows, 40);
+  const left = rows.filter((row) => !dropped.has(row));
+  const [first, ...next] = [
+    buildSnapshot({ rows: left, compactRevision: 40 }),
+    buildSnapshot({ rows, compactRevision: 3, scheduledCompactRevision: 40 }),
+    // That one says that it is done with it.
+    buildSnapshot({ rows, compactRevision: 40 }),
+  ].map((snapshot, index) => ({ id: `20261121T09300${index}Z-0000000000000000051-k3jv2a`, snapshot }));
+  const storage = new MemoryStorage();
+  const save = async (each: NonNullable<typeof first>) => {
+    const newest = (revision: bigint) => newestRowsAt(openDatabase(bufferPageSource(each.snapshot)), Number(revision));
+    const checked = { facts: factsOf(each.snapshot), comparison: notCompared("made by a test"), warnings: [], newestRowsAt: newest };
+    return (await stored(storage, async () => checked, each)).error;
+  };
+  expect(await save(first!)).toBeUndefined();
+  expect(await save(next[0]!)).toBeUndefined();
+  await storage.remove(manifestKey("default", next[0]!.id), { signal: AbortSignal.timeout(1000) });
+  expect(await save(next[1]!)).toMatchObject({ code: "CLUSTER_MISMATCH", message: expect.stringMatching(/hold different data at revision/) });
 });

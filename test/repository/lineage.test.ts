@@ -83,6 +83,8 @@ test("lineage: a member that is slower to compact than the one before holds rows
   // What neither of them has compacted is compared all the same.
   const other = { ...lineageOf({ ...rows, 5: 7, 6: 1 }, 6, "4"), finishedCompactRevision: "2" };
   expect(compareLineage(older, other)).toMatchObject({ verdict: "disagrees", firstDifference: "5" });
+  const more = { ...lineageOf({ ...rows, 6: 1, 7: 1 }, 7, "4"), finishedCompactRevision: "2" };
+  expect(compareLineage(lineageOf({ 4: 1, 6: 1 }, 6, "4"), more)).toMatchObject({ verdict: "disagrees", firstDifference: "5" });
 });
 
 test("lineage: a history always agrees with its own past, and a fork never with what it wrote differently", () => {

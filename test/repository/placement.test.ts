@@ -114,7 +114,7 @@ test("placement: a clone is refused, with a new id or with the old one", async (
   await expect(save(production, snapshotAt(12, {}, 7, 8))).rejects.toMatchObject({
     ...refused("different data at revision 9"),
     hint: expect.stringMatching(
-      /^First compare the members \(`etcdctl endpoint hashkv --cluster --rev N`, with .*\), and save again without --member\. Only if/,
+      /^First compare the members \(`etcdctl endpoint hashkv --cluster --rev N`, with .*\)\. Where they differ, save from one .* takes the name back with `etcdsafe repo adopt`\.$/,
     ),
   });
   expect(await storage.stat(clusterFileKey("default"), { signal })).toEqual(before);

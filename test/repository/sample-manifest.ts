@@ -73,7 +73,7 @@ export function lineageOf(rows: SampleRows, revision: number, compactRevision: s
   return {
     revision: String(revision),
     compactRevision,
-    finishedCompactRevision: compactRevision,
+    finishedCompactRevision: compactRevision ?? String(revision),
     lineageSample: sampleOf(rows, revision),
     newestRowsAt: (older) => newestOf(rows, Number(older)),
   };

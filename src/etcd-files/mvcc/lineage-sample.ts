@@ -9,7 +9,7 @@ const KEPT_MAX = 2000;
 /** Of so many revisions up to the keyspace's own, the rows are all kept, */
 const NEWEST_REVISIONS = 256;
 /** but of one transaction only so many: it may delete millions of keys. */
-const NEWEST_ROWS_OF_REVISION = 16;
+const NEWEST_ROWS_OF_REVISION = 4;
 const TWO_32 = 2 ** 32;
 
 export interface LineageSample {
@@ -17,7 +17,7 @@ export interface LineageSample {
   readonly threshold: string;
   /** `<main revision, decimal>:<hash, 16 hexadecimal digits>`, in order of revisions. */
   readonly hashes: readonly string[];
-  /** The same of all rows of the last 256 revisions, of each its first 16. */
+  /** The same of all rows of the last 256 revisions, of each its first 4. */
   readonly newest: readonly string[];
 }
 

@@ -47,12 +47,12 @@ test("lineage sample: of a large keyspace between 1,000 and 2,000 rows, the same
   expect(pointOf(rows.toReversed()).sample).toEqual(sample);
 });
 
-test("lineage sample: of the newest 256 revisions all rows, in order, and of a large transaction the first 16", () => {
+test("lineage sample: of the newest 256 revisions all rows, in order, and of a large transaction the first 4", () => {
   const large = Array.from({ length: 40 }, (_, sub) => putRow({ ...keyValueAt(800), key: text(`k800-${sub}`) }, sub));
   const rows = [...puts(798), ...large, ...Array.from({ length: 200 }, (_, index) => put(801 + index))];
   const { newest } = pointOf(rows).sample;
   const mains = newest.map((entry) => Number(entry.split(":")[0]));
-  expect(mains).toEqual([...range(745, 799), ...Array.from({ length: 16 }, () => 800), ...range(801, 1000)]);
+  expect(mains).toEqual([...range(745, 799), ...Array.from({ length: 4 }, () => 800), ...range(801, 1000)]);
   expect(new Set(newest).size).toBe(newest.length);
   // As the same row is named in the sample of a keyspace that holds few rows.
   expect(newest.at(-1)).toBe(pointOf([put(1000)]).sample.hashes[0]);
