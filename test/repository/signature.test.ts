@@ -5,7 +5,7 @@ import { streamOf } from "../../src/bytes/stream.ts";
 import { encodeManifest, readManifest } from "../../src/repository/manifest.ts";
 import { manifestKey } from "../../src/repository/names.ts";
 import { encodeSignature, readSigningKey, readTrustedKey, type SigningKey, signatureKey, TRUSTED_KEY } from "../../src/repository/signature.ts";
-import { onlySigned } from "../../src/repository/trusted-manifests.ts";
+import { isSigned, onlySigned } from "../../src/repository/trusted-manifests.ts";
 import { expectThrown } from "../support/failures.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { newSigningKey } from "../support/signing-key.ts";
@@ -69,4 +69,23 @@ test("trusted manifests: read where a trusted key has signed these bytes under t
   await moved.put(elsewhere, streamOf(BYTES), { signal });
   await moved.put(signatureKey(elsewhere), streamOf(good), { signal });
   await expectThrown("MANIFEST_INVALID", () => readManifest(onlySigned(moved, [signer.publicKey]), "elsewhere", MANIFEST.id, { signal }), /it belongs to/);
+});
+
+test("signed by anybody: only what a signature is of, made with the key that it names, whoever holds that", async () => {
+  const [signer, other] = [newSigningKey(), newSigningKey()];
+  const changed = encodeManifest({ ...MANIFEST, stateWhy: "somebody says so" });
+  const good = encodeSignature(KEY, BYTES, signer);
+  const forged = Buffer.from(Buffer.from(good).toString().replace(signer.publicKey, other.publicKey));
+  const signed = async (bytes: Uint8Array, signature: Uint8Array | undefined) => {
+    const storage = new MemoryStorage();
+    await storage.put(KEY, streamOf(bytes), { signal });
+    if (signature !== undefined) await storage.put(signatureKey(KEY), streamOf(signature), { signal });
+    return isSigned(storage, MANIFEST.cluster, MANIFEST.id, { signal });
+  };
+  expect(await signed(BYTES, good)).toBe(true);
+  expect(await signed(BYTES, undefined)).toBe(false);
+  expect(await signed(changed, good)).toBe(false);
+  expect(await signed(BYTES, encodeSignature(KEY, changed, signer))).toBe(false);
+  expect(await signed(BYTES, forged)).toBe(false);
+  expect(await signed(BYTES, Buffer.from("{"))).toBe(false);
 });
