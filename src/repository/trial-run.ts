@@ -1,6 +1,6 @@
 // The frame of a validation: objects that are made for it and removed again, and each trial's outcome kept instead of thrown.
 import type { ByteStream } from "../bytes/stream.ts";
-import { ERRORS, EtcdsafeError } from "../errors.ts";
+import { type ErrorCode, EtcdsafeError } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, PutOptions, Storage } from "../storage/storage.ts";
 import { wrapped } from "../storage/wrapped.ts";
@@ -42,6 +42,9 @@ export type TrialOptions = CallOptions & { readonly runtime: Pick<Runtime, "now"
 
 /** Of the way there, or of the whole place: before anything has worked, no trial says more. */
 const NOT_THE_STORES = ["STORAGE_UNREACHABLE", "STORAGE_TLS_FAILED", "STORAGE_THROTTLED", "REPOSITORY_NOT_FOUND", "CONFIG_INVALID"];
+
+/** With these a store says that it has taken nothing; all others may be found out behind it, as that it does not encrypt as it was asked to. */
+const SURELY_REFUSED: readonly ErrorCode[] = ["STORAGE_DENIED", "STORAGE_CONFLICT", "STORAGE_FULL", "STORAGE_TLS_FAILED", "REPOSITORY_NOT_FOUND"];
 
 export class TrialRun {
   readonly storage: Storage;
@@ -99,14 +102,18 @@ export class TrialRun {
     return left;
   }
 
+  /** Keys of what it has made and the store lists. */
+  async listed(): Promise<string[]> {
+    return (await Array.fromAsync(this.storage.list(this.prefix(), this.options))).map(({ key }) => key);
+  }
+
   async #put(storage: Storage, key: string, body: ByteStream, options: PutOptions): Promise<ObjectInfo> {
     try {
       const info = await storage.put(key, body, options);
       this.#stored.add(key);
       return info;
     } catch (error) {
-      const isRefused = error instanceof EtcdsafeError && !ERRORS[error.code].retryable;
-      if (!isRefused) this.#stored.add(key);
+      if (!(error instanceof EtcdsafeError) || !SURELY_REFUSED.includes(error.code)) this.#stored.add(key);
       throw error;
     }
   }

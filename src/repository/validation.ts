@@ -1,7 +1,9 @@
 // Tries everything that etcdsafe's promises need of a store, with the operator's own store and credentials: what works and what does not is a list of
 // findings. Trials are in trials.ts and versioned-trials.ts; what is left behind is below `_probe/`.
 
+import { ERRORS, EtcdsafeError } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
+import { inTurns } from "./in-turns.ts";
 import { randomId } from "./names.ts";
 import type { LockPolicy } from "./object-lock.ts";
 import { type Trial, type TrialOptions, TrialRun } from "./trial-run.ts";
@@ -34,7 +36,8 @@ export async function validateStores({ main, state, lock }: Stores, options: Tri
   const run = randomId(options.runtime.randomBytes);
   const ofMain = new TrialRun(main, "repository", run, options);
   const ofState = state && new TrialRun(state, "state", run, options);
-  const leftBehind: string[] = [];
+  const runs = ofState === undefined ? [ofMain] : [ofMain, ofState];
+  const cleanUp = async () => (await inTurns(runs, (each) => each.cleanUp())).flat();
   try {
     await tryBasics(ofMain);
     await tryUploads(ofMain);
@@ -54,11 +57,22 @@ export async function validateStores({ main, state, lock }: Stores, options: Tri
       await tryRetention(ofState, true);
       await tryClock(ofState);
     }
-  } finally {
-    for (const each of [ofMain, ofState]) leftBehind.push(...((await each?.cleanUp()) ?? []));
+  } catch (error) {
+    await cleanUp();
+    throw await named(error, runs);
   }
+  const leftBehind = await cleanUp();
   const trials = [...ofMain.trials, ...(ofState?.trials ?? [])];
   return { location: main.location, stateLocation: state?.location ?? null, verdict: verdictOf(trials), trials, leftBehind };
+}
+
+/** `error`, which ends it all, so that its hint is the place to name what is there still, where a store that answers lists that. */
+async function named(error: unknown, runs: readonly TrialRun[]): Promise<unknown> {
+  if (!(error instanceof EtcdsafeError) || ERRORS[error.code].retryable) return error;
+  const left: string[] = [];
+  for (const run of runs) left.push(...(await run.listed().catch(() => [])));
+  if (left.length === 0) return error;
+  return new EtcdsafeError(error.code, error.message, { hint: `${error.hint} Left behind: ${left.join(", ")}.`, cause: error });
 }
 
 /** Pure. */

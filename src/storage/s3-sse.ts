@@ -18,6 +18,6 @@ export function requireSse({ method, query, headers }: MakingRequest, answer: { 
   const ignored = ASKED.find((name) => headers[name] !== undefined && answer.headers[name] !== headers[name]);
   if (ignored === undefined) return;
   throw new EtcdsafeError("CONFIG_INVALID", `the store does not encrypt as --s3-sse asks: its answer to ${ignored}: ${headers[ignored]} does not say so`, {
-    hint: "Leave --s3-sse out, and encrypt before anything leaves this host: --recipient. What was sent until now, no more than the first object, lies there as it is.",
+    hint: "Leave --s3-sse out, and encrypt before anything leaves this host: --recipient. What was sent until now, no more than the first object, was stored as it is.",
   });
 }

@@ -10,6 +10,7 @@ import { wrapped } from "../../src/storage/wrapped.ts";
 import type { CallMatch } from "../faults/kit/harmed-storage.ts";
 import { corruptingStorage, forgettingStorage, staleListStorage, truncatingStorage } from "../faults/kit/lying-storages.ts";
 import { failingStorage } from "../faults/kit/storages.ts";
+import { expectThrown } from "../support/failures.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { testRuntime } from "../support/test-runtime.ts";
 import { versionedStorage } from "../support/versioned-storage.ts";
@@ -113,6 +114,23 @@ test("validation: what was never stored is not left behind; what may have been i
   });
   const { leftBehind } = await validated(lost);
   expect(leftBehind).toEqual([expect.stringMatching(/\/once$/)]);
+});
+
+test("validation: what is stored by a put that is refused afterwards, as by a store that does not encrypt as it was asked to, is removed or named", async () => {
+  const encryptsNothing = (inner: MemoryStorage) =>
+    failingStorage(inner, {
+      operations: ["put"],
+      afterwards: true,
+      error: () => new EtcdsafeError("CONFIG_INVALID", "of the test", { hint: "Leave it out." }),
+    });
+  const removable = new MemoryStorage();
+  expect((await expectThrown("CONFIG_INVALID", () => validated(encryptsNothing(removable)), /of the test/)).hint).toBe("Leave it out.");
+  expect(await Array.fromAsync(removable.list("", { signal }))).toEqual([]);
+  const inner = new MemoryStorage();
+  const kept = failingStorage(encryptsNothing(inner), denied({ operations: ["remove"] }));
+  const { hint } = await expectThrown("CONFIG_INVALID", () => validated(kept), /of the test/);
+  const [object] = await Array.fromAsync(inner.list("", { signal }));
+  expect(hint).toBe(`Leave it out. Left behind: ${object!.key}.`);
 });
 
 test("validation: a store that cannot be reached is no finding", async () => {
