@@ -1,6 +1,6 @@
 // A bucket with versions and Object Lock, after somebody with the writer's own credentials has overwritten or deleted everything in it; and what
 // `repo validate` and `repo init` say of buckets.
-import { rename } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -232,6 +232,14 @@ test("bucket: repo init proves that a second create is refused, and repo validat
     expectFailure("STORAGE_TLS_FAILED", await runCli(untrusted, { env: server.env }), { message: /it does not speak TLS$/, hint: /http:\/\// });
   }
   expectFailure("CONFIG_INVALID", await run("repo", "validate", "--repository", "s3://UPPER/x"), { message: /InvalidBucketName/, hint: /lower-case/ });
+});
+
+test("bucket: repo validate leaves nothing in a store that does not encrypt as it was asked to", async () => {
+  const bucket = await server.createBucket();
+  await writeFile(join(directory.path, "sse.key"), Buffer.alloc(32, 7).toString("base64"));
+  const result = await run("repo", "validate", "--repository", `s3://${bucket}`, "--s3-sse", "customer", "--s3-sse-key-file", join(directory.path, "sse.key"));
+  expectFailure("CONFIG_INVALID", result, { message: /does not encrypt as --s3-sse asks/, hint: /was stored as it is\.$/ });
+  expect(await keysIn(bucket)).toEqual([]);
 });
 
 test("bucket: a store that tells the times of versions wrongly is found out", async () => {
