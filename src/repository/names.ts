@@ -126,8 +126,12 @@ function uploadsPrefix(cluster: string): string {
   return `${cluster}/uploads/`;
 }
 
+export function pinsPrefix(cluster: string): string {
+  return `${cluster}/pins/`;
+}
+
 export function pinKey(cluster: string, id: string): string {
-  return `${cluster}/pins/${id}.json`;
+  return `${pinsPrefix(cluster)}${id}.json`;
 }
 
 export function writerLeaseKey(cluster: string): string {
