@@ -27,7 +27,8 @@ const OF_CLUSTER: readonly (readonly [
   [new RegExp(`^prunes/${TIME}\\.json$`), "prune"],
   [new RegExp(`^attempts/${TIME}-[a-z2-7]{6}\\.json$`), "attempt"],
 ];
-const OBJECT_NAME = /^[a-z0-9][a-z0-9._-]*$/;
+/** What etcdsafe stores of a backup. Whatever else lies there is somebody's: a note, or a newer version's. */
+const OBJECT_NAME = /^(manifest\.json|(snapshot\.db|bundle\.tar)\.zst(\.age)?)(\.sig)?$/;
 
 export function recognise(key: string): Recognised | undefined {
   if (key === REPOSITORY_KEY) return { kind: "repository-file" };

@@ -11,7 +11,7 @@ export const uploadSchema = z.object({
   writer: writer.extend({ process: processIdentity.optional() }),
   cluster: clusterName,
   backup: backupId,
-  action: z.enum(["save", "copy", "compact", "rekey", "gc"]),
+  action: z.enum(["save", "copy", "compact", "rekey", "gc", "prune"]),
   holder: randomId.optional(),
   startedAt: time,
   heartbeatAt: time,

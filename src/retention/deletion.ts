@@ -1,0 +1,144 @@
+// Removes backups so that no kill hurts: docs/repository-format.md, "Order of writing". By the holder of the writer lease only.
+// 1. The upload marker is claimed: nobody writes a backup of that id meanwhile, and none that was killed over it still removes anything.
+// 2. deleting/<id>.json: from here on it is not listed. Whoever finds it undoes it where the manifest is still there, or else finishes it.
+// 3. Manifest, signature, objects, sidecars, and the two markers last.
+import { EtcdsafeError, hasCode } from "../errors.ts";
+import { keysToDelete, writeDeletion } from "../repository/deletions.ts";
+import { claimForRemoval, type MarkerRuntime, type UploadMarker } from "../repository/held-marker.ts";
+import { readManifest } from "../repository/manifest.ts";
+import { backupObjectKey, deletionKey, manifestKey, pinKey, uploadKey, verificationsPrefix } from "../repository/names.ts";
+import { recognise } from "../repository/recognise.ts";
+import type { Author, Repository } from "../repository/repository.ts";
+import { signatureKey } from "../repository/signature.ts";
+import { deadAfter, isLive, readUploadMarker, writerOf } from "../repository/upload-marker.ts";
+import type { WriterLease } from "../repository/writer-lease.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+
+export interface DeletionOptions extends CallOptions {
+  readonly runtime: MarkerRuntime;
+  readonly author: Author;
+  readonly lease: WriterLease;
+}
+
+export interface DeletionRequest {
+  readonly cluster: string;
+  readonly backup: string;
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Undefined once all of it is gone; else why it stays after all. Throws STORAGE_DENIED, with the backup as it was, where nothing may be removed, and
+ * WRITER_LEASE_LOST.
+ */
+export async function deleteBackup(
+  repository: Repository,
+  { cluster, backup, reasons }: DeletionRequest,
+  options: DeletionOptions,
+): Promise<string | undefined> {
+  const { storage } = repository;
+  const { runtime, author, lease } = options;
+  const keys = await keysOf(storage, cluster, backup, options);
+  if (keys === undefined) return "somebody else removed it meanwhile";
+  if ((await storage.stat(pinKey(cluster, backup), options)) !== undefined) return "it was pinned meanwhile";
+  // Of who may not remove anything, nothing should be left that hides the backup.
+  await storage.remove(deletionKey(cluster, backup), options);
+  const marker = await claim(repository, cluster, backup, options);
+  if (typeof marker === "string") return marker;
+  await lease.requireHeld(options);
+  await writeDeletion(storage, cluster, author, { backup, startedAt: runtime.now().toISOString(), reasons: [...reasons], keys }, options);
+  try {
+    await storage.remove(manifestKey(cluster, backup), options);
+  } catch (error) {
+    if (hasCode(error, "STORAGE_DENIED")) await takeBack(storage, cluster, backup, marker, options);
+    throw error;
+  }
+  await removeRest(storage, cluster, backup, { marker, keys }, options);
+  return undefined;
+}
+
+export interface FinishedDeletions {
+  readonly finished: readonly string[];
+  /** What stays after all, and why. */
+  readonly left: readonly { readonly backup: string; readonly reason: string }[];
+}
+
+/** Of deletions that were begun and not finished: the backups that are gone now. One whose manifest is still there is a backup again. Throws as deleteBackup. */
+export async function finishDeletions(repository: Repository, cluster: string, begun: Iterable<string>, options: DeletionOptions): Promise<FinishedDeletions> {
+  const { storage } = repository;
+  const finished: string[] = [];
+  const left: { backup: string; reason: string }[] = [];
+  for (const backup of begun) {
+    const marker = await claim(repository, cluster, backup, options);
+    if (typeof marker === "string") {
+      left.push({ backup, reason: `its deletion has begun, but ${marker}` });
+      continue;
+    }
+    await options.lease.requireHeld(options);
+    if ((await storage.stat(manifestKey(cluster, backup), options)) !== undefined) {
+      await takeBack(storage, cluster, backup, marker, options);
+      continue;
+    }
+    // Objects that a marker does not name which cannot be read are without a manifest then: `repo gc` removes them.
+    const keys = await keysToDelete(storage, cluster, backup, options);
+    await removeRest(storage, cluster, backup, { marker, keys }, options);
+    finished.push(backup);
+  }
+  return { finished, left };
+}
+
+/** Manifest first. Undefined where it is gone. */
+async function keysOf(storage: Storage, cluster: string, backup: string, options: CallOptions): Promise<string[] | undefined> {
+  const key = manifestKey(cluster, backup);
+  try {
+    const { objects } = await readManifest(storage, cluster, backup, options);
+    return [key, signatureKey(key), ...objects.map(({ name }) => backupObjectKey(cluster, backup, name))];
+  } catch (error) {
+    if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+/** The upload marker as this run's; or who is at work there. That of another prune is taken over at any time: the lease is ours now. */
+async function claim(repository: Repository, cluster: string, backup: string, options: DeletionOptions): Promise<UploadMarker | string> {
+  const { author, lease } = options;
+  await lease.requireHeld(options);
+  const found = await readUploadMarker(repository.storage, uploadKey(cluster, backup), options);
+  if (found !== undefined && found.upload?.action !== "prune" && isLive(found, lease.storeTime)) {
+    const who = found.upload === null ? "" : ` by ${writerOf(found.upload)}`;
+    return `it is being written${who}, which counts as dead after ${deadAfter(found).toISOString()}`;
+  }
+  try {
+    return await claimForRemoval(repository, { cluster, backup, action: "prune", author, replacing: found?.version }, options);
+  } catch (error) {
+    if (hasCode(error, "STORAGE_CONFLICT")) return "it is being written by somebody who began just now";
+    throw error;
+  }
+}
+
+/** The backup is one again. */
+async function takeBack(storage: Storage, cluster: string, backup: string, marker: UploadMarker, options: CallOptions): Promise<void> {
+  await storage.remove(deletionKey(cluster, backup), options);
+  await marker.remove(options);
+}
+
+interface Rest {
+  readonly marker: UploadMarker;
+  readonly keys: readonly string[];
+}
+
+/** All but the manifest, in an order in which whatever is left is found again. */
+async function removeRest(storage: Storage, cluster: string, backup: string, { marker, keys }: Rest, options: DeletionOptions): Promise<void> {
+  await options.lease.requireHeld(options);
+  const manifest = manifestKey(cluster, backup);
+  const verifications = await Array.fromAsync(storage.list(verificationsPrefix(cluster, backup), options), ({ key }) => key);
+  const rest = [...keys.filter((key) => key !== manifest), ...verifications.filter(isSidecar), pinKey(cluster, backup)];
+  if (!(await marker.removeObjects(rest, options)))
+    throw new EtcdsafeError("STORAGE_CONFLICT", `${backup} was stored again in ${storage.location} by another process while it was removed`);
+  await storage.remove(deletionKey(cluster, backup), options);
+  await marker.remove(options);
+}
+
+function isSidecar(key: string): boolean {
+  return recognise(key)?.kind === "verification";
+}
