@@ -15,6 +15,7 @@ export interface ManifestFacts {
   readonly timelineBegan: Manifest["timelineBegan"];
   readonly createdAt: string;
   readonly publishedAt: string;
+  readonly clockOffsets: Manifest["clockOffsets"];
   readonly state: BackupState;
   readonly stateWhy: string;
   readonly warnings: readonly string[];
@@ -51,7 +52,7 @@ export function buildManifest(known: ManifestFacts): Manifest {
     timelineBegan: known.timelineBegan,
     createdAt: known.createdAt,
     publishedAt: known.publishedAt,
-    clockOffsets: { storeMs: null, memberMs: null },
+    clockOffsets: known.clockOffsets,
     origin: { kind: "member" },
     state: known.state,
     stateWhy: known.stateWhy,

@@ -207,7 +207,12 @@ export class RepositoryTarget implements SaveTarget {
     }
   }
 
-  async #manifest(id: string, createdAt: Date, known: Known & Pick<ManifestFacts, "bundle">, { runtime, signal, serving }: TakeOptions): Promise<Manifest> {
+  async #manifest(
+    id: string,
+    createdAt: Date,
+    known: Known & Pick<ManifestFacts, "bundle">,
+    { runtime, signal, serving, memberClockMs }: TakeOptions,
+  ): Promise<Manifest> {
     const { author, cluster } = this.#options;
     const { observed, snapshot, newestRowsAt, ...rest } = known;
     const lacking = known.facts === undefined ? [] : kubernetesWarnings(known.facts.kubernetes, this.#bundle?.kinds);
@@ -220,6 +225,7 @@ export class RepositoryTarget implements SaveTarget {
       clusterId: observed.clusterId,
       createdAt: createdAt.toISOString(),
       publishedAt: runtime.now().toISOString(),
+      clockOffsets: { storeMs: await this.#storeClockMs({ runtime, signal }), memberMs: memberClockMs },
       servingMember: {
         id: formatId(serving.memberId),
         name: serving.name,
@@ -236,6 +242,12 @@ export class RepositoryTarget implements SaveTarget {
     const state = { ...draft, finishedCompactRevision: (known.facts?.compactRevision ?? -1n).toString(), newestRowsAt };
     const { timeline, began } = await placeBackup(this.#opened(), cluster, observed, state, { runtime, signal });
     return { ...draft, timeline, timelineBegan: began };
+  }
+
+  /** Null where the store has no clock, or does not answer: whether it can be written to, the manifest tells. */
+  async #storeClockMs({ runtime, signal }: Options): Promise<number | null> {
+    const reading = await this.#options.storage.clock?.now({ signal }).catch(() => undefined);
+    return reading === undefined ? null : reading.time.getTime() - runtime.now().getTime();
   }
 
   /** Before a repository is created where there is none: a refusal leaves nothing. */

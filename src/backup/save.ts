@@ -10,6 +10,7 @@ import { possibleMajority } from "../cluster/agreement.ts";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
 import { parseEndpoint } from "../cluster/endpoint.ts";
 import { openClients } from "../cluster/member-clients.ts";
+import { memberClockOffset } from "../cluster/member-clock.ts";
 import { type Candidate, type Selection, selectMember } from "../cluster/select.ts";
 import { survey } from "../cluster/survey.ts";
 import { ERRORS, EtcdsafeError } from "../errors.ts";
@@ -50,7 +51,7 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
   const observed = await observeCluster(clients, selection, options);
   await request.target.prepare(observed, options);
   let compared = await request.target.comparedAlready(options);
-  const taken = { clients, selection, signal, runtime, stallLimitMs: request.stallLimitMs };
+  const taken = { clients, selection, signal, runtime, stallLimitMs: request.stallLimitMs, memberClockMs: null };
   const suspects: Saved[] = [];
   const contradictedBy: MemberId[] = [];
   const givenUp = new Map<MemberId, string>();
@@ -94,9 +95,11 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
 
 async function saveFrom(serving: Candidate, request: SaveRequest, observed: ObservedCluster, take: TakeOptions): Promise<Saved> {
   const { spoolDirectory, target } = request;
-  if (spoolDirectory === undefined) return target.passOn(observed, take);
-  await using spool = await (target.openSpool?.(serving.dbSizeBytes) ?? openSpool(spoolDirectory, serving.dbSizeBytes));
   const { host, port } = parseEndpoint(serving.endpoint, request.connection);
+  // A member on this host has our clock, which says nothing of it.
+  const memberClockMs = isThisHost(host) ? null : await memberClockOffset(serving.endpoint, request.connection, take);
+  if (spoolDirectory === undefined) return target.passOn(observed, { ...take, memberClockMs });
+  await using spool = await (target.openSpool?.(serving.dbSizeBytes) ?? openSpool(spoolDirectory, serving.dbSizeBytes));
   const beside = isThisHost(host) ? await etcdDatabaseOnSameDisk(spool.directory, port) : undefined;
   if (beside !== undefined) {
     const [what, remedy] = target.openSpool === undefined ? ["the spool", "give --spool-dir"] : ["the output file", "name one"];
@@ -105,7 +108,7 @@ async function saveFrom(serving: Candidate, request: SaveRequest, observed: Obse
       message: `${what} in ${spool.directory} shares a disk with ${beside}: ${remedy} on another one, so that etcd's writes do not wait for it`,
     });
   }
-  return await target.store(observed, spool, take); // Awaited here, or the spool would be closed first.
+  return await target.store(observed, spool, { ...take, memberClockMs }); // Awaited here, or the spool would be closed first.
 }
 
 function isThisHost(host: string): boolean {

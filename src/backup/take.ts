@@ -19,6 +19,8 @@ export interface TakeOptions extends Omit<Asking, "which"> {
   /** Why members are not asked, where `which` is none. */
   readonly whyNone: string;
   readonly stallLimitMs: number;
+  /** How far the serving member's clock is ahead of ours, where another than ours tells; null where that is not known. */
+  readonly memberClockMs: number | null;
   /** Tells in which phase a failure happened. */
   onPhase(phase: SavePhase): void;
 }

@@ -7,7 +7,7 @@ import { discardBlocks, ownerOfBlock } from "./azblob-blocks.ts";
 import { type AzblobContext, type Below, blobsOf, infoOf, listedByKey } from "./azblob-list.ts";
 import { readBlob } from "./azblob-read.ts";
 import type { Locks, ObjectVersion, StoreClock, UnfinishedUpload, UnfinishedUploads, Versions } from "./capabilities.ts";
-import { clockReading } from "./date-header.ts";
+import { clockReading } from "../bytes/date-header.ts";
 
 export function azblobVersions(context: AzblobContext): Versions {
   return {

@@ -1,7 +1,7 @@
 // What Google Cloud Storage can do besides keeping objects: generations of a versioned bucket, retention and holds of single objects, its clock.
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { LockMode, LockState, Locks, ObjectVersion, StoreClock, Versions } from "./capabilities.ts";
-import { clockReading } from "./date-header.ts";
+import { clockReading } from "../bytes/date-header.ts";
 import { type GsContext, objectsOf } from "./gs-list.ts";
 import { bucketPath, type GsObject, infoOf, objectPath } from "./gs-objects.ts";
 import { readObject } from "./gs-read.ts";

@@ -9,6 +9,7 @@ import { openDatabase } from "../../src/etcd-files/bbolt/database.ts";
 import { bufferPageSource } from "../../src/etcd-files/bbolt/page-source.ts";
 import { newestRowsAt } from "../../src/etcd-files/mvcc/newest-rows.ts";
 import type { ObservedCluster } from "../../src/repository/cluster-file.ts";
+import { readManifest } from "../../src/repository/manifest.ts";
 import { manifestKey, parseBackupId, uploadKey } from "../../src/repository/names.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { wrapped } from "../../src/storage/wrapped.ts";
@@ -34,7 +35,7 @@ async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<
   const phases: string[] = [];
   const onPhase = (phase: string) => void phases.push(phase);
   const serving = { memberId: 1n, name: "cp-1", endpoint: "http://localhost:2379", isLeader: true, etcdVersion: "3.6.16" };
-  const take = { signal: AbortSignal.timeout(20_000), runtime: testRuntime(), onPhase, serving } as unknown as TakeOptions;
+  const take = { signal: AbortSignal.timeout(20_000), runtime: testRuntime(), onPhase, serving, memberClockMs: 42 } as unknown as TakeOptions;
   await target.prepare(OBSERVED, take);
   await using directory = await temporaryDirectory("repository-target");
   await using spool = await openSpool(directory.path, bytes.length);
@@ -49,6 +50,18 @@ async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<
   );
   return { error, phases };
 }
+
+test("save into a repository: how far off other clocks are goes into the manifest, where they are known", async () => {
+  const checked = { facts: factsOf(SNAPSHOT), comparison: notCompared("made by a test"), warnings: [], newestRowsAt: () => [] };
+  const offsets = async (storage: Storage) => {
+    expect((await stored(storage, async () => checked)).error).toBeUndefined();
+    return (await readManifest(storage, "default", ID, { signal: AbortSignal.timeout(1000) })).clockOffsets;
+  };
+  expect(await offsets(new MemoryStorage())).toEqual({ storeMs: null, memberMs: 42 });
+  const ahead = wrapped(new MemoryStorage(), { clock: { now: async () => ({ time: new Date(Date.now() + 90_000), uncertaintyMs: 0 }) } });
+  const { storeMs } = await offsets(ahead);
+  expect(Math.abs(storeMs! - 90_000)).toBeLessThan(2000);
+});
 
 test("save into a repository: a damaged snapshot does not wait for a store that stands still", async () => {
   const damaged = new EtcdsafeError("SNAPSHOT_DAMAGED", "damaged");

@@ -87,6 +87,7 @@ export async function storeBackup({ storage }: Repository, raw: Uint8Array, opti
     timelineBegan: null,
     createdAt: `2026-11-21T09:30:${second}.000Z`,
     publishedAt: `2026-11-21T09:30:${second}.500Z`,
+    clockOffsets: { storeMs: null, memberMs: null },
     state: facts === undefined ? "partial" : "unconfirmed",
     stateWhy: "made by a test",
     warnings: [],

@@ -1,4 +1,4 @@
-// What the Date header of an answer tells of the store's clock.
+// What the Date header of an answer tells of the clock of who answers.
 
 /** It counts whole seconds (RFC 9110 §6.6.1). */
 const RESOLUTION_MS = 1000;
