@@ -1,39 +1,62 @@
 // Which backups a listing of the store shows, newest first, before any of them is read for what it holds.
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
-import type { Storage } from "../storage/storage.ts";
-import { readManifest } from "./manifest.ts";
+import type { ObjectInfo, Storage } from "../storage/storage.ts";
+import { type Manifest, readManifest } from "./manifest.ts";
 import { backupsPrefix, deletionsPrefix, parseBackupId, verificationsPrefix } from "./names.ts";
 
 export interface ScannedBackup {
   readonly id: string;
   /** Stored sizes of everything below the backup's prefix, its manifest among it, by name. */
   readonly sizes: ReadonlyMap<string, number>;
+  /** Of its manifest, as the store names the content that was listed. */
+  readonly manifestVersion: string;
 }
 
 /** Sorts after every time. */
 const LAST = "~";
+const MANIFEST = "manifest.json";
 
 /** Backups that have a manifest and are not being deleted, newest first. What no backup id names is left out: it is not ours to judge. */
 export async function scanBackups(storage: Storage, cluster: string, options: CallOptions): Promise<ScannedBackup[]> {
+  const backups = await findBackups(storage, cluster, options);
+  const times = await timesWithinSeconds(storage, cluster, backups, options);
+  return newestFirst(backups, ({ id }) => times.get(id));
+}
+
+/** The same in any order, so that no manifest is read. */
+export async function findBackups(storage: Storage, cluster: string, options: CallOptions): Promise<ScannedBackup[]> {
   const { signal } = options;
   const prefix = backupsPrefix(cluster);
   const found = new Map<string, Map<string, number>>();
-  for await (const { key, sizeBytes } of storage.list(prefix, { signal })) {
-    const [id = "", ...name] = key.slice(prefix.length).split("/");
+  const versions = new Map<string, string>();
+  for await (const { key, sizeBytes, version } of storage.list(prefix, { signal })) {
+    const [id = "", ...rest] = key.slice(prefix.length).split("/");
+    const name = rest.join("/");
     const sizes = found.get(id) ?? new Map<string, number>();
-    found.set(id, sizes.set(name.join("/"), sizeBytes));
+    found.set(id, sizes.set(name, sizeBytes));
+    if (name === MANIFEST) versions.set(id, version);
   }
   const deleting = await scanDeletions(storage, cluster, options);
-  const backups = [...found]
-    .map(([id, sizes]) => ({ id, sizes }))
-    .filter(({ id, sizes }) => parseBackupId(id) !== undefined && sizes.has("manifest.json") && !deleting.has(id));
-  const times = await timesWithinSeconds(storage, cluster, backups, options);
-  const order = ({ id }: ScannedBackup) => [secondOf(id), times.get(id), id].join(" ");
-  return backups.sort((a, b) => (order(a) < order(b) ? 1 : -1));
+  return [...found].flatMap(([id, sizes]) => {
+    const manifestVersion = versions.get(id);
+    if (manifestVersion === undefined || parseBackupId(id) === undefined || deleting.has(id)) return [];
+    return [{ id, sizes, manifestVersion }];
+  });
 }
 
-/** `createdAt` and `publishedAt` of those backups whose ids do not tell which is newer: more often than not of none, and then nothing is read. */
+/** `timesOf`: what timesText gives, needed only of those that began within one second. */
+export function newestFirst<T extends { readonly id: string }>(backups: readonly T[], timesOf: (backup: T) => string | undefined): T[] {
+  const ordered = backups.map((backup) => ({ backup, order: [secondOf(backup.id), timesOf(backup), backup.id].join(" ") }));
+  return ordered.sort((a, b) => (a.order < b.order ? 1 : -1)).map(({ backup }) => backup);
+}
+
+/** One that was rekeyed was created when its base was. A backup that cannot be read counts as the newest of its second: so nobody takes another for the newest without having met it. */
+export function timesText(manifest: Pick<Manifest, "createdAt" | "publishedAt"> | null): string {
+  return manifest === null ? LAST : `${manifest.createdAt} ${manifest.publishedAt}`;
+}
+
+/** What timesText gives of those backups whose ids do not tell which is newer: more often than not of none, and then nothing is read. */
 async function timesWithinSeconds(
   storage: Storage,
   cluster: string,
@@ -43,7 +66,7 @@ async function timesWithinSeconds(
   const times = new Map<string, string>();
   for (const together of Map.groupBy(backups, ({ id }) => secondOf(id)).values()) {
     if (together.length === 1) continue;
-    for (const { id } of together) times.set(id, await createdAt(storage, cluster, id, options));
+    for (const { id } of together) times.set(id, timesText(await manifestOf(storage, cluster, id, options)));
   }
   return times;
 }
@@ -53,14 +76,12 @@ function secondOf(id: string): string {
   return id.slice(0, id.indexOf("-"));
 }
 
-/** A backup that cannot be read counts as the newest of its second: so nobody takes another for the newest without having met it. */
-async function createdAt(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<string> {
+async function manifestOf(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<Manifest | null> {
   try {
-    const { createdAt, publishedAt } = await readManifest(storage, cluster, id, options);
-    return `${createdAt} ${publishedAt}`; // One that was rekeyed was created when its base was.
+    return await readManifest(storage, cluster, id, options);
   } catch (error) {
     if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
-    return LAST;
+    return null;
   }
 }
 
@@ -71,18 +92,20 @@ export async function scanDeletions(storage: Storage, cluster: string, { signal 
   return ids;
 }
 
-/** Keys of verifications by backup id, oldest first. */
+/** Verifications by backup id, oldest first, as they are listed. */
 export async function scanVerifications(
   storage: Storage,
   cluster: string,
   { signal }: CallOptions,
   id?: string,
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const keys = new Map<string, string[]>();
+): Promise<ReadonlyMap<string, readonly ObjectInfo[]>> {
+  const found = new Map<string, ObjectInfo[]>();
   const start = verificationsPrefix(cluster).length;
-  for await (const { key } of storage.list(verificationsPrefix(cluster, id), { signal })) {
-    const backup = key.slice(start, key.indexOf("/", start));
-    keys.set(backup, [...(keys.get(backup) ?? []), key]);
+  for await (const info of storage.list(verificationsPrefix(cluster, id), { signal })) {
+    const backup = info.key.slice(start, info.key.indexOf("/", start));
+    const infos = found.get(backup);
+    if (infos === undefined) found.set(backup, [info]);
+    else infos.push(info);
   }
-  return keys;
+  return found;
 }

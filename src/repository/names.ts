@@ -9,6 +9,8 @@ export const BUNDLE_OBJECT = "bundle.tar.zst";
 
 const CLUSTER_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const BACKUP_ID = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z-(\d{19})-[a-z2-7]{6}$/;
+const SEGMENT = /^([a-z2-7]{12})\/(\d{19})(?:-(\d{19}))?\.seg\.zst(?:\.age)?$/;
+const GAP = /^([a-z2-7]{12})\/(\d{19})\.json$/;
 /** RFC 4648 §6, in lower case. */
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 const BACKUP_SUFFIX_LENGTH = 6;
@@ -96,8 +98,19 @@ export function parseVerificationKey(key: string): { readonly finishedAt: string
   return level === undefined ? { finishedAt } : { finishedAt, level, outcome: outcome! };
 }
 
+export function attemptsPrefix(cluster: string): string {
+  return `${cluster}/attempts/`;
+}
+
+/** When it ended. */
+export function parseAttemptKey(key: string): Date {
+  const [, ...parts] = /\/(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2}\.\d{3})Z-[^/]*$/.exec(key) ?? [];
+  const [year, month, day, hour, minute, second] = parts;
+  return new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
+
 export function attemptKey(cluster: string, finishedAt: Date, randomBytes: (sizeBytes: number) => Uint8Array): string {
-  return `${cluster}/attempts/${compactTime(finishedAt)}-${base32(randomBytes, BACKUP_SUFFIX_LENGTH)}.json`;
+  return `${attemptsPrefix(cluster)}${compactTime(finishedAt)}-${base32(randomBytes, BACKUP_SUFFIX_LENGTH)}.json`;
 }
 
 /** Prefix of the restore records of one cluster id, or with an empty one of all. */
@@ -108,6 +121,33 @@ export function restoresPrefix(cluster: string, clusterId: string): string {
 /** `restoredAt` is for an id that was restored before, and for a snapshot file, which has none. */
 export function restoreKey(cluster: string, clusterId: string | null, restoredAt?: Date): string {
   return `${restoresPrefix(cluster, clusterId ?? SNAPSHOT_FILE)}${restoredAt === undefined ? "" : `-${compactTime(restoredAt)}`}.json`;
+}
+
+export function segmentsPrefix(cluster: string): string {
+  return `${cluster}/segments/`;
+}
+
+/** What the name of a segment says, or undefined where it is none; `lastRevision` is in those of folded ones alone. */
+export function parseSegmentKey(cluster: string, key: string): SegmentName | undefined {
+  const [, timeline, first, last] = SEGMENT.exec(key.slice(segmentsPrefix(cluster).length)) ?? [];
+  if (timeline === undefined || !key.startsWith(segmentsPrefix(cluster))) return undefined;
+  return { timeline, firstRevision: BigInt(first!), lastRevision: last === undefined ? null : BigInt(last) };
+}
+
+export interface SegmentName {
+  readonly timeline: string;
+  readonly firstRevision: bigint;
+  readonly lastRevision: bigint | null;
+}
+
+export function gapsPrefix(cluster: string): string {
+  return `${cluster}/gaps/`;
+}
+
+/** What the name of a gap says, or undefined where it is none. */
+export function parseGapKey(cluster: string, key: string): Pick<SegmentName, "timeline" | "firstRevision"> | undefined {
+  const [, timeline, first] = GAP.exec(key.slice(gapsPrefix(cluster).length)) ?? [];
+  return timeline === undefined || !key.startsWith(gapsPrefix(cluster)) ? undefined : { timeline, firstRevision: BigInt(first!) };
 }
 
 export function deletionsPrefix(cluster: string): string {

@@ -1,10 +1,12 @@
 // Pins: backups that retention keeps until somebody says otherwise. docs/repository-format.md, "Pins".
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { ObjectInfo, Storage } from "../storage/storage.ts";
+import { type DocumentCache, NO_CACHE } from "./catalogue-cache.ts";
 import { createDocument, type DocumentKind, readDocument } from "./document.ts";
 import { inTurns } from "./in-turns.ts";
-import { parseBackupId, pinKey, pinsPrefix } from "./names.ts";
+import { pinKey, pinsPrefix } from "./names.ts";
+import { recognise } from "./recognise.ts";
 import type { Author } from "./repository.ts";
 import { FORMAT_VERSION } from "./schemas/common.ts";
 import { pinSchema } from "./schemas/pin.ts";
@@ -21,26 +23,42 @@ const PIN: DocumentKind<typeof pinSchema> = { schema: pinSchema, label: "pin", i
 const UNREADABLE: Pin = { reason: "its pin cannot be read", pinnedAt: null };
 
 /** Of every backup that is pinned, by its id. */
-export async function readPins(storage: Storage, cluster: string, options: CallOptions): Promise<ReadonlyMap<string, Pin>> {
-  const prefix = pinsPrefix(cluster);
-  const ids: string[] = [];
-  for await (const { key } of storage.list(prefix, options)) {
-    const id = key.slice(prefix.length).replace(/\.json$/, "");
-    if (key === pinKey(cluster, id) && parseBackupId(id) !== undefined) ids.push(id);
+export async function readPins(
+  storage: Storage,
+  cluster: string,
+  options: CallOptions & { readonly cache?: DocumentCache | undefined },
+): Promise<ReadonlyMap<string, Pin>> {
+  const { cache = NO_CACHE, signal } = options;
+  const found: { id: string; info: ObjectInfo }[] = [];
+  for await (const info of storage.list(pinsPrefix(cluster), { signal })) {
+    const known = recognise(info.key);
+    if (known?.kind === "pin") found.push({ id: known.backup, info });
   }
-  const pins = await inTurns(ids, async (id) => [id, await readPin(storage, cluster, id, options)] as const);
-  return new Map(pins.flatMap(([id, pin]) => (pin === undefined ? [] : [[id, pin] as const])));
+  const pins = await inTurns(found, async ({ id, info }) => {
+    const pin = await pinOr(() => cache.of(info, () => readStored(storage, cluster, id, { signal })), { signal });
+    return pin === undefined ? [] : [[id, pin] as const];
+  });
+  return new Map(pins.flat());
 }
 
 /** Undefined where there is none. */
-export async function readPin(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<Pin | undefined> {
+export function readPin(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<Pin | undefined> {
+  return pinOr(() => readStored(storage, cluster, id, options), options);
+}
+
+async function pinOr(read: () => Promise<Pin>, { signal }: CallOptions): Promise<Pin | undefined> {
   try {
-    const { cluster: of, backup, reason, pinnedAt } = await readDocument(storage, PIN, pinKey(cluster, id), options);
-    return of === cluster && backup === id ? { reason, pinnedAt } : UNREADABLE;
+    return await read();
   } catch (error) {
-    if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
+    if (!(error instanceof EtcdsafeError) || signal.aborted) throw error;
     return error.code === "STORAGE_NOT_FOUND" ? undefined : UNREADABLE;
   }
+}
+
+async function readStored(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<Pin> {
+  const { cluster: of, backup, reason, pinnedAt } = await readDocument(storage, PIN, pinKey(cluster, id), options);
+  if (of === cluster && backup === id) return { reason, pinnedAt };
+  throw new EtcdsafeError("REPOSITORY_INVALID", `${pinKey(cluster, id)} belongs to ${of}/${backup}`);
 }
 
 /** Says false, and leaves things as they are, where the backup is pinned already. Whether it is there is asked by nobody here. */

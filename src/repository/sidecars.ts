@@ -46,6 +46,10 @@ export function readVerification(storage: Storage, key: string, options: CallOpt
   return readDocument(storage, VERIFICATION, key, options);
 }
 
+export function readAttempt(storage: Storage, key: string, options: CallOptions): Promise<Attempt> {
+  return readDocument(storage, ATTEMPT, key, options);
+}
+
 /** Stores what failed and returns its key. */
 export async function writeAttempt(
   storage: Storage,

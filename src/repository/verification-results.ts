@@ -1,16 +1,17 @@
 // What the verifications of a backup say of it, however many there are: their names tell which of them still count, and only those are read.
-import { EtcdsafeError } from "../errors.ts";
-import type { CallOptions } from "../runtime.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { BriefVerification } from "./brief.ts";
 import { parseVerificationKey } from "./names.ts";
-import { readVerification, VERIFICATION_LEVELS, type Verification, type VerificationLevel } from "./sidecars.ts";
+import { VERIFICATION_LEVELS, type VerificationLevel } from "./sidecars.ts";
 
-export interface VerificationResults {
+export interface VerificationResults<V extends BriefVerification> {
   /** Why the backup is damaged: each reason once, as the newest verification that found it says it. */
   readonly damage: readonly string[];
   /** The newest of each level. */
-  readonly newest: Partial<Record<VerificationLevel, Verification>>;
+  readonly newest: Partial<Record<VerificationLevel, V>>;
 }
+
+/** Undefined for one that cannot be read. */
+type ReadVerification<V> = (key: string) => Promise<V | undefined>;
 
 /** What a name tells; or a document, of those that are named by their time alone. */
 interface Result {
@@ -26,20 +27,19 @@ const READ_AT_ONCE = 32;
 const DEPTH_MAX_OF_UNNAMED = VERIFICATION_LEVELS.indexOf("structure");
 
 /** `keys`: of all verifications of the backup, oldest first. */
-export async function verificationResults(storage: Storage, keys: readonly string[], options: CallOptions): Promise<VerificationResults> {
-  const reader = new Reader(storage, options);
+export async function verificationResults<V extends BriefVerification>(keys: readonly string[], read: ReadVerification<V>): Promise<VerificationResults<V>> {
+  const reader = new Reader(read);
   const results = await resultsOf(keys.toReversed(), reader);
   const newest = VERIFICATION_LEVELS.flatMap((_, depth) => results.find((result) => result.depth === depth) ?? []);
   const standing = results.filter((result) => isStanding(result, results)).slice(0, READ_AT_ONCE);
   await reader.read([...newest, ...standing].map(({ key }) => key));
-  return {
-    damage: damageOf(standing, results, reader),
-    newest: Object.fromEntries(newest.flatMap(({ key }) => reader.document(key) ?? []).map((document) => [document.level, document])),
-  };
+  const documents = newest.flatMap(({ key }) => reader.document(key) ?? []);
+  const byLevel: Partial<Record<VerificationLevel, V>> = Object.fromEntries(documents.map((document) => [document.level, document]));
+  return { damage: damageOf(standing, results, reader), newest: byLevel };
 }
 
 /** Newest first, as `keys`. */
-async function resultsOf(keys: readonly string[], reader: Reader): Promise<Result[]> {
+async function resultsOf(keys: readonly string[], reader: Reader<BriefVerification>): Promise<Result[]> {
   const names = keys.map((key) => ({ key, ...parseVerificationKey(key) }));
   const results = names.flatMap(({ key, finishedAt, level, outcome = "" }) => resultOf(key, finishedAt, level, outcome));
   const unnamed = names.filter(({ level }) => level === undefined);
@@ -72,7 +72,7 @@ function refutes({ outcome, depth, finishedAt }: Result, failed: Pick<Result, "d
   return outcome === "passed" && depth >= failed.depth && finishedAt > failed.finishedAt;
 }
 
-function damageOf(standing: readonly Result[], all: readonly Result[], reader: Reader): string[] {
+function damageOf(standing: readonly Result[], all: readonly Result[], reader: Reader<BriefVerification>): string[] {
   const texts = new Map<string, string>();
   for (const { key, depth, finishedAt } of standing) {
     const document = reader.document(key);
@@ -88,33 +88,22 @@ function damageOf(standing: readonly Result[], all: readonly Result[], reader: R
 }
 
 /** Reads each document once. */
-class Reader {
-  readonly #storage: Storage;
-  readonly #options: CallOptions;
-  readonly #documents = new Map<string, Verification | undefined>();
+class Reader<V extends BriefVerification> {
+  readonly #read: ReadVerification<V>;
+  readonly #documents = new Map<string, V | undefined>();
 
-  constructor(storage: Storage, options: CallOptions) {
-    this.#storage = storage;
-    this.#options = options;
+  constructor(read: ReadVerification<V>) {
+    this.#read = read;
   }
 
   async read(keys: readonly string[]): Promise<void> {
     const unread = [...new Set(keys)].filter((key) => !this.#documents.has(key));
-    const documents = await Promise.all(unread.map((key) => this.#readOne(key)));
+    const documents = await Promise.all(unread.map((key) => this.#read(key)));
     for (const [index, key] of unread.entries()) this.#documents.set(key, documents[index]);
   }
 
   /** Undefined for one that cannot be read. */
-  document(key: string): Verification | undefined {
+  document(key: string): V | undefined {
     return this.#documents.get(key);
-  }
-
-  async #readOne(key: string): Promise<Verification | undefined> {
-    try {
-      return await readVerification(this.#storage, key, this.#options);
-    } catch (error) {
-      if (!(error instanceof EtcdsafeError) || this.#options.signal.aborted) throw error;
-      return undefined;
-    }
   }
 }

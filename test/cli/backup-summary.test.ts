@@ -40,7 +40,7 @@ test("backup summary: what is not known of a backup is null", () => {
   const partial = sampleManifest({ state: "partial", counts: null, servingMember: null });
   expect(summaryOf("prod", entry({ manifest: partial }))).toMatchObject({ keys: null, etcdVersion: null, revision: "12345" });
   const error = new EtcdsafeError("MANIFEST_INVALID", "it is not JSON");
-  expect(summaryOf("prod", { id: "x", manifest: null, error })).toEqual({
+  expect(summaryOf("prod", { id: "x", manifest: null, error, storedSizeBytes: 7 })).toEqual({
     ...{ cluster: "prod", id: "x", state: "unreadable", createdAt: null, timeline: null, revision: null, keys: null, etcdVersion: null },
     ...{ rawSizeBytes: null, storedSizeBytes: null, encryption: null, verified: null, faults: ["it is not JSON"] },
   });
