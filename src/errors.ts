@@ -92,6 +92,16 @@ export const ERRORS = {
     retryable: false,
     hint: "Check --cluster; `etcdsafe list --all-clusters` shows the names, and the first save binds a new one.",
   },
+  CLOCK_DIFFERS: {
+    exit: 9,
+    retryable: false,
+    hint: "Set this host's clock by NTP, or the store's if that is wrong. Nothing was removed.",
+  },
+  PRUNE_TOO_MUCH: {
+    exit: 9,
+    retryable: false,
+    hint: "Look at the plan with `etcdsafe prune --plan`, and give --yes-remove with as many. Nothing was removed.",
+  },
   BACKUP_NOT_FOUND: { exit: 8, retryable: false, hint: "`etcdsafe list` shows what there is." },
   MANIFEST_INVALID: { exit: 6, retryable: false, hint: "The backup's manifest cannot be trusted; use another backup." },
   OBJECT_TRUNCATED: { exit: 6, retryable: false, hint: "The stored object ends too early; use another backup." },
