@@ -66,6 +66,17 @@ test.each([
   expect(stderr).toContain("error: FROM and TO name one place: there is nothing to copy\n");
 });
 
+test("command line: copy between stores of one name is told apart by the options that FROM is reached by; a directory has one place", async () => {
+  await using directory = await temporaryDirectory("from-config");
+  const file = join(directory.path, "from.yaml");
+  // Which is found out before anything is opened.
+  await writeFile(file, "s3-endpoint: ftp://elsewhere\n");
+  const { stderr } = await fails(["copy", "s3://backups/etcd", "s3://backups/etcd", "--from-config", file]);
+  expect(stderr).toMatch(/from\.yaml.*s3-endpoint/s);
+  expect(stderr).not.toContain("name one place");
+  expect((await fails(["copy", directory.path, `${directory.path}/`, "--from-config", file])).stderr).toContain("name one place");
+});
+
 test("command line: a password in the arguments is refused, and not repeated", async () => {
   const { exitCode, stderr } = await fails(["save", "--user", "root:hidden", "--password", "hidden", "--repository", "/x"]);
   expect(exitCode).toBe(2);

@@ -167,6 +167,8 @@ test.each([
   [optionSpec("s3-credentials"), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", /looks like a key in base64/],
   [optionSpec("s3-credentials"), "/Hk3+vQz8hiddenPqL0aTbX2dYf9JmN4cRgS7eWu", /looks like a key in base64/],
   [optionSpec("gs-credentials"), "ya29.a0AfhiddenB_c-D", /looks like an access token/],
+  [optionSpec("gs-credentials"), "ya29.c.b0AfhiddenB_c-D", /looks like an access token/],
+  [optionSpec("gs-credentials"), "1//0ghiddenB_c-D", /looks like an access token/],
   [optionSpec("azblob-credentials"), "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.hidden0eXAi.hidden", /looks like an access token/],
   [optionSpec("s3-sse-key-file"), "926ae1bb".repeat(8), /looks like a key in hexadecimal digits/],
   [path, `302e0201${"0A".repeat(44)}`, /looks like a key in hexadecimal digits/],
@@ -214,6 +216,9 @@ test.each([
   [optionSpec("gs-credentials"), "/etc/ya29.a0AfexampleB_c-D"],
   [optionSpec("s3-sse-key-file"), `./${"926ae1bb".repeat(8)}`],
   [optionSpec("evidence"), `/backup/${"926ae1bb".repeat(8)}`],
+  [optionSpec("data-dir"), "/var/lib/docker/overlay2/87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7/diff"],
+  [optionSpec("data-dir"), "/mnt/ci/da39a3ee5e6b4b0d3255bfef95601890afd80709/etcd"],
+  [optionSpec("spool-dir"), "/srv/backup/d41d8cd98f00b204e9800998ecf8427e"],
   [optionSpec("repository"), "azblob://account/container?x=y"],
   [optionSpec("initial-cluster"), "a=http://h:2380,b=http://i:2380"],
 ] satisfies [OptionSpec, string][])("keys: whatever can be a path is taken (%#)", (spec, text) => {
