@@ -19,14 +19,27 @@ export async function clusterOfRuns(config: Config, { cluster, token }: RestoreM
   return formatId(planCluster(cluster, token).clusterId);
 }
 
-/** Throws TOKEN_USED where the source, the targets on this host or the repository know the plan's ids of another cluster than the one that it restores. */
-export async function requireNewCluster(invocation: Invocation, plan: RestorePlan, source: SnapshotSource): Promise<void> {
-  const [{ foundMembers }, { requireUnusedToken }] = await Promise.all([import("../restore/found-member.ts"), import("../restore/used-token.ts")]);
-  const found = await foundMembers(plan, invocation).catch((error: unknown) => {
+/**
+ * Throws TOKEN_USED where the source, the targets on this host or the repository know the plan's ids of another cluster than the one that it restores. Gives
+ * what is to be known where they cannot tell.
+ */
+export async function requireNewCluster(invocation: Invocation, plan: RestorePlan, source: SnapshotSource): Promise<string[]> {
+  const [{ foundMembers }, { findUnfinished }, { requireUnusedToken }, { targetsOf }] = await Promise.all([
+    import("../restore/found-member.ts"),
+    import("../restore/unfinished.ts"),
+    import("../restore/used-token.ts"),
+    import("../restore/targets.ts"),
+  ]);
+  try {
+    const unfinished = await findUnfinished(targetsOf(plan).map(({ dataDir }) => dataDir));
+    // A restore that was interrupted while it put these very members in place is settled first.
+    if (unfinished.some(({ journal }) => journal.result.plan.clusterId === plan.clusterId)) return [];
+    const found = await foundMembers(plan, invocation);
+    return requireUnusedToken(plan, { source, found, stored: await useInRepository(invocation, plan) });
+  } catch (error) {
     if (hasCode(error, "RESTORE_UNFINISHED")) return []; // Who writes there says so.
     throw error;
-  });
-  requireUnusedToken(plan, { source, found, stored: await useInRepository(invocation, plan) });
+  }
 }
 
 async function useInRepository(invocation: Invocation, { clusterId }: RestorePlan): Promise<StoredUse | null> {

@@ -36,15 +36,29 @@ export async function storedUse(storage: Storage, cluster: string, clusterId: st
   };
 }
 
-/** Pure. Throws TOKEN_USED. What other runs of the same restore have written, on this host or on record, is no use before. */
-export function requireUnusedToken(plan: RestorePlan, known: KnownClusters): void {
+/**
+ * Pure. Throws TOKEN_USED. What other runs of the same restore have written, on this host or on record, is no use before; but whether that of a record was
+ * started since, nobody here knows, and a warning says so.
+ */
+export function requireUnusedToken(plan: RestorePlan, known: KnownClusters): string[] {
   const use = useOf(plan, known);
-  if (use === undefined) return;
-  throw tokenUsed(plan, use);
+  if (use !== undefined) throw tokenUsed(plan, use);
+  const [record] = known.stored?.restores ?? [];
+  if (record === undefined || isAllUnstarted(plan, known)) return [];
+  const { location } = known.stored!;
+  return [
+    `A run of this very restore is on record since ${record.record.restoredAt} (${location}: ${record.key}), with the same token: right where it was another host's, of today. ` +
+      "IF ANY MEMBER OF IT WAS STARTED SINCE, STOP: its log would be mixed with the restored data. Take a new token then.",
+  ];
 }
 
 export function tokenUsed({ token, clusterId }: Pick<RestorePlan, "token" | "clusterId">, use: string): EtcdsafeError {
   return new EtcdsafeError("TOKEN_USED", `the token ${JSON.stringify(token)} was used before: with these members it makes cluster ${clusterId}, and ${use}`);
+}
+
+/** All members of the plan are here, as an earlier run has restored them. */
+function isAllUnstarted(plan: RestorePlan, { found }: Pick<KnownClusters, "found">): boolean {
+  return plan.members.every(({ name }) => found.some((each) => each.target === name && ownMember(plan, each) !== undefined && isUnstarted(plan, each)));
 }
 
 export function usedBy({ memberDir, revision }: OwnMember): string {
@@ -66,6 +80,7 @@ function useOf(plan: RestorePlan, { source, found, stored }: KnownClusters): str
   }
   if (stored === null) return undefined;
   if (stored.hasSaved) return `that has saved to ${stored.location}`;
+  if (isAllUnstarted(plan, { found })) return undefined; // It is being restored again, and nobody has used it.
   const other = stored.restores.find(({ record }) => record.revisionAfter !== revision.after || record.parent.revision !== revision.before);
   if (other === undefined) return undefined;
   return `${stored.location}: ${other.key} says that it was restored at ${other.record.restoredAt}, to begin at revision ${other.record.revisionAfter}`;

@@ -1,6 +1,6 @@
 // Commands that etcdsafe prints for operators to copy do what they are for: those of a refused restore on three hosts, and those that start members.
 import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -72,6 +72,36 @@ test("separate runs with one token and one amount are one restore; a token that 
   expect((await runOf(c, "1000")).exitCode).toBe(0);
   await using cluster = await startCluster({ members, directory: directory.path, initialClusterState: "existing" });
   expect(new Set((await cluster.hashKv(1021)).map(({ hash }) => hash)).size).toBe(1);
+});
+
+test("a token with the revision chosen automatically: done again only where nothing was started, as the directories show", async () => {
+  await using directory = await temporaryDirectory("auto-token");
+  const [source, repository] = [join(directory.path, "snapshot.db"), join(directory.path, "repository")];
+  writeSnapshot(source, { rows: plainRows(20) });
+  await expectExit(0, ["repo", "init", "--repository", repository]);
+  const [member] = (await planMembers(1, directory.path)) as [PlannedMember];
+  const flags = ["--name", member.name, "--initial-cluster", initialCluster([member]), "--initial-advertise-peer-urls", member.peerUrl];
+  const command = ["restore", source, ...flags, "--data-dir", member.dataDir, "--initial-cluster-token", "t", "--repository", repository];
+  await expectExit(0, command);
+  expectFailure("TARGET_NOT_EMPTY", await runCli(command), { message: /is not empty/, hint: /add --replace/ });
+  // Wherever they are now, they may have been started.
+  await rename(member.dataDir, `${member.dataDir}.away`);
+  expectFailure("TOKEN_USED", await runCli(command), { message: /says that it was restored at / });
+  await rename(`${member.dataDir}.away`, member.dataDir);
+  await expectExit(0, [...command, "--replace"]);
+  await rename(member.dataDir, `${member.dataDir}.away`);
+
+  // A plan that was made where nobody could know of the member that had the token.
+  const planned = await expectExit(0, [...command.slice(0, -2), "--plan", "-o", "json"]);
+  const plan = join(directory.path, "plan.json");
+  await writeFile(plan, planned.stdout);
+  await rm(`${member.dataDir}.away`, { recursive: true });
+  await expectExit(0, ["restore", source, ...flags, "--data-dir", member.dataDir, "--initial-cluster-token", "t", "--bump-revision", "5"]);
+  {
+    await using used = await startCluster({ members: [member], directory: directory.path, initialClusterState: "existing" });
+    await putMany(await used.client(), [{ key: "k", value: "v" }]);
+  }
+  expectFailure("TOKEN_USED", await runCli(["restore", "--from-plan", plan]), { message: /m0\/member is a member of it, at revision \d+$/ });
 });
 
 test("the start commands that a restore prints start its members, whose WAL lies in directories of its own", async () => {

@@ -73,6 +73,27 @@ test("a restore killed at any other of its steps leaves nothing in place, or all
   expect(new Set(killedAt.map(({ effect }) => effect.kind))).toEqual(new Set(KINDS));
 });
 
+test("a restore with a token of its own that is killed in the middle is finished by the same one, though it is on record already", TIMEOUT, async () => {
+  const repository = join(directory.path, "repository");
+  const command = [...COMMAND.filter((word) => word !== "--bump-revision" && word !== "none"), "--initial-cluster-token", "own", "--repository", repository];
+  const outcomes: Record<string, number> = {};
+  const restore = async (run: CrashRun): Promise<CommandResult> => {
+    for (const path of [place, repository]) await rm(path, { recursive: true, force: true });
+    expect((await runCli(["repo", "init", "--repository", repository])).exitCode).toBe(0);
+    return runCli([...command, "--replace"], run);
+  };
+  const check = async (): Promise<void> => {
+    const { exitCode, stdout, stderr } = await runCli([...command, "--replace"]);
+    expect(exitCode, stderr).toBe(0);
+    const outcome = JSON.parse(stdout).finishes === null ? "restored again" : "finished";
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  };
+  const { killedAt } = await forEachCrashPoint(restore, check, { limit: runs(6, 100), match: { kinds: ["rename"], path: "/(place|restores)/" } });
+  expect(killedAt.length).toBeGreaterThanOrEqual(runs(6, 8));
+  report("kills of a restore with a token, on record", outcomes);
+  expect(outcomes).toMatchObject({ finished: expect.any(Number), "restored again": expect.any(Number) });
+});
+
 /** Kills with --replace. After every other one the same restore follows, after the others one that replaces nothing. */
 async function replaced(options: CrashPointOptions, outcomes: Record<string, number>, round: number): Promise<CrashSummary> {
   const restore = async (run: CrashRun): Promise<CommandResult> => {

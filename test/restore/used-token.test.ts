@@ -57,10 +57,26 @@ test.each<[string, Partial<KnownClusters>, RegExp]>([
 test.each<[string, Partial<KnownClusters>]>([
   ["nobody knows", {}],
   ["of other ids", { source: { members: [knownMember("000000000000000c")], logPosition: position("1111111111111111") } }],
-  ["of another run of this restore", { found: [foundMember(1762n, 2n)], stored: stored(false, record("1762")) }],
+  ["of another run of this restore", { found: [foundMember(1762n, 2n)] }],
   ["of another cluster's member here", { found: [foundMember(26n, 60n, "1111111111111111")] }],
 ])("a token that makes ids %s is taken", (_, known) => {
-  expect(() => requireUnusedToken(plan(), { ...NOBODY, ...known })).not.toThrow();
+  expect(requireUnusedToken(plan(), { ...NOBODY, ...known })).toEqual([]);
+});
+
+test("a run of the same restore that is on record may have been another host's, or have been started since: that is said", () => {
+  const known = { ...NOBODY, stored: stored(false, record("1762")) };
+  const warning = expect.stringMatching(/^A run of this very restore is on record since 2026-11-21T10:00:00\.000Z \(\/r: default\/restores\/x\.json\)/);
+  expect(requireUnusedToken(plan(), known)).toEqual([warning]);
+  expect(requireUnusedToken(plan(), { ...known, found: [foundMember(1762n, 2n)] })).toEqual([warning]);
+});
+
+test("a restore whose members are all here, and never started, may be done again, whatever is on record", async () => {
+  const b = { ...foundMember(900n, 2n), target: "b", memberId: B };
+  const known = { ...NOBODY, found: [foundMember(900n, 2n), b], stored: stored(false, record("900")) };
+  expect(requireUnusedToken(plan(), known)).toEqual([]);
+  await expectThrown("TOKEN_USED", () => requireUnusedToken(plan(), { ...known, found: known.found.slice(1) }), /to begin at revision 900$/);
+  const started = [foundMember(900n, 2n), { ...b, files: foundMember(900n, 3n).files }];
+  await expectThrown("TOKEN_USED", () => requireUnusedToken(plan(), { ...known, found: started }), /is a member of it/);
 });
 
 test("members that were restored and never started are written anew at another revision only all together", async () => {

@@ -79,8 +79,8 @@ async function planMembers(invocation: Invocation, source: SnapshotSource, distr
     tool: version(),
     plannedAt: runtime.now().toISOString(),
   });
-  if (plan.tokenGiven) await requireNewCluster(invocation, plan, source);
-  return withTargets(invocation, plan);
+  const warnings = plan.tokenGiven ? await requireNewCluster(invocation, plan, source) : [];
+  return withTargets(invocation, { ...plan, warnings: [...plan.warnings, ...warnings] });
 }
 
 /** `planAgain`: for when another, interrupted restore has to be undone first. A saved plan is never made again. */
