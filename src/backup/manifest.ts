@@ -34,6 +34,8 @@ export interface ManifestFacts {
   /** The revision read before the stream: all that is known of an unchecked snapshot's, which holds at least this one. */
   readonly revisionBefore: bigint;
   readonly kubeSystemUid: string | null;
+  /** The operator's. */
+  readonly tags?: Manifest["tags"] | undefined;
   readonly object: StoredObject;
   /** Files of the host beside the snapshot. */
   readonly bundle?: { readonly object: StoredObject; readonly holds: NonNullable<Manifest["bundle"]> } | undefined;
@@ -71,7 +73,7 @@ export function buildManifest(known: ManifestFacts): Manifest {
     objects: [known.object, ...(known.bundle === undefined ? [] : [known.bundle.object])],
     ...(known.bundle === undefined ? {} : { bundle: known.bundle.holds }),
     kubeSystemUid: known.kubeSystemUid,
-    tags: {},
+    tags: { ...known.tags },
     ...(facts === undefined ? unlooked(known.revisionBefore) : insideFacts(facts)),
   };
 }

@@ -45,6 +45,8 @@ export interface RepositoryTargetOptions {
   readonly compareEveryMs: number | undefined;
   /** Files of the host to store beside the snapshot. */
   readonly bundle?: BundleRequest | undefined;
+  /** The operator's, by name. */
+  readonly tags?: Manifest["tags"] | undefined;
 }
 
 /** A snapshot in the spool, on its way into one repository or several. */
@@ -236,6 +238,7 @@ export class RepositoryTarget implements SaveTarget {
       quorumSeen: snapshot.quorumSeen,
       revisionBefore: snapshot.revisionBefore,
       kubeSystemUid: observed.kubeSystemUid,
+      tags: this.#options.tags,
     };
     // The timeline follows from what the manifest says of the snapshot, so it is put in last.
     const draft = buildManifest({ ...facts, timeline: "", timelineBegan: null });

@@ -1,7 +1,7 @@
 // A backup in a few fields: one row of `list`.
-import type { CatalogueEntry } from "../repository/catalogue.ts";
-import { snapshotObject } from "../repository/manifest.ts";
+import type { BriefCatalogueEntry } from "../repository/catalogue.ts";
 import type { ObjectEncryption } from "../repository/object-encoder.ts";
+import type { Pin } from "../repository/pins.ts";
 import type { VerificationLevel } from "../repository/sidecars.ts";
 import { formatAge } from "./format.ts";
 import { printableLine } from "./printable.ts";
@@ -16,11 +16,15 @@ export interface BackupSummary {
   readonly keys: number | null;
   readonly etcdVersion: string | null;
   readonly rawSizeBytes: number | null;
-  readonly storedSizeBytes: number | null;
+  readonly storedSizeBytes: number;
   /** Who can open it: of its snapshot; null where it is not encrypted, or that is not known. */
   readonly encryption: ObjectEncryption | null;
   /** The deepest level that reading the stored bytes back last passed. */
   readonly verified: { readonly level: VerificationLevel; readonly finishedAt: string } | null;
+  /** Whether a signature lies beside its manifest; null where that cannot be read. */
+  readonly signed: boolean | null;
+  readonly pin: Pin | null;
+  readonly tags: Readonly<Record<string, string>> | null;
   /** Why it is damaged, or cannot be read. */
   readonly faults: readonly string[];
 }
@@ -28,7 +32,7 @@ export interface BackupSummary {
 const RECIPIENT_SHOWN_LENGTH = 12;
 const DEEPEST_FIRST: readonly VerificationLevel[] = ["points", "structure", "hash", "stored-bytes"];
 
-export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary {
+export function summaryOf(cluster: string, entry: BriefCatalogueEntry, pin: Pin | null): BackupSummary {
   if (entry.manifest === null) {
     const unknown = {
       createdAt: null,
@@ -37,11 +41,13 @@ export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary
       keys: null,
       etcdVersion: null,
       rawSizeBytes: null,
-      storedSizeBytes: null,
       encryption: null,
       verified: null,
+      signed: null,
+      tags: null,
     };
-    return { cluster, id: entry.id, state: "unreadable", ...unknown, faults: [entry.error.message] };
+    const { id, storedSizeBytes, error } = entry;
+    return { cluster, id, state: "unreadable", ...unknown, storedSizeBytes, pin, faults: [error.message] };
   }
   const { manifest, verifications } = entry;
   const passed = DEEPEST_FIRST.map((level) => verifications[level]).find((verification) => verification?.outcome === "passed");
@@ -56,8 +62,11 @@ export function summaryOf(cluster: string, entry: CatalogueEntry): BackupSummary
     etcdVersion: manifest.servingMember?.etcdVersion ?? null,
     rawSizeBytes: manifest.objects.reduce((sum, { rawSizeBytes }) => sum + rawSizeBytes, 0),
     storedSizeBytes: entry.storedSizeBytes,
-    encryption: snapshotObject(manifest).encryption,
+    encryption: manifest.objects.find(({ role }) => role === "snapshot")?.encryption ?? null,
     verified: passed === undefined ? null : { level: passed.level, finishedAt: passed.finishedAt },
+    signed: entry.isSigned,
+    pin,
+    tags: manifest.tags,
     faults: entry.damage,
   };
 }

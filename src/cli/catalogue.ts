@@ -38,16 +38,32 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   },
   list: {
     summary: "list the backups of a repository",
-    examples: [{ line: "etcdsafe list --repository /backup", does: "newest first" }],
+    description:
+      "Below the table: which points can be rebuilt, by what segments and backups are called, and what failed in the last 7 days. --since and --limit choose what the table shows; the points are those of all backups. A backup whose manifest cannot be read is a row of its own.",
+    examples: [
+      { line: "etcdsafe list --repository /backup", does: "newest first" },
+      { line: "etcdsafe list --repository s3://backups/etcd --all-clusters --since 7d", does: "the last week of every cluster" },
+    ],
     json: {
       "backups[]": "newest first, cluster by cluster",
       "backups[].cluster, .id": "which one",
       "backups[].state": "`proven`, `unconfirmed`, `suspect`, `partial`, `damaged` or `unreadable`",
       "backups[].createdAt, .timeline, .revision, .keys, .etcdVersion": "from its manifest; null where unknown",
-      "backups[].rawSizeBytes, .storedSizeBytes": "sizes of all its objects, unpacked and as stored",
+      "backups[].rawSizeBytes, .storedSizeBytes": "sizes of all its objects, unpacked (null where unknown) and as they are stored now",
       "backups[].encryption": "who can open it: `scheme`, `recipients`, `passphrase`; null where it is not encrypted",
       "backups[].verified": "`level` and `finishedAt` of the deepest verification passed, or null",
+      "backups[].signed": "whether a signature lies beside its manifest, checked only with --trusted-key; null where the manifest cannot be read",
+      "backups[].pin": "`reason` and `pinnedAt` (null where the pin cannot be read); null where it is not pinned",
+      "backups[].tags": "names and values; null where its manifest cannot be read",
       "backups[].faults[]": "why it is damaged or unreadable",
+      "clusters[].cluster, .more": "each cluster that was looked at, and how many backups --since and --limit left out",
+      "clusters[].recovery.windows[]":
+        "newest first: every revision of `timeline` from `firstRevision` to `lastRevision` (`isOpen`: and on, as far as the last segment does) can be rebuilt from `backup` on, which was made at `from`; the last segment was stored at `to`",
+      "clusters[].recovery.gaps[]": "between two windows of one `timeline`: `firstRevision` to `lastRevision`",
+      "clusters[].recovery.single":
+        "good backups outside of all windows: `count`, of which the oldest is of the time `from`, the newest of `to`; null where there are none",
+      "clusters[].failed[], .failedTotal":
+        "attempts of the last 7 days, newest first, at most 100, as docs/repository-format.md, “Attempts”, has `action`, `phase`, `backup`, `startedAt`, `finishedAt` and `failure`; and how many there are, those included that cannot be read",
       "location, layout":
         "only where there is no repository but other tools' backups (docs/other-tools.md): `etcdbrctl` or `snapshot-files`. `backups[]` then has `id`, `key`, `state`, `createdAt`, `revision` with `revisionFrom` (`content` or `name`), `packing`, `final`, `storedSizeBytes`, `newerDeltas` (`count`, `lastRevision`) and `faults[]`",
     },
@@ -61,6 +77,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     json: {
       state: "its state as of now",
       "damage[]": "why it is damaged",
+      storedSizeBytes: "of all its objects, as they are stored now",
+      signed: "whether a signature lies beside its manifest, checked only with --trusted-key",
+      pin: "`reason` and `pinnedAt` (null where the pin cannot be read); null where it is not pinned",
       manifest: "docs/repository-format.md, “Manifest”",
       "verifications[]": "the newest result of each level, docs/repository-format.md, “Verifications”",
       "location, layout":

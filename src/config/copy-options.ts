@@ -24,8 +24,8 @@ export const COPY_OPTIONS = {
     kind: "moment",
     placeholder: "TIME|DURATION",
     group: "What to do",
-    commands: ["copy"],
+    commands: ["list", "copy"],
     defaultText: "all",
-    description: "Copy only backups that began at this time or later, or within so long before now: 2026-11-21T07:00:00Z, or 30d.",
+    description: "list, copy: only backups that began at this time or later, or within so long before now: 2026-11-21T07:00:00Z, or 30d.",
   },
 } as const satisfies Record<string, OptionSpec>;

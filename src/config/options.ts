@@ -5,6 +5,7 @@ import { BUNDLE_OPTIONS } from "./bundle-options.ts";
 import { COPY_OPTIONS } from "./copy-options.ts";
 import { ENCRYPTION_OPTIONS } from "./encryption-options.ts";
 import { ETCD_OPTIONS } from "./etcd-options.ts";
+import { LIST_OPTIONS } from "./list-options.ts";
 import { type CommandName, LONGEST_TIMER, type OptionSpec, STORAGE_GROUPS, type ValueOf } from "./option.ts";
 import { POLICY_OPTIONS } from "./policy-options.ts";
 import { RESTORE_OPTIONS } from "./restore-options.ts";
@@ -148,6 +149,7 @@ export const OPTIONS = {
   all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify", "repo rekey"], description: "Every backup of the cluster." },
 
   ...COPY_OPTIONS,
+  ...LIST_OPTIONS,
 
   ...RESTORE_OPTIONS,
   ...POLICY_OPTIONS,

@@ -25,13 +25,14 @@ import { factsOf } from "../verify/stored-backup.ts";
 const SNAPSHOT = buildSnapshot({ rows: plainRows(50) });
 const OBSERVED: ObservedCluster = { clusterId: "0000000000000001", members: [], kubeSystemUid: null };
 const AUTHOR = { tool: { name: "etcdsafe", version: "0.1.0" }, writer: { host: "test", pid: 1 } };
+const TAGS = { env: "prod" };
 const ID = "20261121T093000Z-0000000000000000051-k3jv2a";
 const UPLOAD = { operations: ["put"], key: /snapshot\.db/ } as const;
 
 /** What storing ends with, and in which phase, when the check does so. */
 async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<CheckedSnapshot>, { id, snapshot: bytes } = { id: ID, snapshot: SNAPSHOT }) {
   const shared = { author: AUTHOR, cluster: "default", compareEveryMs: undefined, encryption: "not-said", isOnThisHost: true, signing: undefined } as const;
-  const target = new RepositoryTarget({ ...shared, storage });
+  const target = new RepositoryTarget({ ...shared, storage, tags: TAGS });
   const phases: string[] = [];
   const onPhase = (phase: string) => void phases.push(phase);
   const serving = { memberId: 1n, name: "cp-1", endpoint: "http://localhost:2379", isLeader: true, etcdVersion: "3.6.16" };
@@ -50,6 +51,13 @@ async function stored(storage: Storage, check: (signal: AbortSignal) => Promise<
   );
   return { error, phases };
 }
+
+test("save into a repository: the manifest has the operator's tags", async () => {
+  const storage = new MemoryStorage();
+  const checked = { facts: factsOf(SNAPSHOT), comparison: notCompared("made by a test"), warnings: [], newestRowsAt: () => [] };
+  expect((await stored(storage, async () => checked)).error).toBeUndefined();
+  expect(await readManifest(storage, "default", ID, { signal: AbortSignal.timeout(1000) })).toMatchObject({ tags: TAGS });
+});
 
 test("save into a repository: how far off other clocks are goes into the manifest, where they are known", async () => {
   const checked = { facts: factsOf(SNAPSHOT), comparison: notCompared("made by a test"), warnings: [], newestRowsAt: () => [] };

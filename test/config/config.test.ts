@@ -12,6 +12,7 @@ const key = (name: string) => `projects/p/locations/l/keyRings/r/cryptoKeys/${na
 /** Of options whose text is not free. */
 const PATTERNED: Partial<Record<OptionName, readonly string[]>> = {
   "bump-revision": ["1", "2", "3", "4"],
+  tag: ["a=1", "a=2", "a=3", "a=4"],
   "s3-storage-class": ["A", "B", "C", "D"],
   "gs-storage-class": ["A", "B", "C", "D"],
   "gs-kms-key": [key("a"), key("b"), key("c"), key("d")],

@@ -29,5 +29,6 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
 /** With compiled modules kept from one start to the next: half of a short command's time goes into compiling. */
 function neutralEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ETCDCTL_|ETCDSAFE_|NODE_OPTIONS$|VITEST)/.test(name)));
-  return { ...kept, NODE_COMPILE_CACHE: join(tmpdir(), "etcdsafe-test-compile-cache") };
+  // Nothing can be put below that: no test leaves anything in its user's own cache.
+  return { ...kept, NODE_COMPILE_CACHE: join(tmpdir(), "etcdsafe-test-compile-cache"), XDG_CACHE_HOME: "/dev/null" };
 }

@@ -1,7 +1,6 @@
 // `etcdsafe copy FROM TO`
 import type { Config } from "../../config/config.ts";
 import { throwFaults } from "../../config/config-error.ts";
-import { parseDuration } from "../../config/duration.ts";
 import { readFromConfig } from "../../config/from-config.ts";
 import { applyCopy, type CopiedBackup, type CopyPlan, type CopyRequest, expectedResults, planCopy } from "../../copy/copy.ts";
 import type { CopyOptions } from "../../copy/copy-backup.ts";
@@ -22,6 +21,7 @@ import { orForeign } from "../foreign.ts";
 import { isProcessGone } from "../process-gone.ts";
 import { askedAnew, keysOf, provesOrigin, trustedKeysOf } from "../protection.ts";
 import { author, lockOf, openForReading, openNamedStorage } from "../repository.ts";
+import { sinceOf } from "../since.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, operands, output, runtime, signal } = invocation;
@@ -105,13 +105,6 @@ async function requireProvenToSign(
 ): Promise<void> {
   for (const step of clusters.flatMap(({ steps }) => steps))
     if (step.kind === "copy" && step.to !== undefined) await requireSameTrust(storage, step.entry.manifest, resigning, { signal });
-}
-
-function sinceOf(config: Config, now: Date): Date | undefined {
-  const since = config.get("since");
-  if (since === undefined) return undefined;
-  const spanMs = parseDuration(since);
-  return spanMs === undefined ? new Date(since) : new Date(now.getTime() - spanMs);
 }
 
 function exitCodeOf(backups: readonly CopiedBackup[]): number {

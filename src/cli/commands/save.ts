@@ -21,6 +21,7 @@ import { databaseHashText, formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
 import { askedProtection, trustedKeysOf } from "../protection.ts";
 import { author, lockOf, openNamedStorage } from "../repository.ts";
+import { tagsOf, tagsText } from "../tags.ts";
 import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -67,6 +68,7 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
       author: await author(),
       cluster: config.get("cluster"),
       compareEveryMs: config.get("check-members-every"),
+      tags: tagsOf(config),
       ...protection,
       lock: lockOf(invocation),
     };
@@ -139,6 +141,7 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
       "encrypted",
       manifest === null || repositories !== undefined || snapshotObject(manifest).encryption === null ? null : encryptedTo(snapshotObject(manifest)),
     ],
+    ["tags", manifest === null ? null : tagsText(manifest.tags)],
     ["database SHA-256", manifest === null ? databaseHashText(databaseSha256) : null],
     ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
     ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file ?? "not kept"}: ${suspect.stateWhy}`] as const),

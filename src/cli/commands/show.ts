@@ -4,6 +4,7 @@ import { EtcdsafeError } from "../../errors.ts";
 import { type BackupEntry, listClusters } from "../../repository/catalogue.ts";
 import { type Manifest, snapshotObject } from "../../repository/manifest.ts";
 import { encryptedTo } from "../../repository/object-decoder.ts";
+import { type Pin, readPin } from "../../repository/pins.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { findBackup, type ResolveOptions, resolveBackup } from "../../repository/resolve.ts";
 import { bundleText } from "../bundle-text.ts";
@@ -30,7 +31,7 @@ export async function run(invocation: Invocation): Promise<number> {
 
 async function showOurs(invocation: Invocation, reference: string, resolving: ResolveOptions): Promise<number> {
   const { config, output } = invocation;
-  const { entry, location } = await orFileOfThatName(
+  const { entry, location, pin } = await orFileOfThatName(
     reference,
     (path) => `\`etcdsafe inspect ${path}\` tells about it.`,
     async () => {
@@ -38,11 +39,13 @@ async function showOurs(invocation: Invocation, reference: string, resolving: Re
       const entry = config.get("all-clusters")
         ? await findInAnyCluster(repository, reference, resolving)
         : await resolveBackup(repository, config.get("cluster"), reference, resolving);
-      return { entry, location: repository.storage.location };
+      const { cluster, id } = entry.manifest;
+      return { entry, location: repository.storage.location, pin: (await readPin(repository.storage, cluster, id, resolving)) ?? null };
     },
   );
-  const { manifest, state, damage, verifications } = entry;
-  output.print({ state, damage, manifest, verifications: Object.values(verifications) }, () => entryText(entry, location, provesOrigin(config)));
+  const { manifest, state, damage, verifications, storedSizeBytes, isSigned: signed } = entry;
+  const known = { state, damage, storedSizeBytes, signed, pin, manifest, verifications: Object.values(verifications) };
+  output.print(known, () => entryText(entry, pin, location, provesOrigin(config)));
   return 0;
 }
 
@@ -63,7 +66,8 @@ async function findInAnyCluster(repository: Repository, reference: string, optio
   });
 }
 
-function entryText({ manifest, state, damage, verifications, storedSizeBytes }: BackupEntry, location: string, isSigned: boolean): string {
+function entryText(entry: BackupEntry, pin: Pin | null, location: string, isProven: boolean): string {
+  const { manifest, state, damage, verifications, storedSizeBytes, isSigned } = entry;
   const { counts, servingMember, hashKv, snapshot } = manifest;
   const parts = [
     facts([
@@ -91,7 +95,9 @@ function entryText({ manifest, state, damage, verifications, storedSizeBytes }: 
       ["authentication", manifest.authEnabled === null ? null : manifest.authEnabled ? "on" : "off"],
       ["size", `${formatSize(snapshot.dataSizeBytes)}, stored as ${formatSize(storedSizeBytes)}`],
       ["encrypted", snapshotObject(manifest).encryption === null ? "no" : encryptedTo(snapshotObject(manifest))],
-      ["origin", isSigned ? "signed by a key that is trusted" : "not proven (no --trusted-key)"],
+      ["signed", isSigned ? "yes" : "no"],
+      ["origin", isProven ? "signed by a key that is trusted" : "not proven (no --trusted-key)"],
+      ["pinned", pin === null ? "no" : `${pin.pinnedAt === null ? "" : `${pin.pinnedAt}: `}${pin.reason}`],
       ...(manifest.origin.kind === "rekeyed" ? [["rekeyed from", manifest.origin.base] as const] : []),
       ["bundle", manifest.bundle === undefined ? null : bundleText(manifest.bundle)],
       ["SHA-256", snapshot.dataSha256],

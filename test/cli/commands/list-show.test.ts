@@ -87,10 +87,12 @@ test("list: newest first, with state, size and what is wrong", async () => {
     expect.stringMatching(/^20261121T093000Z-0{15}2000-aaaaaa +suspect .* 2000 +4\.1 kB +100 B +no$/),
     expect.stringMatching(/^20261120T093000Z-0{15}1000-aaaaaa +proven .* 1000 +42 +4\.1 kB +100 B +no$/),
     expect.stringMatching(/^20261119T093000Z-.* +damaged .* no$/),
-    expect.stringMatching(/^20261101T000000Z-.* +unreadable +no$/),
+    expect.stringMatching(/^20261101T000000Z-.* +unreadable +1 B +no$/),
     "",
     expect.stringMatching(/^20261119T093000Z-\S+ is damaged: snapshot\.db\.zst holds 99 bytes instead of 100$/),
     expect.stringMatching(/^20261101T000000Z-\S+ is unreadable: .* is not JSON/),
+    "",
+    `Recovery points of default: one, of ${GOOD.createdAt}; nothing is recorded between backups.`,
   ]);
 });
 
@@ -102,7 +104,7 @@ test("list: its table fits in 120 columns", async () => {
 });
 
 test("list: the same as JSON, and of every cluster", async () => {
-  const { backups } = JSON.parse((await etcdsafe("list", "--all-clusters", "-o", "json")).stdout);
+  const { backups, clusters } = JSON.parse((await etcdsafe("list", "--all-clusters", "-o", "json")).stdout);
   expect(backups.map(({ cluster, state }: { cluster: string; state: string }) => `${cluster} ${state}`)).toEqual([
     "big unconfirmed",
     "default suspect",
@@ -125,9 +127,20 @@ test("list: the same as JSON, and of every cluster", async () => {
     storedSizeBytes: 100,
     encryption: null,
     verified: null,
+    signed: false,
+    pin: null,
+    tags: {},
     faults: [],
   });
-  expect(backups[4]).toMatchObject({ createdAt: null, faults: [expect.any(String)] });
+  expect(backups[4]).toMatchObject({ createdAt: null, storedSizeBytes: 1, faults: [expect.any(String)] });
+  const points = (count: number, from: string, to: string) => ({ windows: [], gaps: [], single: { count, from, to } });
+  const known = { more: 0, failed: [], failedTotal: 0 };
+  expect(clusters).toEqual([
+    { cluster: "big", recovery: points(1, BIG.createdAt, BIG.createdAt), ...known },
+    { cluster: "default", recovery: points(1, GOOD.createdAt, GOOD.createdAt), ...known },
+    { cluster: "idle", recovery: { windows: [], gaps: [], single: null }, ...known },
+    { cluster: "staging", recovery: points(2, OLDER.createdAt, OTHER.createdAt), ...known },
+  ]);
 });
 
 test("list, verify --all: a name that is mistyped is not found, and the names are told", async () => {
@@ -151,11 +164,13 @@ test("list: a cluster without backups is told so, and a repository without any",
 
 test("show: latest is the newest that is fit for a restore, and its manifest is shown whole in JSON", async () => {
   const { stdout } = await etcdsafe("show", "latest", "-o", "json");
-  expect(JSON.parse(stdout)).toEqual({ state: "proven", damage: [], manifest: GOOD, verifications: [] });
+  expect(JSON.parse(stdout)).toEqual({ state: "proven", damage: [], storedSizeBytes: 100, signed: false, pin: null, manifest: GOOD, verifications: [] });
   const text = (await etcdsafe("show", "latest")).stdout;
   expect(text).toMatch(/^backup +20261120T093000Z-/);
   expect(text).toMatch(/\nwhy +3 of 3 members agree\n/);
   expect(text).toMatch(/\nkeys +42\n/);
+  expect(text).toMatch(/\nsigned +no\n/);
+  expect(text).toMatch(/\npinned +no\n/);
   expect(text).toContain("Members were not compared: a test.\n");
   expect(text).toContain("Never verified since it was stored.\n");
 });
