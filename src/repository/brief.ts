@@ -1,4 +1,4 @@
-// What a list needs of a manifest and of a verification: a hundredth of their size, so that thousands of them fit in memory, and in a file.
+// What a list needs of a manifest and of a verification: a fiftieth of their size, so that thousands of them fit in memory, and in a file.
 import type { Manifest, StoredObject } from "./manifest.ts";
 import type { Verification } from "./sidecars.ts";
 
