@@ -156,8 +156,8 @@ test("catalogue: a backup whose object is missing or has another size is damaged
   await storage.remove(backupObjectKey("default", missing, "snapshot.db.zst"), { signal });
   await put(backupObjectKey("default", short, "snapshot.db.zst"), new Uint8Array(99));
   expect(await list()).toEqual([
-    expect.objectContaining({ id: short, state: "damaged", damage: ["snapshot.db.zst holds 99 bytes instead of 100"] }),
-    expect.objectContaining({ id: missing, state: "damaged", damage: ["snapshot.db.zst is missing"] }),
+    expect.objectContaining({ id: short, state: "damaged", damage: ["snapshot.db.zst holds 99 bytes instead of 100"], storedSizeBytes: 99 }),
+    expect.objectContaining({ id: missing, state: "damaged", damage: ["snapshot.db.zst is missing"], storedSizeBytes: 0 }),
   ]);
 });
 

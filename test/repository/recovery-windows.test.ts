@@ -47,6 +47,8 @@ test.each([
   ["a backup in the midst of segments begins a window there", [150], [segment(101), segment(200)], [], ["150-200+"], []],
   ["a backup just before the first is a beginning, an older one is not", [99, 100], [segment(101)], [], ["100-101+"], []],
   ["a backup beyond what is known to be reached is not in the window", [100, 500], [segment(101)], [], ["100-101+"], []],
+  ["a backup just behind the last revision is no beginning", [201], [segment(101, 200)], [], [], []],
+  ["a small one that a folded one has replaced may go on beyond it", [100], [segment(101, 200), segment(150)], [], ["100-200+"], []],
   ["segments without a backup to begin with are none", [400], [segment(101, 200)], [], [], []],
   ["between two windows that touch there is no gap", [100, 200], [segment(101, 199), segment(201, 300)], [], ["100-199", "200-300"], []],
 ] as const)("recovery points: %s", (_, revisions, segments, gaps, expected, missing) => {
@@ -67,6 +69,10 @@ test("recovery points: timelines do not mix", () => {
   const points = recoveryPoints([backup(100), backup(300, other)], [segment(101, 200), segment(201, 300, other)], []);
   expect(points.windows.map(({ timeline, firstRevision }) => `${timeline} ${firstRevision}`)).toEqual([`${other} 300`, `${T} 100`]);
   expect(recoveryPoints([backup(100, other)], [segment(101)], [])).toMatchObject({ windows: [], single: { count: 1 } });
+  expect(recoveryPoints([backup(100), backup(150, other)], [segment(101, 200)], [])).toMatchObject({
+    windows: [window(100, 200, false)],
+    single: { count: 1 },
+  });
 });
 
 test("recovery points: a window is of exactly the revisions that a backup and all segments after it hold", () => {
