@@ -32,6 +32,18 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
     json: { changed: "false where it was adopted already", cluster: "docs/repository-format.md, “Cluster file”" },
     load: () => import("./commands/repo-adopt.ts"),
   },
+  "repo policy": {
+    summary: "show or set the policies of a repository",
+    description:
+      "`repo policy set` with the options of `prune` stores them as the retention policy of all who prune there without saying another one: `prune` and `save --prune`. It replaces what was set before. The policy of encryption is set by `repo init`.",
+    operands: [{ name: "show|set", required: false, description: "which of both (default: show)" }],
+    examples: [
+      { line: "etcdsafe repo policy --repository /backup", does: "what it is now" },
+      { line: "etcdsafe repo policy set --repository /backup --keep-hourly 48 --keep-daily 30 --keep-monthly 12", does: "for every writer" },
+    ],
+    json: { policy: "`retention` and `encryption`, as docs/repository-format.md, “Repository file”, has them; absent where there is none" },
+    load: () => import("./commands/repo-policy.ts"),
+  },
   "repo validate": {
     summary: "try out whether a store keeps what etcdsafe promises",
     description:

@@ -3,6 +3,7 @@ import type { CommandName } from "../config/option.ts";
 import { BACKUP, BACKUP_OR_FILE } from "./catalogue-operands.ts";
 import { REPOSITORY_COMMANDS } from "./catalogue-repo.ts";
 import { RESTORE } from "./catalogue-restore.ts";
+import { RETENTION_COMMANDS } from "./catalogue-retention.ts";
 import type { CommandInfo } from "./command.ts";
 
 const FAULTS =
@@ -29,6 +30,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       manifest: "docs/repository-format.md, “Manifest”; null with `--output`",
       "repositories[]":
         "with several repositories: `location`, `backup` (`id`, `timeline`, `timelineBegan` and `encryption`; null where it is not stored) and `failure` (`code`, `message`, `hint`; null where it is); `manifest` above is then that of the first which holds it",
+      "prunes[]":
+        "with `--prune`: `location` and `result`, as `prune` prints it (null where it failed) and `failure` (`code`, `message`, `hint`) for each repository",
       file: "with `--output`: the file",
       "state, stateWhy, members, revision, rawSizeBytes, databaseSha256, warnings": "with `--output`: what a manifest would have said",
       "suspects[]":
@@ -162,6 +165,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     },
     load: () => import("./commands/copy.ts"),
   },
+  ...RETENTION_COMMANDS,
   ...REPOSITORY_COMMANDS,
   "config show": {
     summary: "show every option's value and where it comes from",

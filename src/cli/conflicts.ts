@@ -43,7 +43,7 @@ const CONFLICTS: readonly Conflict[] = [
     others: ["repository", "cluster", "check-members-every"],
     why: "a plain snapshot goes to no repository",
   },
-  { commands: ["save"], option: "output", others: ["include", "include-preset", "tag"], why: "a plain snapshot holds nothing beside the database" },
+  { commands: ["save"], option: "output", others: ["include", "include-preset", "tag", "prune"], why: "a plain snapshot holds nothing beside the database" },
   { commands: ["save"], option: "output", others: ["spool-dir"], why: "there is no local copy but the output itself" },
   {
     commands: ["save"],

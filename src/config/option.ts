@@ -13,6 +13,10 @@ export type CommandName =
   | "repo adopt"
   | "repo rekey"
   | "repo validate"
+  | "prune"
+  | "pin"
+  | "unpin"
+  | "repo policy"
   | "repo check"
   | "repo gc"
   | "config show"
@@ -53,6 +57,7 @@ type OptionGroup =
   | "Encryption and signatures"
   | "etcd"
   | "What to do"
+  | "Retention"
   | "Members"
   | "Configuration and output";
 

@@ -9,6 +9,7 @@ import { LIST_OPTIONS } from "./list-options.ts";
 import { type CommandName, LONGEST_TIMER, type OptionSpec, STORAGE_GROUPS, type ValueOf } from "./option.ts";
 import { POLICY_OPTIONS } from "./policy-options.ts";
 import { RESTORE_OPTIONS } from "./restore-options.ts";
+import { RETENTION_OPTIONS } from "./retention-options.ts";
 import { STORAGE_OPTIONS, STORED } from "./storage-options.ts";
 
 const ALL: readonly CommandName[] = [
@@ -19,8 +20,12 @@ const ALL: readonly CommandName[] = [
   "inspect",
   "restore",
   "copy",
+  "prune",
+  "pin",
+  "unpin",
   "repo init",
   "repo adopt",
+  "repo policy",
   "repo rekey",
   "repo validate",
   "repo check",
@@ -29,7 +34,7 @@ const ALL: readonly CommandName[] = [
   "config validate",
   "version",
 ];
-const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "copy", "repo adopt", "repo rekey"];
+const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "copy", "prune", "pin", "unpin", "repo adopt", "repo rekey"];
 
 export const OPTIONS = {
   repository: {
@@ -150,6 +155,7 @@ export const OPTIONS = {
 
   ...COPY_OPTIONS,
   ...LIST_OPTIONS,
+  ...RETENTION_OPTIONS,
 
   ...RESTORE_OPTIONS,
   ...POLICY_OPTIONS,

@@ -144,7 +144,7 @@ export const RESTORE_OPTIONS = {
     kind: "boolean",
     default: "false",
     group: "What to do",
-    commands: ["restore", "copy", "repo gc"],
+    commands: ["restore", "copy", "prune", "repo gc"],
     description: "Print what would be done, and do nothing. Of a restore also what to run on which host; with -o json, that can be saved for --from-plan.",
   },
   "from-plan": {

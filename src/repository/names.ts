@@ -150,6 +150,14 @@ export function parseGapKey(cluster: string, key: string): Pick<SegmentName, "ti
   return timeline === undefined || !key.startsWith(gapsPrefix(cluster)) ? undefined : { timeline, firstRevision: BigInt(first!) };
 }
 
+export function prunesPrefix(cluster: string): string {
+  return `${cluster}/prunes/`;
+}
+
+export function pruneKey(cluster: string, finishedAt: Date): string {
+  return `${prunesPrefix(cluster)}${compactTime(finishedAt)}.json`;
+}
+
 export function deletionsPrefix(cluster: string): string {
   return `${cluster}/deleting/`;
 }

@@ -191,16 +191,20 @@ async function provenState({ storage, file }: Repository, { runtime, signal }: P
 
 async function provenFile(storage: Storage, stateStore: StateStore, options: ProofOptions): Promise<RepositoryFile> {
   const { signal } = options;
-  const encoded = (file: RepositoryFile) => encodeDocument(REPOSITORY_FILE, REPOSITORY_KEY, file);
   // The version first: of a file that was changed since, it is an old one.
   const version = (await storage.stat(REPOSITORY_KEY, { signal }))?.version ?? "";
   const { file } = await openRepository(storage, options);
   const isKnown = file.ignoresConditions === true;
-  const next = isKnown ? undefined : await keepsItsWord(storage, REPOSITORY_KEY, encoded(file), version, { signal });
+  const next = isKnown ? undefined : await keepsItsWord(storage, REPOSITORY_KEY, encodeRepositoryFile(file), version, { signal });
   const remembering = { ...file, ignoresConditions: next === undefined, ...(stateStore && { stateStore }) };
   if (!isKnown || stateStore !== undefined)
-    await storage.put(REPOSITORY_KEY, streamOf(encoded(remembering)), { signal, ...(next !== undefined && { ifVersion: next }) });
+    await storage.put(REPOSITORY_KEY, streamOf(encodeRepositoryFile(remembering)), { signal, ...(next !== undefined && { ifVersion: next }) });
   return remembering;
+}
+
+/** The bytes to store. Throws where it does not fit its own format. */
+export function encodeRepositoryFile(file: RepositoryFile): Uint8Array {
+  return encodeDocument(REPOSITORY_FILE, REPOSITORY_KEY, file);
 }
 
 /** False for a repository that somebody else has just created. Any object at all counts: names of clusters may be those of directories that are not ours. */

@@ -93,12 +93,13 @@ export function readRestoreRecord(storage: Storage, key: string, options: CallOp
   return readDocument(storage, RESTORE_RECORD, key, options);
 }
 
-function head(cluster: string, { tool, writer }: Author) {
+/** What every one of them begins with. */
+export function head(cluster: string, { tool, writer }: Author) {
   return { format: FORMAT_VERSION as typeof FORMAT_VERSION, requires: [], tool, writer, cluster };
 }
 
 /** Creates the document with a time in its key, a millisecond later each time the key is taken; returns the key. */
-async function createInTime<Schema extends z.ZodType>(
+export async function createInTime<Schema extends z.ZodType>(
   storage: Storage,
   kind: DocumentKind<Schema>,
   keyAt: (time: Date) => string,

@@ -12,7 +12,7 @@ import { requireClusterName } from "../../repository/resolve.ts";
 import type { TrustedKey } from "../../repository/signature.ts";
 import { onlySigned } from "../../repository/trusted-manifests.ts";
 import { isOnThisHost } from "../../storage/on-this-host.ts";
-import { isSamePlace } from "../../storage/place.ts";
+import { isSamePlace, placeOf } from "../../storage/place.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Invocation } from "../command.ts";
 import { copyText } from "../copy-text.ts";
@@ -26,7 +26,10 @@ import { sinceOf } from "../since.ts";
 export async function run(invocation: Invocation): Promise<number> {
   const { config, operands, output, runtime, signal } = invocation;
   const [fromUrl, toUrl] = operands as [string, string];
-  if (isSamePlace(fromUrl, toUrl)) throw new EtcdsafeError("USAGE", "FROM and TO name one place: there is nothing to copy", { hint: "Name two repositories." });
+  // Stores of their own endpoints may have the same names.
+  const mayDiffer = config.get("from-config") !== undefined && placeOf(toUrl).kind !== "file";
+  if (!mayDiffer && isSamePlace(fromUrl, toUrl))
+    throw new EtcdsafeError("USAGE", "FROM and TO name one place: there is nothing to copy", { hint: "Name two repositories." });
   const source = { ...invocation, config: await sourceConfig(config, fromUrl) };
   const { encryption, resigning } = await askedAnew(invocation, provesOrigin(source.config));
   const keys = await keysOf(source);

@@ -20,13 +20,16 @@ import { PARTLY_DONE } from "../exit-codes.ts";
 import { databaseHashText, formatSize, formatSpan } from "../format.ts";
 import { facts } from "../output.ts";
 import { askedProtection, trustedKeysOf } from "../protection.ts";
+import { resultText } from "../prune-text.ts";
 import { author, lockOf, openNamedStorage } from "../repository.ts";
+import { type PrunedRepository, pruneAfterSave, requirePruning, withLocation } from "../save-prune.ts";
 import { tagsOf, tagsText } from "../tags.ts";
 import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, output, runtime } = invocation;
   const spoolDirectory = config.get("no-spool") || config.get("output") === "-" ? undefined : (config.get("spool-dir") ?? DEFAULT_SPOOL_DIRECTORY);
+  requirePruning(invocation);
   const connection = await connectionOf(invocation);
   const startedMs = runtime.monotonicMs();
   const limitMs = config.get("deadline");
@@ -48,11 +51,14 @@ export async function run(invocation: Invocation): Promise<number> {
   );
   const { saved, suspects } = await saving.finally(() => ended.abort());
   for (const message of saved.warnings) runtime.log({ level: "warn", message });
-  const text = () => savedText(saved, suspects, runtime.monotonicMs() - startedMs);
+  const spanMs = runtime.monotonicMs() - startedMs;
+  const prunes = await pruneAfterSave(invocation, saved, saved.repositories === undefined ? [undefined] : placesOnce(config.all("repository")));
+  const text = () => `${savedText(saved, suspects, spanMs)}${prunesText(prunes)}`;
   // Standard output holds the snapshot itself then.
   if (config.get("output") === "-") runtime.log({ level: "info", message: text().trimEnd() });
-  else output.print({ ...documentOf(saved), suspects: suspects.map(documentOf) }, text);
-  return saved.repositories?.some(({ failure }) => failure !== null) ? PARTLY_DONE : 0;
+  else output.print({ ...documentOf(saved), suspects: suspects.map(documentOf), ...(config.get("prune") ? { prunes } : {}) }, text);
+  const isPartly = prunes.some(({ result, failure }) => failure !== null || (result?.failures.length ?? 0) > 0);
+  return isPartly || saved.repositories?.some(({ failure }) => failure !== null) ? PARTLY_DONE : 0;
 }
 
 async function targetOf(invocation: Invocation): Promise<SaveTarget> {
@@ -114,8 +120,7 @@ function placesOnce(locations: readonly string[]): string[] {
 async function storeOf(invocation: Invocation, location: string | undefined): Promise<Pick<RepositoryTargetOptions, "storage" | "isOnThisHost">> {
   const { isOnThisHost } = await import("../../storage/on-this-host.ts");
   const { config } = invocation;
-  const one = location === undefined ? config : config.with("repository", { value: location, origin: config.origin("repository") });
-  return { storage: await openNamedStorage({ ...invocation, config: one }), isOnThisHost: isOnThisHost(location ?? "") };
+  return { storage: await openNamedStorage({ ...invocation, config: withLocation(config, location) }), isOnThisHost: isOnThisHost(location ?? "") };
 }
 
 /** Undefined where nothing is to be stored beside the snapshot. */
@@ -148,6 +153,10 @@ function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): st
     ...(repositories ?? []).map((each) => ["repository", storedInText(each)] as const),
     ["took", formatSpan(spanMs)],
   ]);
+}
+
+function prunesText(prunes: readonly PrunedRepository[]): string {
+  return prunes.map(({ location, result }) => (result === null ? `${location} was not pruned\n` : `pruned ${location}\n${resultText(result)}`)).join("");
 }
 
 function storedInText({ location, manifest, failure }: StoredIn): string {

@@ -16,7 +16,7 @@ export const pruneSchema = z.object({
   policyFrom: z.enum(["options", "repository"]),
   outcome: z.enum(["done", "partly"]),
   backupsKept: count,
-  backupsRemoved: z.array(z.object({ backup: backupId, reasons: z.array(z.string()), storedSizeBytes: sizeBytes, freedAfter: time.nullable() })),
+  backupsRemoved: z.array(z.object({ backup: backupId, reasons: z.array(z.string()), storedSizeBytes: sizeBytes, isHidden: z.boolean() })),
   segmentsRemoved: z.array(z.object({ timeline: randomId, firstRevision: revision, lastRevision: revision, storedSizeBytes: sizeBytes })),
   left: z.array(z.object({ key: z.string(), reason: z.string() })),
   failures: z.array(failure),
