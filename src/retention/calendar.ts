@@ -15,7 +15,12 @@ export interface Calendar {
 
 /** @param timeZone IANA name. Throws CONFIG_INVALID for one that is not known. */
 export function openCalendar(timeZone: string): Calendar {
-  const local = (timeMs: number) => Temporal.Instant.fromEpochMilliseconds(timeMs).toZonedDateTimeISO(timeZone);
+  const known = new Map<number, Temporal.ZonedDateTime>(); // Each rule asks for the same ones.
+  const local = (timeMs: number): Temporal.ZonedDateTime => {
+    const found = known.get(timeMs) ?? Temporal.Instant.fromEpochMilliseconds(timeMs).toZonedDateTimeISO(timeZone);
+    known.set(timeMs, found);
+    return found;
+  };
   try {
     local(0);
   } catch (error) {

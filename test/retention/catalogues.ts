@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import type { RetentionPolicy } from "../../src/repository/retention-policy.ts";
 import type { RetentionBackup, RetentionCatalogue, RetentionPlan, RetentionSegment } from "../../src/retention/plan.ts";
+import { keepRulesOf } from "../../src/retention/rules.ts";
 
 /** A proven backup of timeline A that nothing protects. Its id is when it was created unless it is given one. */
 export function backup(createdAt: string, other: Partial<RetentionBackup> = {}): RetentionBackup {
@@ -72,7 +73,7 @@ export const anyCatalogue: fc.Arbitrary<RetentionCatalogue> = fc
   }));
 
 const anyCount = fc.oneof({ weight: 5, arbitrary: fc.integer({ min: 0, max: 8 }) }, fc.constant("unlimited" as const));
-export const anySpan: fc.Arbitrary<string> = fc.constantFrom("0h", "1h", "36h", "3d", "7d12h", "1m", "1m1d", "6m", "1y", "2y6m");
+const anySpan: fc.Arbitrary<string> = fc.constantFrom("0h", "1h", "36h", "3d", "7d12h", "1m", "1m1d", "6m", "1y", "2y6m");
 
 export const anyKeepRules: fc.Arbitrary<RetentionPolicy> = fc.record(
   {
@@ -84,9 +85,10 @@ export const anyKeepRules: fc.Arbitrary<RetentionPolicy> = fc.record(
   { requiredKeys: [] },
 );
 
-export const anyLimits: fc.Arbitrary<RetentionPolicy> = fc.record({ maxAge: anySpan, maxSizeBytes: fc.integer({ min: 0, max: 800 }) }, { requiredKeys: [] });
+const anyLimits: fc.Arbitrary<RetentionPolicy> = fc.record({ maxAge: anySpan, maxSizeBytes: fc.integer({ min: 0, max: 800 }) }, { requiredKeys: [] });
 
 /** Any policy that has a rule. */
 export const anyPolicy: fc.Arbitrary<RetentionPolicy> = fc
   .tuple(anyKeepRules, anyLimits)
-  .map(([rules, limits]) => ({ keepPointsWithin: "7d", ...rules, ...limits }));
+  .filter(([rules, limits]) => keepRulesOf(rules) !== undefined || limits.maxAge !== undefined || limits.maxSizeBytes !== undefined)
+  .map(([rules, limits]) => ({ ...rules, ...limits }));
