@@ -1,7 +1,7 @@
 // Which backups a verification is of: one that an operator names, or all.
 import { EtcdsafeError, hasCode } from "../errors.ts";
 import { scanBackups } from "../repository/backup-scan.ts";
-import { listBackups } from "../repository/catalogue.ts";
+import { listBriefly } from "../repository/catalogue.ts";
 import type { Repository } from "../repository/repository.ts";
 import { resolveBackup } from "../repository/resolve.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
@@ -38,7 +38,7 @@ function isNoneGood(error: unknown, reference: string): boolean {
 
 /** The newest, or oldest, that is damaged or cannot be read; suspect and partial ones are not what is wrong. */
 async function damagedBackup(repository: Repository, cluster: string, reference: string, options: CallOptions): Promise<string | undefined> {
-  const damaged = (await listBackups(repository, cluster, options)).filter((entry) => entry.manifest === null || entry.state === "damaged");
+  const damaged = (await listBriefly(repository, cluster, options)).filter((entry) => entry.manifest === null || entry.state === "damaged");
   return damaged.at(reference === "latest" ? 0 : -1)?.id;
 }
 
