@@ -30,7 +30,7 @@ for (const { minor, to, size } of ROUND_TRIPS) {
     {
       await using source = await startCluster({ minor, size });
       await writeKeyspace(source);
-      await succeed(["save", "--endpoints", source.endpoints.join(","), "--repository", repository]);
+      await succeed(["save", "--endpoints", source.endpoints.join(","), "--repository", repository, "--tag", "env=test", "--tag", "reason=round trip"]);
       const client = await source.client();
       revision = await currentRevision(client);
       hash = (await source.hashKv(Number(revision)))[0]!.hash;
@@ -38,7 +38,8 @@ for (const { minor, to, size } of ROUND_TRIPS) {
     }
     await succeed(["verify", "latest", "--repository", repository]);
     const shown = JSON.parse((await succeed(["show", "latest", "--repository", repository, "-o", "json"])).stdout);
-    expect(shown.manifest).toMatchObject({ revision: revision.toString(), state: size === 1 ? "unconfirmed" : "proven", hashKv: { hash } });
+    const tags = { env: "test", reason: "round trip" };
+    expect(shown.manifest).toMatchObject({ revision: revision.toString(), state: size === 1 ? "unconfirmed" : "proven", hashKv: { hash }, tags });
     await agreesWithEtcdutl(minor, repository, directory.path, shown.manifest);
 
     const members = await planMembers(size, directory.path);
