@@ -9,12 +9,15 @@ const PRIVATE_KEY = /(BEGIN|END) [A-Z0-9 ]*PRIVATE KEY|MC4CAQAwBQYDK2VwBCIEI/i;
 const IN_BASE64 = /^(LS0tLS1CRUdJTi|QUdFLVNFQ1JFVC1LRVkt|IyBjcmVhdGVkOi|TFMwdExTMUNSVWRKVG|UVVkRkxWTkZRMUpGVkMxTFJWa3|SXlCamNtVmhkR1ZrT2)/;
 /** Keys of SSE-C (32 bytes), of accounts of Azure (64): base64 that is padded, whatever slashes are in it; or what is so long and has nothing that a name has. */
 const KEY_IN_BASE64 = /^([A-Za-z0-9+/]{42,}={1,2}|[A-Za-z0-9+]{40,})$/;
-/** A secret key of AWS, which has slashes, and no end by which it is known: 30 bytes, of capitals, small letters and digits that change so often that it is no name. */
-const AWS_SECRET_KEY = /^(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])[A-Za-z0-9+/]{40}$/;
+/**
+ * The same with slashes and without an end by which it is known, as a secret key of AWS, of 30 bytes, or a passphrase of `openssl rand -base64 48`: capitals,
+ * small letters and digits that change so often that it is no name. An absolute path may hold a hash, so that it has to be as long as that key.
+ */
+const SECRET_IN_BASE64 = /^(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])([A-Za-z0-9+/]{40}|[A-Za-z0-9+][A-Za-z0-9+/]{39,})$/;
 /** Random base64 changes 23 times in 40 characters, 3 more or less; names change a few times. */
 const CHANGES_PER_CHARACTER_MIN = 0.3;
 /** Access and refresh tokens of Google, and JSON web tokens, as those of Azure are. */
-const ACCESS_TOKEN = /^(Bearer )?(ya29\.[\w.-]{8}|eyJ[\w-]+\.[\w-]{8}|1\/\/0[\w-]{8})/;
+const ACCESS_TOKEN = /^(Authorization: *)?(Bearer )?(GOCSPX-[\w-]{8}|ya29\.[\w.-]{8}|eyJ[\w-]+\.[\w-]{8}|1\/\/0[\w-]{8})/i;
 /** Of 20 bytes and more, as `xxd` and `openssl` write them. */
 const IN_HEX = /^[0-9a-f]{2}([: ]?[0-9a-f]{2}){19,}$/i;
 /** In a connection string of Azure, and in a shared access signature. */
@@ -66,12 +69,12 @@ function implausible({ kind, paths }: OptionSpec, text: string, isPath: boolean)
   if (ACCESS_TOKEN.test(text)) return "looks like an access token (a path that looks so is written ./NAME)";
   if (paths?.but !== undefined) return undefined; // Public keys are written so too.
   if (IN_HEX.test(text)) return "looks like a key in hexadecimal digits (a path that looks so is written ./NAME)";
-  if (KEY_IN_BASE64.test(text) || isSecretKeyOfAws(text)) return "looks like a key in base64 (a path that looks so is written ./NAME)";
+  if (KEY_IN_BASE64.test(text) || isSecretInBase64(text)) return "looks like a key in base64 (a path that looks so is written ./NAME)";
   if (kind !== "secret-file" || paths !== undefined) return undefined;
   return /\s/.test(text) && !text.includes("/") ? "looks like a passphrase (a path with blanks is written ./NAME)" : undefined;
 }
 
-function isSecretKeyOfAws(text: string): boolean {
+function isSecretInBase64(text: string): boolean {
   const changes = text.match(/[A-Z](?=[a-z0-9])|[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])/g)?.length ?? 0;
-  return AWS_SECRET_KEY.test(text) && changes >= text.length * CHANGES_PER_CHARACTER_MIN;
+  return SECRET_IN_BASE64.test(text) && changes >= text.length * CHANGES_PER_CHARACTER_MIN;
 }

@@ -44,11 +44,11 @@ export function requireUnusedToken(plan: RestorePlan, known: KnownClusters): str
   const use = useOf(plan, known);
   if (use !== undefined) throw tokenUsed(plan, use);
   const [record] = known.stored?.restores ?? [];
-  if (record === undefined || isAllUnstarted(plan, known)) return [];
+  if (record === undefined) return [];
   const { location } = known.stored!;
   return [
-    `A run of this very restore is on record since ${record.record.restoredAt} (${location}: ${record.key}), with the same token: right where it was another host's, of today. ` +
-      "IF ANY MEMBER OF IT WAS STARTED SINCE, STOP: its log would be mixed with the restored data. Take a new token then.",
+    `A run of this restore is on record since ${record.record.restoredAt} (${location}: ${record.key}), with the same token: right where nothing that it wrote was started. ` +
+      "IF ANY MEMBER OF IT WAS STARTED SINCE, here, on another host, or from a copy, STOP: its log would be mixed with the restored data. Take a new token then.",
   ];
 }
 

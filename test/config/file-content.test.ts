@@ -169,6 +169,8 @@ test.each([
   [optionSpec("gs-credentials"), "ya29.a0AfhiddenB_c-D", /looks like an access token/],
   [optionSpec("gs-credentials"), "ya29.c.b0AfhiddenB_c-D", /looks like an access token/],
   [optionSpec("gs-credentials"), "1//0ghiddenB_c-D", /looks like an access token/],
+  [optionSpec("gs-credentials"), "Authorization: bearer ya29.c.b0AfhiddenB_c-D", /looks like an access token/],
+  [secretFile, "Tq8/hidden3vXk2LwP9/RbN5mY1cZfU7sJ4dG0aQeHiWoKtMxV6B", /looks like a key in base64/],
   [optionSpec("azblob-credentials"), "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.hidden0eXAi.hidden", /looks like an access token/],
   [optionSpec("s3-sse-key-file"), "926ae1bb".repeat(8), /looks like a key in hexadecimal digits/],
   [path, `302e0201${"0A".repeat(44)}`, /looks like a key in hexadecimal digits/],
