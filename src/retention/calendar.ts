@@ -3,8 +3,7 @@ import { Temporal } from "temporal-polyfill";
 import { EtcdsafeError } from "../errors.ts";
 import type { Span } from "../repository/retention-policy.ts";
 
-export const PERIODS = ["hour", "day", "week", "month", "year"] as const;
-export type Period = (typeof PERIODS)[number];
+export type Period = "hour" | "day" | "week" | "month" | "year";
 
 export interface Calendar {
   /** Which hour, day, ISO week, month or year of local time a moment is in, such as 2026-W53. An hour that the clock shows twice is one. */

@@ -202,6 +202,11 @@ test("plan: max-bytes counts what limits by age leave, and what is protected, wh
   ];
   expect(idsOf(plan(backups, { maxAge: "7d", maxSizeBytes: 30 }).remove)).toEqual(["2026-11-01T06:00", "2026-11-21T07:00"]);
   expect(idsOf(plan(backups, { maxAge: "7d", maxSizeBytes: 25 }).remove)).toEqual(["2026-11-01T06:00", "2026-11-21T07:00", "2026-11-21T09:00"]);
+  expect(plan(backups, { maxAge: "7d", maxSizeBytes: 25 }).remove.map(({ reasons }) => reasons)).toEqual([
+    ["older than max-age 7d"],
+    ["max-bytes 25: with it, 40 bytes would be stored"],
+    ["max-bytes 25: with it, 30 bytes would be stored"],
+  ]);
 });
 
 test("plan: max-bytes removes bad ones before good ones, and no good one for the sake of bad ones that have to stay", () => {

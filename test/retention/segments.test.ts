@@ -57,8 +57,8 @@ test("segments: a month is one by the calendar, and exactly so old is young enou
 });
 
 test("segments: one dated in the future, or at no time, is young", () => {
-  const segments = [segment(1, 9, "2027-11-21T11:00"), segment(10, 19, "when?")];
-  expect(planned(segments, backupsAt(9))).toMatchObject({ keep: ["1-9", "10-19"], remove: [] });
+  const segments = [segment(1, 9, "2027-11-21T11:00"), segment(20, 29, OLD, { modifiedAt: "never" })];
+  expect(planned(segments, backupsAt(9))).toMatchObject({ keep: ["1-9", "20-29"], remove: [] });
 });
 
 test("segments: all stay where nothing is said of points, with what they begin at", () => {
