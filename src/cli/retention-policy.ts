@@ -25,9 +25,9 @@ const SPANS = {
 const UNITS_BYTES: Readonly<Record<string, number>> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
 /** The options of a policy that were typed. */
-export function typedRules({ origin }: Pick<Config, "origin">): OptionName[] {
+export function typedRules(config: Config): OptionName[] {
   const names: readonly OptionName[] = [...Object.values(COUNTS), ...Object.values(SPANS), "keep-tag", "minimum", "max-bytes", "timezone"];
-  return names.filter((name) => origin(name).kind === "flag");
+  return names.filter((name) => config.origin(name).kind === "flag");
 }
 
 /** All or nothing: options that say a rule replace the repository's policy. */

@@ -41,19 +41,19 @@ export async function deleteBackup(
   const keys = await keysOf(storage, cluster, backup, options);
   if (keys === undefined) return "somebody else removed it meanwhile";
   if ((await storage.stat(pinKey(cluster, backup), options)) !== undefined) return "it was pinned meanwhile";
-  // Of who may not remove anything, nothing should be left that hides the backup.
-  await storage.remove(deletionKey(cluster, backup), options);
-  const marker = await claim(repository, cluster, backup, options);
-  if (typeof marker === "string") return marker;
+  // Of who may not remove anything, nothing should be left that hides the backup: so that is tried on what is not there.
+  await storage.remove(backupObjectKey(cluster, backup, "removable"), options);
+  const claimed = await claim(repository, cluster, backup, options);
+  if (typeof claimed === "string") return claimed;
   await lease.requireHeld(options);
   await writeDeletion(storage, cluster, author, { backup, startedAt: runtime.now().toISOString(), reasons: [...reasons], keys }, options);
   try {
     await storage.remove(manifestKey(cluster, backup), options);
   } catch (error) {
-    if (hasCode(error, "STORAGE_DENIED")) await takeBack(storage, cluster, backup, marker, options);
+    if (hasCode(error, "STORAGE_DENIED")) await takeBack(storage, cluster, backup, claimed, options);
     throw error;
   }
-  await removeRest(storage, cluster, backup, { marker, keys }, options);
+  await removeRest(storage, cluster, backup, { ...claimed, keys }, options);
   return undefined;
 }
 
@@ -69,19 +69,19 @@ export async function finishDeletions(repository: Repository, cluster: string, b
   const finished: string[] = [];
   const left: { backup: string; reason: string }[] = [];
   for (const backup of begun) {
-    const marker = await claim(repository, cluster, backup, options);
-    if (typeof marker === "string") {
-      left.push({ backup, reason: `its deletion has begun, but ${marker}` });
+    const claimed = await claim(repository, cluster, backup, options);
+    if (typeof claimed === "string") {
+      left.push({ backup, reason: `its deletion has begun, but ${claimed}` });
       continue;
     }
     await options.lease.requireHeld(options);
     if ((await storage.stat(manifestKey(cluster, backup), options)) !== undefined) {
-      await takeBack(storage, cluster, backup, marker, options);
+      await takeBack(storage, cluster, backup, claimed, options);
       continue;
     }
     // Objects that a marker does not name which cannot be read are without a manifest then: `repo gc` removes them.
     const keys = await keysToDelete(storage, cluster, backup, options);
-    await removeRest(storage, cluster, backup, { marker, keys }, options);
+    await removeRest(storage, cluster, backup, { ...claimed, keys }, options);
     finished.push(backup);
   }
   return { finished, left };
@@ -100,7 +100,7 @@ async function keysOf(storage: Storage, cluster: string, backup: string, options
 }
 
 /** The upload marker as this run's; or who is at work there. That of another prune is taken over at any time: the lease is ours now. */
-async function claim(repository: Repository, cluster: string, backup: string, options: DeletionOptions): Promise<UploadMarker | string> {
+async function claim(repository: Repository, cluster: string, backup: string, options: DeletionOptions): Promise<Claim | string> {
   const { author, lease } = options;
   await lease.requireHeld(options);
   const found = await readUploadMarker(repository.storage, uploadKey(cluster, backup), options);
@@ -109,21 +109,26 @@ async function claim(repository: Repository, cluster: string, backup: string, op
     return `it is being written${who}, which counts as dead after ${deadAfter(found).toISOString()}`;
   }
   try {
-    return await claimForRemoval(repository, { cluster, backup, action: "prune", author, replacing: found?.version }, options);
+    return { marker: await claimForRemoval(repository, { cluster, backup, action: "prune", author, replacing: found?.version }, options) };
   } catch (error) {
-    if (hasCode(error, "STORAGE_CONFLICT")) return "it is being written by somebody who began just now";
-    throw error;
+    if (!hasCode(error, "STORAGE_CONFLICT")) throw error;
+    const isThere = (await repository.storage.stat(uploadKey(cluster, backup), options)) !== undefined;
+    return isThere ? "it is being written by somebody who began just now" : { marker: undefined };
   }
 }
 
-/** The backup is one again. */
-async function takeBack(storage: Storage, cluster: string, backup: string, marker: UploadMarker, options: CallOptions): Promise<void> {
-  await storage.remove(deletionKey(cluster, backup), options);
-  await marker.remove(options);
+/** Some stores with versions never create again what was deleted, as the marker of the upload was: then nobody else can begin to write there either. */
+interface Claim {
+  readonly marker: UploadMarker | undefined;
 }
 
-interface Rest {
-  readonly marker: UploadMarker;
+/** The backup is one again. */
+async function takeBack(storage: Storage, cluster: string, backup: string, { marker }: Claim, options: CallOptions): Promise<void> {
+  await storage.remove(deletionKey(cluster, backup), options);
+  await marker?.remove(options);
+}
+
+interface Rest extends Claim {
   readonly keys: readonly string[];
 }
 
@@ -133,10 +138,11 @@ async function removeRest(storage: Storage, cluster: string, backup: string, { m
   const manifest = manifestKey(cluster, backup);
   const verifications = await Array.fromAsync(storage.list(verificationsPrefix(cluster, backup), options), ({ key }) => key);
   const rest = [...keys.filter((key) => key !== manifest), ...verifications.filter(isSidecar), pinKey(cluster, backup)];
-  if (!(await marker.removeObjects(rest, options)))
+  if (marker === undefined) for (const key of rest) await storage.remove(key, options);
+  else if (!(await marker.removeObjects(rest, options)))
     throw new EtcdsafeError("STORAGE_CONFLICT", `${backup} was stored again in ${storage.location} by another process while it was removed`);
   await storage.remove(deletionKey(cluster, backup), options);
-  await marker.remove(options);
+  await marker?.remove(options);
 }
 
 function isSidecar(key: string): boolean {

@@ -1,13 +1,13 @@
 // What Azure Blob Storage can do besides keeping objects: versions where the account keeps them, immutability of single versions where the container
 // has it, blocks that were staged and never committed, its clock.
 import type { BlobImmutabilityPolicyMode, BlobItem } from "@azure/storage-blob";
+import { clockReading } from "../bytes/date-header.ts";
 import { hasCode } from "../errors.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { discardBlocks, ownerOfBlock } from "./azblob-blocks.ts";
 import { type AzblobContext, type Below, blobsOf, infoOf, listedByKey } from "./azblob-list.ts";
 import { readBlob } from "./azblob-read.ts";
 import type { Locks, ObjectVersion, StoreClock, UnfinishedUpload, UnfinishedUploads, Versions } from "./capabilities.ts";
-import { clockReading } from "../bytes/date-header.ts";
 
 export function azblobVersions(context: AzblobContext): Versions {
   return {

@@ -1,7 +1,8 @@
 // What Google Cloud Storage can do besides keeping objects: generations of a versioned bucket, retention and holds of single objects, its clock.
+
+import { clockReading } from "../bytes/date-header.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { LockMode, LockState, Locks, ObjectVersion, StoreClock, Versions } from "./capabilities.ts";
-import { clockReading } from "../bytes/date-header.ts";
 import { type GsContext, objectsOf } from "./gs-list.ts";
 import { bucketPath, type GsObject, infoOf, objectPath } from "./gs-objects.ts";
 import { readObject } from "./gs-read.ts";

@@ -1,7 +1,7 @@
 // The time as the store tells it: in the Date header of whatever it answers, a refusal too.
 import { HeadBucketCommand } from "@aws-sdk/client-s3";
-import type { StoreClock } from "./capabilities.ts";
 import { clockReading } from "../bytes/date-header.ts";
+import type { StoreClock } from "./capabilities.ts";
 import type { S3Place } from "./s3-objects.ts";
 
 export function s3Clock({ connection, location }: S3Place): StoreClock {
