@@ -90,6 +90,11 @@ test("segments: after a gap points begin at the next backup, which is needed the
   expect(planned(segments, backupsAt(35, 25, 19, 15)).needed).toEqual(["19 since 20"]);
 });
 
+test("segments: a backup that several runs need is needed since the first", () => {
+  const segments = [segment(20, 29, YOUNG), segment(40, 49, YOUNG)];
+  expect(planned(segments, backupsAt(60, 5)).needed).toEqual(["5 since 20", "60 since 20"]);
+});
+
 test("segments: without any good backup below, all of the past stays, and the next backup with it", () => {
   const segments = [segment(1, 9, OLD), segment(10, 19, YOUNG), segment(20, 29, OLD)];
   expect(planned(segments, backupsAt(25, 15))).toEqual({ keep: ["1-9", "10-19", "20-29"], remove: [], needed: ["15 since 10"] });
