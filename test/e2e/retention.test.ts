@@ -10,6 +10,7 @@ import { putMany } from "../support/etcd-data.ts";
 import { expectFailure } from "../support/failures.ts";
 import { report } from "../support/report.ts";
 import { expectExit } from "../support/saving.ts";
+import { startStore } from "../support/stores.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { type S3Server, startVersitygw } from "../support/versitygw.ts";
 
@@ -168,3 +169,16 @@ test.each(["plain", "versioned", "locking"] as const)(
     expect(kept.reasons).toContainEqual(expect.stringMatching(/^locked by the store until \d{4}-/));
   },
 );
+
+test.each(["gs", "azblob"] as const)("%s: a prune by the store's clock, with a pin, and nothing is left of what went", async (kind) => {
+  await using store = await startStore(kind);
+  const at = ["--repository", await store.newRepository(), ...store.options()];
+  const answerTo = async (...args: readonly string[]) => JSON.parse((await expectExit(0, [...args, ...at, "-o", "json"], store.env)).stdout);
+  const ids: string[] = [];
+  for (let count = 0; count < 3; count++) ids.push((await answerTo("save", "--endpoints", cluster.endpoints[0]!, "--unencrypted")).manifest.id);
+  await answerTo("pin", ids[0]!);
+  const { plan, result } = await answerTo("prune", "--keep-last", "1", "--yes");
+  expect([plan.nowFrom, result.removed]).toMatchObject(["store", [{ backup: ids[1], isHidden: false }]]);
+  expect(idsOf((await answerTo("list")).backups)).toEqual([ids[2], ids[0]]);
+  expect(await answerTo("repo", "check")).toMatchObject({ backups: 2, findings: [] });
+});
