@@ -15,7 +15,7 @@ export function recoveryText({ windows, gaps, single }: RecoveryPoints, cluster:
       single.count === 1 ? `one, of ${single.from}` : `single ones only, of ${formatCount(single.count, "backup")} from ${single.from} to ${single.to}`;
     return `Recovery points of ${cluster}: ${only}; nothing is recorded between backups.\n`;
   }
-  const alone = single === null ? [] : [`${formatCount(single.count, "single point")}, each of a backup, from ${single.from} to ${single.to}`];
+  const alone = single === null ? [] : [`${formatCount(single.count, "backup")} beside these, each a point by itself, from ${single.from} to ${single.to}`];
   const missing = gaps.map(({ timeline, firstRevision, lastRevision }) => `gap: revisions ${firstRevision} to ${lastRevision} of timeline ${timeline}`);
   return `Recovery points of ${cluster}:\n${shortened([...windows.map(windowText), ...missing, ...alone])}`;
 }

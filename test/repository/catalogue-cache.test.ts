@@ -97,7 +97,9 @@ test("catalogue cache: a failure is not remembered", async () => {
 test("catalogue cache: a list has all that the whole documents say, and a fiftieth of their size", async () => {
   const storage = new MemoryStorage();
   const lineageSample = { threshold: "f".repeat(16), rows: Array.from({ length: 2000 }, (_, index) => `${index}:${"a".repeat(16)}`), newest: [] };
-  const { id } = await store(storage, { lineageSample, tags: { env: "prod" } });
+  const encryption = { scheme: "age", recipients: ["age1ql3z7hjy"], passphrase: false };
+  const objects = sampleManifest().objects.map((object) => ({ ...object, encryption }));
+  const { id } = await store(storage, { lineageSample, objects, tags: { env: "prod" } });
   const finding = { severity: "warning" as const, object: "snapshot.db.zst", offset: 1, text: "x".repeat(10_000) };
   const facts = { backup: id, level: "hash", outcome: "passed", startedAt: NOW.toISOString(), finishedAt: NOW.toISOString(), readSizeBytes: 1 } as const;
   await writeVerification(storage, "default", author, { ...facts, hashKv: null, failure: null, findings: [finding] }, { signal });
@@ -105,7 +107,7 @@ test("catalogue cache: a list has all that the whole documents say, and a fiftie
   const brief = await listBriefly(repositoryOf(storage), "default", { signal, cache });
   const whole = await listBackups(repositoryOf(storage), "default", { signal });
   expect(whole).toMatchObject(brief);
-  expect(brief).toMatchObject([{ id, manifest: { tags: { env: "prod" } }, verifications: { hash: { outcome: "passed" } } }]);
+  expect(brief).toMatchObject([{ id, manifest: { tags: { env: "prod" }, objects: [{ encryption }] }, verifications: { hash: { outcome: "passed" } } }]);
   expect(JSON.stringify(cache.documents).length * 50).toBeLessThan(JSON.stringify(whole).length);
 });
 

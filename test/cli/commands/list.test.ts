@@ -104,7 +104,7 @@ test("list: what can be rebuilt from segments, and where there is a gap", async 
   expect(recovery).toMatchObject({ gaps: [{ firstRevision: "200", lastRevision: "299" }], single: { count: 1, from: alone.createdAt } });
   const text = await etcdsafe("list");
   expect(text).toContain("\nRecovery points of default:\n  every revision from ");
-  expect(text).toContain("\n  gap: revisions 200 to 299 of timeline aaaabbbbcccc\n  1 single point, each of a backup, from ");
+  expect(text).toContain("\n  gap: revisions 200 to 299 of timeline aaaabbbbcccc\n  1 backup beside these, each a point by itself, from ");
 });
 
 test("list: what failed in the last seven days, newest first, and nothing older", async () => {
