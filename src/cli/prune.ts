@@ -1,5 +1,7 @@
 // One prune of the repository that a command's options name: by `prune`, and by `save --prune`.
+import { EtcdsafeError } from "../errors.ts";
 import type { Repository } from "../repository/repository.ts";
+import { writeAttempt } from "../repository/sidecars.ts";
 import { requireIntended } from "../retention/brake.ts";
 import { applyPrune, type PlannedPrune, type PruneResult, planPrune } from "../retention/prune.ts";
 import type { Invocation } from "./command.ts";
@@ -13,8 +15,32 @@ export function plannedPrune(invocation: Invocation, repository: Repository): Pr
   return planPrune(repository, request, invocation);
 }
 
-/** Throws PRUNE_TOO_MUCH, WRITER_LOCKED, and what ends it in the middle. */
-export async function pruned(invocation: Invocation, repository: Repository, planned: PlannedPrune): Promise<PruneResult> {
+export interface Pruned {
+  readonly planned: PlannedPrune;
+  readonly result: PruneResult;
+}
+
+/** Throws as plannedPrune, PRUNE_TOO_MUCH, WRITER_LOCKED, and what ends it in the middle; that it failed is on record then, for `list`. */
+export async function pruned(invocation: Invocation, repository: Repository): Promise<Pruned> {
+  const { config, runtime } = invocation;
+  const startedAt = runtime.now().toISOString();
+  let phase = "plan";
+  try {
+    const planned = await plannedPrune(invocation, repository);
+    requireAllowed(invocation, planned);
+    phase = "removal";
+    return { planned, result: await applyPrune(repository, planned, await author(), invocation) };
+  } catch (error) {
+    if (!(error instanceof EtcdsafeError) || invocation.signal.aborted) throw error;
+    const { code, message, hint } = error;
+    const facts = { action: "prune", phase, backup: null, startedAt, finishedAt: runtime.now().toISOString(), failure: { code, message, hint } } as const;
+    // Its own error says enough; a repository that cannot be written is often what it is about.
+    await writeAttempt(repository.storage, config.get("cluster"), await author(), facts, invocation).catch(() => undefined);
+    throw error;
+  }
+}
+
+function requireAllowed(invocation: Invocation, planned: PlannedPrune): void {
   requireIntended({
     removing: planned.plan.remove.length,
     total: planned.backups,
@@ -22,7 +48,6 @@ export async function pruned(invocation: Invocation, repository: Repository, pla
     isTerminal: process.stdin.isTTY === true,
     yesRemove: invocation.config.get("yes-remove"),
   });
-  return applyPrune(repository, planned, await author(), invocation);
 }
 
 /** As JSON has it. */

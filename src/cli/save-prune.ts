@@ -5,7 +5,7 @@ import { EtcdsafeError } from "../errors.ts";
 import { openToWrite } from "../repository/repository.ts";
 import type { PruneResult } from "../retention/prune.ts";
 import type { Invocation } from "./command.ts";
-import { plannedPrune, pruned } from "./prune.ts";
+import { pruned } from "./prune.ts";
 import { openNamedStorage } from "./repository.ts";
 import { typedRules } from "./retention-policy.ts";
 
@@ -45,7 +45,7 @@ async function pruneOne(invocation: Invocation): Promise<PrunedRepository> {
   try {
     const repository = await openToWrite(await openNamedStorage(invocation), invocation);
     location = repository.storage.location;
-    const result = await pruned(invocation, repository, await plannedPrune(invocation, repository));
+    const { result } = await pruned(invocation, repository);
     for (const { message } of result.failures) runtime.log({ level: "warn", message: `pruned only in part: ${message}` });
     return { location, result, failure: null };
   } catch (error) {

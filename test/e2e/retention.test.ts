@@ -79,6 +79,9 @@ test("prune refuses what nobody can have meant: no rule, no such zone, more than
     hint: /--yes-remove 3/,
   });
   expect(await listed(repository)).toHaveLength(4);
+  // Whoever looks finds out that a CronJob is refused night after night.
+  const { failed } = JSON.parse((await expectExit(0, ["list", "--repository", repository, "-o", "json"])).stdout).clusters[0];
+  expect(failed[0]).toMatchObject({ action: "prune", phase: "plan", failure: { code: "PRUNE_TOO_MUCH" } });
   expect((await prune("--keep-last", "1", "--yes", "--yes-remove", "3")).exitCode).toBe(0);
   expect(await listed(repository)).toHaveLength(1);
 });

@@ -15,8 +15,7 @@ export async function run(invocation: Invocation): Promise<number> {
     return 0;
   }
   const repository = await openToWrite(await openNamedStorage(invocation), invocation);
-  const planned = await plannedPrune(invocation, repository);
-  const result = await pruned(invocation, repository, planned);
+  const { planned, result } = await pruned(invocation, repository);
   output.print({ plan: planDocument(planned), result }, () => resultText(result));
   return result.failures.length > 0 ? PARTLY_DONE : 0;
 }
