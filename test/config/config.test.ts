@@ -13,6 +13,14 @@ const key = (name: string) => `projects/p/locations/l/keyRings/r/cryptoKeys/${na
 const PATTERNED: Partial<Record<OptionName, readonly string[]>> = {
   "bump-revision": ["1", "2", "3", "4"],
   tag: ["a=1", "a=2", "a=3", "a=4"],
+  "max-bytes": ["1", "2GiB", "3MiB", "4"],
+  ...Object.fromEntries(["last", "hourly", "daily", "weekly", "monthly", "yearly"].map((rule) => [`keep-${rule}`, ["1", "2", "3", "unlimited"]])),
+  ...Object.fromEntries(
+    ["keep-within", ...["hourly", "daily", "weekly", "monthly", "yearly"].map((rule) => `keep-within-${rule}`), "keep-points-within", "max-age"].map((name) => [
+      name,
+      ["1d", "2h", "3m", "1y2d"],
+    ]),
+  ),
   "s3-storage-class": ["A", "B", "C", "D"],
   "gs-storage-class": ["A", "B", "C", "D"],
   "gs-kms-key": [key("a"), key("b"), key("c"), key("d")],
