@@ -39,7 +39,7 @@ export const RETENTION_COMMANDS: Readonly<Record<RetentionCommand, CommandInfo>>
     summary: "keep a backup whatever the policy says",
     description: BACKUP,
     operands: [A_BACKUP],
-    examples: [{ line: 'etcdsafe pin latest --repository /backup --reason "before the upgrade to 3.7"', does: "until it is unpinned" }],
+    examples: [{ line: "etcdsafe pin latest --repository /backup --reason before-3.7", does: "until it is unpinned" }],
     json: { backup: "its id", pinned: "false where it was pinned already" },
     load: () => import("./commands/pin.ts"),
   },

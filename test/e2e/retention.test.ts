@@ -2,14 +2,17 @@
 import { cp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { openStorage } from "../../src/storage/open.ts";
+import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import { forEachCrashPoint } from "../faults/kit/for-each-crash-point.ts";
+import { storeAt } from "../retention/stored-history.ts";
 import { runCli } from "../support/cli.ts";
 import { runs } from "../support/counts.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
 import { expectFailure } from "../support/failures.ts";
 import { report } from "../support/report.ts";
-import { expectExit } from "../support/saving.ts";
+import { expectExit, quietRuntime } from "../support/saving.ts";
 import { startStore } from "../support/stores.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { type S3Server, startVersitygw } from "../support/versitygw.ts";
@@ -83,6 +86,22 @@ test("prune refuses what nobody can have meant: no rule, no such zone, more than
   const { failed } = JSON.parse((await expectExit(0, ["list", "--repository", repository, "-o", "json"])).stdout).clusters[0];
   expect(failed[0]).toMatchObject({ action: "prune", phase: "plan", failure: { code: "PRUNE_TOO_MUCH" } });
   expect((await prune("--keep-last", "1", "--yes", "--yes-remove", "3")).exitCode).toBe(0);
+  expect(await listed(repository)).toHaveLength(1);
+});
+
+test("a host whose clock is ahead removes nothing from a directory, which has no clock of its own", async () => {
+  const repository = at("ahead");
+  await expectExit(0, ["repo", "init", "--repository", repository]);
+  const storage = await openStorage(repository, DEFAULT_SETTINGS, quietRuntime);
+  // As it looks to a host that is four days ahead of hourly backups.
+  for (let hours = 100; hours > 94; hours--) await storeAt(storage, new Date(Date.now() - hours * 3_600_000).toISOString());
+  const prune = ["prune", "--repository", repository, "--max-age", "3d", "--yes", "--yes-remove", "9"];
+  expectFailure("CLOCK_DIFFERS", await runCli(prune), {
+    message: /^this host's clock shows .*, and may be ahead: the newest backup is of .*, backups are 60 minutes apart as a rule, and that is 4 days later/,
+    hint: /--clock-is-right/,
+  });
+  expect(await listed(repository)).toHaveLength(6);
+  await expectExit(0, [...prune, "--clock-is-right"]);
   expect(await listed(repository)).toHaveLength(1);
 });
 
