@@ -152,7 +152,7 @@ test("a prune that is killed anywhere leaves whole backups, and the next one fin
       expect((await readdir(join(repository, "default/backups"))).filter((name) => name.startsWith("2"))).toEqual([before[0]]);
       outcomes[String(left.length)] = (outcomes[String(left.length)] ?? 0) + 1;
     },
-    { limit: runs(8, 400), match: { path: "/killed/" } },
+    { limit: runs(8, 60), match: { path: "/killed/" } },
   );
   report("backups listed after a prune was killed, of 3", outcomes);
   expect(killedAt.length).toBeGreaterThanOrEqual(runs(7, 40));
