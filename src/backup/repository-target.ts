@@ -71,7 +71,7 @@ export class RepositoryTarget implements SaveTarget {
   #repository: Repository | undefined;
   #bundle: GatheredBundle | undefined;
   #encryption: AgeRecipients | undefined;
-  #startedAt = "";
+  #startedAt: string | undefined;
   #clusterId = "";
 
   constructor(options: RepositoryTargetOptions) {
@@ -157,15 +157,15 @@ export class RepositoryTarget implements SaveTarget {
   }
 
   async failed(error: unknown, phase: SavePhase, { runtime, signal }: Options): Promise<void> {
-    if (!(error instanceof EtcdsafeError) || this.#repository === undefined) return;
     const { storage, author, cluster } = this.#options;
+    if (!(error instanceof EtcdsafeError) || (this.#repository ?? (await openIfThere(storage, { signal }))) === undefined) return;
     const failure = { code: error.code, message: error.message, hint: error.hint };
     const finishedAt = runtime.now().toISOString();
     await writeAttempt(
       storage,
       cluster,
       author,
-      { action: "save", phase, backup: null, startedAt: this.#startedAt, finishedAt, failure },
+      { action: "save", phase, backup: null, startedAt: this.#startedAt ?? finishedAt, finishedAt, failure },
       { runtime, signal },
     ).catch(() => {
       // The save's own error says enough; a repository that cannot be written is often what it is about.
@@ -274,6 +274,11 @@ export class RepositoryTarget implements SaveTarget {
     if (this.#repository === undefined) throw new EtcdsafeError("INTERNAL", "a repository was used before it was opened");
     return this.#repository;
   }
+}
+
+/** Of a save that failed before it came to its repository. */
+function openIfThere(storage: Storage, options: CallOptions): Promise<Repository | undefined> {
+  return openRepository(storage, options).catch(() => undefined);
 }
 
 /** What `work` finds out for the manifest. */

@@ -9,7 +9,7 @@ import { formatId, type MemberId } from "../bytes/u64.ts";
 import { possibleMajority } from "../cluster/agreement.ts";
 import type { ConnectionOptions } from "../cluster/connection-options.ts";
 import { parseEndpoint } from "../cluster/endpoint.ts";
-import { openClients } from "../cluster/member-clients.ts";
+import { type MemberClients, openClients } from "../cluster/member-clients.ts";
 import { memberClockOffset } from "../cluster/member-clock.ts";
 import { type Candidate, type Selection, selectMember } from "../cluster/select.ts";
 import { survey } from "../cluster/survey.ts";
@@ -45,8 +45,7 @@ export const DEFAULT_SPOOL_DIRECTORY: string = tmpdir();
 export async function save(request: SaveRequest, options: SaveOptions): Promise<SaveResult> {
   const { runtime, signal } = options;
   await using clients = openClients(request.connection);
-  const { member } = request;
-  const selection = selectMember(await survey(clients, request.connection.endpoints, { signal, ...(member === undefined ? {} : { member }) }), member);
+  const selection = await selected(clients, request, options);
   report(selection, request, runtime);
   const observed = await observeCluster(clients, selection, options);
   await request.target.prepare(observed, options);
@@ -91,6 +90,18 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
     }
   }
   throw suspicion;
+}
+
+/** That nobody could be saved from is what an operator has to hear of. */
+async function selected(clients: MemberClients, { connection, member, target }: SaveRequest, options: SaveOptions): Promise<Selection> {
+  const { signal } = options;
+  try {
+    return selectMember(await survey(clients, connection.endpoints, { signal, ...(member === undefined ? {} : { member }) }), member);
+  } catch (error) {
+    signal.throwIfAborted();
+    await target.failed(error, "connect", options);
+    throw error;
+  }
 }
 
 async function saveFrom(serving: Candidate, request: SaveRequest, observed: ObservedCluster, take: TakeOptions): Promise<Saved> {

@@ -23,6 +23,7 @@ export class SeveralTargets implements SaveTarget {
   readonly #all: readonly One[];
   /** Failures that each repository has been told of already. */
   readonly #recorded = new WeakSet<object>();
+  #isPreparing = false;
 
   constructor(targets: readonly RepositoryTarget[]) {
     this.#all = targets.map((target) => ({ target, prepared: Promise.resolve(), isReady: false }));
@@ -30,6 +31,7 @@ export class SeveralTargets implements SaveTarget {
 
   /** Ends when one repository is ready: the others go on by themselves, and are waited for when there is something to store. */
   async prepare(observed: ObservedCluster, options: Options): Promise<void> {
+    this.#isPreparing = true;
     const preparing = this.#all.map(async (one) => {
       await one.target.prepare(observed, options);
       one.isReady = true;
@@ -76,7 +78,9 @@ export class SeveralTargets implements SaveTarget {
 
   async failed(error: unknown, phase: SavePhase, options: Options): Promise<void> {
     if (error instanceof Error && this.#recorded.has(error)) return;
-    await Promise.all(this.#all.filter(({ isReady }) => isReady).map(({ target }) => target.failed(error, phase, options)));
+    // Before any of them was looked at, it is news to all.
+    const told = this.#isPreparing ? this.#all.filter(({ isReady }) => isReady) : this.#all;
+    await Promise.all(told.map(({ target }) => target.failed(error, phase, options)));
   }
 
   async #storeIn({ target, prepared }: One, received: Received, checking: Promise<CheckedSnapshot>, take: TakeOptions): Promise<Saved> {

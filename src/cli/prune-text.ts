@@ -24,7 +24,7 @@ export function planText({ plan, now, nowFrom, policyFrom, unfinished, unrecogni
     rows.length === 0 ? "" : backups,
     ...plan.leave.map(({ key, reason }) => `${key} left alone: ${printableLine(reason)}\n`),
     ...unrecognised.map((key) => `${printableLine(key)} left alone: not written by etcdsafe\n`),
-    ...unfinished.map((id) => `${id}: its deletion was begun before, and is finished first\n`),
+    ...unfinished.map((id) => `${id}: its deletion was begun before, its manifest is gone, and the rest goes first\n`),
     `${formatCount(plan.keep.length, "backup")} to keep, ${formatCount(removed.length, "backup")} to remove (${formatSize(sizeBytes)}), by the policy of the ${policyFrom}, ` +
       `as of ${now.toISOString()} (${nowFrom === "store" ? "the store's clock" : "this host's clock"}).\n`,
     segments,

@@ -1,6 +1,7 @@
 // The retention policy that options say, or else the repository has.
 import type { Config } from "../config/config.ts";
 import type { OptionName } from "../config/options.ts";
+import { EtcdsafeError } from "../errors.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { RetentionPolicy } from "../repository/retention-policy.ts";
 
@@ -49,7 +50,7 @@ export function policyOf(config: Config): RetentionPolicy {
     {},
     ...counts,
     ...spans,
-    given("keepTags", config.get("keep-tag")),
+    given("keepTags", tagsOf(config)),
     given("minimum", config.get("minimum")),
     given("maxSizeBytes", sizeOf(config.get("max-bytes"))),
     given("timezone", config.get("timezone")),
@@ -58,6 +59,13 @@ export function policyOf(config: Config): RetentionPolicy {
 
 function countOf(text: string | undefined): number | "unlimited" | undefined {
   return text === undefined || text === "unlimited" ? text : Number(text);
+}
+
+function tagsOf(config: Config): readonly string[] | undefined {
+  const tags = config.get("keep-tag");
+  const nameless = tags?.find((tag) => tag === "" || tag.startsWith("="));
+  if (nameless === undefined) return tags;
+  throw new EtcdsafeError("USAGE", `--keep-tag: ${JSON.stringify(nameless)} names no tag`, { hint: "Give NAME, or NAME=VALUE." });
 }
 
 function sizeOf(text: string | undefined): number | undefined {

@@ -5,6 +5,7 @@ const WRITING: readonly CommandName[] = ["save", "copy", "repo rekey"];
 const CHOOSING: readonly CommandName[] = [...WRITING, "repo init"];
 const OPENING: readonly CommandName[] = ["verify", "restore", "copy", "repo rekey"];
 const READING: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "copy", "repo rekey"];
+const BELIEVING: readonly CommandName[] = [...READING, "prune"];
 
 /** A public key itself, and no path of a file with one. */
 const BASE64_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -100,8 +101,8 @@ export const ENCRYPTION_OPTIONS = {
     paths: { but: BASE64_KEY },
     placeholder: "FILE|KEY,…",
     group: "Encryption and signatures",
-    commands: READING,
+    commands: BELIEVING,
     description:
-      "Believe only backups that one of these keys has signed; others count as damaged. Ed25519 public keys: PEM files, or 32 bytes in base64; may be repeated. Without any, nothing proves who made a backup.",
+      "Believe only backups that one of these keys has signed: others are listed as unreadable, are nothing to restore, fail a verification, and are left alone by retention, for which they count as none. Ed25519 public keys: PEM files, or 32 bytes in base64; may be repeated. Without any, nothing proves who made a backup.",
   },
 } as const satisfies Record<string, OptionSpec>;

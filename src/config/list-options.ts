@@ -8,8 +8,8 @@ export const LIST_OPTIONS = {
     several: true,
     // As docs/repository-format.md, "Manifest", says.
     pattern: {
-      regex: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}=\P{C}{0,256}$/u,
-      is: "NAME=VALUE, the name of up to 63 letters, digits, dots, hyphens, underscores and slashes",
+      regex: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}=[^\p{C},]{0,256}$/u,
+      is: "NAME=VALUE, the name of up to 63 letters, digits, dots, hyphens, underscores and slashes, the value of up to 256 characters without commas",
     },
     group: "What to do",
     commands: ["save"],

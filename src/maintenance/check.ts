@@ -100,7 +100,8 @@ async function documentFindings(
   if (error !== undefined) return error.code === "STORAGE_NOT_FOUND" ? [] : [errorAt(key, error.message)];
   if (what.kind !== "verification" && what.kind !== "pin" && what.kind !== "deletion") return [];
   const prefix = `${backupsPrefix(what.cluster)}${what.backup}/`;
-  if (what.kind === "deletion") return [warningAt(key, "a deletion that was begun and not finished; the next prune finishes it")];
+  if (what.kind === "deletion")
+    return [warningAt(key, "a deletion that was begun and not finished; the next prune finishes it, or takes it back where the manifest is still there")];
   return backups.has(prefix) || deleting.has(prefix) ? [] : [warningAt(key, "there is no such backup any more")];
 }
 

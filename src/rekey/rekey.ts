@@ -9,6 +9,7 @@ import type { Manifest, StoredObject } from "../repository/manifest.ts";
 import { backupId, backupObjectKey, parseBackupId } from "../repository/names.ts";
 import { checkStoredBytes, decodeObject } from "../repository/object-decoder.ts";
 import { ENCRYPTED_SUFFIX } from "../repository/object-encoder.ts";
+import { readPin, writePin } from "../repository/pins.ts";
 import { type BackupUpload, beginUpload, type Protection } from "../repository/publish.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { type Resigning, requireSameTrust } from "../repository/resigning.ts";
@@ -55,6 +56,9 @@ export async function rekeyBackup(repository: Repository, author: Author, { id, 
     const publishedAt = runtime.now().toISOString();
     const origin = { kind: "rekeyed" as const, base: id, keepsKey: manifest.objects.some(isKept) };
     const rekeyed: Manifest = { ...manifest, id: newId, tool: author.tool, publishedAt, origin, objects };
+    // The pin first: what somebody wants to keep is at no time without it.
+    const pin = await readPin(storage, cluster, id, { signal });
+    if (pin !== undefined) await writePin(storage, cluster, author, { backup: newId, reason: pin.reason, pinnedAt: publishedAt }, { signal });
     await upload.publish(rekeyed, { signal });
     return rekeyed;
   } catch (error) {

@@ -17,7 +17,7 @@ export interface ScannedBackup {
 const LAST = "~";
 const MANIFEST = "manifest.json";
 
-/** Backups that have a manifest and are not being deleted, newest first. What no backup id names is left out: it is not ours to judge. */
+/** Backups that have a manifest, newest first: of what is being deleted it goes first. What no backup id names is left out: it is not ours to judge. */
 export async function scanBackups(storage: Storage, cluster: string, options: CallOptions): Promise<ScannedBackup[]> {
   const backups = await findBackups(storage, cluster, options);
   const times = await timesWithinSeconds(storage, cluster, backups, options);
@@ -37,10 +37,9 @@ export async function findBackups(storage: Storage, cluster: string, options: Ca
     found.set(id, sizes.set(name, sizeBytes));
     if (name === MANIFEST) versions.set(id, version);
   }
-  const deleting = await scanDeletions(storage, cluster, options);
   return [...found].flatMap(([id, sizes]) => {
     const manifestVersion = versions.get(id);
-    if (manifestVersion === undefined || parseBackupId(id) === undefined || deleting.has(id)) return [];
+    if (manifestVersion === undefined || parseBackupId(id) === undefined) return [];
     return [{ id, sizes, manifestVersion }];
   });
 }

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { mkdir, open, rename, stat, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Runtime } from "../runtime.ts";
 import { type CachedDocument, CatalogueCache } from "./catalogue-cache.ts";
@@ -42,11 +42,31 @@ export async function writeCatalogueCache(place: CachePlace, cache: CatalogueCac
   const path = pathOf(place);
   const body = JSON.stringify(cache.documents);
   try {
-    await mkdir(place.directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(place.directory);
     await replace(path, `${JSON.stringify({ ...headOf(place), sha256: sha256(body) })}\n${body}\n`, now().getTime());
   } catch {
     // The next run reads from the store what this one has read.
   }
+}
+
+/** One after the other: with `recursive`, Node (24.21) never ends where nothing can be made, as below /proc. */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || dirname(directory) === directory || (await isThere(dirname(directory)))) throw error;
+    await makeDirectory(dirname(directory));
+    await mkdir(directory, { mode: 0o700 });
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function pathOf({ directory, repository, cluster }: CachePlace): string {

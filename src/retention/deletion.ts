@@ -1,6 +1,6 @@
 // Removes backups so that no kill hurts: docs/repository-format.md, "Order of writing". By the holder of the writer lease only.
 // 1. The upload marker is claimed: nobody writes a backup of that id meanwhile, and none that was killed over it still removes anything.
-// 2. deleting/<id>.json: from here on it is not listed. Whoever finds it undoes it where the manifest is still there, or else finishes it.
+// 2. deleting/<id>.json: whoever finds it removes it where the manifest is still there, which then is a backup as before, or else finishes what was begun.
 // 3. Manifest, signature, objects, sidecars, and the two markers last.
 import { EtcdsafeError, hasCode } from "../errors.ts";
 import { keysToDelete, writeDeletion } from "../repository/deletions.ts";
@@ -61,30 +61,55 @@ export interface FinishedDeletions {
   readonly finished: readonly string[];
   /** What stays after all, and why. */
   readonly left: readonly { readonly backup: string; readonly reason: string }[];
+  /** Of those that could not be finished; the others were all the same. */
+  readonly failures: readonly Failure[];
 }
 
-/** Of deletions that were begun and not finished: the backups that are gone now. One whose manifest is still there is a backup again. Throws as deleteBackup. */
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** What went wrong with one of several. Throws what ends the whole run. */
+export function failureOf(error: unknown, { signal, lease }: DeletionOptions): Failure {
+  lease.signal.throwIfAborted();
+  if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL" || signal.aborted) throw error;
+  const { code, message, hint } = error;
+  return { code, message, hint };
+}
+
+/** Of deletions that were begun and not finished: the backups that are gone now. One whose manifest is still there stays one. Throws WRITER_LEASE_LOST. */
 export async function finishDeletions(repository: Repository, cluster: string, begun: Iterable<string>, options: DeletionOptions): Promise<FinishedDeletions> {
-  const { storage } = repository;
   const finished: string[] = [];
   const left: { backup: string; reason: string }[] = [];
+  const failures: Failure[] = [];
   for (const backup of begun) {
-    const claimed = await claim(repository, cluster, backup, options);
-    if (typeof claimed === "string") {
-      left.push({ backup, reason: `its deletion has begun, but ${claimed}` });
-      continue;
+    try {
+      const end = await finishDeletion(repository, cluster, backup, options);
+      if (end === "finished") finished.push(backup);
+      else if (end !== "taken back") left.push({ backup, reason: `its deletion has begun, but ${end}` });
+    } catch (error) {
+      failures.push(failureOf(error, options));
     }
-    await options.lease.requireHeld(options);
-    if ((await storage.stat(manifestKey(cluster, backup), options)) !== undefined) {
-      await takeBack(storage, cluster, backup, claimed, options);
-      continue;
-    }
-    // Objects that a marker does not name which cannot be read are without a manifest then: `repo gc` removes them.
-    const keys = await keysToDelete(storage, cluster, backup, options);
-    await removeRest(storage, cluster, backup, { ...claimed, keys }, options);
-    finished.push(backup);
   }
-  return { finished, left };
+  return { finished, left, failures };
+}
+
+/** Or why it stays. */
+async function finishDeletion(repository: Repository, cluster: string, backup: string, options: DeletionOptions): Promise<string> {
+  const { storage } = repository;
+  const claimed = await claim(repository, cluster, backup, options);
+  if (typeof claimed === "string") return claimed;
+  await options.lease.requireHeld(options);
+  if ((await storage.stat(manifestKey(cluster, backup), options)) !== undefined) {
+    await takeBack(storage, cluster, backup, claimed, options);
+    return "taken back";
+  }
+  // Objects that a marker does not name which cannot be read are without a manifest then: `repo gc` removes them.
+  const keys = await keysToDelete(storage, cluster, backup, options);
+  await removeRest(storage, cluster, backup, { ...claimed, keys }, options);
+  return "finished";
 }
 
 /** Manifest first. Undefined where it is gone. */

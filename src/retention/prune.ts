@@ -1,7 +1,9 @@
 // `prune`: what a policy says of a repository as it is, and the removal of that. The plan is made before anything is touched, and once more under the writer
 // lease: only what both plans remove goes, so that whatever another prune removed in between cannot make this one remove the last good backup.
 import { EtcdsafeError, hasCode } from "../errors.ts";
-import { scanDeletions } from "../repository/backup-scan.ts";
+import { findBackups, scanDeletions } from "../repository/backup-scan.ts";
+import { listClusters } from "../repository/catalogue.ts";
+import { readClusterFile } from "../repository/cluster-file.ts";
 import { mayBeDenied } from "../repository/object-lock.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import type { RetentionPolicy } from "../repository/retention-policy.ts";
@@ -9,7 +11,7 @@ import { requireState } from "../repository/state-store.ts";
 import { takeWriterLease } from "../repository/writer-lease.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { judgeClock } from "./clock.ts";
-import { type DeletionOptions, deleteBackup, finishDeletions } from "./deletion.ts";
+import { type DeletionOptions, deleteBackup, failureOf, finishDeletions } from "./deletion.ts";
 import { lockedBackups } from "./locks.ts";
 import { planRetention, type RetentionPlan } from "./plan.ts";
 import { type PruneRun, readRuns, removeOldRecords, writeRun } from "./prune-records.ts";
@@ -55,6 +57,8 @@ export interface PruneResult {
 type PruneOptions = CallOptions & { readonly runtime: Pick<Runtime, "now" | "monotonicMs" | "sleep" | "randomBytes" | "log"> };
 
 const LEASE_EXPIRES_AFTER_SECONDS = 30;
+/** How long the record of a run that was stopped may take. */
+const RECORD_LIMIT_MS = 10_000;
 
 /** Changes nothing. Throws USAGE for a policy without rules, CLOCK_DIFFERS, and CONFIG_INVALID where the state, which tells who writes, is elsewhere. */
 export async function planPrune(repository: Repository, request: PruneRequest, options: PruneOptions): Promise<PlannedPrune> {
@@ -63,15 +67,18 @@ export async function planPrune(repository: Repository, request: PruneRequest, o
   await requireState(repository, options);
   const ours = options.runtime.now();
   const store = storage.clock === undefined ? null : await storage.clock.now(options);
-  const unfinished = await scanDeletions(storage, cluster, options);
+  const begun = await scanDeletions(storage, cluster, options);
   const catalogue = await readCatalogue(repository, cluster, store?.time ?? ours, options);
+  // Of one whose manifest is still there, nothing was removed: it is planned anew.
+  const unfinished = [...begun].filter((id) => !catalogue.backups.some((backup) => backup.id === id));
+  if (catalogue.backups.length + unfinished.length === 0) await requireBoundName(repository, cluster, options);
   const { now, from } = clockIsRight
     ? { now: store?.time ?? ours, from: store === null ? ("host" as const) : ("store" as const) }
     : judgeClock({ ours, store, backups: catalogue.clocks });
   const plan = await planWithLocks(repository, cluster, catalogue, { policy, now }, options);
   const runs = await readRuns(storage, cluster, options);
   return {
-    ...{ ...request, now, nowFrom: from, plan, backups: catalogue.backups.length, unfinished: [...unfinished], unrecognised: catalogue.unrecognised },
+    ...{ ...request, now, nowFrom: from, plan, backups: catalogue.backups.length, unfinished, unrecognised: catalogue.unrecognised },
     removedByRuns: runs.map(({ backupsRemoved }) => backupsRemoved.length).filter((count) => count > 0),
   };
 }
@@ -84,27 +91,62 @@ export async function applyPrune(repository: Repository, planned: PlannedPrune, 
   const request = { cluster, purpose: "prune", author, expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };
   await using lease = await takeWriterLease(repository, request, options);
   const deleting: DeletionOptions = { ...options, author, lease, signal: AbortSignal.any([options.signal, lease.signal]) };
-  const { finished, left: unfinished } = await finishDeletions(repository, cluster, await scanDeletions(storage, cluster, deleting), deleting);
-  const again = await planWithLocks(repository, cluster, await readCatalogue(repository, cluster, now, deleting), { policy, now }, deleting);
-  const done = await removeBoth(repository, planned, again, deleting);
-  const left = [...again.leave, ...unfinished.map(({ backup, reason }) => ({ key: backup, reason })), ...done.left];
-  const run: PruneRun = {
-    ...{ startedAt, finishedAt: options.runtime.now().toISOString(), now: now.toISOString(), nowFrom, policy, policyFrom },
-    outcome: done.failures.length === 0 ? "done" : "partly",
-    backupsKept: again.keep.length + again.remove.length - done.removed.length,
-    backupsRemoved: done.removed,
-    segmentsRemoved: done.segments,
-    left: [...left, ...unrecognised.map((key) => ({ key, reason: "not written by etcdsafe" }))],
-    failures: done.failures,
+  const isHidden = (await mayBeDenied(async () => (await storage.versions?.isEnabled(deleting)) ?? false)) === true;
+  const done: Done = { going: [], finished: [], segments: [], left: [], failures: [] };
+  const runOf = async (call: CallOptions): Promise<PruneRun> => {
+    // With its manifest a backup is gone, whatever is left of its objects.
+    const listed = new Set((await findBackups(storage, cluster, call)).map(({ id }) => id));
+    const removed = done.going.filter(({ backup }) => !listed.has(backup.id));
+    return {
+      ...{ startedAt, finishedAt: options.runtime.now().toISOString(), now: now.toISOString(), nowFrom, policy, policyFrom },
+      outcome: done.failures.length === 0 ? "done" : "partly",
+      backupsKept: listed.size,
+      backupsRemoved: removed.map(({ backup, reasons }) => ({ backup: backup.id, reasons: [...reasons], storedSizeBytes: backup.storedSizeBytes, isHidden })),
+      ...{ segmentsRemoved: done.segments, left: done.left, failures: done.failures },
+    };
   };
-  await lease.requireHeld(options);
+  try {
+    const { finished, left, failures } = await finishDeletions(repository, cluster, await scanDeletions(storage, cluster, deleting), deleting);
+    done.finished.push(...finished);
+    done.left.push(...left.map(({ backup, reason }) => ({ key: backup, reason })));
+    done.failures.push(...failures);
+    const again = await planWithLocks(repository, cluster, await readCatalogue(repository, cluster, now, deleting), { policy, now }, deleting);
+    done.left.push(...again.leave, ...again.keep.flatMap(lockedAway), ...unrecognised.map((key) => ({ key, reason: "not written by etcdsafe" })));
+    await removeBoth(repository, planned, again, done, deleting);
+  } catch (error) {
+    // What it has removed is on record, also where it was stopped in the middle.
+    if (done.going.length + done.finished.length > 0) await recordStopped(error);
+    throw error;
+  }
+  const run = await runOf(deleting);
   const record = await writeRun(storage, cluster, author, run, deleting);
   await removeOldRecords(storage, cluster, now, deleting);
-  return {
-    ...{ record, removed: run.backupsRemoved, segmentsRemoved: run.segmentsRemoved, kept: run.backupsKept, finished, left: run.left },
-    isHidden: done.isHidden,
-    failures: run.failures,
-  };
+  const { backupsRemoved: removed, segmentsRemoved, backupsKept: kept, left, failures } = run;
+  return { record, removed, segmentsRemoved, kept, finished: done.finished, left, isHidden, failures };
+
+  async function recordStopped(error: unknown): Promise<void> {
+    const call = { signal: AbortSignal.timeout(RECORD_LIMIT_MS) };
+    const { code, message, hint } = error instanceof EtcdsafeError ? error : { code: "INTERNAL", message: (error as Error).message, hint: "" };
+    done.failures.push({ code, message: `stopped before its end: ${message}`, hint });
+    await runOf(call)
+      .then((run) => writeRun(storage, cluster, author, run, call))
+      .catch(() => undefined); // What ended it may keep this from being written too.
+  }
+}
+
+/** What the store keeps from being removed, for who wonders why it is still there. */
+function lockedAway({ backup, reasons }: RetentionPlan["keep"][number]): PruneRun["left"] {
+  return backup.lock === null ? [] : [{ key: backup.id, reason: reasons.join("; ") }];
+}
+
+/** A name that nobody has used is a mistyped one, and a prune of it would be green for ever. */
+async function requireBoundName(repository: Repository, cluster: string, options: CallOptions): Promise<void> {
+  const { storage } = repository;
+  if ((await readClusterFile(storage, cluster, options)) !== undefined) return;
+  const names = await listClusters(repository, options);
+  throw new EtcdsafeError("CLUSTER_NOT_FOUND", `there is no cluster ${cluster} in ${storage.location}: nobody has saved under that name`, {
+    hint: names.length === 0 ? "There are no backups yet." : `The names there are ${names.join(", ")}: check --cluster.`,
+  });
 }
 
 /** Locks are asked for of those only that would go, and of those that would go in their place. */
@@ -122,40 +164,41 @@ async function planWithLocks(
     const unasked = plan.remove.map(({ backup }) => backup.id).filter((id) => !asked.has(id));
     if (unasked.length === 0) return plan;
     for (const id of unasked) asked.add(id);
-    const locked = await lockedBackups(repository.storage, cluster, unasked, now, options);
+    const locked = await lockedBackups(repository.storage, cluster, unasked, options);
     if (locked.size === 0) return plan;
     backups = backups.map((backup) => ({ ...backup, lock: locked.get(backup.id) ?? backup.lock }));
   }
 }
 
+/** Grows as it is done. */
 interface Done {
-  readonly removed: PruneRun["backupsRemoved"];
+  /** Those that both plans remove, before the first of them goes. */
+  going: RetentionPlan["remove"];
+  readonly finished: string[];
   readonly segments: PruneRun["segmentsRemoved"];
   readonly left: PruneRun["left"];
   readonly failures: PruneRun["failures"];
-  readonly isHidden: boolean;
 }
 
 /** What the plan that was shown removes, and the one that was made just now. */
-async function removeBoth(repository: Repository, planned: PlannedPrune, again: RetentionPlan, options: DeletionOptions): Promise<Done> {
+async function removeBoth(repository: Repository, planned: PlannedPrune, again: RetentionPlan, done: Done, options: DeletionOptions): Promise<void> {
   const { storage } = repository;
   const { cluster } = planned;
-  const isHidden = (await mayBeDenied(async () => (await storage.versions?.isEnabled(options)) ?? false)) === true;
+  const { left, failures, segments } = done;
   const still = new Set(again.remove.map(({ backup }) => backup.id));
-  const [removed, left, failures, segments]: [Done["removed"], Done["left"], Done["failures"], Done["segments"]] = [[], [], [], []];
+  done.going = planned.plan.remove.filter(({ backup }) => still.has(backup.id));
   for (const { backup, reasons } of planned.plan.remove) {
-    const { id, storedSizeBytes } = backup;
+    const { id } = backup;
     if (!still.has(id)) {
       left.push({ key: id, reason: "what has changed since the plan was made keeps it" });
       continue;
     }
     try {
       const why = await deleteBackup(repository, { cluster, backup: id, reasons }, options);
-      if (why === undefined) removed.push({ backup: id, reasons: [...reasons], storedSizeBytes, isHidden });
-      else left.push({ key: id, reason: why });
+      if (why !== undefined) left.push({ key: id, reason: why });
     } catch (error) {
       failures.push(failureOf(error, options));
-      if (hasCode(error, "STORAGE_DENIED")) return { removed, segments, left, failures, isHidden };
+      if (hasCode(error, "STORAGE_DENIED")) return;
     }
   }
   const stillSegments = new Set(again.segments.remove.map(({ segment }) => segment.key));
@@ -171,13 +214,4 @@ async function removeBoth(repository: Repository, planned: PlannedPrune, again: 
       if (hasCode(error, "STORAGE_DENIED")) break;
     }
   }
-  return { removed, segments, left, failures, isHidden };
-}
-
-/** Throws what ends the whole run. */
-function failureOf(error: unknown, { signal, lease }: DeletionOptions): PruneRun["failures"][number] {
-  lease.signal.throwIfAborted();
-  if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL" || signal.aborted) throw error;
-  const { code, message, hint } = error;
-  return { code, message, hint };
 }

@@ -22,6 +22,9 @@ interface GsBucket {
 interface GsLocked {
   readonly retention?: { readonly mode: "Locked" | "Unlocked"; readonly retainUntilTime: string };
   readonly temporaryHold?: boolean;
+  readonly eventBasedHold?: boolean;
+  /** By the retention policy of the bucket. */
+  readonly retentionExpirationTime?: string;
 }
 
 /** Locked retention cannot be shortened by anyone; unlocked by whoever may override it. */
@@ -77,7 +80,7 @@ function* versionsOf({ names }: GsContext, generations: readonly GsObject[]): Ge
 export function gsLocks(context: GsContext): Locks {
   const request = (key: string, versionId: string) => ({
     path: objectPath({ bucket: context.bucket, name: context.names.nameOf(key) }),
-    query: { generation: versionId, fields: "retention,temporaryHold" },
+    query: { generation: versionId, fields: "retention,temporaryHold,eventBasedHold,retentionExpirationTime" },
   });
   return {
     place: "a bucket that was made with retention of objects (`gcloud storage buckets create --enable-per-object-retention`)",
@@ -103,8 +106,11 @@ export function gsLocks(context: GsContext): Locks {
         { method: "GET", ...request(key, versionId) },
         options,
       );
-      const { retention, temporaryHold } = found ?? {};
-      return { retention: retention && { mode: MODES[retention.mode], until: new Date(retention.retainUntilTime) }, legalHold: temporaryHold === true };
+      const { retention, temporaryHold, eventBasedHold, retentionExpirationTime: byBucket } = found ?? {};
+      const own = retention && { mode: MODES[retention.mode], until: new Date(retention.retainUntilTime) };
+      const ofBucket = byBucket === undefined ? undefined : { mode: "compliance" as const, until: new Date(byBucket) };
+      const longest = own !== undefined && ofBucket !== undefined ? (own.until > ofBucket.until ? own : ofBucket) : (own ?? ofBucket);
+      return { retention: longest, legalHold: temporaryHold === true || eventBasedHold === true };
     },
   };
 }

@@ -15,10 +15,14 @@ async function given(...texts: readonly string[]) {
 test("tags: none, one, and several; a value may be empty, or hold = and blanks", async () => {
   const none = await readConfig({ command: "save", flags: new Map(), environment: {} });
   expect(tagsOf(none.config)).toEqual({});
-  const { config, faults } = await given("env=prod", "note=a = b, ü", "empty=", "app.kubernetes.io/name=etcd", "env=prod");
+  const { config, faults } = await given("env=prod", "note=a = b ü", "empty=", "app.kubernetes.io/name=etcd", "env=prod");
   expect(faults).toEqual([]);
-  expect(tagsOf(config)).toEqual({ env: "prod", note: "a = b, ü", empty: "", "app.kubernetes.io/name": "etcd" });
-  expect(tagsText(tagsOf(config))).toBe("env=prod, note=a = b, ü, empty=, app.kubernetes.io/name=etcd");
+  expect(tagsOf(config)).toEqual({ env: "prod", note: "a = b ü", empty: "", "app.kubernetes.io/name": "etcd" });
+  expect(tagsText(tagsOf(config))).toBe("env=prod, note=a = b ü, empty=, app.kubernetes.io/name=etcd");
+});
+
+test("tags: a comma in a value is refused: `prune --keep-tag` could not name it", async () => {
+  expect((await given("x=1,y=2")).faults).toEqual([expect.stringMatching(/without commas/)]);
 });
 
 test("tags: from a list in the configuration file, and one from the environment", async () => {

@@ -1,5 +1,7 @@
 // Retention by the command line: on directories and buckets, with backups of a real etcd, killed in the middle, and by two at once.
-import { cp, readdir, rm } from "node:fs/promises";
+import { generateKeyPairSync } from "node:crypto";
+import { existsSync } from "node:fs";
+import { cp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openStorage } from "../../src/storage/open.ts";
@@ -103,6 +105,35 @@ test("a host whose clock is ahead removes nothing from a directory, which has no
   expect(await listed(repository)).toHaveLength(6);
   await expectExit(0, [...prune, "--clock-is-right"]);
   expect(await listed(repository)).toHaveLength(1);
+});
+
+test("retention with trusted keys believes no backup that nobody has signed, and removes none for it", async () => {
+  const repository = at("signed");
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  await writeFile(at("sign.pem"), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  await writeFile(at("sign.pub"), publicKey.export({ type: "spki", format: "pem" }));
+  const signed = [await save(repository, "--sign-key-file", at("sign.pem")), await save(repository, "--sign-key-file", at("sign.pem"))];
+  const forged = await save(repository);
+  const prune = ["prune", "--repository", repository, "--keep-last", "1", "--yes"];
+  const { stdout } = await expectExit(0, [...prune, "-o", "json"], { ETCDSAFE_TRUSTED_KEY: at("sign.pub") });
+  const { plan, result } = JSON.parse(stdout);
+  expect(result.removed).toMatchObject([{ backup: signed[0] }]);
+  expect(plan.left).toEqual([{ key: forged, reason: "its manifest cannot be read" }]);
+  expect(idsOf(await listed(repository))).toEqual([forged, signed[1]]);
+});
+
+test("what failed before it came to the repository is on record there", async () => {
+  const repository = at("attempts");
+  await save(repository);
+  for (const more of [[], ["--repository", at("attempts-too")]])
+    expect((await runCli(["save", "--endpoints", "http://127.0.0.1:1", "--repository", repository, ...more])).exitCode).toBe(4);
+  const { clusters } = JSON.parse((await expectExit(0, ["list", "--repository", repository, "-o", "json"])).stdout);
+  expect(clusters[0].failed).toMatchObject([
+    { action: "save", phase: "connect", failure: { code: "ETCD_UNREACHABLE" } },
+    { action: "save", phase: "connect", failure: { code: "ETCD_UNREACHABLE" } },
+  ]);
+  // A place where nothing was saved is not made for a failure.
+  expect(existsSync(at("attempts-too"))).toBe(false);
 });
 
 test("save --prune keeps what the policy says, and not where the new backup is no good one", async () => {

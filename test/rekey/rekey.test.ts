@@ -9,6 +9,7 @@ import { type BackupEntry, listBackups } from "../../src/repository/catalogue.ts
 import { type Manifest, snapshotObject } from "../../src/repository/manifest.ts";
 import { manifestKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
+import { readPin, writePin } from "../../src/repository/pins.ts";
 import type { Resigning } from "../../src/repository/resigning.ts";
 import { encodeSignature, type SigningKey, signatureKey } from "../../src/repository/signature.ts";
 import { onlySigned } from "../../src/repository/trusted-manifests.ts";
@@ -45,6 +46,22 @@ for (const canCompose of [false, true]) {
     expect(await uploads(storage)).toEqual([]);
   });
 }
+
+test("rekey: what is pinned is pinned again, for the same reason, before it is a backup", async () => {
+  const { storage, file } = await newRepository();
+  const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+  await writePin(storage, CLUSTER, AUTHOR, { backup: id, reason: "before the upgrade", pinnedAt: "2026-11-21T10:00:00.000Z" }, { signal });
+  let wasPinned: boolean | undefined;
+  const watching = wrapped(storage, {
+    put: async (key, body, put) => {
+      if (key.endsWith("/manifest.json")) wasPinned = (await readPin(storage, CLUSTER, key.split("/").at(-2)!, { signal })) !== undefined;
+      return storage.put(key, body, put);
+    },
+  });
+  const manifest = await rekeyBackup({ storage: watching, file }, AUTHOR, await entryOf(storage, id), options({ keys: own.keys, to: other }));
+  expect(wasPinned).toBe(true);
+  expect(await readPin(storage, CLUSTER, manifest.id, { signal })).toMatchObject({ reason: "before the upgrade" });
+});
 
 test("rekey: one that loses the new backup as it publishes says that it is there, and may lack objects", async () => {
   const { storage, file } = await newRepository();

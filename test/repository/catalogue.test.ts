@@ -116,7 +116,7 @@ test("catalogue: reads no manifest to put backups in order unless two began with
   await expect(ids(fail(() => abort.abort()))).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
 });
 
-test("catalogue: takes nothing for a backup that has no manifest, is being deleted, or has no backup's name", async () => {
+test("catalogue: takes nothing for a backup that has no manifest, or no backup's name; one whose manifest is still there is whole, though its deletion was begun", async () => {
   const id = await store(20);
   const deleted = await store(21);
   await put(deletionKey("default", deleted), new Uint8Array(1));
@@ -124,7 +124,7 @@ test("catalogue: takes nothing for a backup that has no manifest, is being delet
   await put("default/backups/notes/manifest.json", new Uint8Array(1));
   await put("default/backups/notes.txt", new Uint8Array(1));
   await put("other/backups/20261122T093000Z-0000000000000012345-aaaaaa/manifest.json", new Uint8Array(1));
-  expect((await list()).map((entry) => entry.id)).toEqual([id]);
+  expect((await list()).map((entry) => entry.id)).toEqual([deleted, id]);
 });
 
 test("catalogue: marks a manifest that cannot be read, and lists the others", async () => {

@@ -5,6 +5,7 @@ import { EtcdsafeError } from "../../src/errors.ts";
 import { planGc } from "../../src/maintenance/gc.ts";
 import { scanDeletions } from "../../src/repository/backup-scan.ts";
 import { listBackups } from "../../src/repository/catalogue.ts";
+import { writeDeletion } from "../../src/repository/deletions.ts";
 import { placeUploadMarker } from "../../src/repository/held-marker.ts";
 import { deletionKey, manifestKey, pinKey, uploadKey, verificationKey } from "../../src/repository/names.ts";
 import type { Repository } from "../../src/repository/repository.ts";
@@ -150,14 +151,26 @@ test("deletion: one who has lost the lease removes nothing more", async () => {
 test("deletion: a marker that cannot be read, or names what is none of its business, removes no other backup", async () => {
   await memory.remove(manifestKey(CLUSTER, doomed), { signal });
   await put(deletionKey(CLUSTER, doomed));
-  expect(await finish()).toEqual({ finished: [doomed], left: [] });
+  expect(await finish()).toEqual({ finished: [doomed], left: [], failures: [] });
   expect((await planGc(repository(), options)).remove.flatMap(({ backup }) => backup)).toEqual([doomed]);
   const marker = {
     ...{ format: 1, requires: [], tool: AUTHOR.tool, writer: { host: "h", pid: 1 }, cluster: CLUSTER, backup: doomed },
     ...{ startedAt: new Date().toISOString(), reasons: ["r"], keys: [manifestKey(CLUSTER, other), `${CLUSTER}/backups/${doomed}/snapshot.db.zst`] },
   };
   await memory.put(deletionKey(CLUSTER, doomed), streamOf(Buffer.from(JSON.stringify(marker))), { signal });
-  expect(await finish()).toEqual({ finished: [doomed], left: [] });
+  expect(await finish()).toEqual({ finished: [doomed], left: [], failures: [] });
   expect(ofBackup(await keys(), doomed)).toEqual([]);
   expect(await listed()).toEqual([other]);
+});
+
+test("deletion: one that cannot be finished does not keep the others from it", async () => {
+  for (const id of [doomed, other]) {
+    await memory.remove(manifestKey(CLUSTER, id), { signal });
+    const keys = [`${CLUSTER}/backups/${id}/snapshot.db.zst`];
+    await writeDeletion(memory, CLUSTER, AUTHOR, { backup: id, startedAt: new Date().toISOString(), reasons: ["r"], keys }, { signal });
+  }
+  const failing = wrapped(failingStorage(storage, { operations: ["remove"], key: new RegExp(`${doomed}/snapshot`) }), clock());
+  const begun = [doomed, other];
+  const end = await withLease(failing, (deleting) => finishDeletions(repository(failing), CLUSTER, begun, deleting));
+  expect(end).toMatchObject({ finished: [other], left: [], failures: [{ code: "STORAGE_UNREACHABLE" }] });
 });

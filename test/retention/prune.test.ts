@@ -87,17 +87,28 @@ test("prune: locks are asked of those alone that would go; what is locked stays,
       return { retention: key.includes(ids[0]!) ? { mode: "compliance", until } : undefined, legalHold: key.includes(ids[1]!) };
     },
   };
-  const locking = wrapped(storage, { locks });
-  expect(removedIds(await plan(KEEP_2, locking))).toEqual(ids.slice(0, 3)); // None of these objects has a version.
+  const versioned = (id: string | undefined) =>
+    wrapped(storage, {
+      locks,
+      stat: async (key, call) => {
+        const info = await storage.stat(key, call);
+        return info === undefined || id === undefined ? info : { ...info, versionId: id };
+      },
+    });
+  expect(removedIds(await plan(KEEP_2, versioned(undefined)))).toEqual(ids.slice(0, 3)); // The store keeps no versions.
   expect(asked).toEqual([]);
-  const objects = sampleObjects("v1");
-  for (const [hour] of ids.entries()) await storeAt(storage, `2026-11-22T0${hour}:00:00.000Z`, { objects });
+  // As a copy has it: the manifest names a version of another store.
+  await storeAt(storage, "2026-11-22T00:00:00.000Z", { objects: sampleObjects("elsewhere") });
+  const locking = versioned("v1");
   const planned = await plan(KEEP_2, locking);
   expect(removedIds(planned)).toEqual([ids[2]]);
   const reasons = Object.fromEntries(planned.plan.keep.map(({ backup, reasons: why }) => [backup.id, why.join()]));
   expect(reasons[ids[0]!]).toContain("2026-12-24");
   expect(reasons[ids[1]!]).toContain("legal hold");
-  expect(asked.every((each) => ids.slice(0, 3).some((id) => each.includes(id)))).toBe(true);
+  expect(asked.every((each) => each.endsWith(" v1") && ids.slice(0, 3).some((id) => each.includes(id)))).toBe(true);
+  // Who acts hears of it too.
+  const { left } = await prune(KEEP_2, locking);
+  expect(left).toContainEqual({ key: ids[0], reason: expect.stringContaining("2026-12-24") });
 });
 
 test("prune: of two with different policies, the second goes by what the first has left", async () => {
@@ -146,8 +157,35 @@ test("prune: what cannot be removed does not keep it from the rest", async () =>
   const failing = failingStorage(storage, { operations: ["remove"], key: new RegExp(`${ids[1]}/snapshot`) });
   const result = await prune(KEEP_2, failing);
   expect(result.failures).toMatchObject([{ code: "STORAGE_UNREACHABLE" }]);
-  expect(result.removed.map(({ backup }) => backup)).toEqual([ids[0], ids[2]]);
+  // Without its manifest it is no backup any more.
+  expect([result.removed.map(({ backup }) => backup), result.kept]).toEqual([ids.slice(0, 3), 2]);
   expect(await prune()).toMatchObject({ finished: [ids[1]], failures: [] });
+});
+
+test("prune: a run that is stopped in the middle is on record, with what it has removed", async () => {
+  const stopping = new AbortController();
+  const stopped = new EtcdsafeError("INTERRUPTED", "of the test");
+  const over = wrapped(storage, {
+    remove: async (key, call) => {
+      await storage.remove(key, call);
+      if (key === deletionKey("default", ids[0]!)) stopping.abort(stopped);
+    },
+  });
+  await expect(applyPrune(on(over), await plan(), AUTHOR, { ...options, signal: stopping.signal })).rejects.toBe(stopped);
+  expect(await listed()).toEqual(ids.slice(1));
+  const [record] = await keys(prunesPrefix("default"));
+  const run = JSON.parse(Buffer.from(storage.bytesOf(record!)!).toString());
+  expect(run).toMatchObject({
+    outcome: "partly",
+    backupsKept: 4,
+    backupsRemoved: [{ backup: ids[0] }],
+    failures: [{ message: expect.stringContaining("stopped") }],
+  });
+});
+
+test("prune: a name that nobody has saved under is a mistyped one", async () => {
+  await expectThrown("CLUSTER_NOT_FOUND", () => plan({ ...KEEP_2, cluster: "prodd" }), /there is no cluster prodd/);
+  expect(await keys("prodd/")).toEqual([]);
 });
 
 test("prune: of a store that keeps versions, what was removed is hidden", async () => {
