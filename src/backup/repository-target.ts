@@ -8,14 +8,14 @@ import { formatId } from "../bytes/u64.ts";
 import { openSnapshot } from "../cluster/snapshot-stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { listBackups } from "../repository/catalogue.ts";
-import type { ObservedCluster } from "../repository/cluster-file.ts";
+import { type ObservedCluster, readClusterFile } from "../repository/cluster-file.ts";
 import { type AskedEncryption, chooseEncryption, requireUsableRecipients } from "../repository/encryption-policy.ts";
 import { type Manifest, snapshotObject } from "../repository/manifest.ts";
 import { BUNDLE_OBJECT, backupId, REPOSITORY_KEY, SNAPSHOT_OBJECT } from "../repository/names.ts";
 import { type LockPolicy, versionLocker } from "../repository/object-lock.ts";
 import { placeBackup, requireMayWrite } from "../repository/placement.ts";
 import { type BackupUpload, beginUpload, type Protection } from "../repository/publish.ts";
-import { type Author, openOrCreateRepository, openRepository, type Repository } from "../repository/repository.ts";
+import { type Author, openOrCreateRepository, openRepository, openToWrite, type Repository } from "../repository/repository.ts";
 import { writeAttempt } from "../repository/sidecars.ts";
 import type { SigningKey } from "../repository/signature.ts";
 import { tryUploadMarker } from "../repository/upload-marker.ts";
@@ -158,7 +158,7 @@ export class RepositoryTarget implements SaveTarget {
 
   async failed(error: unknown, phase: SavePhase, { runtime, signal }: Options): Promise<void> {
     const { storage, author, cluster } = this.#options;
-    if (!(error instanceof EtcdsafeError) || (this.#repository ?? (await openIfThere(storage, { signal }))) === undefined) return;
+    if (!(error instanceof EtcdsafeError) || (this.#repository === undefined && !(await isUsed(storage, cluster, { signal })))) return;
     const failure = { code: error.code, message: error.message, hint: error.hint };
     const finishedAt = runtime.now().toISOString();
     await writeAttempt(
@@ -276,9 +276,14 @@ export class RepositoryTarget implements SaveTarget {
   }
 }
 
-/** Of a save that failed before it came to its repository. */
-function openIfThere(storage: Storage, options: CallOptions): Promise<Repository | undefined> {
-  return openRepository(storage, options).catch(() => undefined);
+/** Of a save that failed before it came to its repository: whether somebody saves there under that name, with its state where this one looks. */
+async function isUsed(storage: Storage, cluster: string, options: CallOptions): Promise<boolean> {
+  try {
+    await openToWrite(storage, options);
+    return (await readClusterFile(storage, cluster, options)) !== undefined;
+  } catch {
+    return false; // What is wrong there, the next save that reaches etcd tells.
+  }
 }
 
 /** What `work` finds out for the manifest. */

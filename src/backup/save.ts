@@ -35,6 +35,8 @@ export interface SaveRequest {
 
 export type SaveOptions = CallOptions & { readonly runtime: Runtime };
 
+const ATTEMPT_LIMIT_MS = 10_000;
+
 /** The system's temporary directory, where --spool-dir names no other. */
 export const DEFAULT_SPOOL_DIRECTORY: string = tmpdir();
 
@@ -99,7 +101,9 @@ async function selected(clients: MemberClients, { connection, member, target }: 
     return selectMember(await survey(clients, connection.endpoints, { signal, ...(member === undefined ? {} : { member }) }), member);
   } catch (error) {
     signal.throwIfAborted();
-    await target.failed(error, "connect", options);
+    // A store that does not answer either must not keep the error back.
+    await target.failed(error, "connect", { ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_LIMIT_MS)]) });
+    signal.throwIfAborted();
     throw error;
   }
 }

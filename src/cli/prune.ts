@@ -31,7 +31,8 @@ export async function pruned(invocation: Invocation, repository: Repository): Pr
     phase = "removal";
     return { planned, result: await applyPrune(repository, planned, await author(), invocation) };
   } catch (error) {
-    if (!(error instanceof EtcdsafeError) || invocation.signal.aborted) throw error;
+    // A name that nobody has used stays unused.
+    if (!(error instanceof EtcdsafeError) || error.code === "CLUSTER_NOT_FOUND" || invocation.signal.aborted) throw error;
     const { code, message, hint } = error;
     const facts = { action: "prune", phase, backup: null, startedAt, finishedAt: runtime.now().toISOString(), failure: { code, message, hint } } as const;
     // Its own error says enough; a repository that cannot be written is often what it is about.

@@ -45,7 +45,7 @@ export async function checkRepository(repository: Repository, options: CallOptio
     ({ what }) => `${backupsPrefix(what.cluster)}${what.backup}/`,
   );
   const deleting = new Set(known.flatMap(({ what }) => (what?.kind === "deletion" ? [`${backupsPrefix(what.cluster)}${what.backup}/`] : [])));
-  const whole = [...backups].filter(([prefix, parts]) => !deleting.has(prefix) && parts.some(({ what }) => what.name === "manifest.json"));
+  const whole = [...backups].filter(([, parts]) => parts.some(({ what }) => what.name === "manifest.json"));
   for (const cluster of clusters) findings.push(...(await clusterFindings(repository, cluster, whole, options)));
   findings.push(...(await inTurns(whole, ([prefix, parts]) => backupFindings(repository, prefix, parts, options))).flat());
   findings.push(...(await inTurns(known, ({ info, what }) => documentFindings(repository, info.key, what, { backups, deleting }, options))).flat());

@@ -6,10 +6,10 @@ import { readerOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { BackupEntry } from "../repository/catalogue.ts";
 import type { Manifest, StoredObject } from "../repository/manifest.ts";
-import { backupId, backupObjectKey, parseBackupId } from "../repository/names.ts";
+import { backupId, backupObjectKey, manifestKey, parseBackupId } from "../repository/names.ts";
 import { checkStoredBytes, decodeObject } from "../repository/object-decoder.ts";
 import { ENCRYPTED_SUFFIX } from "../repository/object-encoder.ts";
-import { readPin, writePin } from "../repository/pins.ts";
+import { readPin, removePin, writePin } from "../repository/pins.ts";
 import { type BackupUpload, beginUpload, type Protection } from "../repository/publish.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { type Resigning, requireSameTrust } from "../repository/resigning.ts";
@@ -63,7 +63,17 @@ export async function rekeyBackup(repository: Repository, author: Author, { id, 
     return rekeyed;
   } catch (error) {
     await upload.abandon(ABANDON_LIMIT_MS);
+    await forgetPin(storage, cluster, newId, { signal: AbortSignal.timeout(ABANDON_LIMIT_MS) });
     throw upload.reasonOf(error);
+  }
+}
+
+/** Of a backup that never came to be; one whose manifest may have arrived keeps it. Never throws. */
+async function forgetPin(storage: Storage, cluster: string, id: string, options: CallOptions): Promise<void> {
+  try {
+    if ((await storage.stat(manifestKey(cluster, id), options)) === undefined) await removePin(storage, cluster, id, options);
+  } catch {
+    // `repo check` tells of it.
   }
 }
 

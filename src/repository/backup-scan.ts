@@ -4,6 +4,7 @@ import type { CallOptions } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { backupsPrefix, deletionsPrefix, parseBackupId, verificationsPrefix } from "./names.ts";
+import { recognise } from "./recognise.ts";
 
 export interface ScannedBackup {
   readonly id: string;
@@ -87,7 +88,10 @@ async function manifestOf(storage: Storage, cluster: string, id: string, options
 /** Ids of backups whose deletion has begun. */
 export async function scanDeletions(storage: Storage, cluster: string, { signal }: CallOptions): Promise<Set<string>> {
   const ids = new Set<string>();
-  for await (const { key } of storage.list(deletionsPrefix(cluster), { signal })) ids.add(key.slice(deletionsPrefix(cluster).length).replace(/\.json$/, ""));
+  for await (const { key } of storage.list(deletionsPrefix(cluster), { signal })) {
+    const what = recognise(key);
+    if (what?.kind === "deletion") ids.add(what.backup);
+  }
   return ids;
 }
 

@@ -14,7 +14,7 @@ type Deletion = z.infer<typeof deletionSchema>;
 
 const DELETION: DocumentKind<typeof deletionSchema> = { schema: deletionSchema, label: "deletion", invalid: "REPOSITORY_INVALID" };
 
-/** Creates it; false where there is one already. From then on the backup is not listed as one. */
+/** Creates it; false where there is one already. */
 export function writeDeletion(
   storage: Storage,
   cluster: string,

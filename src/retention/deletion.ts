@@ -47,6 +47,11 @@ export async function deleteBackup(
   if (typeof claimed === "string") return claimed;
   await lease.requireHeld(options);
   await writeDeletion(storage, cluster, author, { backup, startedAt: runtime.now().toISOString(), reasons: [...reasons], keys }, options);
+  // Who pins it after this finds the deletion that was begun.
+  if ((await storage.stat(pinKey(cluster, backup), options)) !== undefined) {
+    await takeBack(storage, cluster, backup, claimed, options);
+    return "it was pinned meanwhile";
+  }
   try {
     await storage.remove(manifestKey(cluster, backup), options);
   } catch (error) {

@@ -57,6 +57,7 @@ export interface PruneResult {
 type PruneOptions = CallOptions & { readonly runtime: Pick<Runtime, "now" | "monotonicMs" | "sleep" | "randomBytes" | "log"> };
 
 const LEASE_EXPIRES_AFTER_SECONDS = 30;
+const DENIALS_MAX = 3;
 /** How long the record of a run that was stopped may take. */
 const RECORD_LIMIT_MS = 10_000;
 
@@ -113,16 +114,16 @@ export async function applyPrune(repository: Repository, planned: PlannedPrune, 
     const again = await planWithLocks(repository, cluster, await readCatalogue(repository, cluster, now, deleting), { policy, now }, deleting);
     done.left.push(...again.leave, ...again.keep.flatMap(lockedAway), ...unrecognised.map((key) => ({ key, reason: "not written by etcdsafe" })));
     await removeBoth(repository, planned, again, done, deleting);
+    const run = await runOf(deleting);
+    const record = await writeRun(storage, cluster, author, run, deleting);
+    await removeOldRecords(storage, cluster, now, deleting);
+    const { backupsRemoved: removed, segmentsRemoved, backupsKept: kept, left: leftAlone, failures: failed } = run;
+    return { record, removed, segmentsRemoved, kept, finished: done.finished, left: leftAlone, isHidden, failures: failed };
   } catch (error) {
     // What it has removed is on record, also where it was stopped in the middle.
     if (done.going.length + done.finished.length > 0) await recordStopped(error);
     throw error;
   }
-  const run = await runOf(deleting);
-  const record = await writeRun(storage, cluster, author, run, deleting);
-  await removeOldRecords(storage, cluster, now, deleting);
-  const { backupsRemoved: removed, segmentsRemoved, backupsKept: kept, left, failures } = run;
-  return { record, removed, segmentsRemoved, kept, finished: done.finished, left, isHidden, failures };
 
   async function recordStopped(error: unknown): Promise<void> {
     const call = { signal: AbortSignal.timeout(RECORD_LIMIT_MS) };
@@ -185,6 +186,7 @@ async function removeBoth(repository: Repository, planned: PlannedPrune, again: 
   const { storage } = repository;
   const { cluster } = planned;
   const { left, failures, segments } = done;
+  let denials = 0;
   const still = new Set(again.remove.map(({ backup }) => backup.id));
   done.going = planned.plan.remove.filter(({ backup }) => still.has(backup.id));
   for (const { backup, reasons } of planned.plan.remove) {
@@ -198,7 +200,8 @@ async function removeBoth(repository: Repository, planned: PlannedPrune, again: 
       if (why !== undefined) left.push({ key: id, reason: why });
     } catch (error) {
       failures.push(failureOf(error, options));
-      if (hasCode(error, "STORAGE_DENIED")) return;
+      // One that the store holds keeps no other from going; who may remove nothing need not try them all.
+      if (hasCode(error, "STORAGE_DENIED") && ++denials === DENIALS_MAX) return;
     }
   }
   const stillSegments = new Set(again.segments.remove.map(({ segment }) => segment.key));

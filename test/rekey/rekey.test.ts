@@ -9,7 +9,7 @@ import { type BackupEntry, listBackups } from "../../src/repository/catalogue.ts
 import { type Manifest, snapshotObject } from "../../src/repository/manifest.ts";
 import { manifestKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
-import { readPin, writePin } from "../../src/repository/pins.ts";
+import { readPin, readPins, writePin } from "../../src/repository/pins.ts";
 import type { Resigning } from "../../src/repository/resigning.ts";
 import { encodeSignature, type SigningKey, signatureKey } from "../../src/repository/signature.ts";
 import { onlySigned } from "../../src/repository/trusted-manifests.ts";
@@ -61,6 +61,16 @@ test("rekey: what is pinned is pinned again, for the same reason, before it is a
   const manifest = await rekeyBackup({ storage: watching, file }, AUTHOR, await entryOf(storage, id), options({ keys: own.keys, to: other }));
   expect(wasPinned).toBe(true);
   expect(await readPin(storage, CLUSTER, manifest.id, { signal })).toMatchObject({ reason: "before the upgrade" });
+  // Of one that never came to be, no pin is left.
+  const full = wrapped(storage, {
+    put: async (key, body, put) => {
+      if (key.endsWith("/manifest.json")) throw new EtcdsafeError("STORAGE_FULL", "full");
+      return storage.put(key, body, put);
+    },
+  });
+  const entry = await entryOf(storage, id);
+  await expectThrown("STORAGE_FULL", () => rekeyBackup({ storage: full, file }, AUTHOR, entry, options({ keys: own.keys, to: other })), /full/);
+  expect([...(await readPins(storage, CLUSTER, { signal })).keys()].sort()).toEqual([id, manifest.id].sort());
 });
 
 test("rekey: one that loses the new backup as it publishes says that it is there, and may lack objects", async () => {

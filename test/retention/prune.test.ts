@@ -145,12 +145,23 @@ test("prune: what another run has begun is finished first", async () => {
   expect(await listed()).toEqual(ids.slice(3));
 });
 
-test("prune: credentials that may not delete: it says so once, everything stays, and the run is on record as partly done", async () => {
+test("prune: credentials that may not delete: it says so, everything stays, and the run is on record as partly done", async () => {
   const denied = failingStorage(storage, { operations: ["remove"], key: /\/(backups|deleting)\//, error: () => new EtcdsafeError("STORAGE_DENIED", "no") });
   const result = await prune(KEEP_2, denied);
-  expect(result).toMatchObject({ removed: [], kept: 5, failures: [{ code: "STORAGE_DENIED", message: "no" }] });
+  expect(result).toMatchObject({ removed: [], kept: 5, failures: Array(3).fill({ code: "STORAGE_DENIED", message: "no" }) });
   expect(await listed()).toEqual(ids);
   expect(await keys(prunesPrefix("default"))).toEqual([result.record]);
+});
+
+test("prune: a backup that the store holds keeps no other from going", async () => {
+  const held = failingStorage(storage, {
+    operations: ["remove"],
+    key: new RegExp(`${ids[0]}/manifest`),
+    error: () => new EtcdsafeError("STORAGE_DENIED", "held"),
+  });
+  const result = await prune(KEEP_2, held);
+  expect([result.removed.map(({ backup }) => backup), result.failures]).toMatchObject([[ids[1], ids[2]], [{ message: "held" }]]);
+  expect(await listed()).toEqual([ids[0], ids[3], ids[4]]);
 });
 
 test("prune: what cannot be removed does not keep it from the rest", async () => {
@@ -232,6 +243,19 @@ test("prune: a pin that is placed while it runs keeps its backup", async () => {
   });
   expect((await prune(KEEP_2, pinning)).left).toContainEqual({ key: ids[1], reason: "it was pinned meanwhile" });
   expect(await listed()).toEqual([ids[1], ids[3], ids[4]]);
+});
+
+test("prune: a pin that comes when the deletion has just begun keeps its backup too", async () => {
+  const pinning = wrapped(storage, {
+    put: async (key, body, call) => {
+      const info = await storage.put(key, body, call);
+      if (key === deletionKey("default", ids[0]!)) await storage.put(pinKey("default", ids[0]!), streamOf(Buffer.from("{}")), { signal });
+      return info;
+    },
+  });
+  expect((await prune(KEEP_2, pinning)).left).toContainEqual({ key: ids[0], reason: "it was pinned meanwhile" });
+  expect(await listed()).toEqual([ids[0], ids[3], ids[4]]);
+  expect(await keys("default/deleting/")).toEqual([]);
 });
 
 function clockOf(time: string) {
