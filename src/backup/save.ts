@@ -111,11 +111,12 @@ async function selected(clients: MemberClients, { connection, member, target }: 
 async function saveFrom(serving: Candidate, request: SaveRequest, observed: ObservedCluster, take: TakeOptions): Promise<Saved> {
   const { spoolDirectory, target } = request;
   const { host, port } = parseEndpoint(serving.endpoint, request.connection);
+  const isHere = isThisHost(host);
   // A member on this host has our clock, which says nothing of it.
-  const memberClockMs = isThisHost(host) ? null : await memberClockOffset(serving.endpoint, request.connection, take);
+  const memberClockMs = isHere ? null : await memberClockOffset(serving.endpoint, request.connection, take);
   if (spoolDirectory === undefined) return target.passOn(observed, { ...take, memberClockMs });
   await using spool = await (target.openSpool?.(serving.dbSizeBytes) ?? openSpool(spoolDirectory, serving.dbSizeBytes));
-  const beside = isThisHost(host) ? await etcdDatabaseOnSameDisk(spool.directory, port) : undefined;
+  const beside = isHere ? await etcdDatabaseOnSameDisk(spool.directory, port) : undefined;
   if (beside !== undefined) {
     const [what, remedy] = target.openSpool === undefined ? ["the spool", "give --spool-dir"] : ["the output file", "name one"];
     take.runtime.log({

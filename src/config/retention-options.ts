@@ -6,38 +6,18 @@ const COUNT = { regex: /^(\d{1,9}|unlimited)$/, is: "a count, or unlimited" };
 const SPAN = { regex: /^(?=\d)(\d{1,6}y)?(\d{1,6}m)?(\d{1,6}d)?(\d{1,6}h)?$/, is: "years, months, days and hours in that order, like 7d12h or 1y6m" };
 const COMMANDS = ["prune", "save", "repo policy"] as const;
 
-const newestOf = (unit: string) =>
-  ({
-    kind: "string",
-    placeholder: "COUNT",
-    pattern: COUNT,
-    group: "Retention",
-    commands: COMMANDS,
-    defaultText: "none",
-    description: `Keep the newest backup of each of the last so many ${unit} that have one; of each with \`unlimited\`.`,
-  }) as const;
+const counted = (description: string) =>
+  ({ kind: "string", placeholder: "COUNT", pattern: COUNT, group: "Retention", commands: COMMANDS, defaultText: "none", description }) as const;
+const newestOf = (unit: string) => counted(`Keep the newest backup of each of the last so many ${unit} that have one; of each with \`unlimited\`.`);
 
-const within = (what: string) =>
-  ({
-    kind: "string",
-    placeholder: "SPAN",
-    pattern: SPAN,
-    group: "Retention",
-    commands: COMMANDS,
-    defaultText: "none",
-    description: `Keep ${what} that was made within this span before the newest: 7d12h, 1y6m (m: months).`,
-  }) as const;
+const spanned = (description: string, defaultText: "none" | "all" = "none") =>
+  ({ kind: "string", placeholder: "SPAN", pattern: SPAN, group: "Retention", commands: COMMANDS, defaultText, description }) as const;
+const within = (what: string) => spanned(`Keep ${what} that was made within this span before the newest: 7d12h, 1y6m (m: months).`);
 
 export const RETENTION_OPTIONS = {
-  "keep-last": {
-    kind: "string",
-    placeholder: "COUNT",
-    pattern: COUNT,
-    group: "Retention",
-    commands: COMMANDS,
-    defaultText: "none",
-    description: "Keep the newest so many backups. Rules count for each timeline by itself, and for good backups apart from suspect, partial and damaged ones.",
-  },
+  "keep-last": counted(
+    "Keep the newest so many backups. Rules count for each timeline by itself, and for good backups apart from suspect, partial and damaged ones.",
+  ),
   "keep-hourly": newestOf("hours"),
   "keep-daily": newestOf("days"),
   "keep-weekly": newestOf("weeks (ISO 8601, from Monday)"),
@@ -57,15 +37,7 @@ export const RETENTION_OPTIONS = {
     defaultText: "none",
     description: "Keep backups with any of these tags: NAME=VALUE, or NAME whatever its value.",
   },
-  "keep-points-within": {
-    kind: "string",
-    placeholder: "SPAN",
-    pattern: SPAN,
-    group: "Retention",
-    commands: COMMANDS,
-    defaultText: "all",
-    description: "Remove recorded segments that no point of this span before now needs; without it they all stay.",
-  },
+  "keep-points-within": spanned("Remove recorded segments that no point of this span before now needs; without it they all stay.", "all"),
   minimum: {
     kind: "count",
     placeholder: "COUNT",
@@ -74,15 +46,7 @@ export const RETENTION_OPTIONS = {
     defaultText: "1",
     description: "Keep the newest so many good backups whatever else the policy says.",
   },
-  "max-age": {
-    kind: "string",
-    placeholder: "SPAN",
-    pattern: SPAN,
-    group: "Retention",
-    commands: COMMANDS,
-    defaultText: "none",
-    description: "Remove what is older than this, also where a rule keeps it. The newest good backups, pinned and locked ones always stay.",
-  },
+  "max-age": spanned("Remove what is older than this, also where a rule keeps it. The newest good backups, pinned and locked ones always stay."),
   "max-bytes": {
     kind: "string",
     placeholder: "SIZE",

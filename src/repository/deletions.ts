@@ -7,8 +7,8 @@ import { createDocument, type DocumentKind, readDocument } from "./document.ts";
 import { deletionKey } from "./names.ts";
 import { recognise } from "./recognise.ts";
 import type { Author } from "./repository.ts";
-import { FORMAT_VERSION } from "./schemas/common.ts";
 import { deletionSchema } from "./schemas/deletion.ts";
+import { head } from "./sidecars.ts";
 
 type Deletion = z.infer<typeof deletionSchema>;
 
@@ -18,12 +18,11 @@ const DELETION: DocumentKind<typeof deletionSchema> = { schema: deletionSchema, 
 export function writeDeletion(
   storage: Storage,
   cluster: string,
-  { tool, writer }: Author,
+  author: Author,
   facts: Pick<Deletion, "backup" | "startedAt" | "reasons" | "keys">,
   options: CallOptions,
 ): Promise<boolean> {
-  const head = { format: FORMAT_VERSION as typeof FORMAT_VERSION, requires: [], tool, writer: { host: writer.host, pid: writer.pid }, cluster };
-  return createDocument(storage, DELETION, deletionKey(cluster, facts.backup), { ...head, ...facts }, options);
+  return createDocument(storage, DELETION, deletionKey(cluster, facts.backup), { ...head(cluster, author), ...facts }, options);
 }
 
 /** The objects of the backup that it names; what it names beside them is none of its business. None where it cannot be read. */

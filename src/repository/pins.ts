@@ -8,8 +8,8 @@ import { inTurns } from "./in-turns.ts";
 import { pinKey, pinsPrefix } from "./names.ts";
 import { recognise } from "./recognise.ts";
 import type { Author } from "./repository.ts";
-import { FORMAT_VERSION } from "./schemas/common.ts";
 import { pinSchema } from "./schemas/pin.ts";
+import { head } from "./sidecars.ts";
 
 export interface Pin {
   /** The operator's; or that it cannot be read. */
@@ -65,12 +65,11 @@ async function readStored(storage: Storage, cluster: string, id: string, options
 export function writePin(
   storage: Storage,
   cluster: string,
-  { tool, writer }: Author,
+  author: Author,
   facts: { readonly backup: string; readonly reason: string; readonly pinnedAt: string },
   options: CallOptions,
 ): Promise<boolean> {
-  const pin = { format: FORMAT_VERSION as typeof FORMAT_VERSION, requires: [], tool, writer, cluster, ...facts };
-  return createDocument(storage, PIN, pinKey(cluster, facts.backup), pin, options);
+  return createDocument(storage, PIN, pinKey(cluster, facts.backup), { ...head(cluster, author), ...facts }, options);
 }
 
 /** Says false where there was none. */

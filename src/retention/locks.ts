@@ -1,5 +1,6 @@
 // Which backups the store would not let go: one of their versions is locked. Asked of few, since it costs a request for each object.
 import { hasCode } from "../errors.ts";
+import { inTurns } from "../repository/in-turns.ts";
 import { backupObjectKey } from "../repository/names.ts";
 import { mayBeDenied } from "../repository/object-lock.ts";
 import type { CallOptions } from "../runtime.ts";
@@ -14,10 +15,10 @@ export async function lockedBackups(storage: Storage, cluster: string, ids: read
   const locked = new Map<string, Lock>();
   const { locks } = storage;
   if (locks === undefined || ids.length === 0 || (await mayBeDenied(() => locks.defaults(options))) === undefined) return locked;
-  for (const id of ids) {
+  await inTurns(ids, async (id) => {
     const lock = await lockOf(storage, locks, cluster, id, options);
     if (lock !== undefined) locked.set(id, lock);
-  }
+  });
   return locked;
 }
 

@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { EtcdsafeError } from "../errors.ts";
 import { type DocumentKind, readDocument } from "../repository/document.ts";
+import { inTurns } from "../repository/in-turns.ts";
 import { attemptsPrefix, pruneKey, prunesPrefix } from "../repository/names.ts";
 import { recognise } from "../repository/recognise.ts";
 import type { Author } from "../repository/repository.ts";
@@ -29,15 +30,15 @@ export function writeRun(storage: Storage, cluster: string, author: Author, run:
 /** Newest first; those that cannot be read are left out. */
 export async function readRuns(storage: Storage, cluster: string, options: CallOptions): Promise<PruneRun[]> {
   const keys = (await recordsBelow(storage, prunesPrefix(cluster), "prune", options)).map(({ key }) => key);
-  const runs: PruneRun[] = [];
-  for (const key of keys.reverse().slice(0, RUNS_READ_MAX)) {
+  const runs = await inTurns(keys.reverse().slice(0, RUNS_READ_MAX), async (key) => {
     try {
-      runs.push(await readDocument(storage, PRUNE, key, options));
+      return await readDocument(storage, PRUNE, key, options);
     } catch (error) {
       if (!(error instanceof EtcdsafeError) || options.signal.aborted) throw error;
+      return undefined;
     }
-  }
-  return runs;
+  });
+  return runs.filter((run) => run !== undefined);
 }
 
 /** Of earlier runs, and of attempts that failed, what nobody will ask for any more; by the time at which the store got them. What fails is left for the next run. */

@@ -109,7 +109,7 @@ export function gsLocks(context: GsContext): Locks {
       const { retention, temporaryHold, eventBasedHold, retentionExpirationTime: byBucket } = found ?? {};
       const own = retention && { mode: MODES[retention.mode], until: new Date(retention.retainUntilTime) };
       const ofBucket = byBucket === undefined ? undefined : { mode: "compliance" as const, until: new Date(byBucket) };
-      const longest = own !== undefined && ofBucket !== undefined ? (own.until > ofBucket.until ? own : ofBucket) : (own ?? ofBucket);
+      const [longest] = [ofBucket, own].filter((each) => each !== undefined).sort((a, b) => b.until.getTime() - a.until.getTime());
       return { retention: longest, legalHold: temporaryHold === true || eventBasedHold === true };
     },
   };
