@@ -7,7 +7,7 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 import { discardBlocks, ownerOfBlock } from "./azblob-blocks.ts";
 import { type AzblobContext, type Below, blobsOf, infoOf, listedByKey } from "./azblob-list.ts";
 import { readBlob } from "./azblob-read.ts";
-import type { Locks, ObjectVersion, StoreClock, UnfinishedUpload, UnfinishedUploads, Versions } from "./capabilities.ts";
+import type { LockedObject, LockState, Locks, ObjectVersion, StoreClock, UnfinishedUpload, UnfinishedUploads, Versions } from "./capabilities.ts";
 
 export function azblobVersions(context: AzblobContext): Versions {
   return {
@@ -44,7 +44,7 @@ function* newestFirst(versions: readonly BlobItem[], keyOf: Below["keyOf"]): Gen
 
 export function azblobLocks(context: AzblobContext): Locks {
   const { client, names, location } = context;
-  return {
+  const locks: Locks = {
     place: "a container with version-level immutability (`az storage container-rm create --enable-vlw true`)",
     /** A container's default retention is known to administrators only. */
     defaults: async (options) => {
@@ -72,10 +72,27 @@ export function azblobLocks(context: AzblobContext): Locks {
         (container, call) => container.getBlobClient(names.nameOf(key)).withVersion(versionId).getProperties(call),
         options,
       );
-      const { immutabilityPolicyExpiresOn: until, immutabilityPolicyMode: mode, legalHold = false } = found;
-      return { retention: until && { mode: mode?.toLowerCase() === "locked" ? "compliance" : "governance", until }, legalHold };
+      return lockState(found);
     },
+    canHold: async (options) => (await locks.defaults(options)) !== undefined,
+    list: (prefix, options) => listedByKey(context, prefix, (below) => lockedBelow(context, below, options)),
   };
+  return locks;
+}
+
+/** The listing itself tells it. */
+async function* lockedBelow(context: AzblobContext, { prefix, keyOf }: Below, options: CallOptions): AsyncGenerator<LockedObject> {
+  for await (const { name, properties } of blobsOf(context, prefix, { includeImmutabilityPolicy: true, includeLegalHold: true }, options)) {
+    const key = keyOf(name);
+    const lock = lockState(properties);
+    if (key !== undefined && (lock.legalHold || lock.retention !== undefined)) yield { key, lock };
+  }
+}
+
+type AzblobLock = Pick<BlobItem["properties"], "immutabilityPolicyExpiresOn" | "immutabilityPolicyMode" | "legalHold">;
+
+function lockState({ immutabilityPolicyExpiresOn: until, immutabilityPolicyMode: mode, legalHold = false }: AzblobLock): LockState {
+  return { retention: until && { mode: mode?.toLowerCase() === "locked" ? "compliance" : "governance", until }, legalHold };
 }
 
 /** Of blobs that were never committed; blocks staged over one that exists are not listed by the service, and gone within a week. */

@@ -34,6 +34,12 @@ export interface LockState {
   readonly legalHold: boolean;
 }
 
+/** An object whose present version is locked. */
+export interface LockedObject {
+  readonly key: string;
+  readonly lock: LockState;
+}
+
 /** Protects versions, not names: a locked version survives its key being overwritten or deleted. */
 export interface Locks {
   /** For messages, what has them: "a bucket that was made with Object Lock". */
@@ -42,6 +48,10 @@ export interface Locks {
   defaults(options: CallOptions): Promise<{ readonly retention: { readonly mode: LockMode; readonly days: number } | undefined } | undefined>;
   lock(key: string, versionId: string, lock: { readonly retention?: Retention; readonly legalHold?: boolean }, options: CallOptions): Promise<void>;
   state(key: string, versionId: string, options: CallOptions): Promise<LockState>;
+  /** False where no object can be locked, so that nobody needs to ask for them. */
+  canHold(options: CallOptions): Promise<boolean>;
+  /** The locked ones, whether or not their time is over, of all objects whose key starts with `prefix`, as far as these credentials may see it. Costs the least the store allows. */
+  list(prefix: string, options: CallOptions): AsyncIterable<LockedObject>;
 }
 
 /** An upload that was begun and neither completed nor aborted: its parts take space, and are no object. */

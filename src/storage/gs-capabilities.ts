@@ -2,9 +2,9 @@
 
 import { clockReading } from "../bytes/date-header.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import type { LockMode, LockState, Locks, ObjectVersion, StoreClock, Versions } from "./capabilities.ts";
+import type { LockedObject, LockMode, LockState, Locks, ObjectVersion, StoreClock, Versions } from "./capabilities.ts";
 import { type GsContext, objectsOf } from "./gs-list.ts";
-import { bucketPath, type GsObject, infoOf, objectPath } from "./gs-objects.ts";
+import { bucketPath, type GsLock, type GsObject, infoOf, LOCK_FIELDS, objectPath } from "./gs-objects.ts";
 import { readObject } from "./gs-read.ts";
 import { mergedByKey } from "./object-names.ts";
 
@@ -17,14 +17,6 @@ interface GsBucket {
   readonly versioning?: { readonly enabled?: boolean };
   readonly objectRetention?: { readonly mode?: string };
   readonly retentionPolicy?: { readonly retentionPeriod?: string; readonly isLocked?: boolean };
-}
-
-interface GsLocked {
-  readonly retention?: { readonly mode: "Locked" | "Unlocked"; readonly retainUntilTime: string };
-  readonly temporaryHold?: boolean;
-  readonly eventBasedHold?: boolean;
-  /** By the retention policy of the bucket. */
-  readonly retentionExpirationTime?: string;
 }
 
 /** Locked retention cannot be shortened by anyone; unlocked by whoever may override it. */
@@ -80,7 +72,7 @@ function* versionsOf({ names }: GsContext, generations: readonly GsObject[]): Ge
 export function gsLocks(context: GsContext): Locks {
   const request = (key: string, versionId: string) => ({
     path: objectPath({ bucket: context.bucket, name: context.names.nameOf(key) }),
-    query: { generation: versionId, fields: "retention,temporaryHold,eventBasedHold,retentionExpirationTime" },
+    query: { generation: versionId, fields: LOCK_FIELDS },
   });
   return {
     place: "a bucket that was made with retention of objects (`gcloud storage buckets create --enable-per-object-retention`)",
@@ -92,7 +84,7 @@ export function gsLocks(context: GsContext): Locks {
       return objectRetention?.mode === "Enabled" ? { retention: undefined } : undefined;
     },
     lock: async (key, versionId, { retention, legalHold }, options) => {
-      const changes: GsLocked = {
+      const changes: GsLock = {
         ...(retention && { retention: { mode: retention.mode === "compliance" ? "Locked" : "Unlocked", retainUntilTime: retention.until.toISOString() } }),
         ...(legalHold !== undefined && { temporaryHold: legalHold }),
       };
@@ -101,18 +93,39 @@ export function gsLocks(context: GsContext): Locks {
       await context.client.json(`lock ${key} in ${context.location}`, patch, options);
     },
     state: async (key, versionId, options): Promise<LockState> => {
-      const found = await context.client.json<GsLocked>(
+      const found = await context.client.json<GsLock>(
         `look up the locks of ${key} in ${context.location}`,
         { method: "GET", ...request(key, versionId) },
         options,
       );
-      const { retention, temporaryHold, eventBasedHold, retentionExpirationTime: byBucket } = found ?? {};
-      const own = retention && { mode: MODES[retention.mode], until: new Date(retention.retainUntilTime) };
-      const ofBucket = byBucket === undefined ? undefined : { mode: "compliance" as const, until: new Date(byBucket) };
-      const [longest] = [ofBucket, own].filter((each) => each !== undefined).sort((a, b) => b.until.getTime() - a.until.getTime());
-      return { retention: longest, legalHold: temporaryHold === true || eventBasedHold === true };
+      return lockState(found ?? {});
     },
+    // A hold can be put on any object, whatever the bucket was made with.
+    canHold: async () => true,
+    list: (prefix, options) => locked(context, prefix, options),
   };
+}
+
+/** The listing itself tells it. */
+async function* locked(context: GsContext, keyPrefix: string, options: CallOptions): AsyncGenerator<LockedObject> {
+  const { plain, escaped } = context.names.listed(keyPrefix);
+  for (const [prefix, isEscaped] of [
+    [plain, false],
+    [escaped, true],
+  ] as const) {
+    for await (const object of objectsOf(context, prefix, { fields: `name,${LOCK_FIELDS}` }, options)) {
+      const key = isEscaped === context.names.isEscaped(object.name) ? context.names.keyOf(object.name) : undefined;
+      const lock = lockState(object);
+      if (key !== undefined && (lock.legalHold || lock.retention !== undefined)) yield { key, lock };
+    }
+  }
+}
+
+function lockState({ retention, temporaryHold, eventBasedHold, retentionExpirationTime: byBucket }: GsLock): LockState {
+  const own = retention && { mode: MODES[retention.mode], until: new Date(retention.retainUntilTime) };
+  const ofBucket = byBucket === undefined ? undefined : { mode: "compliance" as const, until: new Date(byBucket) };
+  const [longest] = [ofBucket, own].filter((each) => each !== undefined).sort((a, b) => b.until.getTime() - a.until.getTime());
+  return { retention: longest, legalHold: temporaryHold === true || eventBasedHold === true };
 }
 
 export function gsClock({ bucket, location, client }: GsContext, runtime: Pick<Runtime, "monotonicMs">): StoreClock {

@@ -9,6 +9,9 @@ import { ThrottledError } from "./retry.ts";
 const TOO_FAST = new Set(["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"]);
 const MESSAGE_LENGTH_MAX = 500;
 const DENIED_HINT = "Give the service account roles/storage.objectUser on the bucket.";
+/** Reasons of a 403 that no role would change: what is there is kept for a time, or held. https://cloud.google.com/storage/docs/json_api/v1/status-codes#403-forbidden */
+const HELD = new Set(["retentionPolicyNotMet", "objectUnderActiveHold"]);
+const HELD_HINT = "The bucket's retention, or a hold, keeps this object: it can be removed when that has ended.";
 const CREDENTIALS_HINT = "Check --gs-credentials, or GOOGLE_APPLICATION_CREDENTIALS, and this host's clock.";
 
 /** Runs a step, `what` of which ("write a/b in gs://bucket") begins the message where its connection fails. */
@@ -39,7 +42,7 @@ export async function refusal(what: string, answer: HttpAnswer, saysInJson: bool
   if (status === 404) return new EtcdsafeError("STORAGE_NOT_FOUND", text);
   if (status === 409 || status === 412) return new EtcdsafeError("STORAGE_CONFLICT", text);
   if (status === 408 || status >= 500) return new EtcdsafeError(status === 507 ? "STORAGE_FULL" : "STORAGE_UNREACHABLE", text);
-  return new EtcdsafeError("STORAGE_DENIED", text, { hint: DENIED_HINT });
+  return new EtcdsafeError("STORAGE_DENIED", text, { hint: HELD.has(reason) ? HELD_HINT : DENIED_HINT });
 }
 
 export function noBucket(what: string): EtcdsafeError {

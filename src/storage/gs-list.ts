@@ -34,14 +34,14 @@ async function* listed(context: GsContext, prefix: string, isWanted: (name: stri
 export async function* objectsOf(
   { bucket, location, client }: GsContext,
   prefix: string,
-  query: Readonly<Record<string, string>>,
+  { fields = OBJECT_FIELDS, ...query }: Readonly<Record<string, string>>,
   options: CallOptions,
 ): AsyncGenerator<GsObject> {
   options.signal.throwIfAborted();
   const what = `list ${location}`;
   let pageToken: string | undefined;
   do {
-    const request = { method: "GET", path: `${bucketPath(bucket)}/o`, query: { ...query, prefix, pageToken, fields: `nextPageToken,items(${OBJECT_FIELDS})` } };
+    const request = { method: "GET", path: `${bucketPath(bucket)}/o`, query: { ...query, prefix, pageToken, fields: `nextPageToken,items(${fields})` } };
     const page = await client.json<{ nextPageToken?: string; items?: GsObject[] }>(what, request, options).catch(throwNoBucket(what));
     for (const object of page?.items ?? []) {
       options.signal.throwIfAborted();

@@ -5,10 +5,22 @@ import type { ObjectInfo } from "./storage.ts";
 /** The fields asked for: an answer holds much more. */
 export const OBJECT_FIELDS = "name,size,generation,updated,timeCreated,timeDeleted,crc32c,metadata";
 
+/** Those that tell how long it cannot be removed. */
+export const LOCK_FIELDS = "retention,temporaryHold,eventBasedHold,retentionExpirationTime";
+
 /** Name of the metadata by which a put recognises its own object. */
 export const UPLOAD_ID = "etcdsafe-upload";
 
-export interface GsObject {
+/** The answer to LOCK_FIELDS. */
+export interface GsLock {
+  readonly retention?: { readonly mode: "Locked" | "Unlocked"; readonly retainUntilTime: string };
+  readonly temporaryHold?: boolean;
+  readonly eventBasedHold?: boolean;
+  /** By the retention policy of the bucket. */
+  readonly retentionExpirationTime?: string;
+}
+
+export interface GsObject extends GsLock {
   readonly name: string;
   readonly size: string;
   readonly generation: string;

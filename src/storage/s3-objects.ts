@@ -2,6 +2,7 @@
 import { HeadObjectCommand } from "@aws-sdk/client-s3";
 import { hasCode } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
+import type { LockMode, LockState } from "./capabilities.ts";
 import { type ObjectNames, objectNames } from "./object-names.ts";
 import type { S3Connection } from "./s3-client.ts";
 import { reasonOf } from "./s3-errors.ts";
@@ -19,6 +20,8 @@ export interface S3Head {
   readonly info: ObjectInfo;
   /** What the put that made it wrote into its metadata. */
   readonly putId: string | undefined;
+  /** Without a lock where these credentials may not ask for it. */
+  readonly lock: LockState;
 }
 
 /** In the metadata of every object: the random name of the put that made it, by which a put whose answer was lost knows its own. */
@@ -46,11 +49,20 @@ export async function headObject({ connection, location, names }: S3Place, key: 
   try {
     const head = await connection.ask(`look up ${key} in ${location}`, (client, send) => client.send(new HeadObjectCommand(input), send), options);
     const { ContentLength: sizeBytes = 0, LastModified: modifiedAt, ETag: etag, VersionId: versionId, Metadata: metadata } = head;
-    return { info: objectInfo({ key, sizeBytes, modifiedAt, etag, versionId }), putId: metadata?.[PUT_ID] };
+    const lock = lockState(head.ObjectLockMode, head.ObjectLockRetainUntilDate, head.ObjectLockLegalHoldStatus);
+    return { info: objectInfo({ key, sizeBytes, modifiedAt, etag, versionId }), putId: metadata?.[PUT_ID], lock };
   } catch (error) {
     if (hasCode(error, "STORAGE_NOT_FOUND")) return undefined;
     throw error;
   }
+}
+
+export function lockState(mode: string | undefined, until: Date | undefined, legalHold: string | undefined): LockState {
+  return { retention: mode === undefined || until === undefined ? undefined : { mode: lockMode(mode), until }, legalHold: legalHold === "ON" };
+}
+
+export function lockMode(mode: string): LockMode {
+  return mode === "COMPLIANCE" ? "compliance" : "governance";
 }
 
 interface Told {

@@ -152,14 +152,20 @@ export function lockTests(open: Open): void {
     await using opened = await open();
     const locks: Locks = opened.storage.locks!;
     expect(await locks.defaults({ signal })).toEqual({ retention: undefined });
+    expect(await locks.canHold({ signal })).toBe(true);
+    const listed = () => Array.fromAsync(locks.list("", { signal }));
+    await put(opened.storage, "j", "free");
     const { versionId } = await put(opened.storage, "k", "kept");
     expect(await locks.state("k", versionId!, { signal })).toEqual({ retention: undefined, legalHold: false });
     const until = new Date(Math.ceil(Date.now() / 1000) * 1000 + 3_600_000);
     await locks.lock("k", versionId!, { retention: { mode: "governance", until }, legalHold: true }, { signal });
     expect(await locks.state("k", versionId!, { signal })).toEqual({ retention: { mode: "governance", until }, legalHold: true });
+    expect(await listed()).toEqual([{ key: "k", lock: { retention: { mode: "governance", until }, legalHold: true } }]);
     await locks.lock("k", versionId!, { legalHold: false }, { signal });
     expect(await locks.state("k", versionId!, { signal })).toEqual({ retention: { mode: "governance", until }, legalHold: false });
+    expect(await Array.fromAsync(locks.list("j", { signal }))).toEqual([]);
     await opened.storage.put("k", streamOf(Buffer.from("over")), { signal });
+    expect(await listed()).toEqual([]); // Only the version below is.
     await opened.storage.remove("k", { signal });
     expect(await version(opened.storage.versions!, "k", versionId!)).toBe("kept");
   });

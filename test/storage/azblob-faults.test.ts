@@ -320,6 +320,36 @@ test("azblob storage: tells the service tier and encryption scope with each requ
   expect(Math.abs(time.getTime() - Date.parse("2026-11-21T10:00:00.500Z"))).toBeLessThanOrEqual(uncertaintyMs);
 });
 
+test("azblob storage: what is locked in any way is listed with one request", async () => {
+  const paths: string[] = [];
+  const blob = (name: string, properties: string) => `<Blob><Name>${name}</Name><Properties><Etag>0x1</Etag>${properties}</Properties></Blob>`;
+  const until = "<ImmutabilityPolicyUntilDate>Fri, 01 Jan 2027 00:00:00 GMT</ImmutabilityPolicyUntilDate>";
+  const blobs = [
+    blob("etcd/x/free", "<LegalHold>false</LegalHold>"),
+    blob("etcd/x/held", "<LegalHold>true</LegalHold>"),
+    blob("etcd/x/kept", `${until}<ImmutabilityPolicyMode>locked</ImmutabilityPolicyMode>`),
+    blob("etcd/x/own", `${until}<ImmutabilityPolicyMode>unlocked</ImmutabilityPolicyMode>`),
+  ];
+  await using service = await startScripted(({ url: path = "" }) => {
+    paths.push(path);
+    const headers = { date: "Sat, 21 Nov 2026 10:00:00 GMT", "x-ms-immutable-storage-with-versioning-enabled": "true" };
+    if (!path.includes("comp=list")) return { status: 200, headers };
+    const found = path.includes("prefix=etcd%2Fx%2F") ? blobs.join("") : "";
+    const xml = `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>${found}</Blobs><NextMarker /></EnumerationResults>`;
+    return { status: 200, headers: { ...headers, "content-type": "application/xml" }, body: xml };
+  });
+  const { storage } = await open("c", { endpoint: `${service.url}/${server.account}` });
+  const kept = { until: new Date("2027-01-01T00:00:00Z") };
+  expect(await storage.locks!.canHold({ signal })).toBe(true);
+  paths.length = 0;
+  expect(await Array.fromAsync(storage.locks!.list("x/", { signal }))).toEqual([
+    { key: "x/held", lock: { retention: undefined, legalHold: true } },
+    { key: "x/kept", lock: { retention: { ...kept, mode: "compliance" }, legalHold: false } },
+    { key: "x/own", lock: { retention: { ...kept, mode: "governance" }, legalHold: false } },
+  ]);
+  expect(paths.map((path) => decodeURIComponent(/include=([^&]*)/.exec(path)?.[1] ?? ""))).toEqual(paths.map(() => "immutabilitypolicy,legalhold"));
+});
+
 /** Retries do not wait in truth: `waits` tells how long they would have. */
 async function open(container: string, azblob: Partial<AzblobSettings> = {}, connection: Partial<ConnectionSettings> = {}) {
   const waits: number[] = [];

@@ -206,6 +206,42 @@ test("gs storage: a version is locked and held by its generation", async () => {
   expect(await locks.defaults({ signal })).toEqual({ retention: { mode: "compliance", days: 2 } });
 });
 
+test("gs storage: what is locked in any way is listed with one request, whatever the bucket was made with", async () => {
+  await using server = await startScriptedGcs();
+  const { storage } = await open(server.url);
+  const [mode, soon, later] = ["Unlocked", "2027-01-01T00:00:00.000Z", "2028-01-01T00:00:00.000Z"];
+  const items = [
+    { name: "etcd/x/free" },
+    { name: "etcd/x/held", temporaryHold: true },
+    { name: "etcd/x/event", eventBasedHold: true, temporaryHold: false },
+    { name: "etcd/x/kept", retention: { mode, retainUntilTime: soon }, retentionExpirationTime: later },
+    { name: "etcd/x/own", retention: { mode, retainUntilTime: later }, retentionExpirationTime: soon },
+  ];
+  server.change(({ query }) => ({ status: 200, body: JSON.stringify({ items: items.filter(({ name }) => name.startsWith(query.get("prefix") ?? "")) }) }));
+  const held = { retention: undefined, legalHold: true };
+  const until = new Date(later!);
+  expect(await storage.locks!.canHold({ signal })).toBe(true);
+  expect(await Array.fromAsync(storage.locks!.list("x/", { signal }))).toEqual([
+    { key: "x/held", lock: held },
+    { key: "x/event", lock: held },
+    { key: "x/kept", lock: { retention: { mode: "compliance", until }, legalHold: false } },
+    { key: "x/own", lock: { retention: { mode: "governance", until }, legalHold: false } },
+  ]);
+  const asked = server.requests.map(({ query }) => query.get("fields"));
+  expect(new Set(asked)).toEqual(new Set(["nextPageToken,items(name,retention,temporaryHold,eventBasedHold,retentionExpirationTime)"]));
+});
+
+test.each([
+  ["objectUnderActiveHold", /a hold, keeps this object/],
+  ["retentionPolicyNotMet", /retention, or a hold, keeps/],
+  ["forbidden", /roles\/storage\.objectUser/],
+])("gs storage: a removal that is refused for %s says what to do about it", async (reason, hint) => {
+  await using server = await startScriptedGcs(() => ({ status: 403, body: JSON.stringify({ error: { message: "refused", errors: [{ reason }] } }) }));
+  const { storage } = await open(server.url);
+  const error = await expectThrown("STORAGE_DENIED", () => storage.remove("a", { signal }), /cannot remove a in .*: refused/);
+  expect(error.hint).toMatch(hint);
+});
+
 test("gs storage: the time is the store's, of an answer of any kind", async () => {
   await using server = await startScriptedGcs(() => ({ status: 403, headers: { date: "Sat, 21 Nov 2026 10:00:00 GMT" } }));
   const { storage } = await open(server.url);

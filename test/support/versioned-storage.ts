@@ -35,6 +35,14 @@ export function versionedStorage(): VersionedStorage {
       const { retention, legalHold = false } = self.locked.get(`${key} ${versionId}`) ?? {};
       return { retention, legalHold };
     },
+    canHold: async () => self.defaultRetention !== undefined,
+    async *list(prefix, options) {
+      for await (const { key } of inner.list(prefix, options)) {
+        const { version } = history.findLast((each) => each.version.key === key)!;
+        const lock = await locks.state(key, version.versionId, options);
+        if (lock.legalHold || lock.retention !== undefined) yield { key, lock };
+      }
+    },
   };
   const versions: Versions = {
     isEnabled: async () => self.versioning,
