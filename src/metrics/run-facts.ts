@@ -1,0 +1,58 @@
+// What one finished run of a command has to tell: plain data, from which its metrics and messages follow. Whoever ran it fills it in.
+import type { BackupState } from "../repository/manifest.ts";
+import type { FailureReason } from "./reasons.ts";
+
+export type RunAction = "save" | "verify" | "prune";
+
+export interface RunFacts {
+  readonly action: RunAction;
+  /** The names of the clusters it was about; none where it ended before that was known. */
+  readonly clusters: readonly string[];
+  readonly startedAt: Date;
+  readonly finishedAt: Date;
+  /** Null where all was done. */
+  readonly failure: FailureReason | null;
+  /** Seconds that each step took ("stream", "check", "upload"); a step that was done several times counts all of them. */
+  readonly phases: ReadonlyMap<string, number>;
+  readonly moved: readonly MovedBytes[];
+  /** Of a save that stored a backup. */
+  readonly saved: SavedFacts | null;
+  /** What was read back from the store, one entry for each backup. */
+  readonly verified: readonly VerifiedFacts[];
+  /** Of each repository that the run has listed. */
+  readonly repositories: readonly RepositoryFacts[];
+}
+
+export interface MovedBytes {
+  /** The kind of store: file, s3, gs, azblob. */
+  readonly store: string;
+  readonly direction: "read" | "written";
+  readonly sizeBytes: number;
+}
+
+export interface SavedFacts {
+  readonly cluster: string;
+  /** When its snapshot was taken. */
+  readonly createdAt: Date;
+  readonly state: BackupState;
+  readonly rawSizeBytes: number;
+  readonly storedSizeBytes: number;
+  /** How many members said what of it. */
+  readonly members: Readonly<Record<"agreed" | "disagreed" | "not-comparable" | "unreachable", number>>;
+}
+
+export interface VerifiedFacts {
+  readonly cluster: string;
+  readonly level: "stored-bytes" | "hash" | "structure";
+  /** When the backup was made. */
+  readonly createdAt: Date;
+  readonly finishedAt: Date;
+  readonly outcome: "passed" | "failed";
+}
+
+export interface RepositoryFacts {
+  readonly store: string;
+  readonly cluster: string;
+  readonly backups: number;
+  readonly sizeBytes: number;
+}
