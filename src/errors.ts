@@ -196,6 +196,9 @@ export const ERRORS = {
   },
   SELF_CHECK_FAILED: { exit: 6, retryable: false, hint: "What was written differs from what was computed: suspect memory or disk. Nothing was put in place." },
 
+  // What a run tells others
+  REPORT_FAILED: { exit: 1, retryable: true, hint: "What the run itself did stands. Check the URL, the network on the way, and the service behind it." },
+
   // This host
   SPOOL_NO_SPACE: { exit: 1, retryable: false, hint: "Free space, or give --spool-dir on a larger file system; `save --no-spool` needs none." },
   FILE_NOT_FOUND: { exit: 8, retryable: false, hint: "Check the path." },
