@@ -1,0 +1,115 @@
+// Whatever goes wrong, an error tells of a URL nothing but its origin.
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { expect, test } from "vitest";
+import { EtcdsafeError } from "../../src/errors.ts";
+import { heartbeat } from "../../src/notify/heartbeat.ts";
+import { secretUrl, tellsOf } from "../../src/notify/secret-url.ts";
+import { postNotice } from "../../src/notify/webhook.ts";
+import { type HttpSend, httpSender } from "../../src/storage/http-request.ts";
+import { createAuthority } from "../support/certificates.ts";
+import { claimPorts, releasePorts } from "../support/ports.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { hurriedRuntime } from "./hurried-runtime.ts";
+import { type Answer, ok, reset, silent, startRecordingServer, status } from "./recording-server.ts";
+
+const { signal } = new AbortController();
+const { send } = await httpSender({ caFile: undefined, proxy: undefined, idleLimitMs: 30_000, triesMax: 1 });
+const USER = "uSer-s3cret:p%20ss-s3cret@";
+const PATH = "/p4th-s3cret/T0k3n%2Fs3cret?query-s3cret=v4lue-s3cret&k=7#fr4gment-s3cret";
+const SECRETS = /s3cret|p%20ss|p ss|t0k3n|p4th|v4lue|fr4gment|dVNlci1zM2NyZXQ6/i; // The last one is what base64 makes of the user.
+
+/** Every kind of report to this URL fails so, and tells of the URL only its origin, wherever one looks in the error. */
+async function expectSilence(scheme: string, host: string, message: RegExp, by: HttpSend = send): Promise<void> {
+  const url = `${scheme}://${USER}${host}${PATH}`;
+  const runtime = hurriedRuntime({ limitsHurry: 20 });
+  const { started, ended } = heartbeat(url, by, runtime);
+  const notice = { title: "title", lines: [] };
+  for (const report of [
+    () => started({ signal }),
+    () => ended({ exitCode: 3, text: "" }, { signal }),
+    () => postNotice(url, notice, by, { signal, runtime }),
+  ]) {
+    const error = await report().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(EtcdsafeError);
+    expect(error).toMatchObject({ code: "REPORT_FAILED", message: expect.stringMatching(message) });
+    expect((error as EtcdsafeError).message).toContain(` at ${scheme}://${host}: `);
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(SECRETS);
+  }
+}
+
+test("secret URLs: are not told when nobody is there", async () => {
+  const [port] = await claimPorts(1);
+  try {
+    await expectSilence("http", `127.0.0.1:${port}`, /: connect ECONNREFUSED 127\.0\.0\.1:\d+$/);
+  } finally {
+    await releasePorts([port!]);
+  }
+  await expectSilence("http", "nobody.invalid", /: (getaddrinfo \w+ nobody\.invalid|no answer within 4 s; given up after 10 s)$/);
+});
+
+const echo: Answer = (answer, { url, headers, method }) => void answer.writeHead(404).end(`Cannot ${method} ${url} for ${headers.authorization}\nmore`);
+const echoDecoded: Answer = (answer, { url }) => void answer.writeHead(404).end(`Cannot POST ${decodeURIComponent(url!)}`);
+const echoPart: Answer = (answer) => void answer.writeHead(403).end("no such token: t0k3n/s3c...");
+const redirect: Answer = (answer, { url }) => void answer.writeHead(302, { location: `https://other.example${url}` }).end(`Found. Redirecting to ${url}`);
+
+test.each([
+  ["a connection that breaks", reset, /: (socket hang up|read ECONNRESET|the connection broke)$/],
+  ["no answer", silent, /: no answer within 4 s; given up after 10 s$/],
+  ["an answer that is none", ((_, { socket }) => void socket.end("SSH-2.0-OpenSSH\r\n")) as Answer, /: Parse Error/],
+  ["one that repeats them", echo, /: HTTP status 404$/],
+  ["one that repeats them decoded", echoDecoded, /: HTTP status 404$/],
+  ["one that repeats a part", echoPart, /: HTTP status 403$/],
+  ["a redirect", redirect, /: HTTP status 302, a redirect$/],
+  ["a service out of order", status(500, "at /p4th-s3cret/"), /: HTTP status 500$/],
+  ["one that is asked too often", status(429, "T0k3n%2Fs3cret", { "retry-after": "60" }), /: HTTP status 429; it asks/],
+])("secret URLs: are not told on %s", async (_, answer, message) => {
+  await using server = await startRecordingServer([answer]);
+  await expectSilence("http", server.host, message);
+});
+
+test("secret URLs: are not told where TLS fails, which is not tried again", async () => {
+  await using directory = await temporaryDirectory("notify");
+  const authority = await createAuthority(directory.path);
+  const certificate = await authority.issue({ name: "service" });
+  await using server = await startRecordingServer([ok], certificate);
+  await expectSilence("https", server.host, /: its certificate cannot be trusted: unable to verify the first certificate$/);
+  const expired = await authority.issue({ name: "expired", validDays: { from: -3, to: -1 } });
+  const trusting = await httpSender({ caFile: join(directory.path, "ca.crt"), proxy: undefined, idleLimitMs: 30_000, triesMax: 1 });
+  await using late = await startRecordingServer([ok], expired);
+  await expectSilence("https", late.host, /: its certificate cannot be trusted: certificate has expired$/, trusting.send);
+  await using plain = await startRecordingServer([ok]);
+  await expectSilence("https", plain.host, /: it does not speak TLS$/);
+});
+
+test("secret URLs: are not told by what nobody expected", async () => {
+  const broken: HttpSend = async ({ url }) => {
+    throw new TypeError(`cannot read properties of ${url}`);
+  };
+  await expectSilence("http", "service.example", /: TypeError$/, broken);
+});
+
+test("secret URLs: one that is none is not repeated", async () => {
+  for (const url of [
+    `http//${USER}host${PATH}`,
+    `gopher://${USER}host${PATH}`,
+    `http://${USER}host:port${PATH}`,
+    `http://host${PATH}\n${PATH}`,
+    "http://%s3cret@host/",
+  ]) {
+    const runtime = hurriedRuntime();
+    const notice = { title: "title", lines: [] };
+    for (const report of [() => heartbeat(url, send, runtime), () => postNotice(url, notice, send, { signal, runtime })]) {
+      const error = await Promise.try<unknown, []>(report).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ name: "EtcdsafeError", code: "CONFIG_INVALID" });
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(SECRETS);
+    }
+  }
+});
+
+test("secret URLs: what an answer tells of one is known from what it does not", () => {
+  const url = secretUrl("the URL", "https://me:pass@hooks.example/services/T00000000/abcdefghijklmnop/v1?key=%C3%A4%C3%B6");
+  for (const text of ["no_service", "invalid_token", "hooks.example is busy", "abcdefg is not there", "v10"]) expect(tellsOf(url, text)).toBe(false);
+  for (const text of ["/Services/", "who is me?", "a PASSword", "…ghijklmn…", "v1 is gone", "äö", "%c3%a4%c3%b6", Buffer.from("me:pass").toString("base64")])
+    expect([text, tellsOf(url, text)]).toEqual([text, true]);
+});
