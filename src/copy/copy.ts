@@ -16,6 +16,7 @@ import { REPOSITORY_KEY } from "../repository/names.ts";
 import { encryptedTo } from "../repository/object-decoder.ts";
 import { encryptionFacts, type ObjectEncryption } from "../repository/object-encoder.ts";
 import { versionLocker } from "../repository/object-lock.ts";
+import { carryPin } from "../repository/pins.ts";
 import { openOrCreateRepository, openToWrite, type Repository } from "../repository/repository.ts";
 import type { Resigning } from "../repository/resigning.ts";
 import { isSigned } from "../repository/trusted-manifests.ts";
@@ -159,6 +160,9 @@ async function carriedOut(from: Repository, to: Repository, cluster: string, ste
   const error = await failureOf(
     async () => {
       if (step.kind === "present") await tidyUp(to, cluster, step.as, options);
+      // Of the same name it came along when that was copied; somebody may have unpinned it there since.
+      if (step.kind === "present" && step.as !== step.backup)
+        await carryPin({ storage: from.storage, backup: step.backup }, { storage: to.storage, backup: step.as }, cluster, options.author, options);
       if (step.kind !== "copy") return;
       const { manifest } = step.entry;
       facts = factsOf(await copyBackup(from, to, { cluster, manifest, to: step.to }, options));

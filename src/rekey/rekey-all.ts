@@ -5,6 +5,7 @@ import { EtcdsafeError } from "../errors.ts";
 import { type BackupEntry, type CatalogueEntry, listBackups } from "../repository/catalogue.ts";
 import { contentOf, type Manifest } from "../repository/manifest.ts";
 import { encryptionFacts } from "../repository/object-encoder.ts";
+import { carryPin } from "../repository/pins.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { isTrustedAlike } from "../repository/resigning.ts";
 import { hasOwnKey } from "./own-key.ts";
@@ -60,36 +61,43 @@ async function rekeyContent(repository: Repository, author: Author, known: Known
   const results: [CatalogueEntry, Rekeyed][] = [];
   for (const entry of known.group) {
     const found = (await doneFor(entry)) ?? (await rekeyedAlready(repository, entry, known, options));
-    const { result, made } = found === undefined ? await tried(repository, author, entry, options) : { result: alreadyDone(entry, found), made: found };
-    done = made ?? done;
+    const again = async () => {
+      if (entry.manifest === null) throw entry.error;
+      const made = await rekeyBackup(repository, author, entry, options);
+      done = made;
+      return rekeyedTo(entry, made, options);
+    };
+    const result = await tried(entry, found === undefined ? again : () => alreadyDone(repository, author, entry, found, options), options);
+    done = found ?? done;
     results.push([entry, result]);
   }
   const afterwards = async (entry: CatalogueEntry, result: Rekeyed) => {
     const found = UNFIT.has(result.failure?.code ?? "") ? await doneFor(entry) : undefined;
-    return found === undefined ? result : alreadyDone(entry, found);
+    return found === undefined ? result : tried(entry, () => alreadyDone(repository, author, entry, found, options), options);
   };
   return Promise.all(results.map(([entry, result]) => afterwards(entry, result)));
 }
 
-function alreadyDone({ id }: CatalogueEntry, { id: newId }: Manifest): Rekeyed {
+/** What stands for it is kept as long as it would be. */
+async function alreadyDone(
+  { storage }: Repository,
+  author: Author,
+  { id }: CatalogueEntry,
+  { id: newId, cluster }: Manifest,
+  options: RekeyOptions,
+): Promise<Rekeyed> {
+  if (newId !== id) await carryPin({ storage, backup: id }, { storage, backup: newId }, cluster, author, options);
   return { backup: id, outcome: "already", newId, keepsKey: false, failure: null };
 }
 
-async function tried(
-  repository: Repository,
-  author: Author,
-  entry: CatalogueEntry,
-  options: RekeyOptions,
-): Promise<{ readonly result: Rekeyed; readonly made: Manifest | undefined }> {
+async function tried({ id }: CatalogueEntry, step: () => Promise<Rekeyed>, { signal }: RekeyOptions): Promise<Rekeyed> {
   try {
-    if (entry.manifest === null) throw entry.error;
-    const made = await rekeyBackup(repository, author, entry, options);
-    return { result: rekeyedTo(entry, made, options), made };
+    return await step();
   } catch (error) {
-    options.signal.throwIfAborted();
+    signal.throwIfAborted();
     if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
     const { code, message, hint } = error;
-    return { result: { backup: entry.id, outcome: "failed", newId: null, keepsKey: false, failure: { code, message, hint } }, made: undefined };
+    return { backup: id, outcome: "failed", newId: null, keepsKey: false, failure: { code, message, hint } };
   }
 }
 

@@ -9,7 +9,7 @@ import type { Manifest, StoredObject } from "../repository/manifest.ts";
 import { backupId, backupObjectKey, manifestKey, parseBackupId } from "../repository/names.ts";
 import { checkStoredBytes, decodeObject } from "../repository/object-decoder.ts";
 import { ENCRYPTED_SUFFIX } from "../repository/object-encoder.ts";
-import { readPin, removePin, writePin } from "../repository/pins.ts";
+import { carryPin, removePin } from "../repository/pins.ts";
 import { type BackupUpload, beginUpload, type Protection } from "../repository/publish.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import { type Resigning, requireSameTrust } from "../repository/resigning.ts";
@@ -57,8 +57,7 @@ export async function rekeyBackup(repository: Repository, author: Author, { id, 
     const origin = { kind: "rekeyed" as const, base: id, keepsKey: manifest.objects.some(isKept) };
     const rekeyed: Manifest = { ...manifest, id: newId, tool: author.tool, publishedAt, origin, objects };
     // The pin first: what somebody wants to keep is at no time without it.
-    const pin = await readPin(storage, cluster, id, { signal });
-    if (pin !== undefined) await writePin(storage, cluster, author, { backup: newId, reason: pin.reason, pinnedAt: publishedAt }, { signal });
+    await carryPin({ storage, backup: id }, { storage, backup: newId }, cluster, author, { signal, runtime });
     await upload.publish(rekeyed, { signal });
     return rekeyed;
   } catch (error) {

@@ -1,6 +1,6 @@
 // Pins: backups that retention keeps until somebody says otherwise. docs/repository-format.md, "Pins".
 import { EtcdsafeError } from "../errors.ts";
-import type { CallOptions } from "../runtime.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 import { type DocumentCache, NO_CACHE } from "./catalogue-cache.ts";
 import { createDocument, type DocumentKind, readDocument } from "./document.ts";
@@ -70,6 +70,24 @@ export function writePin(
   options: CallOptions,
 ): Promise<boolean> {
   return createDocument(storage, PIN, pinKey(cluster, facts.backup), { ...head(cluster, author), ...facts }, options);
+}
+
+interface PinPlace {
+  readonly storage: Storage;
+  readonly backup: string;
+}
+
+/** What is wanted of one backup is wanted of another that holds the same: the second is pinned where the first is, unless it is already. */
+export async function carryPin(
+  from: PinPlace,
+  to: PinPlace,
+  cluster: string,
+  author: Author,
+  { signal, runtime }: CallOptions & { readonly runtime: Pick<Runtime, "now"> },
+): Promise<void> {
+  const pin = await readPin(from.storage, cluster, from.backup, { signal });
+  if (pin === undefined) return;
+  await writePin(to.storage, cluster, author, { backup: to.backup, reason: pin.reason, pinnedAt: runtime.now().toISOString() }, { signal });
 }
 
 /** Says false where there was none. */

@@ -12,6 +12,7 @@ import { placeUploadMarker } from "../../src/repository/held-marker.ts";
 import { type Manifest, readManifest, snapshotObject } from "../../src/repository/manifest.ts";
 import { backupObjectKey, manifestKey, pinKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
+import { readPins, writePin } from "../../src/repository/pins.ts";
 import type { Resigning } from "../../src/repository/resigning.ts";
 import { writeRestoreRecord } from "../../src/repository/sidecars.ts";
 import { encodeSignature, readSigningKey, type SigningKey } from "../../src/repository/signature.ts";
@@ -36,6 +37,7 @@ import {
 } from "../verify/stored-backup.ts";
 
 const CLUSTER_ID = "cdf818194e3a8c32";
+const LATER = "2026-11-22T09:30:00.000Z";
 const RESIGNING: Resigning = { signing: undefined, isProven: false, allowUnsigned: false, allowUnproven: false };
 let own: AgeKeyPair;
 let other: AgeKeyPair;
@@ -206,7 +208,7 @@ test("copy: of what was rekeyed the newest goes, and what is there under another
   const rekeyed = await storeBackup(from, someSnapshot(), {
     encryption: other,
     suffix: "bbbbbb",
-    change: (manifest) => ({ ...manifest, publishedAt: "2026-11-22T09:30:00.000Z", origin: { kind: "rekeyed", base: old } }),
+    change: (manifest) => ({ ...manifest, publishedAt: LATER, origin: { kind: "rekeyed", base: old } }),
   });
   const to = new MemoryStorage();
   expect(await copy(from, to)).toMatchObject([
@@ -215,9 +217,24 @@ test("copy: of what was rekeyed the newest goes, and what is there under another
   ]);
 });
 
+test("copy: what stands for a backup that is pinned is pinned there, whichever of the two was copied first", async () => {
+  const from = await boundRepository();
+  const old = await storeBackup(from, someSnapshot(), { encryption: own });
+  const rekeyed = await storeBackup(from, someSnapshot(), { encryption: other, suffix: "bbbbbb", change: (manifest) => ({ ...manifest, publishedAt: LATER }) });
+  const pinnedIn = async (storage: MemoryStorage) => [...(await readPins(storage, CLUSTER, { signal }))].map(([id, { reason }]) => [id, reason]);
+  const before = new MemoryStorage();
+  await copy(from, before);
+  expect(await pinnedIn(before)).toEqual([]);
+  await writePin(from.storage, CLUSTER, AUTHOR, { backup: old, reason: "before 3.7", pinnedAt: LATER }, { signal });
+  for (const to of [before, new MemoryStorage()]) {
+    await copy(from, to);
+    expect(await pinnedIn(to)).toEqual([[rekeyed, "before 3.7"]]);
+  }
+});
+
 test("copy: where what was to stand for a backup is not copied, that is copied itself, or fails as well", async () => {
   const from = await boundRepository();
-  const others = { change: (manifest: Manifest): Manifest => ({ ...manifest, publishedAt: "2026-11-22T09:30:00.000Z" }) };
+  const others = { change: (manifest: Manifest): Manifest => ({ ...manifest, publishedAt: LATER }) };
   const plain = await storeBackup(from, someSnapshot(), { suffix: "aaaaaa" });
   const same = await storeBackup(from, someSnapshot(), { suffix: "bbbbbb" });
   const rekeyed = await storeBackup(from, someSnapshot(), { ...others, encryption: other, suffix: "cccccc" });
@@ -237,7 +254,7 @@ test("copy: where what was to stand for a backup is not copied, that is copied i
 test("copy: what stands for a backup that cannot be opened is copied without its key, and only where that fails the key is missed", async () => {
   const from = await boundRepository();
   const old = await storeBackup(from, someSnapshot(), { encryption: own });
-  const asRekeyed = (manifest: Manifest): Manifest => ({ ...manifest, publishedAt: "2026-11-22T09:30:00.000Z", origin: { kind: "rekeyed", base: old } });
+  const asRekeyed = (manifest: Manifest): Manifest => ({ ...manifest, publishedAt: LATER, origin: { kind: "rekeyed", base: old } });
   const rekeyed = await storeBackup(from, someSnapshot(), { encryption: other, suffix: "bbbbbb", change: asRekeyed });
   expect(await copy(from, new MemoryStorage(), { encryption: other })).toMatchObject([{ outcome: "copied" }, { backup: old, as: rekeyed }]);
   await change(from.storage, backupObjectKey(CLUSTER, rekeyed, "snapshot.db.zst.age"), (bytes) => bytes.with(500, bytes[500]! ^ 1));

@@ -7,7 +7,7 @@ import { rekeyBackup } from "../../src/rekey/rekey.ts";
 import { rekeyAll } from "../../src/rekey/rekey-all.ts";
 import { type BackupEntry, listBackups } from "../../src/repository/catalogue.ts";
 import { type Manifest, snapshotObject } from "../../src/repository/manifest.ts";
-import { manifestKey, uploadKey } from "../../src/repository/names.ts";
+import { manifestKey, pinKey, uploadKey } from "../../src/repository/names.ts";
 import { decodeObject } from "../../src/repository/object-decoder.ts";
 import { readPin, readPins, writePin } from "../../src/repository/pins.ts";
 import type { Resigning } from "../../src/repository/resigning.ts";
@@ -172,6 +172,42 @@ test("rekey: of all, one is done again where what it became is damaged, and noth
   ]);
   expect(again[0]!.newId).not.toBe(first!.newId);
   expect((await all()).find(({ backup }) => backup === id)).toMatchObject({ outcome: "already", newId: again[0]!.newId });
+});
+
+test("rekey: of all, what stands for a backup that is pinned is pinned too", async () => {
+  const { storage, file } = await newRepository();
+  const id = await storeBackup({ storage, file }, someSnapshot(), { encryption: own });
+  const third = await newAgeKeys();
+  const all = (to: AgeKeyPair) =>
+    rekeyAll(
+      { storage, file },
+      CLUSTER,
+      AUTHOR,
+      options({ keys: { identities: [...own.keys.identities, ...other.keys.identities], passphrase: undefined }, to }),
+    );
+  const [first] = await all(other);
+  await writePin(storage, CLUSTER, AUTHOR, { backup: id, reason: "before 3.7", pinnedAt: "2026-11-22T10:00:00.000Z" }, { signal });
+  const results = await all(third);
+  const { newId } = results.find(({ backup }) => backup === first!.newId)!;
+  expect(results).toContainEqual(expect.objectContaining({ backup: id, outcome: "already", newId }));
+  const pins = await readPins(storage, CLUSTER, { signal });
+  expect(new Map([...pins].map(([backup, { reason }]) => [backup, reason]))).toEqual(
+    new Map([
+      [id, "before 3.7"],
+      [newId!, "before 3.7"],
+    ]),
+  );
+  // A pin that cannot be written is no success.
+  await storage.remove(pinKey(CLUSTER, newId!), { signal });
+  const denied = wrapped(storage, {
+    put: async (key, body, put) => {
+      if (key.includes("/pins/")) throw new EtcdsafeError("STORAGE_DENIED", "denied");
+      return storage.put(key, body, put);
+    },
+  });
+  const keys = { identities: own.keys.identities, passphrase: undefined };
+  const again = await rekeyAll({ storage: denied, file }, CLUSTER, AUTHOR, options({ keys, to: third }));
+  expect(again.find(({ backup }) => backup === id)).toMatchObject({ outcome: "failed", failure: { code: "STORAGE_DENIED" } });
 });
 
 test("rekey: what was encrypted keeps its key, unless there was none or a new one is made", async () => {
