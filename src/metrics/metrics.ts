@@ -1,0 +1,151 @@
+// What finished runs tell, as Prometheus' text. One registry of its own, with nothing of the process in it: a run that ends builds one and hands its text
+// to textfile.ts or pushgateway.ts, a process that goes on records run after run.
+import { Gauge, Registry } from "prom-client";
+import type { BackupState } from "../repository/manifest.ts";
+import { FAMILIES, type FamilyName, type LabelsOf } from "./families.ts";
+import type { RunFacts, SavedFacts, VerifiedFacts } from "./run-facts.ts";
+import { subjectKey } from "./subject.ts";
+
+export interface Metrics {
+  /** Prometheus' text format, 0.0.4, of the families that hold anything; empty before the first run. */
+  text(): Promise<string>;
+  record(facts: RunFacts): void;
+}
+
+interface Sample<Name extends FamilyName> {
+  readonly labels: LabelsOf<Name>;
+  readonly value: number;
+}
+
+/** True for those that `latest` takes. */
+const STATES: Readonly<Record<BackupState, boolean>> = { proven: true, unconfirmed: true, suspect: false, partial: false };
+
+/** `version`: of etcdsafe. */
+export function createMetrics(version: string): Metrics {
+  const families = new Families();
+  return {
+    text: () => families.text(),
+    record: (facts) => {
+      recordRun(families, facts, version);
+      if (facts.saved !== null) recordSaved(families, facts.saved);
+      for (const [cluster, level] of verifiedLevels(facts.verified)) recordVerified(families, facts.verified, { cluster, level });
+      recordRepositories(families, facts.repositories);
+    },
+  };
+}
+
+function recordRun(families: Families, facts: RunFacts, version: string): void {
+  const { action, startedAt, finishedAt, failure } = facts;
+  const clusters: readonly { readonly cluster?: string }[] = facts.clusters.length === 0 ? [{}] : facts.clusters.map((cluster) => ({ cluster }));
+  for (const cluster of clusters) {
+    const labels = { ...cluster, action };
+    families.say("etcdsafe_build_info", [{ labels: { ...labels, version }, value: 1 }]);
+    families.say("etcdsafe_last_attempt_timestamp_seconds", [{ labels, value: seconds(startedAt) }]);
+    if (failure === null) families.say("etcdsafe_last_success_timestamp_seconds", [{ labels, value: seconds(finishedAt) }]);
+    else families.say("etcdsafe_last_failure_timestamp_seconds", [{ labels: { ...labels, reason: failure }, value: seconds(finishedAt) }]);
+  }
+  if (failure !== null) return; // How far it came would be taken for what it needs.
+  // Of several clusters together: which of them took it is not known, and with each it would be counted again.
+  const labels = { ...(clusters.length === 1 && clusters[0]), action };
+  families.say("etcdsafe_last_success_duration_seconds", [{ labels, value: (finishedAt.getTime() - startedAt.getTime()) / 1000 }]);
+  families.say(
+    "etcdsafe_last_success_phase_duration_seconds",
+    [...facts.phases].map(([phase, value]) => ({ labels: { ...labels, phase }, value })),
+  );
+  families.say(
+    "etcdsafe_last_success_moved_bytes",
+    facts.moved.map(({ store, direction, sizeBytes }) => ({ labels: { ...labels, store, direction }, value: sizeBytes })),
+  );
+}
+
+function recordSaved(families: Families, { cluster, createdAt, state, rawSizeBytes, storedSizeBytes, members }: SavedFacts): void {
+  const labels = { cluster };
+  families.say("etcdsafe_last_backup_timestamp_seconds", [{ labels, value: seconds(createdAt) }]);
+  if (STATES[state]) families.say("etcdsafe_recovery_point_timestamp_seconds", [{ labels, value: seconds(createdAt) }]);
+  families.say(
+    "etcdsafe_last_backup_state",
+    Object.keys(STATES).map((each) => ({ labels: { cluster, state: each }, value: each === state ? 1 : 0 })),
+  );
+  families.say("etcdsafe_last_backup_raw_size_bytes", [{ labels, value: rawSizeBytes }]);
+  families.say("etcdsafe_last_backup_stored_size_bytes", [{ labels, value: storedSizeBytes }]);
+  families.say(
+    "etcdsafe_last_backup_members",
+    Object.entries(members).map(([answer, value]) => ({ labels: { cluster, answer }, value })),
+  );
+}
+
+type VerifiedSubject = Pick<VerifiedFacts, "cluster" | "level">;
+
+function verifiedLevels(verified: readonly VerifiedFacts[]): readonly (readonly [string, VerifiedFacts["level"]])[] {
+  return [...new Map(verified.map(({ cluster, level }) => [`${cluster} ${level}`, [cluster, level] as const])).values()];
+}
+
+/** What was found bad counts, and moves no time. */
+function recordVerified(families: Families, verified: readonly VerifiedFacts[], { cluster, level }: VerifiedSubject): void {
+  const labels = { cluster, level };
+  const all = verified.filter((each) => each.cluster === cluster && each.level === level);
+  const passed = all.filter(({ outcome }) => outcome === "passed");
+  families.say("etcdsafe_last_verification_backups", [
+    { labels: { ...labels, outcome: "passed" }, value: passed.length },
+    { labels: { ...labels, outcome: "failed" }, value: all.length - passed.length },
+  ]);
+  if (passed.length === 0) return;
+  families.say("etcdsafe_last_verified_timestamp_seconds", [{ labels, value: Math.max(...passed.map(({ finishedAt }) => seconds(finishedAt))) }]);
+  families.say("etcdsafe_verified_backup_timestamp_seconds", [{ labels, value: Math.max(...passed.map(({ createdAt }) => seconds(createdAt))) }]);
+}
+
+function recordRepositories(families: Families, repositories: RunFacts["repositories"]): void {
+  const sums = new Map<
+    string,
+    { readonly labels: { readonly cluster: string; readonly store: string }; readonly backups: number; readonly sizeBytes: number }
+  >();
+  for (const { cluster, store, backups, sizeBytes } of repositories) {
+    const key = `${cluster} ${store}`;
+    const before = sums.get(key);
+    sums.set(key, { labels: { cluster, store }, backups: (before?.backups ?? 0) + backups, sizeBytes: (before?.sizeBytes ?? 0) + sizeBytes });
+  }
+  const all = [...sums.values()];
+  families.say(
+    "etcdsafe_repository_backups",
+    all.map(({ labels, backups }) => ({ labels, value: backups })),
+  );
+  families.say(
+    "etcdsafe_repository_size_bytes",
+    all.map(({ labels, sizeBytes }) => ({ labels, value: sizeBytes })),
+  );
+}
+
+function seconds(time: Date): number {
+  return time.getTime() / 1000;
+}
+
+/** What was said last of each family about each subject (subject.ts). */
+class Families {
+  readonly #registry = new Registry();
+  readonly #said = new Map<FamilyName, Map<string, readonly Sample<FamilyName>[]>>();
+
+  say<Name extends FamilyName>(name: Name, samples: readonly Sample<Name>[]): void {
+    if (samples.length === 0) return;
+    const bySubject = this.#said.get(name) ?? this.#register(name);
+    for (const [subject, about] of Map.groupBy(samples, ({ labels }) => subjectKey(labels))) bySubject.set(subject, about);
+  }
+
+  async text(): Promise<string> {
+    const names = (Object.keys(FAMILIES) as FamilyName[]).filter((name) => this.#said.has(name));
+    const texts = await Promise.all(names.map((name) => this.#registry.getSingleMetricAsString(name)));
+    return texts.map((text) => `${text}\n`).join("");
+  }
+
+  #register(name: FamilyName): Map<string, readonly Sample<FamilyName>[]> {
+    const bySubject = new Map<string, readonly Sample<FamilyName>[]>();
+    this.#said.set(name, bySubject);
+    const { labels, help } = FAMILIES[name];
+    const registers = [this.#registry];
+    const collect = function (this: Gauge) {
+      this.reset();
+      for (const { labels, value } of [...bySubject.values()].flat()) this.set(labels, value);
+    };
+    new Gauge({ name, help, labelNames: labels, registers, collect });
+    return bySubject;
+  }
+}
