@@ -84,8 +84,9 @@ test("heartbeat: an interrupted one ends with the signal's reason", async () => 
   const { started } = heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime());
   const pinged = started({ signal: interruption.signal });
   while (server.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  interruption.abort(new Error("SIGTERM"));
-  await expect(pinged).rejects.toThrow("SIGTERM");
+  const reason = new Error("SIGTERM");
+  interruption.abort(reason);
+  await expect(pinged).rejects.toBe(reason);
 });
 
 test.each([["not found"], ["rate limited"]])("heartbeat: a ping that is said to be ignored (%s) was none", async (why) => {

@@ -19,12 +19,21 @@ const USER = "uSer-s3cret:p%20ss-s3cret@";
 const PATH = "/p4th-s3cret/T0k3n%2Fs3cret?query-s3cret=v4lue-s3cret&k=7#fr4gment-s3cret";
 const SECRETS = /s3cret|p%20ss|p ss|t0k3n|p4th|v4lue|fr4gment|dVNlci1zM2NyZXQ6/i; // The last one is what base64 makes of the user.
 
-/** Every kind of report to this URL fails so, and tells of the URL only its origin, wherever one looks in the error. */
-async function expectSilence(scheme: string, host: string, message: RegExp, by: HttpSend = send): Promise<void> {
+/**
+ * Every kind of report to this URL fails so, and tells of the URL only its origin, wherever one looks in the error. Resolves to the hint, and how often
+ * any of them was tried again.
+ */
+async function expectSilence(
+  scheme: string,
+  host: string,
+  message: RegExp,
+  by: HttpSend = send,
+): Promise<{ readonly hint: string; readonly repeated: number }> {
   const url = `${scheme}://${USER}${host}${PATH}`;
   const runtime = hurriedRuntime({ limitsHurry: 20 });
   const { started, ended } = heartbeat(url, by, runtime);
   const notice = { title: "title", lines: [] };
+  const hints = new Set<string>();
   for (const report of [
     () => started({ signal }),
     () => ended({ exitCode: 3, text: "" }, { signal }),
@@ -35,7 +44,9 @@ async function expectSilence(scheme: string, host: string, message: RegExp, by: 
     expect(error).toMatchObject({ code: "REPORT_FAILED", message: expect.stringMatching(message) });
     expect((error as EtcdsafeError).message).toContain(` at ${scheme}://${host}: `);
     expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(SECRETS);
+    hints.add((error as EtcdsafeError).hint);
   }
+  return { hint: [...hints].join("\n"), repeated: runtime.waits.length };
 }
 
 test("secret URLs: are not told when nobody is there", async () => {
@@ -73,7 +84,9 @@ test("secret URLs: are not told where TLS fails, which is not tried again", asyn
   const authority = await createAuthority(directory.path);
   const certificate = await authority.issue({ name: "service" });
   await using server = await startRecordingServer([ok], certificate);
-  await expectSilence("https", server.host, /: its certificate cannot be trusted: unable to verify the first certificate$/);
+  const { hint, repeated } = await expectSilence("https", server.host, /: its certificate cannot be trusted: unable to verify the first certificate$/);
+  expect(hint).toMatch(/NODE_EXTRA_CA_CERTS/);
+  expect(repeated).toBe(0);
   const expired = await authority.issue({ name: "expired", validDays: { from: -3, to: -1 } });
   const trusting = await httpSender({ caFile: join(directory.path, "ca.crt"), proxy: undefined, idleLimitMs: 30_000, triesMax: 1 });
   await using late = await startRecordingServer([ok], expired);
@@ -110,6 +123,16 @@ test("secret URLs: one that is none is not repeated", async () => {
 test("secret URLs: what an answer tells of one is known from what it does not", () => {
   const url = secretUrl("the URL", "https://me:pass@hooks.example/services/T00000000/abcdefghijklmnop/v1?key=%C3%A4%C3%B6");
   for (const text of ["no_service", "invalid_token", "hooks.example is busy", "abcdefg is not there", "v10"]) expect(tellsOf(url, text)).toBe(false);
-  for (const text of ["/Services/", "who is me?", "a PASSword", "…ghijklmn…", "v1 is gone", "äö", "%c3%a4%c3%b6", Buffer.from("me:pass").toString("base64")])
+  for (const text of [
+    "/Services/",
+    "who is me?",
+    "a PASSword",
+    "…ghijklmn…",
+    "v1 is gone",
+    "äö",
+    "%c3%a4%c3%b6",
+    "%70%61ss",
+    Buffer.from("me:pass").toString("base64"),
+  ])
     expect([text, tellsOf(url, text)]).toEqual([text, true]);
 });
