@@ -83,6 +83,16 @@ test("metrics: a verification of several backups vouches for the newest that is 
   });
 });
 
+test("metrics: each level has a time of its own, whatever a later run reads less deeply", async () => {
+  const later = verifyRun([verifiedFacts({ level: "stored-bytes", createdAt: minute(60), finishedAt: minute(64) })]);
+  expect(await said(verifyRun(), later)).toMatchObject({
+    'etcdsafe_last_verified_timestamp_seconds{cluster="prod",level="structure"}': minuteSeconds(4),
+    'etcdsafe_verified_backup_timestamp_seconds{cluster="prod",level="structure"}': minuteSeconds(1),
+    'etcdsafe_last_verified_timestamp_seconds{cluster="prod",level="stored-bytes"}': minuteSeconds(64),
+    'etcdsafe_verified_backup_timestamp_seconds{cluster="prod",level="stored-bytes"}': minuteSeconds(60),
+  });
+});
+
 test("metrics: a failure keeps the last success and what it took, and each reason its own time", async () => {
   const later = failedRun({ startedAt: minute(120), finishedAt: minute(121), failure: "locked" });
   expect(await said(saveRun(), failedRun(), later)).toEqual({
