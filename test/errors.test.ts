@@ -10,6 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Codes that no command ends with, and what becomes of them; for all others the command line has to be run. */
 const NEVER_THE_END: Partial<Record<ErrorCode, string>> = {
   STORAGE_NOT_FOUND: "where an object of a backup is missing, `restore` says damaged, and `verify` gives it as its result",
+  REPORT_FAILED: "reporting never fails a run: what cannot be told is a warning",
   STORAGE_CONFLICT: "what lost against another writer is done again, or has another name",
   STORAGE_READ_ONLY: "no command that only reads tries to write",
   BBOLT_META_INVALID: "a file without one valid meta page is no database",

@@ -7,9 +7,8 @@ import { printableLine } from "./printable.ts";
 /** Newest first, as `list` has them. */
 export function planText({ plan, now, nowFrom, policyFrom, unfinished, unrecognised }: PlannedPrune): string {
   const removed = plan.remove.map(({ backup, reasons }) => ({ backup, reasons, verdict: "remove" }));
-  const rows = [...plan.keep.map(({ backup, reasons }) => ({ backup, reasons, verdict: "keep" })), ...removed].sort((a, b) =>
-    a.backup.createdAt < b.backup.createdAt ? 1 : -1,
-  );
+  const kept = plan.keep.map(({ backup, reasons }) => ({ backup, reasons, verdict: "keep" }));
+  const rows = [...kept, ...removed.toReversed()].sort((a, b) => Date.parse(b.backup.createdAt) - Date.parse(a.backup.createdAt));
   const sizeBytes = removed.reduce((sum, { backup }) => sum + backup.storedSizeBytes, 0);
   const backups = table(rows, [
     { title: "", of: ({ verdict }) => verdict },

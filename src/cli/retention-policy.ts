@@ -23,6 +23,8 @@ const SPANS = {
   keepPointsWithin: "keep-points-within",
   maxAge: "max-age",
 } as const;
+/** What keeps and removes nothing by itself. */
+const NO_RULES = new Set(["minimum", "timezone"]);
 const UNITS_BYTES: Readonly<Record<string, number>> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
 /** The options of a policy that were typed. */
@@ -37,7 +39,12 @@ export function policyFor(
   { file }: Pick<Repository, "file">,
 ): { readonly policy: RetentionPolicy; readonly policyFrom: "options" | "repository" } {
   const policy = policyOf(config);
-  if (Object.keys(policy).length > 0) return { policy, policyFrom: "options" };
+  const given = Object.keys(policy);
+  if (file.policy.retention !== undefined && given.length > 0 && given.every((key) => NO_RULES.has(key)))
+    throw new EtcdsafeError("USAGE", "options say how to count, and no rule; the repository's policy has rules, and options replace all of it", {
+      hint: "Give the rules as well, or none of --minimum and --timezone; `etcdsafe repo policy` shows what is stored.",
+    });
+  if (given.length > 0) return { policy, policyFrom: "options" };
   return { policy: file.policy.retention ?? {}, policyFrom: "repository" };
 }
 

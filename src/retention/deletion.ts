@@ -95,10 +95,25 @@ export async function finishDeletions(repository: Repository, cluster: string, b
       if (end === "finished") finished.push(backup);
       else if (end !== "taken back") left.push({ backup, reason: `its deletion has begun, but ${end}` });
     } catch (error) {
-      failures.push(failureOf(error, options));
+      const reason = await onlyMarkersLeft(repository, cluster, backup, error, options);
+      if (reason === undefined) failures.push(failureOf(error, options));
+      else left.push({ backup, reason });
     }
   }
   return { finished, left, failures };
+}
+
+/** That a backup is gone, where all that could not be removed is what says that it goes: a bucket may keep that for a time, as it kept the backup. */
+export async function onlyMarkersLeft(
+  { storage }: Repository,
+  cluster: string,
+  backup: string,
+  error: unknown,
+  options: CallOptions,
+): Promise<string | undefined> {
+  if (!hasCode(error, "STORAGE_DENIED")) return undefined;
+  for await (const _ of storage.list(backupObjectKey(cluster, backup, ""), options)) return undefined;
+  return `it is gone, and the store keeps the marker of its deletion for now: ${error.message}`;
 }
 
 /** Or why it stays. */

@@ -19,6 +19,8 @@ export interface RetentionBackup {
   /** Decimal. */
   readonly revision: string | null;
   readonly state: "proven" | "unconfirmed" | "suspect" | "partial" | "damaged" | "unreadable";
+  /** Why the manifest of an unreadable one cannot be read, or counts for nothing. */
+  readonly fault: string | null;
   readonly storedSizeBytes: number;
   readonly tags: Readonly<Record<string, string>>;
   /** The reason it is pinned for; null when it is not. */
@@ -72,6 +74,11 @@ export interface DatedBackup {
   readonly createdMs: number;
 }
 
+/** One for all backups that hold the same: what `repo rekey` stores again keeps the time, the timeline and the revision of what it was made of. */
+export function momentOf({ backup: { id, timeline, revision }, createdMs }: DatedBackup): string {
+  return revision === null ? id : `${createdMs} ${timeline} ${revision}`;
+}
+
 export type Reasons = ReadonlyMap<RetentionBackup, readonly string[]>;
 
 /** How far clocks may be apart. */
@@ -89,7 +96,8 @@ export function planRetention({ backups, segments }: RetentionCatalogue, policy:
   const judged = newestFirst(backups.filter(({ id }) => !left.has(id)));
   const good = judged.filter(({ backup }) => isGood(backup));
 
-  const ruled: Reasons = rules === undefined ? new Map(judged.map(({ backup }) => [backup, [NO_KEEP_RULE]])) : keptByGroups(judged, rules, calendar);
+  const ruled: Reasons =
+    rules === undefined ? new Map(judged.map(({ backup }) => [backup, [NO_KEEP_RULE]])) : withTwins(keptByGroups(judged, rules, calendar), judged);
   const ofSegments = planSegments(segments, good, policy.keepPointsWithin, calendar, now);
   const safe = merged(protectedBackups(judged, policy.minimum ?? 1, now), ofSegments.needed);
   const staying = judged.filter(({ backup }) => ruled.has(backup) || safe.has(backup));
@@ -114,9 +122,9 @@ export function isGood({ state }: RetentionBackup): boolean {
   return state === "proven" || state === "unconfirmed";
 }
 
-function reasonToLeave({ id, createdAt, state, isBeingWritten }: RetentionBackup, now: Date): { key: string; reason: string } | undefined {
+function reasonToLeave({ id, createdAt, state, fault, isBeingWritten }: RetentionBackup, now: Date): { key: string; reason: string } | undefined {
   if (isBeingWritten) return { key: id, reason: "is being written" };
-  if (state === "unreadable") return { key: id, reason: "its manifest cannot be read" };
+  if (state === "unreadable") return { key: id, reason: fault ?? "its manifest cannot be read" };
   // Written so that a date that is none is not taken for one of the past.
   if (Date.parse(createdAt) <= now.getTime() + CLOCK_TOLERANCE_MS) return undefined;
   return { key: id, reason: `dated ${createdAt}, in the future: now is ${now.toISOString()}` };
@@ -126,6 +134,18 @@ function reasonToLeave({ id, createdAt, state, isBeingWritten }: RetentionBackup
 function keptByGroups(judged: readonly DatedBackup[], rules: KeepRules, calendar: Calendar): Reasons {
   const groups = Map.groupBy(judged, ({ backup }) => `${isGood(backup) ? "good" : "bad"} ${backup.timeline}`);
   return merged(...groups.values().map((group) => keptByRules(group, rules, calendar)));
+}
+
+/** Of what was stored again, each may be the only one that somebody can open: a rule that keeps one keeps all that are as good. */
+function withTwins(kept: Reasons, judged: readonly DatedBackup[]): Reasons {
+  const keyOf = (dated: DatedBackup) => `${isGood(dated.backup)} ${momentOf(dated)}`;
+  const firsts = new Map(judged.toReversed().flatMap((dated) => (kept.has(dated.backup) ? [[keyOf(dated), dated.backup.id] as const] : [])));
+  return new Map(
+    judged.flatMap((dated): [RetentionBackup, readonly string[]][] => {
+      const twin = firsts.get(keyOf(dated));
+      return twin === undefined ? [] : [[dated.backup, kept.get(dated.backup) ?? [`holds the same as ${twin}`]]];
+    }),
+  );
 }
 
 function newestFirst(backups: readonly RetentionBackup[]): DatedBackup[] {

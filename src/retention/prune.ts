@@ -11,7 +11,7 @@ import { requireState } from "../repository/state-store.ts";
 import { takeWriterLease } from "../repository/writer-lease.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { judgeClock } from "./clock.ts";
-import { type DeletionOptions, deleteBackup, failureOf, finishDeletions } from "./deletion.ts";
+import { type DeletionOptions, deleteBackup, failureOf, finishDeletions, onlyMarkersLeft } from "./deletion.ts";
 import { lockedBackups } from "./locks.ts";
 import { planRetention, type RetentionPlan } from "./plan.ts";
 import { type PruneRun, readRuns, removeOldRecords, writeRun } from "./prune-records.ts";
@@ -58,6 +58,7 @@ type PruneOptions = CallOptions & { readonly runtime: Pick<Runtime, "now" | "mon
 
 const LEASE_EXPIRES_AFTER_SECONDS = 30;
 const DENIALS_MAX = 3;
+const UNKNOWN_LOCKS = "whether backups are locked may not be asked here: one that is would only be hidden, and stay in the store until its lock ends";
 /** How long the record of a run that was stopped may take. */
 const RECORD_LIMIT_MS = 10_000;
 
@@ -156,7 +157,7 @@ async function planWithLocks(
   cluster: string,
   catalogue: Awaited<ReturnType<typeof readCatalogue>>,
   { policy, now }: { readonly policy: RetentionPolicy; readonly now: Date },
-  options: CallOptions,
+  options: PruneOptions,
 ): Promise<RetentionPlan> {
   let { backups } = catalogue;
   const asked = new Set<string>();
@@ -165,7 +166,8 @@ async function planWithLocks(
     const unasked = plan.remove.map(({ backup }) => backup.id).filter((id) => !asked.has(id));
     if (unasked.length === 0) return plan;
     for (const id of unasked) asked.add(id);
-    const locked = await lockedBackups(repository.storage, cluster, unasked, options);
+    const onUnknown = ({ message }: EtcdsafeError) => options.runtime.log({ level: "warn", message: `${UNKNOWN_LOCKS}: ${message}` });
+    const locked = await lockedBackups(repository.storage, cluster, unasked, { ...options, onUnknown });
     if (locked.size === 0) return plan;
     backups = backups.map((backup) => ({ ...backup, lock: locked.get(backup.id) ?? backup.lock }));
   }
@@ -199,6 +201,11 @@ async function removeBoth(repository: Repository, planned: PlannedPrune, again: 
       const why = await deleteBackup(repository, { cluster, backup: id, reasons }, options);
       if (why !== undefined) left.push({ key: id, reason: why });
     } catch (error) {
+      const reason = await onlyMarkersLeft(repository, cluster, id, error, options);
+      if (reason !== undefined) {
+        left.push({ key: id, reason });
+        continue;
+      }
       failures.push(failureOf(error, options));
       // One that the store holds keeps no other from going; who may remove nothing need not try them all.
       if (hasCode(error, "STORAGE_DENIED") && ++denials === DENIALS_MAX) return;

@@ -28,9 +28,10 @@ export async function readCatalogue(repository: Repository, cluster: string, now
   const backups = entries.map((entry): RetentionBackup => {
     const { id } = entry;
     const known = { id, pin: pins.get(id)?.reason ?? null, lock: null, isBeingWritten: writing.has(id), storedSizeBytes: entry.storedSizeBytes };
-    if (entry.manifest === null) return { ...known, createdAt: new Date(0).toISOString(), timeline: null, revision: null, state: "unreadable", tags: {} };
+    if (entry.manifest === null)
+      return { ...known, createdAt: new Date(0).toISOString(), timeline: null, revision: null, state: "unreadable", fault: entry.error.message, tags: {} };
     const { createdAt, timeline, revision, tags } = entry.manifest;
-    return { ...known, createdAt, timeline, revision, state: entry.state, tags };
+    return { ...known, createdAt, timeline, revision, state: entry.state, fault: null, tags };
   });
   return {
     backups,

@@ -1,7 +1,7 @@
 // The keep rules, which mean what restic's mean: its snapshot_policy.go (internal/data) is the reference.
 import { isZeroSpan, parseSpan, type RetentionPolicy, type Span } from "../repository/retention-policy.ts";
 import type { Calendar, Period } from "./calendar.ts";
-import type { DatedBackup, Reasons, RetentionBackup } from "./plan.ts";
+import { type DatedBackup, momentOf, type Reasons, type RetentionBackup } from "./plan.ts";
 
 export interface KeepRules {
   /** The newest of each period, in so many periods; without a period, so many backups. */
@@ -31,24 +31,30 @@ export function keptByRules(list: readonly DatedBackup[], { counted, within, tag
   const kept = new Map<RetentionBackup, string[]>();
   const keep = ({ backup }: DatedBackup, reason: string) => kept.set(backup, [...(kept.get(backup) ?? []), reason]);
   const newest = list[0];
-  const oldest = list.at(-1);
   if (newest === undefined) return kept;
+  const oldest = list.at(-1);
 
-  for (const { name, count, period } of counted) keepNewestOfEach(list, name, count, period);
+  for (const { name, count, period } of counted) keepNewestOfEach(list, name, count, period, momentOf);
   for (const { name, span, period } of within) {
     const startMs = calendar.before(newest.createdMs, span);
     const young = list.filter(({ createdMs }) => createdMs > startMs);
-    keepNewestOfEach(young, name, Number.POSITIVE_INFINITY, period);
+    keepNewestOfEach(young, name, Number.POSITIVE_INFINITY, period, ({ backup }) => backup.id);
   }
   for (const tag of tags) for (const dated of list.filter(({ backup }) => hasTag(backup, tag))) keep(dated, `keep-tag ${tag}`);
   return kept;
 
   /** Also the oldest of the whole list while the count is not used up, so that a history shorter than the rule allows does not shrink. */
-  function keepNewestOfEach(candidates: readonly DatedBackup[], name: string, count: number, period: Period | undefined): void {
+  function keepNewestOfEach(
+    candidates: readonly DatedBackup[],
+    name: string,
+    count: number,
+    period: Period | undefined,
+    identityOf: (dated: DatedBackup) => string,
+  ): void {
     const seen = new Set<string>();
     for (const dated of candidates) {
       if (seen.size >= count) return;
-      const bucket = period === undefined ? dated.backup.id : calendar.periodOf(dated.createdMs, period);
+      const bucket = period === undefined ? identityOf(dated) : calendar.periodOf(dated.createdMs, period);
       if (!seen.has(bucket)) keep(dated, period === undefined ? name : `${name}: newest of ${bucket}`);
       else if (dated === oldest) keep(dated, `${name}: oldest`);
       seen.add(bucket);

@@ -50,7 +50,7 @@ export interface Locks {
   state(key: string, versionId: string, options: CallOptions): Promise<LockState>;
   /** False where no object can be locked, so that nobody needs to ask for them. */
   canHold(options: CallOptions): Promise<boolean>;
-  /** The locked ones, whether or not their time is over, of all objects whose key starts with `prefix`, as far as these credentials may see it. Costs the least the store allows. */
+  /** The locked ones, whether or not their time is over, of all objects whose key starts with `prefix`. Costs the least the store allows. Throws STORAGE_DENIED to who may not ask. */
   list(prefix: string, options: CallOptions): AsyncIterable<LockedObject>;
 }
 

@@ -58,16 +58,21 @@ export function s3Locks(place: S3Place): Locks {
       return lockState(mode, until, held?.LegalHold?.Status);
     },
     canHold: async (options) => (await locks.defaults(options)) !== undefined,
-    list: (prefix, options) => locked(place, prefix, options),
+    list: (prefix, options) => locked(place, locks, prefix, options),
   };
   return locks;
 }
 
-/** What HEAD tells of it, to those who may ask for locks: one request, where asking for both kinds would take two more. */
-async function* locked(place: S3Place, prefix: string, options: CallOptions): AsyncGenerator<LockedObject> {
+/** By HEAD: one request, where asking for both kinds of locks would take two more. To who may not ask for them, it says nothing of them: so one is asked for. */
+async function* locked(place: S3Place, locks: Locks, prefix: string, options: CallOptions): AsyncGenerator<LockedObject> {
+  let mayAsk = false;
   for await (const { key } of listObjects(place, prefix, options)) {
-    const lock = (await headObject(place, key, options))?.lock;
-    if (lock !== undefined && (lock.legalHold || lock.retention !== undefined)) yield { key, lock };
+    const { lock, info } = (await headObject(place, key, options)) ?? {};
+    if (lock === undefined || info?.versionId === undefined) continue;
+    const isLocked = lock.legalHold || lock.retention !== undefined;
+    if (isLocked) yield { key, lock };
+    else if (!mayAsk) await locks.state(key, info.versionId, options);
+    mayAsk = true;
   }
 }
 

@@ -5,6 +5,7 @@ import { readConfig } from "../../src/config/config.ts";
 import type { OptionName } from "../../src/config/options.ts";
 import type { Repository } from "../../src/repository/repository.ts";
 import { retentionPolicySchema } from "../../src/repository/schemas/policy.ts";
+import { expectThrown } from "../support/failures.ts";
 
 async function configOf(options: Partial<Record<OptionName, string>>) {
   const flags = new Map(Object.entries(options).map(([name, text]) => [name as OptionName, [text]]));
@@ -55,4 +56,14 @@ test.each([
   ["minimum", "x"],
 ] as const)("retention policy: --%s %j is refused", async (name, text) => {
   expect((await configOf({ [name]: text })).faults).toHaveLength(1);
+});
+
+test("retention policy: options that only say how to count replace no policy that is stored", async () => {
+  const stored = repository({ retention: { keepDaily: 30 } } as Repository["file"]["policy"]);
+  for (const only of [{ minimum: "2" }, { timezone: "UTC" }] as const) {
+    const { config } = await configOf(only);
+    const error = await expectThrown("USAGE", () => policyFor(config, stored), /no rule; the repository's policy has rules/);
+    expect(error.hint).toContain("repo policy");
+    expect(policyFor(config, repository({} as Repository["file"]["policy"])).policyFrom).toBe("options");
+  }
 });

@@ -8,7 +8,7 @@ import { keepRulesOf } from "../../src/retention/rules.ts";
 export function backup(createdAt: string, other: Partial<RetentionBackup> = {}): RetentionBackup {
   const time = new Date(createdAt.length === 16 ? `${createdAt}:00Z` : createdAt).toISOString();
   return {
-    ...{ id: createdAt, createdAt: time, timeline: "A", revision: "1", state: "proven", storedSizeBytes: 10, tags: {}, pin: null, lock: null },
+    ...{ id: createdAt, createdAt: time, timeline: "A", revision: "1", state: "proven", storedSizeBytes: 10, tags: {}, pin: null, lock: null, fault: null },
     ...{ isBeingWritten: false, ...other },
   };
 }
@@ -46,6 +46,7 @@ const anyBackup: fc.Arbitrary<Omit<RetentionBackup, "id">> = fc.record({
   state: fc.constantFrom("proven", "proven", "unconfirmed", "unconfirmed", "suspect", "partial", "damaged", "unreadable"),
   storedSizeBytes: fc.integer({ min: 0, max: 100 }),
   tags: fc.constantFrom({}, {}, { release: "1" }, { release: "2", keep: "" }),
+  fault: fc.constant(null),
   pin: fc.constantFrom(null, null, null, null, null, "before the upgrade"),
   lock: fc.constantFrom(null, null, null, null, null, null, { until: null }, { until: "2026-11-21T12:00:00.001Z" }, { until: "2026-11-21T12:00:00.000Z" }),
   isBeingWritten: fc.constantFrom(false, false, false, false, false, false, true),

@@ -51,9 +51,38 @@ test("plan: nothing of nothing", () => {
 });
 
 test("plan: of backups created in the same millisecond the first is the newer", () => {
-  const twins = [backup("2026-11-21T10:00", { id: "z" }), backup("2026-11-21T10:00", { id: "a" })];
+  const twins = [backup("2026-11-21T10:00", { id: "z" }), backup("2026-11-21T10:00", { id: "a", revision: "2" })];
   expect(idsOf(plan(twins, { keepLast: 1 }).keep)).toEqual(["z"]);
   expect(idsOf(plan(twins.toReversed(), { keepLast: 1 }).keep)).toEqual(["a"]);
+  const unknown = twins.map((each) => ({ ...each, revision: null }));
+  expect(idsOf(plan(unknown, { keepLast: 1 }).keep)).toEqual(["z"]);
+});
+
+test("plan: what was stored again, of one time and revision, counts as one backup, and stays or goes with the other", () => {
+  const again = (createdAt: string, revision: string, other: Partial<RetentionBackup> = {}) => [
+    backup(createdAt, { id: `${createdAt} again`, revision, ...other }),
+    backup(createdAt, { revision }),
+  ];
+  const backups = [
+    ...again("2026-11-21T10:00", "4"),
+    ...again("2026-11-21T09:00", "3", { state: "damaged" }),
+    ...again("2026-11-21T08:00", "2"),
+    ...again("2026-11-21T07:00", "1"),
+  ];
+  expect(verdicts(backups, { keepLast: 3, minimum: 2 })).toEqual([
+    "2026-11-21T10:00 again keep: keep-last 3; the newest proven one; of the 2 newest good ones",
+    "2026-11-21T10:00 keep: holds the same as 2026-11-21T10:00 again; the newest proven one; of the 2 newest good ones",
+    "2026-11-21T09:00 again keep: keep-last 3",
+    "2026-11-21T09:00 keep: keep-last 3; of the 2 newest good ones",
+    "2026-11-21T08:00 again keep: keep-last 3",
+    "2026-11-21T08:00 keep: holds the same as 2026-11-21T08:00 again",
+    "2026-11-21T07:00 again remove: kept by no rule",
+    "2026-11-21T07:00 remove: kept by no rule",
+  ]);
+  // Also by rules that choose one of each period, of which the oldest may be either.
+  expect(idsOf(plan(backups, { keepDaily: 5 }).keep)).toEqual([
+    ...["2026-11-21T10:00 again", "2026-11-21T10:00", "2026-11-21T09:00 again", "2026-11-21T07:00 again", "2026-11-21T07:00"],
+  ]);
 });
 
 test("plan: the newest proven backup stays, and the newest unconfirmed one if it is newer", () => {

@@ -20,7 +20,8 @@ import { storeAt } from "./stored-history.ts";
 const { signal } = new AbortController(); // Each test has its time-out.
 const AUTHOR = { tool: { name: "etcdsafe", version: "0.1.0" }, writer: { host: "test", pid: 1 } };
 const NOW = "2026-11-22T05:00:00.000Z";
-const options = { signal, runtime: { ...testRuntime(), now: () => new Date(NOW) } };
+const { logged, ...effects } = testRuntime();
+const options = { signal, runtime: { ...effects, now: () => new Date(NOW) } };
 const KEEP_2: PruneRequest = { cluster: "default", policy: { keepLast: 2 }, policyFrom: "options", clockIsRight: false };
 let storage: MemoryStorage;
 /** Oldest first, an hour apart, the last one an hour ago. */
@@ -77,6 +78,7 @@ test("prune: what is pinned, locked, damaged, unreadable or in the future is tak
 
 test("prune: locks are asked of those alone that would go; what is locked stays, and says until when", async () => {
   const asked: string[] = [];
+  let isDenied = true;
   const until = new Date("2026-12-24T00:00:00.000Z");
   const locks: Locks = {
     place: "a bucket",
@@ -92,7 +94,7 @@ test("prune: locks are asked of those alone that would go; what is locked stays,
       if (prefix.includes(ids[0]!)) yield { key: `${prefix}c`, lock: first };
       if (prefix.includes(ids[1]!)) yield { key: `${prefix}a`, lock: { ...first, legalHold: true } };
       if (prefix.includes(ids[1]!)) yield { key: `${prefix}b`, lock: first };
-      if (prefix.includes(ids[2]!)) throw new EtcdsafeError("STORAGE_DENIED", "cannot ask for the lock");
+      if (isDenied && prefix.includes(ids[2]!)) throw new EtcdsafeError("STORAGE_DENIED", "cannot ask for the lock");
     },
   };
   expect(removedIds(await plan(KEEP_2, wrapped(storage, { locks: { ...locks, canHold: async () => false } })))).toEqual(ids.slice(0, 3));
@@ -100,6 +102,17 @@ test("prune: locks are asked of those alone that would go; what is locked stays,
   // As a copy has it: the manifest names a version of another store.
   await storeAt(storage, "2026-11-22T00:00:00.000Z", { objects: sampleObjects("elsewhere") });
   const locking = wrapped(storage, { locks });
+  // Where locks are possible, whoever may not ask for them would hide what is locked.
+  await expectThrown("STORAGE_DENIED", () => plan(KEEP_2, locking), /cannot ask for the lock/);
+  logged.length = 0;
+  const unknown = wrapped(storage, { locks: { ...locks, canHold: () => Promise.reject(new EtcdsafeError("STORAGE_DENIED", "not allowed")) } });
+  expect(removedIds(await plan(KEEP_2, unknown))).toContain(ids[2]);
+  expect(logged).toContainEqual({
+    level: "warn",
+    message: expect.stringMatching(/^whether backups are locked may not be asked here: .*cannot ask for the lock/),
+  });
+  isDenied = false;
+  asked.length = 0;
   const planned = await plan(KEEP_2, locking);
   expect(removedIds(planned)).toEqual([ids[2]]);
   const reasons = Object.fromEntries(planned.plan.keep.map(({ backup, reasons: why }) => [backup.id, why.join()]));
@@ -151,6 +164,24 @@ test("prune: credentials that may not delete: it says so, everything stays, and 
   expect(result).toMatchObject({ removed: [], kept: 5, failures: Array(3).fill({ code: "STORAGE_DENIED", message: "no" }) });
   expect(await listed()).toEqual(ids);
   expect(await keys(prunesPrefix("default"))).toEqual([result.record]);
+});
+
+test("prune: who may remove nothing tries three, not all", async () => {
+  const denied = failingStorage(storage, { operations: ["remove"], key: /\/(backups|deleting)\//, error: () => new EtcdsafeError("STORAGE_DENIED", "no") });
+  expect((await prune({ ...KEEP_2, policy: { keepLast: 1 } }, denied)).failures).toHaveLength(3);
+});
+
+test("prune: a bucket that keeps what was just written keeps the marker of a deletion, and no backup for it", async () => {
+  const held = failingStorage(storage, { operations: ["remove"], key: /\/deleting\//, error: () => new EtcdsafeError("STORAGE_DENIED", "kept for a day") });
+  const request = { ...KEEP_2, policy: { keepLast: 1 } };
+  const reason = "it is gone, and the store keeps the marker of its deletion for now: kept for a day";
+  const gone = ids.slice(0, 4);
+  const left = gone.map((key) => ({ key, reason }));
+  const first = await prune(request, held);
+  expect([first, first.removed.map(({ backup }) => backup)]).toMatchObject([{ failures: [], kept: 1, left }, gone]);
+  expect(await prune(request, held)).toMatchObject({ failures: [], kept: 1, left, removed: [] });
+  expect(await prune(request)).toMatchObject({ failures: [], finished: gone, left: [] });
+  expect(await keys("default/deleting/")).toEqual([]);
 });
 
 test("prune: a backup that the store holds keeps no other from going", async () => {

@@ -112,7 +112,7 @@ function save(world: World, trueMs: number, hour: number, random: RandomNumbers)
       storedSizeBytes: 20 + random.integer(0, 20),
       pin: null,
     },
-    ...{ tags: random.chance(0.01) ? { release: `${hour}` } : {}, lock: null, isBeingWritten: random.chance(0.005) },
+    ...{ tags: random.chance(0.01) ? { release: `${hour}` } : {}, lock: null, fault: null, isBeingWritten: random.chance(0.005) },
   };
   const known = { key: `segment ${hour}`, timeline, modifiedAt: createdAt, storedSizeBytes: 2 };
   const segment: RetentionSegment = { ...known, firstRevision: `${first}`, lastRevision: `${world.revision}` };
@@ -205,7 +205,7 @@ test.each([POLICIES[0]!, POLICIES[2]!, POLICIES[6]!])("two years: a prune after 
     const createdAt = new Date(START_MS + hour * HOUR_MS + random.integer(0, 50 * MINUTE_MS)).toISOString();
     const backup: RetentionBackup = {
       ...{ id: `${hour}`, createdAt, timeline, revision: null, state: random.chance(0.1) ? "unconfirmed" : "proven", storedSizeBytes: 1 },
-      ...{ tags: random.chance(0.01) ? { release: "" } : {}, pin: null, lock: null, isBeingWritten: false },
+      ...{ tags: random.chance(0.01) ? { release: "" } : {}, pin: null, lock: null, fault: null, isBeingWritten: false },
     };
     all.unshift(backup);
     const catalogue = { backups: [backup, ...pruned.backups], segments: [] };

@@ -21,6 +21,7 @@ interface Listed extends Pick<CatalogueView, "cluster" | "failed" | "points"> {
   readonly more: number;
 }
 
+const CLOCK_TOLERANCE_MS = 5 * 60 * 1000;
 /** Of a timeline's 12 characters: enough to tell those of one cluster apart. */
 const TIMELINE_SHOWN_LENGTH = 5;
 
@@ -68,13 +69,18 @@ function listCluster(invocation: Invocation, repository: Repository, cluster: st
   });
 }
 
+/** A host's clock was ahead, or this one's is behind. */
+function ageText(ageMs: number): string {
+  return ageMs < -CLOCK_TOLERANCE_MS ? "in the future" : formatAge(ageMs);
+}
+
 /** Those that say the same of all, or nothing of any, would only make the table wide. */
 function columnsFor(backups: readonly BackupSummary[], inAll: boolean, nowMs: number): Column<BackupSummary>[] {
   const columns: (Column<BackupSummary> & { readonly isShown?: boolean })[] = [
     { title: "cluster", of: ({ cluster }) => cluster, isShown: inAll },
     { title: "id", of: ({ id }) => id },
     { title: "state", of: ({ state }) => state },
-    { title: "age", align: "right", of: ({ createdAt }) => (createdAt === null ? "" : formatAge(nowMs - Date.parse(createdAt))) },
+    { title: "age", align: "right", of: ({ createdAt }) => (createdAt === null ? "" : ageText(nowMs - Date.parse(createdAt))) },
     { title: "revision", align: "right", of: ({ revision }) => revision ?? "" },
     { title: "keys", align: "right", of: ({ keys }) => (keys === null ? "" : String(keys)) },
     { title: "size", align: "right", of: ({ rawSizeBytes }) => (rawSizeBytes === null ? "" : formatSize(rawSizeBytes)) },

@@ -29,6 +29,6 @@ async function requireStanding({ storage }: Repository, cluster: string, backup:
   const isGoing = (await storage.stat(deletionKey(cluster, backup), { signal })) !== undefined;
   if (!isGoing && (await storage.stat(manifestKey(cluster, backup), { signal })) !== undefined) return;
   throw new EtcdsafeError("BACKUP_NOT_FOUND", `${backup} is being removed by a prune that began before it was pinned, or was`, {
-    hint: "`etcdsafe list` tells whether it is still there, once no prune runs: the pin is kept for it then.",
+    hint: "The pin is placed. If no prune runs, one was stopped over it: `etcdsafe prune --yes` settles that, and what is pinned and still there stays.",
   });
 }
