@@ -38,7 +38,9 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const isBegun = await isInterrupted(plan);
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
   requireAsPlanned(plan, { source: source.facts, unsignedSha256, ...(isBegun ? NOTHING_NEW : await evidenceNow(plan, invocation)) });
-  return config.get("plan") ? printPlan(invocation, plan, { file, member }) : { plan, source: { ...source, facts: plan.source } };
+  const warnings = isBegun ? [] : await carriedOutBefore(plan, invocation);
+  if (config.get("plan")) return printPlan(invocation, plan, { file, member });
+  return { plan: { ...plan, warnings: [...plan.warnings, ...warnings] }, source: { ...source, facts: plan.source } };
 }
 
 /** Runs `restore` by `plan`; where that lacks --replace, the hint says so: nothing can be added to a plan. */
@@ -60,6 +62,12 @@ async function isInterrupted(plan: RestorePlan): Promise<boolean> {
   const [{ findUnfinished }, { requestIdentity }] = await Promise.all([import("../restore/unfinished.ts"), import("../restore/request-identity.ts")]);
   const unfinished = await findUnfinished(plan.members.flatMap(({ dataDir }) => dataDir ?? []));
   return unfinished.some(({ journal }) => journal.request === requestIdentity(plan));
+}
+
+/** Warnings. Throws TOKEN_USED. */
+async function carriedOutBefore(plan: RestorePlan, invocation: Invocation): Promise<string[]> {
+  const [{ requireNotCarriedOut }, { useInRepository }] = await Promise.all([import("../restore/used-token.ts"), import("./restore-token.ts")]);
+  return requireNotCarriedOut(plan, await useInRepository(invocation, plan));
 }
 
 /** The members of this run, where this very plan has put all of them in place before. Throws PLAN_MISMATCH for one that has served since, or another host's. */

@@ -42,7 +42,8 @@ export async function requireNewCluster(invocation: Invocation, plan: RestorePla
   }
 }
 
-async function useInRepository(invocation: Invocation, { clusterId }: RestorePlan): Promise<StoredUse | null> {
+/** What the repository knows of a plan's cluster; null where none is named, or it cannot be read. */
+export async function useInRepository(invocation: Invocation, { clusterId }: RestorePlan): Promise<StoredUse | null> {
   const { config, signal } = invocation;
   if (config.get("repository") === undefined) return null;
   const { storedUse } = await import("../restore/used-token.ts");

@@ -44,12 +44,32 @@ export function requireUnusedToken(plan: RestorePlan, known: KnownClusters): str
   const use = useOf(plan, known);
   if (use !== undefined) throw tokenUsed(plan, use);
   const [record] = known.stored?.restores ?? [];
+  return record === undefined ? [] : [onRecord(known.stored!.location, record, "Take a new token then.")];
+}
+
+/**
+ * The same of a saved plan, whose ids no other restore has, and of which nothing is in the targets of this run. Throws TOKEN_USED where one run writes all of its
+ * members, and one did.
+ */
+export function requireNotCarriedOut(plan: RestorePlan, stored: StoredUse | null): string[] {
+  const [record] = stored?.restores ?? [];
   if (record === undefined) return [];
-  const { location } = known.stored!;
-  return [
-    `A run of this restore is on record since ${record.record.restoredAt} (${location}: ${record.key}), with the same token: right where nothing that it wrote was started. ` +
-      "IF ANY MEMBER OF IT WAS STARTED SINCE, here, on another host, or from a copy, STOP: its log would be mixed with the restored data. Take a new token then.",
-  ];
+  const { location } = stored!;
+  if (plan.members.some(({ dataDir }) => dataDir === null)) return [onRecord(location, record, "Make a new plan then, and use it on every host.")];
+  throw new EtcdsafeError(
+    "TOKEN_USED",
+    `this plan was carried out at ${record.record.restoredAt} (${location}: ${record.key}), and what it wrote is not in its place any more`,
+    {
+      hint: "Make a new plan: it goes beyond what the cluster may have served since, and an old member that comes back is not taken for one of the new cluster's.",
+    },
+  );
+}
+
+function onRecord(location: string, { key, record }: StoredUse["restores"][number], way: string): string {
+  return (
+    `A run of this restore is on record since ${record.restoredAt} (${location}: ${key}), with the same token: right where nothing that it wrote was started. ` +
+    `IF ANY MEMBER OF IT WAS STARTED SINCE, here, on another host, or from a copy, STOP: its log would be mixed with the restored data. ${way}`
+  );
 }
 
 export function tokenUsed({ token, clusterId }: Pick<RestorePlan, "token" | "clusterId">, use: string): EtcdsafeError {

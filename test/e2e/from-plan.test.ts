@@ -250,3 +250,39 @@ test("from plan: the text pins what it shows, its commands name what other hosts
   expect((await run("--from-plan", "plan.json", "--plan")).stdout).toContain(`--member ${first.name} --repository ${repository} --cluster prod\n`);
   await release(members);
 });
+
+test("from plan: one that was carried out before, and is gone from its place, is not carried out again as if nothing had happened", async () => {
+  await using directory = await temporaryDirectory("from-plan");
+  const { source, file, members, printed } = await planned(directory.path);
+  const repository = join(directory.path, "repository");
+  await expectExit(0, ["repo", "init", "--repository", repository]);
+  const restore = (plan: string, member: PlannedMember) =>
+    expectExit(0, ["restore", source, "--from-plan", plan, "--member", member.name, "--repository", repository]);
+  const [a, b] = members as [PlannedMember, PlannedMember];
+  expect((await restore(file, a)).stderr).not.toContain("on record since");
+  // Nobody here can tell whether the first was started since; a run on the next host is told so as well.
+  const onRecord = (stderr: string, way: string) => expect(stderr).toMatch(new RegExp(`warning: A run of this restore is on record since .* STOP: .* ${way}`));
+  onRecord((await restore(file, b)).stderr, "Make a new plan then");
+  await rm(a.dataDir, { recursive: true });
+  onRecord((await restore(file, a)).stderr, "Make a new plan then");
+  // By name, with the token that makes the same ids.
+  const { token, revision } = printed.plan;
+  await rm(b.dataDir, { recursive: true });
+  const typed = ["--members", join(directory.path, "members.yaml"), "--name", b.name, "--initial-cluster-token", token];
+  const bump = ["--bump-revision", String(BigInt(revision.after) - BigInt(revision.before))];
+  onRecord((await expectExit(0, ["restore", source, ...typed, ...bump, "--repository", repository])).stderr, "Take a new token then");
+
+  // Of one that writes all members in one run, everybody can tell.
+  const alone = join(directory.path, "alone.json");
+  const target = ["--name", "m", "--initial-cluster", `m=${a.peerUrl}`, "--initial-advertise-peer-urls", a.peerUrl, "--data-dir", join(directory.path, "m")];
+  await writeFile(alone, (await expectExit(0, ["restore", source, ...target, "--repository", repository, "--plan", "-o", "json"])).stdout);
+  const again = () => runCli(["restore", source, "--from-plan", alone, "--repository", repository]);
+  expect((await again()).exitCode).toBe(0);
+  expect((await again()).exitCode).toBe(0); // It is in place already.
+  await rm(join(directory.path, "m"), { recursive: true });
+  expectFailure("TOKEN_USED", await again(), {
+    message: /this plan was carried out at .*, and what it wrote is not in its place any more/,
+    hint: /^Make a new plan/,
+  });
+  await release(members);
+});
