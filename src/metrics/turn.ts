@@ -8,8 +8,8 @@ export interface TurnOptions extends CallOptions {
 }
 
 const LOOK_EVERY_MS = 20;
-/** A turn takes milliseconds: the writer of a lock that stays the same for so many looks, 2 s, is gone. */
-const LOOKS_MAX = 100;
+/** A turn takes milliseconds, or as long as the disk is busy: the writer of a lock that stays the same for so many looks, 5 s, is gone. */
+const LOOKS_MAX = 250;
 
 /** Rejects with what the file system says, and with the signal's reason. */
 export async function inTurn<T>(path: string, { signal, runtime }: TurnOptions, work: () => Promise<T>): Promise<T> {

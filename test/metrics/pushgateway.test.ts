@@ -77,6 +77,13 @@ test("pushgateway: holds after push upon push what a process that records all ru
   }
 });
 
+test("pushgateway: a version that words a meaning in another way is taken beside the others", async () => {
+  await push(saveRun(), { job: "versions" });
+  const other = (await textOf(saveRun(stage))).replaceAll(/^# HELP (\w+) .*$/gm, "# HELP $1 Something else.");
+  await pushText(other, { job: "versions" });
+  expect(await scraped("versions")).toEqual(numbers({ ...seriesOf(await textOf(saveRun())), ...seriesOf(other) }));
+});
+
 test("pushgateway: what a job is called cannot lead elsewhere", async () => {
   for (const job of ["a/b", "..", ".", "größe", "a%2fb", "a b?c#d"]) {
     await push(saveRun(), { job });

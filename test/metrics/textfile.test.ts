@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -223,8 +223,12 @@ test("textfile: the lock of a writer that died is passed over", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "etcdsafe.prom");
   await writeFile(`${path}.lock`, "");
-  await utimes(`${path}.lock`, 0, 0);
-  await report(path, saveRun());
+  let waitedMs = 0;
+  const sleep = async (delayMs: number) => {
+    waitedMs += delayMs;
+  };
+  await writeTextfile(path, await textOf(saveRun()), { signal: AbortSignal.timeout(LIMIT_MS), runtime: { ...testRuntime(), sleep } });
+  expect(waitedMs).toBe(5_000);
   expect(await seriesIn(path)).toEqual(seriesOf(await textOf(saveRun())));
   expect(await readdir(directory.path)).toEqual(["etcdsafe.prom"]);
 });
