@@ -92,16 +92,22 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
   },
   verify: {
     summary: "prove that a backup or snapshot file is good",
-    description: `Reads the bytes back and prints every finding with its offset; exit code 6 if there is an error among them. ${BACKUP_OR_FILE}`,
+    description: `Reads the bytes back and prints every finding with its offset; exit code 6 if there is an error among them. Of several backups or repositories that is so whatever else; if none is bad, but some could not be read, the exit code is 3, and if none could, that of the first. Pipelines: docs/ci.md. ${BACKUP_OR_FILE}`,
     operands: [{ name: "backup|file|-", required: false, description: "what to verify; - reads standard input (default: latest)" }],
     examples: [
       { line: "etcdsafe verify latest --repository /backup", does: "one backup" },
       { line: "etcdsafe verify --all --repository /backup", does: "all of a cluster" },
+      {
+        line: "etcdsafe verify --since 7d --repository /backup --repository s3://backups/etcd --junit etcdsafe.xml",
+        does: "the last week, in two places, with a report for CI",
+      },
       { line: "etcdsafe verify snapshot.db", does: "a file that any tool saved" },
     ],
     json: {
       "verified[]": "one object for each backup or file",
-      "verified[].cluster, .backup": "which backup, or",
+      "verified[].repository": "where it is, as it was named; of a file there is none",
+      "verified[].cluster, .backup":
+        "which backup; `backup` is null of a repository that could not be read, where several were named, and of a cluster without one since the time that --since says (`cluster` null: all); or",
       "verified[].file": "which file, or",
       "verified[].location, .backup, .key": "which backup of another tool, and",
       "verified[].newerDeltas": "what is there after it and was not looked at: `count`, `lastRevision`; or null",

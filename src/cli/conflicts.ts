@@ -111,6 +111,7 @@ const CONFLICTS: readonly Conflict[] = [
     why: "with none, nothing can be marked: what is compacted must lie behind the revision",
     applies: (config) => config.get("bump-revision") === "none",
   },
+  { commands: ["verify"], option: "all", others: ["since"], why: "all, or those since then" },
 ];
 
 /** One option that contradicts another, both of them given. */
@@ -129,7 +130,7 @@ interface Settled {
 
 /**
  * The configuration without the options that others beat, each of which is logged. Throws USAGE for two of one origin that contradict each other, and
- * for an operand of `verify` beside what stands for all backups.
+ * for an operand of `verify` beside what stands for several backups.
  */
 export function settleConflicts(given: Config, command: CommandName, operands: readonly string[], log: (event: LogEvent) => void): Config {
   const config = command === "verify" && operands.length > 0 ? preferOperand(given, operands[0]!, log) : given;
@@ -186,7 +187,7 @@ function contradictionsIn(config: Config, command: CommandName): Contradiction[]
 }
 
 function preferOperand(config: Config, operand: string, log: (event: LogEvent) => void): Config {
-  const all = (["all", "all-clusters"] as const).filter((name) => isGiven(config, name));
+  const all = (["all", "all-clusters", "since"] as const).filter((name) => isGiven(config, name));
   const typed = all.find((name) => config.origin(name).kind === "flag");
   if (typed !== undefined) throw new EtcdsafeError("USAGE", `--${typed} and ${operand}: one or the other`, { hint: "Give one of the two." });
   return all.length === 0 ? config : without(config, all, `${operand} is given: one or all`, log);

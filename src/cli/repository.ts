@@ -137,7 +137,7 @@ function repositoryLocation({ config }: Invocation): string {
   const count = config.all("repository").length;
   if (count > 1)
     throw new EtcdsafeError("USAGE", `${count} repositories are named (${originText(config.origin("repository"))})`, {
-      hint: "Only `save` takes several: name one with --repository.",
+      hint: "Only `save` and `verify` take several: name one with --repository.",
     });
   if (location !== undefined) return location;
   throw new EtcdsafeError("USAGE", "no repository is named", {

@@ -2,17 +2,24 @@
 import type { FileVerification } from "../verify/file.ts";
 import type { ForeignNotVerified, ForeignVerification } from "../verify/foreign.ts";
 import type { BackupVerification, NotVerified } from "../verify/verify.ts";
-import { formatSize, formatSpan } from "./format.ts";
+import { formatCount, formatSize, formatSpan } from "./format.ts";
 import { printableLine } from "./printable.ts";
+import type { NothingVerified } from "./verify-repositories.ts";
 
-export type Unread = NotVerified | ForeignNotVerified;
-export type Verified = BackupVerification | FileVerification | ForeignVerification | Unread;
+export type Unread = (NotVerified | ForeignNotVerified | NothingVerified) & InRepository;
+export type Verified = ((BackupVerification | FileVerification | ForeignVerification) & InRepository) | Unread;
+
+interface InRepository {
+  /** As it was named; of all but files. */
+  readonly repository?: string;
+}
 
 /** More than these nobody reads; JSON has more. */
 const FINDINGS_SHOWN = 20;
 
 export function verifiedText(verified: readonly Verified[]): string {
-  const names = verified.map(nameOf);
+  const inSeveral = new Set(verified.map(({ repository }) => repository)).size > 1;
+  const names = verified.map((each) => (inSeveral ? placedNameOf(each) : nameOf(each)));
   const width = Math.max(0, ...names.map((name) => name.length));
   const lines = verified.map((each, index) => `${names[index]!.padEnd(width)}  ${outcomeText(each)}\n${findingsText(each)}`);
   return `${lines.join("")}${verified.length > 1 ? summaryText(verified) : ""}${originText(verified)}`;
@@ -24,9 +31,17 @@ function originText(verified: readonly Verified[]): string {
   return isUnproven ? "Integrity only, origin not proven (no --trusted-key): whoever can write to the repository could have made what passed.\n" : "";
 }
 
+/** `prod/20261121T093000Z-…`; where nothing was found of it, the cluster; a file's path. */
 function nameOf(verified: Verified): string {
   if ("file" in verified) return printableLine(verified.file);
-  return printableLine("cluster" in verified ? `${verified.cluster}/${verified.backup}` : verified.backup);
+  const parts = ["cluster" in verified ? verified.cluster : null, verified.backup].filter((part) => part !== null);
+  return printableLine(parts.join("/") || "all clusters");
+}
+
+/** The same with its repository, where it has one. */
+export function placedNameOf(verified: Verified): string {
+  const { repository } = verified;
+  return repository === undefined ? nameOf(verified) : `${nameOf(verified)} in ${printableLine(repository)}`;
 }
 
 /** `passed  structure, 20.5 MB read in 0.3 s, HashKV 1480317217 at revision 12351` */
@@ -50,7 +65,8 @@ function deltasText(verified: Verified): string {
   return `; ${count} newer delta${count === 1 ? "" : "s"}, up to revision ${lastRevision}, not looked at`;
 }
 
-function findingsText(verified: Verified): string {
+/** Each on a line of its own, then what to do, and the code; empty where nothing was found. */
+export function findingsText(verified: Verified): string {
   const { failure } = verified;
   const hint = failure === null ? "" : `  hint: ${printableLine(failure.hint)}\n`;
   if (verified.outcome === "not-verified") return `  ${verified.failure.code}: ${printableLine(verified.failure.message)}\n${hint}`;
@@ -67,6 +83,9 @@ function findingsText(verified: Verified): string {
 
 function summaryText(verified: readonly Verified[]): string {
   const count = (wanted: Verified["outcome"]) => verified.filter(({ outcome }) => outcome === wanted).length;
-  const unread = count("not-verified") === 0 ? "" : `, ${count("not-verified")} could not be read`;
-  return `${verified.length} backups: ${count("passed")} passed, ${count("failed")} failed${unread}\n`;
+  const places = verified.filter((each) => "backup" in each && each.backup === null).length;
+  const unreadCount = count("not-verified") - places;
+  const unread = unreadCount === 0 ? "" : `, ${unreadCount} could not be read`;
+  const nothing = places === 0 ? "" : `; nothing was verified in ${formatCount(places, "place")}`;
+  return `${formatCount(verified.length - places, "backup")}: ${count("passed")} passed, ${count("failed")} failed${unread}${nothing}\n`;
 }

@@ -24,8 +24,9 @@ export const COPY_OPTIONS = {
     kind: "moment",
     placeholder: "TIME|DURATION",
     group: "What to do",
-    commands: ["list", "copy"],
-    defaultText: "all",
-    description: "list, copy: only backups that began at this time or later, or within so long before now: 2026-11-21T07:00:00Z, or 30d.",
+    commands: ["list", "copy", "verify"],
+    defaultText: "all; verify: the operand's",
+    description:
+      "Only backups that began at this time or later, or within so long before now: 2026-11-21T07:00:00Z, or 30d. verify: all of these, in place of an operand; that there are none is a failure.",
   },
 } as const satisfies Record<string, OptionSpec>;

@@ -11,6 +11,7 @@ import { POLICY_OPTIONS } from "./policy-options.ts";
 import { RESTORE_OPTIONS } from "./restore-options.ts";
 import { RETENTION_OPTIONS } from "./retention-options.ts";
 import { STORAGE_OPTIONS, STORED } from "./storage-options.ts";
+import { VERIFY_OPTIONS } from "./verify-options.ts";
 
 const ALL: readonly CommandName[] = [
   "save",
@@ -44,7 +45,7 @@ export const OPTIONS = {
     several: true,
     commands: STORED,
     description:
-      "Where backups are kept: a directory, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or azblob://ACCOUNT/CONTAINER/PREFIX. save: may be repeated, or be a list in the configuration file, to store the same backup in several repositories, which all are reached by the same options.",
+      "Where backups are kept: a directory, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or azblob://ACCOUNT/CONTAINER/PREFIX. save, verify: may be repeated, or be a list in the configuration file, to store the same backup in several repositories, or to verify in each; all are reached by the same options.",
   },
   cluster: {
     kind: "string",
@@ -153,6 +154,7 @@ export const OPTIONS = {
   },
   all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify", "repo rekey"], description: "Every backup of the cluster." },
 
+  ...VERIFY_OPTIONS,
   ...COPY_OPTIONS,
   ...LIST_OPTIONS,
   ...RETENTION_OPTIONS,

@@ -1,22 +1,36 @@
-// Which backups a verification is of: one that an operator names, or all.
+// Which backups a verification is of: one that an operator names, all, or all since a time.
 import { EtcdsafeError, hasCode } from "../errors.ts";
 import { scanBackups } from "../repository/backup-scan.ts";
 import { listBriefly } from "../repository/catalogue.ts";
+import { parseBackupId } from "../repository/names.ts";
 import type { Repository } from "../repository/repository.ts";
 import { resolveBackup } from "../repository/resolve.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { BackupName } from "./verify.ts";
+
+/** A backup's id tells the second in which it began. */
+const SECOND_MS = 1000;
+
+export interface RecentBackups {
+  /** Newest first, cluster by cluster. */
+  readonly backups: readonly BackupName[];
+  /** Why nothing of a cluster is among them. */
+  readonly without: readonly { readonly cluster: string; readonly error: EtcdsafeError }[];
+}
 
 /** As resolveBackup, but one that is broken is found all the same, by its id, or by `latest` and `oldest` where there is no other: that is for the verification to say. */
 export async function chooseBackup(
   repository: Repository,
   cluster: string,
   reference: string,
-  options: CallOptions & { readonly runtime: Pick<Runtime, "log"> },
+  options: CallOptions & { readonly runtime: Pick<Runtime, "log">; passedOver?(warning: string): void },
 ): Promise<BackupName> {
   const { signal, runtime } = options;
   try {
-    const passedOver = (message: string) => runtime.log({ level: "warn", message });
+    const passedOver = (message: string) => {
+      runtime.log({ level: "warn", message });
+      options.passedOver?.(message);
+    };
     const { id } = await resolveBackup(repository, cluster, reference, { signal, passedOver });
     return { cluster, id };
   } catch (error) {
@@ -49,4 +63,32 @@ export async function allBackups({ storage }: Repository, clusters: readonly str
   if (names.length === 0)
     throw new EtcdsafeError("BACKUP_NOT_FOUND", `there is nothing to verify in ${storage.location}: no backup of ${clusters.join(", ") || "any cluster"}`);
   return names;
+}
+
+/**
+ * Those that began at `since` or later. Throws BACKUP_NOT_FOUND, with what is the newest instead, where there is none at all: that nothing new is bad would
+ * be no good news.
+ */
+export async function backupsSince({ storage }: Repository, clusters: readonly string[], since: Date, options: CallOptions): Promise<RecentBackups> {
+  const backups: BackupName[] = [];
+  const without: { cluster: string; error: EtcdsafeError }[] = [];
+  for (const cluster of clusters) {
+    const ids = (await scanBackups(storage, cluster, options)).map(({ id }) => id);
+    const recent = ids.filter((id) => beganAt(id).getTime() + SECOND_MS > since.getTime());
+    backups.push(...recent.map((id) => ({ cluster, id })));
+    if (recent.length === 0) without.push({ cluster, error: noneSince(`${cluster} in ${storage.location}`, since, ids) });
+  }
+  if (backups.length > 0) return { backups, without };
+  throw without.length === 1 ? without[0]!.error : noneSince(`${clusters.join(", ") || "any cluster"} in ${storage.location}`, since, []);
+}
+
+function noneSince(where: string, since: Date, [newest]: readonly string[]): EtcdsafeError {
+  const instead = newest === undefined ? "" : `; the newest, ${newest}, began at ${beganAt(newest).toISOString()}`;
+  return new EtcdsafeError("BACKUP_NOT_FOUND", `there is no backup of ${where} since ${since.toISOString()}${instead}`, {
+    hint: "Does `etcdsafe save` still run for it, and into this repository? `etcdsafe list` shows what there is, and what failed of late.",
+  });
+}
+
+function beganAt(id: string): Date {
+  return parseBackupId(id)!.createdAt;
 }

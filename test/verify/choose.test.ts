@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Manifest } from "../../src/repository/manifest.ts";
 import { manifestKey } from "../../src/repository/names.ts";
-import { allBackups, chooseBackup } from "../../src/verify/choose.ts";
+import { allBackups, backupsSince, chooseBackup } from "../../src/verify/choose.ts";
 import { CLUSTER, newRepository, put, recordingRuntime, signal, snapshotKey, someSnapshot, storeBackup } from "./stored-backup.ts";
 
 test("a backup is chosen by a unique beginning of its id, also when its manifest is broken", async () => {
@@ -64,4 +64,33 @@ test("all backups of the clusters named, and that there is none is an error", as
   await expect(allBackups(repository, [CLUSTER], { signal })).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   const [first, second] = [await storeBackup(repository, someSnapshot()), await storeBackup(repository, someSnapshot(), { second: "01" })];
   expect(await allBackups(repository, ["other", CLUSTER], { signal })).toEqual([second, first].map((id) => ({ cluster: CLUSTER, id })));
+});
+
+test("backups since a time: those that began in that second or later, cluster by cluster; the newest is told of where there is none", async () => {
+  const repository = await newRepository();
+  const [old, recent] = [await storeBackup(repository, someSnapshot()), await storeBackup(repository, someSnapshot(), { second: "05" })];
+  await put(repository.storage, manifestKey(CLUSTER, old), Buffer.from("{}")); // Whether it can be read is for the verification to say.
+  const since = (time: string, clusters = [CLUSTER]) => backupsSince(repository, clusters, new Date(time), { signal });
+  const backup = (id: string) => ({ cluster: CLUSTER, id });
+  expect(await since("2026-11-21T09:30:00.999Z")).toEqual({ backups: [backup(recent), backup(old)], without: [] });
+  expect(await since("2026-11-21T09:30:01Z")).toEqual({ backups: [backup(recent)], without: [] });
+  await expect(since("2026-11-21T09:30:06Z")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", message: expect.stringContaining(recent) });
+  const two = await since("2026-11-21T09:30:01Z", ["empty", CLUSTER]);
+  expect(two.without).toMatchObject([
+    { cluster: "empty", error: { code: "BACKUP_NOT_FOUND", message: expect.stringMatching(/since 2026-11-21T09:30:01\.000Z$/) } },
+  ]);
+  expect(two.backups).toEqual([backup(recent)]);
+  await expect(since("2026-11-21T09:30:06Z", ["empty", CLUSTER])).rejects.toMatchObject({ message: expect.stringMatching(/of empty, default in .* since/) });
+});
+
+test("latest tells whom it is asked for what it passes over", async () => {
+  const repository = await newRepository();
+  const good = await storeBackup(repository, someSnapshot());
+  const broken = await storeBackup(repository, someSnapshot(), { second: "01" });
+  await repository.storage.remove(snapshotKey(broken), { signal });
+  const told: string[] = [];
+  expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime: recordingRuntime(), passedOver: (text) => void told.push(text) })).toMatchObject({
+    id: good,
+  });
+  expect(told).toEqual([expect.stringContaining(broken)]);
 });

@@ -1,22 +1,37 @@
 // `etcdsafe verify [BACKUP|FILE|-]`
 import { tmpdir } from "node:os";
 import { addAbortSignal } from "node:stream";
-import { ERRORS } from "../../errors.ts";
+import { ERRORS, hasCode } from "../../errors.ts";
 import { verifyFile, verifyStream } from "../../verify/file.ts";
+import type { VerifyOptions } from "../../verify/options.ts";
 import type { Invocation } from "../command.ts";
 import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
 import { orForeign, requireFileOrForeign } from "../foreign.ts";
-import { readOperand } from "../operand.ts";
+import { type Operand, readOperand, requireSnapshotFile } from "../operand.ts";
 import { keysOf, provesOrigin, requireNoProof } from "../protection.ts";
+import { asEtcdsafeError } from "../report-error.ts";
 import { type Unread, type Verified, verifiedText } from "../verified-text.ts";
+import { openReport, type VerifyReport } from "../verify-report.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
-  const verified = await verify(invocation);
-  invocation.output.print({ verified }, () => verifiedText(verified));
-  return exitCodeOf(verified);
+  const { output, runtime, signal } = invocation;
+  const report = await openReport(invocation);
+  const verified = await verify(invocation, report).catch(async (error: unknown) => {
+    await report.failed(signal.aborted ? signal.reason : error); // Whatever failed after a signal failed because of it.
+    throw error;
+  });
+  output.print({ verified }, () => verifiedText(verified));
+  const exitCode = exitCodeOf(verified);
+  try {
+    await report.verified(verified);
+  } catch (error) {
+    if (exitCode === 0) throw error;
+    runtime.log({ level: "error", message: asEtcdsafeError(error).message }); // What was found is more.
+  }
+  return exitCode;
 }
 
-async function verify(invocation: Invocation): Promise<Verified[]> {
+async function verify(invocation: Invocation, report: VerifyReport): Promise<readonly Verified[]> {
   const { config, runtime, signal, operands } = invocation;
   const options = {
     runtime,
@@ -28,27 +43,52 @@ async function verify(invocation: Invocation): Promise<Verified[]> {
     atDefaultLevel: config.origin("level").kind === "default",
     provesOrigin: provesOrigin(config),
   };
-  const wantsAll = config.get("all") || config.get("all-clusters");
   const operand = readOperand(operands[0] ?? "latest");
-  if (operand.kind === "file") {
-    const foreign = await requireFileOrForeign(operand.path, invocation);
-    if (foreign !== undefined) return (await import("../verify-foreign.ts")).verifyForeignBackups(foreign, operand.path, invocation, options);
-    requireNoProof(invocation, operand.path);
-    return [await verifyFile(operand.path, options)];
-  }
   if (operand.kind === "stdin") {
     requireNoProof(invocation, "-");
     return [await verifyStream("standard input", addAbortSignal(signal, process.stdin), options)];
   }
+  if (operand.kind === "file" && (await isFile(operand.path, invocation))) {
+    requireNoProof(invocation, operand.path);
+    return [await verifyFile(operand.path, options)];
+  }
+  const { clusterOf, inEachRepository } = await import("../verify-repositories.ts");
+  return inEachRepository(invocation, options.level, (one) => {
+    const passedOver = (message: string) => report.passedOver({ repository: one.config.get("repository") ?? "", cluster: clusterOf(one), message });
+    return verifyStored(one, operand, { ...options, passedOver });
+  });
+}
+
+/** Backups of the one repository, or the one place of another tool's, that the invocation names. */
+async function verifyStored(
+  invocation: Invocation,
+  operand: Exclude<Operand, { readonly kind: "stdin" }>,
+  options: VerifyOptions & { passedOver(message: string): void },
+): Promise<Verified[]> {
+  const { config } = invocation;
+  const { verifyForeignBackups } = await import("../verify-foreign.ts");
+  if (operand.kind === "file") {
+    const location = await requireFileOrForeign(operand.path, invocation);
+    return location === undefined ? [await verifyFile(operand.path, options)] : verifyForeignBackups(location, operand.path, invocation, options);
+  }
+  const wantsSeveral = config.get("all") || config.get("all-clusters") || config.get("since") !== undefined;
   const { verifyAll, verifyNamed } = await import("../verify-backups.ts");
   return orForeign<Verified[]>(
     invocation,
-    async () => (wantsAll ? verifyAll(invocation, options) : [await verifyNamed(operand.reference, invocation, options)]),
-    async (location) => {
-      const { verifyForeignBackups } = await import("../verify-foreign.ts");
-      return verifyForeignBackups(location, wantsAll ? undefined : operand.reference, invocation, options);
-    },
+    async () => (wantsSeveral ? verifyAll(invocation, options) : [await verifyNamed(operand.reference, invocation, options)]),
+    (location) => verifyForeignBackups(location, wantsSeveral ? undefined : operand.reference, invocation, options),
   );
+}
+
+/** Whether it is a file, and not the name of another tool's backup. Throws as requireSnapshotFile for all else that is there. */
+async function isFile(path: string, invocation: Invocation): Promise<boolean> {
+  try {
+    await requireSnapshotFile(path, invocation);
+    return true;
+  } catch (error) {
+    if (!hasCode(error, "FILE_NOT_FOUND") || invocation.config.get("repository") === undefined) throw error;
+    return false;
+  }
 }
 
 /** Bad is worse than unknown, and unknown is only part of it where others were read. */
