@@ -25,7 +25,7 @@ export const COPY_OPTIONS = {
     placeholder: "TIME|DURATION",
     group: "What to do",
     commands: ["list", "copy", "verify"],
-    defaultText: "all; verify: the operand's",
+    defaultText: "all; verify: what is named",
     description:
       "Only backups that began at this time or later, or within so long before now: 2026-11-21T07:00:00Z, or 30d. verify: all of these, in place of an operand; that there are none is a failure.",
   },

@@ -161,6 +161,9 @@ test("verify in several repositories: a mistake in the arguments is one of all, 
     hint: /one at a time/,
   });
   expectFailure("CONFIG_INVALID", await verify([...both, "--repository", "ftp://somewhere/x"]), { message: /ftp/, hint: /./ });
+  const ambiguous = await verify(["2026", ...both, "--junit", at("ambiguous.xml")]); // Only who has looked knows.
+  expectFailure("BACKUP_AMBIGUOUS", ambiguous, { message: /"2026" may mean any of/ });
+  expect(await readdir(directory.path)).not.toContain("ambiguous.xml");
   await writeFile(at("plain.db"), someSnapshot());
   const file = await verify([at("plain.db"), ...both]); // Read once, wherever backups are.
   expect(JSON.parse(file.stdout).verified).toMatchObject([{ file: at("plain.db"), outcome: "passed" }]);
