@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { provisionAge, provisionAgeVectors } from "./provision/age.ts";
 import { provisionFakeGcsServer } from "./provision/fake-gcs-server.ts";
+import { provisionPushgateway } from "./provision/pushgateway.ts";
 import { provisionVersitygw } from "./provision/versitygw.ts";
 import { ETCD_MINORS, provisionEtcd, systemEtcd34 } from "./provision.ts";
 import { nodeStep, runSteps, type Step } from "./steps.ts";
@@ -60,6 +61,7 @@ function provisioning(): Step[] {
     { name: "etcd 3.4 looked for", run: reportEtcd34 },
     at("versitygw is", provisionVersitygw),
     at("fake-gcs-server is", provisionFakeGcsServer),
+    at("pushgateway is", provisionPushgateway),
     at("age is", provisionAge),
     at("age's test vectors are", provisionAgeVectors),
   ];

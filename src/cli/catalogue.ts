@@ -30,6 +30,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
       manifest: "docs/repository-format.md, “Manifest”; null with `--output`",
       "repositories[]":
         "with several repositories: `location`, `backup` (`id`, `timeline`, `timelineBegan` and `encryption`; null where it is not stored) and `failure` (`code`, `message`, `hint`; null where it is); `manifest` above is then that of the first which holds it",
+      "verifications[]":
+        "with `--verify`: `location` and `result`, as `verify` prints it (null where it could not be read back) and `failure` (`code`, `message`, `hint`) for each repository",
       "prunes[]":
         "with `--prune`: `location` and `result`, as `prune` prints it (null where it failed) and `failure` (`code`, `message`, `hint`) for each repository",
       file: "with `--output`: the file",

@@ -4,6 +4,7 @@ import type { CommandName } from "../config/option.ts";
 import type { Fault } from "../config/origin.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Output } from "./output.ts";
+import type { RunRecord } from "./run-record.ts";
 
 export interface Invocation extends CallOptions {
   readonly command: CommandName;
@@ -15,6 +16,8 @@ export interface Invocation extends CallOptions {
   readonly environment: Environment;
   readonly output: Output;
   readonly runtime: Runtime;
+  /** Where somebody is to be told how it went. */
+  readonly record?: RunRecord;
 }
 
 /** Resolves to the exit code. */

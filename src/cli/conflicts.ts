@@ -36,6 +36,8 @@ const BESIDE_A_PLAN: readonly OptionName[] = [
 ];
 const IN_MEMBERS_FILE: readonly OptionName[] = ["initial-cluster", "initial-advertise-peer-urls", "data-dir", "wal-dir"];
 
+const REPORTING: readonly CommandName[] = ["save", "verify", "prune"];
+
 const CONFLICTS: readonly Conflict[] = [
   {
     commands: ["save"],
@@ -43,7 +45,12 @@ const CONFLICTS: readonly Conflict[] = [
     others: ["repository", "cluster", "check-members-every"],
     why: "a plain snapshot goes to no repository",
   },
-  { commands: ["save"], option: "output", others: ["include", "include-preset", "tag", "prune"], why: "a plain snapshot holds nothing beside the database" },
+  {
+    commands: ["save"],
+    option: "output",
+    others: ["include", "include-preset", "tag", "prune", "verify"],
+    why: "a plain snapshot holds nothing beside the database",
+  },
   { commands: ["save"], option: "output", others: ["spool-dir"], why: "there is no local copy but the output itself" },
   {
     commands: ["save"],
@@ -112,6 +119,8 @@ const CONFLICTS: readonly Conflict[] = [
     applies: (config) => config.get("bump-revision") === "none",
   },
   { commands: ["verify"], option: "all", others: ["since"], why: "all, or those since then" },
+  { commands: REPORTING, option: "heartbeat-file", others: ["heartbeat"], why: "both say where to" },
+  { commands: REPORTING, option: "notify-file", others: ["notify"], why: "both say where to" },
 ];
 
 /** One option that contradicts another, both of them given. */

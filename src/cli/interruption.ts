@@ -19,6 +19,16 @@ const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 const SAME_WITHIN_MS = 1000;
 type Signal = keyof typeof EXIT_CODES;
 
+/** Why everything was told to stop. */
+export class InterruptedError extends EtcdsafeError {
+  readonly exitCode: number;
+
+  constructor(signal: Signal) {
+    super("INTERRUPTED", `stopped by ${signal}`);
+    this.exitCode = EXIT_CODES[signal];
+  }
+}
+
 export interface Interruption extends Disposable {
   readonly signal: AbortSignal;
   /** 129, 130 or 143 once a signal came. */
@@ -39,7 +49,7 @@ export function watchInterruption(onFirst: (signal: Signal) => void): Interrupti
     exitCode = EXIT_CODES[signal];
     firstAtMs = performance.now();
     onFirst(signal);
-    controller.abort(new EtcdsafeError("INTERRUPTED", `stopped by ${signal}`));
+    controller.abort(new InterruptedError(signal));
   };
   for (const signal of SIGNALS) process.on(signal, stop);
   return {

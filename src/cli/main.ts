@@ -4,11 +4,14 @@ import { throwFaults } from "../config/config-error.ts";
 import type { CommandName } from "../config/option.ts";
 import { optionsOf } from "../config/options.ts";
 import type { Fault } from "../config/origin.ts";
+import { TOLD_BY } from "../config/reporting-options.ts";
 import { ERRORS } from "../errors.ts";
-import type { LogEvent } from "../runtime.ts";
+import type { LogEvent, Runtime } from "../runtime.ts";
 import { COMMANDS } from "./catalogue.ts";
 import { settleConflicts } from "./conflicts.ts";
+import { formatSpan } from "./format.ts";
 import { interruptedError, watchInterruption } from "./interruption.ts";
+import { leaveLastWords } from "./last-words.ts";
 import { makeReporter, type Reporter } from "./log.ts";
 import { makeOutput } from "./output.ts";
 import { type ParsedArguments, parseArguments } from "./program.ts";
@@ -21,7 +24,8 @@ import { version } from "./version.ts";
 /** Runs one command; `argv` is what follows the program's name. Resolves to the exit code and never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment: Environment = process.env;
-  const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined, operands: [] };
+  const terminationLog = environment["ETCDSAFE_TERMINATION_LOG"];
+  const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined, operands: [], terminationLog, trouble: "" };
   process.on("uncaughtException", (error) => process.exit(reportError(error, session)));
   const streams = guardStandardStreams();
   using interruption = watchInterruption((signal) =>
@@ -31,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const parsed = parseArguments(argv, version(), (text) => process.stdout.write(text));
     const exitCode = parsed === undefined ? 0 : await runCommand(parsed, environment, interruption.signal, session);
     await streams.flushed();
+    await leaveLastWords(session.terminationLog, exitCode, session.trouble);
     return exitCode;
   } catch (error) {
     // Whatever failed after a signal failed because of it.
@@ -38,6 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       interruption.exitCode === undefined
         ? reportError(error, session)
         : reportError(interruptedError(interruption, session.command, session.operands), session, interruption.exitCode);
+    await leaveLastWords(session.terminationLog, exitCode, session.trouble);
     // A reader who takes nothing any more would keep the process alive.
     if (process.stdout.writableLength > 0) process.exit(exitCode);
     return exitCode;
@@ -52,6 +58,9 @@ interface Session {
   reporter: Reporter | undefined;
   command: CommandName | undefined;
   operands: readonly string[];
+  terminationLog: string | undefined;
+  /** The last that was worth a warning, or ended the command. */
+  trouble: string;
 }
 
 async function runCommand(parsed: ParsedArguments, environment: Environment, signal: AbortSignal, session: Session): Promise<number> {
@@ -75,9 +84,32 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
     monotonicMs: () => performance.now(),
   });
   session.reporter = reporter;
+  session.terminationLog = config.get("termination-log");
   for (const note of notes) reporter.log(note);
   const { run } = await COMMANDS[parsed.command].load();
-  return run({ ...parsed, config, faults, environment, output: makeOutput(format, process.stdout), runtime: makeRuntime(reporter), signal });
+  const runtime = makeRuntime(remembering(reporter, session));
+  const invocation = { ...parsed, config, faults, environment, output: makeOutput(format, process.stdout), runtime, signal };
+  const jitterMs = config.get("jitter");
+  if (jitterMs !== undefined && !isAboutConfig) await waitAPartOf(jitterMs, runtime, signal);
+  if (isAboutConfig || !TOLD_BY.some((name) => config.get(name) !== undefined)) return run(invocation);
+  return (await import("./reporting.ts")).reported(invocation, run);
+}
+
+function remembering({ log, progress, ...reporter }: Reporter, session: Session): Reporter {
+  return {
+    ...reporter,
+    progress,
+    log: (event) => {
+      if (event.level === "warn" || event.level === "error") session.trouble = event.message;
+      log(event);
+    },
+  };
+}
+
+async function waitAPartOf(jitterMs: number, runtime: Runtime, signal: AbortSignal): Promise<void> {
+  const waitMs = Math.round(Math.random() * jitterMs);
+  runtime.log({ level: "info", message: `beginning in ${formatSpan(waitMs)} (--jitter)` });
+  await runtime.sleep(waitMs, signal);
 }
 
 /** So that whoever mends the configuration sees all that is wrong at once; of a command that asks no etcd there are none. */
@@ -86,9 +118,11 @@ async function connectionFaults(command: CommandName, config: Config, environmen
   return (await (await import("../config/connection.ts")).readConnection(config, environment)).faults;
 }
 
-/** Prints the error; resolves to the exit code, the error's own where none is given. */
-function reportError(error: unknown, { json, reporter }: Session, exitCode?: number): number {
+/** Prints the error; gives the exit code, the error's own where none is given. */
+function reportError(error: unknown, session: Session, exitCode?: number): number {
+  const { json, reporter } = session;
   const known = asEtcdsafeError(error);
+  session.trouble = `${known.code}: ${known.message}\n${known.hint}`;
   const code = exitCode ?? ERRORS[known.code].exit;
   reporter?.[Symbol.dispose](); // Or a progress bar would be drawn over it.
   process.stderr.write(json ? errorJson(known, code, new Date()) : errorText(known, code));

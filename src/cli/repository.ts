@@ -77,7 +77,8 @@ async function openStorageAt(invocation: Invocation, location: string, time?: Da
   const { settings, faults } = readStorageSettings(invocation.config);
   throwFaults(faults);
   const { openStorage } = await import("../storage/open.ts");
-  return openStorage(location, time === undefined ? settings : { ...settings, time }, invocation.runtime);
+  const storage = await openStorage(location, time === undefined ? settings : { ...settings, time }, invocation.runtime);
+  return invocation.record?.storage(storage, location) ?? storage;
 }
 
 /** How the versions of what is stored are to be locked; undefined where they are not. Throws CONFIG_INVALID. */

@@ -7,10 +7,8 @@ import { EtcdsafeError } from "../errors.ts";
 import type { Config, Environment } from "./config.ts";
 import type { OptionName } from "./options.ts";
 import { type Fault, type Origin, optionText, originText, rankOf } from "./origin.ts";
+import { readSecretFile } from "./secret-file.ts";
 import { whyUnreadable } from "./unreadable.ts";
-
-/** Far above what a password or certificate chain needs. */
-const SECRET_SIZE_BYTES_MAX = 4096;
 
 export interface ReadConnection {
   /** Only to be used where there are no faults. */
@@ -125,17 +123,9 @@ async function readPassword(config: Config, faults: Fault[]): Promise<Password |
   if (ranking === 0) faults.push({ origin: fileOrigin, key: "password-file", text: `and ${originText(directOrigin)} are both set: which one is meant?` });
   if (direct !== undefined && ranking > 0) return { password: direct, origin: directOrigin, option: "password" };
   if (path === undefined) return undefined;
-  const refuse = (text: string) => faults.push({ origin: fileOrigin, key: "password-file", text: `${path} ${text}` });
-  try {
-    const bytes = await readFile(path);
-    const password = bytes.toString("utf8").replace(/\r?\n$/, "");
-    if (password === "") refuse("is empty");
-    else if (bytes.length > SECRET_SIZE_BYTES_MAX || /[\r\n]/.test(password)) refuse("holds more than one line with a password");
-    return { password, origin: fileOrigin, option: "password-file" };
-  } catch (error) {
-    refuse(`cannot be read: ${whyUnreadable(error)}`);
-    return { password: "", origin: fileOrigin, option: "password-file" };
-  }
+  const read = await readSecretFile(path, "a password");
+  if ("refused" in read) faults.push({ origin: fileOrigin, key: "password-file", text: `${path} ${read.refused}` });
+  return { password: "secret" in read ? read.secret : "", origin: fileOrigin, option: "password-file" };
 }
 
 /** What etcdctl would obey, and what ignoring it could mean another cluster or no login. */

@@ -39,8 +39,8 @@ export const ENCRYPTION_OPTIONS = {
     paths: {},
     placeholder: "FILE,…",
     group: "Encryption and signatures",
-    commands: OPENING,
-    description: "Files of age identities, as `age-keygen` writes them, to open backups with; may be repeated.",
+    commands: ["save", ...OPENING],
+    description: "Files of age identities, as `age-keygen` writes them, to open backups with; may be repeated. save: only for what --verify reads back.",
   },
   "passphrase-file": {
     kind: "secret-file",

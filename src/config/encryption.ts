@@ -8,11 +8,11 @@ import type { SigningKey, TrustedKey } from "../repository/signature.ts";
 import type { Config } from "./config.ts";
 import type { OptionName } from "./options.ts";
 import type { Fault } from "./origin.ts";
+import { readSecretFile } from "./secret-file.ts";
 import { whyUnreadable } from "./unreadable.ts";
 
 /** Far above what any of these files needs. */
 const FILE_SIZE_BYTES_MAX = 1024 * 1024;
-const PASSPHRASE_SIZE_BYTES_MAX = 4096;
 /** What may be repeated of a file of recipients: another file, named by mistake, holds who knows what. */
 const PUBLIC = /^(age1|ssh-)/;
 
@@ -139,13 +139,11 @@ class OptionReader {
 
   async passphrase(option: "passphrase-file" | "new-passphrase-file"): Promise<string | undefined> {
     const path = this.#config.get(option);
-    const text = path === undefined ? undefined : await this.text(option, path);
-    if (text === undefined) return undefined;
-    const passphrase = text.replace(/\r?\n$/, "");
-    if (passphrase === "") this.refuse(option, `${path} is empty`);
-    else if (Buffer.byteLength(passphrase) > PASSPHRASE_SIZE_BYTES_MAX || /[\r\n]/.test(passphrase))
-      this.refuse(option, `${path} holds more than one line with a passphrase`);
-    return passphrase;
+    if (path === undefined) return undefined;
+    const read = await readSecretFile(path, "a passphrase");
+    if ("secret" in read) return read.secret;
+    this.refuse(option, `${path} ${read.refused}`);
+    return undefined;
   }
 
   /** Undefined, with a fault, where it cannot be read. */

@@ -30,7 +30,7 @@ export const LONGEST_TIMER = "24d";
  * How a value is written, and what it becomes:
  * duration (`1m30s`) milliseconds · list (`a,b`) texts · boolean · enum one of `choices` · path a file or directory, relative to the working
  * directory, or to the configuration file that names it · location a path or URL · secret-file a path to a file that holds nothing but the secret ·
- * secret text that only the environment may hold · string anything that `pattern` allows · url of a server, http or https, without credentials ·
+ * secret text that only the environment may hold · hook a URL that may be known to no one else, typed only where it does not look so · string anything that `pattern` allows · url of a server, http or https, without credentials ·
  * time RFC 3339, becomes the same in UTC · moment a time, or a duration before now, which stays as it is written · count a whole number · rate (`10MiB`) bytes per second.
  */
 export type OptionKind =
@@ -44,6 +44,7 @@ export type OptionKind =
   | "secret-file"
   | "secret"
   | "url"
+  | "hook"
   | "time"
   | "moment"
   | "count"
@@ -59,6 +60,7 @@ type OptionGroup =
   | "What to do"
   | "Retention"
   | "Members"
+  | "Reporting"
   | "Configuration and output";
 
 export interface OptionSpec {

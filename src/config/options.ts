@@ -8,6 +8,7 @@ import { ETCD_OPTIONS } from "./etcd-options.ts";
 import { LIST_OPTIONS } from "./list-options.ts";
 import { type CommandName, LONGEST_TIMER, type OptionSpec, STORAGE_GROUPS, type ValueOf } from "./option.ts";
 import { POLICY_OPTIONS } from "./policy-options.ts";
+import { REPORTING_OPTIONS } from "./reporting-options.ts";
 import { RESTORE_OPTIONS } from "./restore-options.ts";
 import { RETENTION_OPTIONS } from "./retention-options.ts";
 import { STORAGE_OPTIONS, STORED } from "./storage-options.ts";
@@ -152,6 +153,16 @@ export const OPTIONS = {
     description:
       "How deep to look: the stored bytes, the unpacked bytes' hash, or the database's structure, rows and HashKV too. Of encrypted backups without any key, the default is the stored bytes.",
   },
+  verify: {
+    kind: "enum",
+    choices: ["stored-bytes", "hash", "structure"],
+    placeholder: "LEVEL",
+    group: "What to do",
+    commands: ["save"],
+    defaultText: "not at all",
+    description:
+      "Once the backup is stored, read it back from the repository and look at it as deep as `verify --level` does. Of an encrypted one, all but the stored bytes needs the key to open it. One that is found damaged is exit code 6, and nothing is pruned.",
+  },
   all: { kind: "boolean", default: "false", group: "What to do", commands: ["verify", "repo rekey"], description: "Every backup of the cluster." },
 
   ...VERIFY_OPTIONS,
@@ -159,6 +170,7 @@ export const OPTIONS = {
   ...LIST_OPTIONS,
   ...RETENTION_OPTIONS,
 
+  ...REPORTING_OPTIONS,
   ...RESTORE_OPTIONS,
   ...POLICY_OPTIONS,
 
@@ -196,6 +208,14 @@ export const OPTIONS = {
     group: "Configuration and output",
     commands: ALL,
     description: "The least severe events to print.",
+  },
+  "termination-log": {
+    kind: "path",
+    placeholder: "FILE",
+    default: "/dev/termination-log",
+    group: "Configuration and output",
+    commands: ALL,
+    description: "Where the error that ended the command goes as well, if there is such a file: Kubernetes shows it as the container's message.",
   },
 } as const satisfies Record<string, OptionSpec>;
 

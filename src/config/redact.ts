@@ -8,6 +8,8 @@ const REDACTED = "(redacted)";
 /** As a user would write it; secrets, and passwords after a user's name, are replaced. */
 export function shownValue(name: OptionName, value: string | number | boolean | readonly string[]): string {
   if (optionSpec(name).kind === "secret") return REDACTED;
+  if (optionSpec(name).kind === "hook")
+    return String(value).replace(/^(https?:\/\/[^/?#@]*)(?=[/?#]|$).*$|^.*$/is, (_, origin) => (origin === undefined ? REDACTED : `${origin}/${REDACTED}`));
   if (typeof value === "number") return shownNumber(name, value);
   if (typeof value === "boolean") return String(value);
   if (name === "user") return String(value).replace(/:.*$/s, `:${REDACTED}`);

@@ -6,6 +6,9 @@ import { contentFault } from "./file-content.ts";
 import type { OptionSpec } from "./option.ts";
 import { formatRate, parseRate } from "./rate.ts";
 
+/** A UUID without its hyphens has 32, a token of Slack 24. */
+const SECRET_PART_LENGTH_MIN = 16;
+
 /** `refused` completes a sentence that begins with where the value came from; it never repeats a secret. */
 export type ReadValue =
   | { readonly value: string | number | boolean | readonly string[] /** Where it was given more than once. */; readonly all?: readonly string[] }
@@ -37,6 +40,8 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
       return spec.pattern === undefined || spec.pattern.regex.test(text) ? { value: text } : { refused: `${quoted(text)} is not ${spec.pattern.is}` };
     case "url":
       return readUrl(text);
+    case "hook":
+      return isHttpUrl(text) ? { value: text } : { refused: "is not a URL that begins with http:// or https://" };
     case "time":
       return readTime(text);
     case "moment":
@@ -51,6 +56,10 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
 /** The same for a value that others can see, in arguments or a file: it may not be, or hold, a secret. */
 export function readOpenValue(spec: OptionSpec, text: string, directory?: string): ReadValue {
   if (spec.kind === "secret") return { refused: `is a secret, and ${NOT_HERE}` };
+  if (spec.kind === "hook" && isHttpUrl(text) && looksSecret(new URL(text)))
+    return {
+      refused: "looks like a URL that only those who use it should know: give it in a file (--heartbeat-file, --notify-file), or as an environment variable",
+    };
   if (spec.passwordAfterColon && text.includes(":")) return { refused: `looks like NAME:PASSWORD, and ${NOT_HERE}` };
   return readValue(spec, text, directory);
 }
@@ -102,6 +111,16 @@ function within({ atLeast, atMost }: OptionSpec, value: number, parse: (text: st
   if (atLeast !== undefined && value < parse(atLeast)!) return { refused: `${format(value)} is less than ${atLeast}` };
   if (atMost !== undefined && value > parse(atMost)!) return { refused: `${format(value)} is more than ${atMost}` };
   return { value };
+}
+
+/** Of any kind; a blank in it is a slip. */
+export function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && !/\s/.test(text);
+}
+
+/** As those of Slack, Discord, Teams and healthchecks.io: with user information or a query, or with a part of the path as no person names one. */
+function looksSecret({ username, password, search, pathname }: URL): boolean {
+  return username !== "" || password !== "" || search !== "" || pathname.split("/").some((part) => part.length >= SECRET_PART_LENGTH_MIN && /\d/.test(part));
 }
 
 /** Never repeated in a refusal: what is wrong with it may be a secret in it. */

@@ -1,5 +1,6 @@
 // What one finished run of a command has to tell: plain data, from which its metrics and messages follow. Whoever ran it fills it in.
 import type { BackupState } from "../repository/manifest.ts";
+import type { VerificationLevel } from "../repository/sidecars.ts";
 import type { FailureReason } from "./reasons.ts";
 
 export type RunAction = "save" | "verify" | "prune";
@@ -43,7 +44,7 @@ export interface SavedFacts {
 
 export interface VerifiedFacts {
   readonly cluster: string;
-  readonly level: "stored-bytes" | "hash" | "structure";
+  readonly level: VerificationLevel;
   /** When the backup was made. */
   readonly createdAt: Date;
   readonly finishedAt: Date;

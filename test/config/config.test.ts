@@ -41,7 +41,7 @@ function samples(name: OptionName): { text: string; value: unknown }[] {
   if (kind === "rate") return [2, 3, 4, 5].map((count) => ({ text: `${count}MiB`, value: count * 1024 * 1024 }));
   if (kind === "time" || kind === "moment")
     return [1, 2, 3, 4].map((hour) => ({ text: `2026-11-21T0${hour}:00:00Z`, value: `2026-11-21T0${hour}:00:00.000Z` }));
-  if (kind === "url") return ["a", "b", "c", "d"].map((host) => ({ text: `https://${host}`, value: `https://${host}` }));
+  if (kind === "url" || kind === "hook") return ["a", "b", "c", "d"].map((host) => ({ text: `https://${host}`, value: `https://${host}` }));
   const texts = PATTERNED[name] ?? ["a", "b", "c", "d"];
   return texts.map((text) => ({ text, value: text }));
 }

@@ -29,7 +29,7 @@ test("options: variables are named after flags", () => {
 });
 
 test("options: a command has its own, the configuration commands have all", () => {
-  expect(optionsOf("inspect")).toEqual(["config", "format", "log-format", "log-level"]);
+  expect(optionsOf("inspect")).toEqual(["config", "format", "log-format", "log-level", "termination-log"]);
   expect(optionsOf("save")).toContain("stall-limit");
   expect(optionsOf("list")).not.toContain("stall-limit");
   expect(optionsOf("config show")).toEqual(OPTION_NAMES);

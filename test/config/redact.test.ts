@@ -8,6 +8,16 @@ test("redaction: secrets never show", () => {
   expect(shownValue("endpoints", ["http://a:hidden@h:2379", "http://b:2379"])).toBe("http://(redacted)@h:2379,http://b:2379");
 });
 
+test.each([
+  ["https://hooks.example/services/T0/B0/hidden", "https://hooks.example/(redacted)"],
+  ["http://127.0.0.1:8080", "http://127.0.0.1:8080/(redacted)"],
+  ["https://hooks.example?token=hidden", "https://hooks.example/(redacted)"],
+  ["https://hidden:hidden@hooks.example/x", "(redacted)"],
+  ["hidden", "(redacted)"],
+])("redaction: of a URL that is a secret, only where it leads (%#)", (url, shown) => {
+  expect(shownValue("notify", url)).toBe(shown);
+});
+
 test("redaction: everything else shows as a user would write it", () => {
   expect(shownValue("user", "root")).toBe("root");
   expect(shownValue("password-file", "/etc/pw")).toBe("/etc/pw");

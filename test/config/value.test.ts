@@ -40,6 +40,8 @@ test.each<[OptionSpec, string, string]>([
   [spec("url"), "s3.example", "is not a URL that begins with http:// or https://"],
   [spec("url"), "https://key:hidden@s3.example", "holds a user or a password, which a URL must not: it is printed and logged"],
   [spec("url"), "https://s3.example?sig=hidden", "holds a query or a fragment, which the URL of a server does not have"],
+  [spec("hook"), "hooks.example/x", "is not a URL that begins with http:// or https://"],
+  [spec("hook"), "https://hooks.example/a b", "is not a URL that begins with http:// or https://"],
   ...["s3:/bucket/etcd", "s3:bucket", "bucket:etcd"].map((text): [OptionSpec, string, string] => [
     spec("location"),
     text,
@@ -71,4 +73,20 @@ test("value: where others can read it, a secret is refused without being repeate
 test("value: a time is read with its offset, and becomes UTC", () => {
   expect(readValue(spec("time"), "2026-11-21T08:00:00+01:00")).toEqual({ value: "2026-11-21T07:00:00.000Z" });
   expect(readValue(spec("time"), "2026-11-21t07:00:00.25z")).toEqual({ value: "2026-11-21T07:00:00.250Z" });
+});
+
+test.each([
+  "https://hooks.example/services/T00000000/B00000000/abcdefghijklmnopqrstuvw9",
+  "https://hc.example/6a9f5c3e-2f1d-4c55-9f8a-0123456789ab",
+  "https://hooks.example/x?token=hidden",
+  "https://hidden@hooks.example/x",
+])("value: a URL that looks like a secret is taken where nobody else sees it (%#)", (url) => {
+  expect(readValue(spec("hook"), url)).toEqual({ value: url });
+  const open = readOpenValue(spec("hook"), url);
+  expect(open).toEqual({ refused: expect.stringMatching(/^looks like a URL that only those who use it should know: .*--notify-file/) });
+  expect(JSON.stringify(open)).not.toMatch(/hidden|abcdefgh|6a9f5c3e/);
+});
+
+test("value: any other URL of a hook may be typed", () => {
+  for (const url of ["http://relay.monitoring.svc:8080/notify/etcd", "https://hooks.example"]) expect(readOpenValue(spec("hook"), url)).toEqual({ value: url });
 });

@@ -1,3 +1,4 @@
+import { counted } from "../../src/storage/counted.ts";
 import { parallelReads } from "../../src/storage/parallel-reads.ts";
 import { stateSplit } from "../../src/storage/state-split.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -12,6 +13,7 @@ const STORAGES: readonly (readonly [name: string, make: () => Storage])[] = [
   ["memory storage", () => new MemoryStorage()],
   ["parallel reads", () => parallelReads(new MemoryStorage())],
   ["throttled storage", () => throttled(new MemoryStorage(), LIMITS, testRuntime())],
+  ["counted storage", () => counted(new MemoryStorage(), () => undefined)],
   ["split state", () => stateSplit(new MemoryStorage(), new MemoryStorage())],
 ];
 

@@ -17,5 +17,6 @@ export async function run(invocation: Invocation): Promise<number> {
   const repository = await openToWrite(await openNamedStorage(invocation), invocation);
   const { planned, result } = await pruned(invocation, repository);
   output.print({ plan: planDocument(planned), result }, () => resultText(result));
+  invocation.record?.notePrune(result);
   return result.failures.length > 0 ? PARTLY_DONE : 0;
 }

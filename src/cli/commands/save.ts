@@ -2,28 +2,24 @@
 import { fileTarget, streamTarget } from "../../backup/file-target.ts";
 import type { RepositoryTargetOptions } from "../../backup/repository-target.ts";
 import { DEFAULT_SPOOL_DIRECTORY, save } from "../../backup/save.ts";
-import type { Saved, SaveTarget, StoredIn } from "../../backup/save-target.ts";
+import type { SaveTarget } from "../../backup/save-target.ts";
 import type { BundleRequest } from "../../bundle/gather.ts";
 import type { Config } from "../../config/config.ts";
 import { formatDuration } from "../../config/duration.ts";
 import { optionText, originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
-import { snapshotObject } from "../../repository/manifest.ts";
-import { encryptedTo } from "../../repository/object-decoder.ts";
 import type { SigningKey } from "../../repository/signature.ts";
 import { placeOf } from "../../storage/place.ts";
-import { bundleText } from "../bundle-text.ts";
 import type { Invocation } from "../command.ts";
 import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
-import { PARTLY_DONE } from "../exit-codes.ts";
-import { databaseHashText, formatSize, formatSpan } from "../format.ts";
-import { facts } from "../output.ts";
+import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
 import { askedProtection, trustedKeysOf } from "../protection.ts";
-import { resultText } from "../prune-text.ts";
 import { author, lockOf, openNamedStorage } from "../repository.ts";
-import { type PrunedRepository, pruneAfterSave, requirePruning, withLocation } from "../save-prune.ts";
-import { tagsOf, tagsText } from "../tags.ts";
+import { pruneAfterSave, requirePruning, withLocation } from "../save-prune.ts";
+import { savedDocument, savedText } from "../save-text.ts";
+import { verifyAfterSave } from "../save-verify.ts";
+import { tagsOf } from "../tags.ts";
 import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -52,13 +48,19 @@ export async function run(invocation: Invocation): Promise<number> {
   const { saved, suspects } = await saving.finally(() => ended.abort());
   for (const message of saved.warnings) runtime.log({ level: "warn", message });
   const spanMs = runtime.monotonicMs() - startedMs;
-  const prunes = await pruneAfterSave(invocation, saved, saved.repositories === undefined ? [undefined] : placesOnce(config.all("repository")));
-  const text = () => `${savedText(saved, suspects, spanMs)}${prunesText(prunes)}`;
+  const locations = saved.repositories === undefined ? [undefined] : placesOnce(config.all("repository"));
+  const verifications = await verifyAfterSave(invocation, saved, locations);
+  // What is not as it was stored is no reason to remove what was stored before.
+  const isDamaged = verifications.some(({ result }) => result?.outcome === "failed");
+  const prunes = isDamaged ? [] : await pruneAfterSave(invocation, saved, locations);
+  const outcome = { saved, suspects, spanMs, verifications, prunes };
   // Standard output holds the snapshot itself then.
-  if (config.get("output") === "-") runtime.log({ level: "info", message: text().trimEnd() });
-  else output.print({ ...documentOf(saved), suspects: suspects.map(documentOf), ...(config.get("prune") ? { prunes } : {}) }, text);
+  if (config.get("output") === "-") runtime.log({ level: "info", message: savedText(outcome).trimEnd() });
+  else output.print(savedDocument(outcome, config), () => savedText(outcome));
+  invocation.record?.noteSave(outcome);
+  if (isDamaged) return CORRUPT;
   const isPartly = prunes.some(({ result, failure }) => failure !== null || (result?.failures.length ?? 0) > 0);
-  return isPartly || saved.repositories?.some(({ failure }) => failure !== null) ? PARTLY_DONE : 0;
+  return isPartly || [...verifications, ...(saved.repositories ?? [])].some(({ failure }) => failure !== null) ? PARTLY_DONE : 0;
 }
 
 async function targetOf(invocation: Invocation): Promise<SaveTarget> {
@@ -128,51 +130,4 @@ function bundleRequest(config: Config): BundleRequest | undefined {
   const [includes, presets] = [config.get("include") ?? [], config.get("include-preset") ?? []];
   if (includes.length + presets.length === 0) return undefined;
   return { includes, presets, hostRoot: config.get("host-root"), allowPlaintextSecrets: config.get("allow-plaintext-secrets") };
-}
-
-function savedText(saved: Saved, suspects: readonly Saved[], spanMs: number): string {
-  const { manifest, file, state, stateWhy, revision, rawSizeBytes, databaseSha256, repositories } = saved;
-  const began = manifest?.timelineBegan ?? null;
-  return facts([
-    ["saved", manifest?.id ?? file ?? "to standard output"],
-    ["state", `${state}: ${stateWhy}`],
-    ["revision", revision],
-    ["keys", manifest?.counts?.keys],
-    ["size", formatSize(rawSizeBytes)],
-    ["stored", manifest === null ? null : formatSize(manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0))],
-    ["bundle", manifest?.bundle === undefined ? null : bundleText(manifest.bundle)],
-    // Of several repositories, each may have a policy of its own.
-    [
-      "encrypted",
-      manifest === null || repositories !== undefined || snapshotObject(manifest).encryption === null ? null : encryptedTo(snapshotObject(manifest)),
-    ],
-    ["tags", manifest === null ? null : tagsText(manifest.tags)],
-    ["database SHA-256", manifest === null ? databaseHashText(databaseSha256) : null],
-    ["timeline", began === null ? null : `${manifest?.timeline}, begun here: ${began.detail}`],
-    ...suspects.map((suspect) => ["suspect", `${suspect.manifest?.id ?? suspect.file ?? "not kept"}: ${suspect.stateWhy}`] as const),
-    ...(repositories ?? []).map((each) => ["repository", storedInText(each)] as const),
-    ["took", formatSpan(spanMs)],
-  ]);
-}
-
-function prunesText(prunes: readonly PrunedRepository[]): string {
-  return prunes.map(({ location, result }) => (result === null ? `${location} was not pruned\n` : `pruned ${location}\n${resultText(result)}`)).join("");
-}
-
-function storedInText({ location, manifest, failure }: StoredIn): string {
-  if (failure !== null) return `${location}: NOT STORED: ${failure.code}: ${failure.message}`;
-  const { encryption } = snapshotObject(manifest!);
-  return `${location}, ${encryption === null ? "not encrypted" : `encrypted ${encryptedTo({ encryption })}`}`;
-}
-
-/** What can differ between them: all else is in the one manifest. */
-function storedInDocument({ location, manifest, failure }: StoredIn) {
-  if (manifest === null) return { location, backup: null, failure };
-  const { id, timeline, timelineBegan } = manifest;
-  return { location, backup: { id, timeline, timelineBegan, encryption: snapshotObject(manifest).encryption }, failure };
-}
-
-function documentOf({ manifest, file, repositories, ...known }: Saved) {
-  const several = repositories === undefined ? {} : { repositories: repositories.map(storedInDocument) };
-  return manifest === null ? { manifest, file, ...known } : { manifest, file, ...several };
 }

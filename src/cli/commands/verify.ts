@@ -21,6 +21,7 @@ export async function run(invocation: Invocation): Promise<number> {
     throw error;
   });
   output.print({ verified }, () => verifiedText(verified));
+  invocation.record?.noteVerified(verified);
   const exitCode = exitCodeOf(verified);
   try {
     await report.verified(verified);

@@ -12,7 +12,7 @@ import { expectExit } from "../../support/saving.ts";
 import { writeSnapshot } from "../../support/snapshots.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
-test("restore --from-plan again: its own record in the repository is no obstacle, but what its cluster has served since is", async () => {
+test("restore --from-plan again: of what it wrote and is gone, nobody here knows what it has served, unless the repository does", async () => {
   await using directory = await temporaryDirectory("from-plan-again");
   const path = (name: string) => join(directory.path, name);
   const repository = ["--repository", path("repository")];
@@ -27,8 +27,10 @@ test("restore --from-plan again: its own record in the repository is no obstacle
   await writeFile(path("plan.json"), stdout);
   const byPlan = ["restore", "--from-plan", path("plan.json"), ...repository];
   await expectExit(0, byPlan);
+  await expectExit(0, byPlan); // All is in place.
   await rm(path("data"), { recursive: true });
-  await expectExit(0, byPlan);
+  expectFailure("TOKEN_USED", await runCli(byPlan), { message: /^this plan was carried out at /, hint: /^Make a new plan/ });
+  await expectExit(0, ["restore", "--from-plan", path("plan.json")]);
 
   await rm(path("data"), { recursive: true });
   const { plan } = JSON.parse(stdout);

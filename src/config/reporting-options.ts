@@ -1,0 +1,62 @@
+// Rows of the table of options: whom a run tells how it went.
+import type { OptionSpec } from "./option.ts";
+
+/** Any of these asks for it. */
+export const TOLD_BY = ["textfile", "pushgateway", "heartbeat", "heartbeat-file", "notify", "notify-file"] as const;
+const COMMANDS = ["save", "verify", "prune"] as const;
+
+export const REPORTING_OPTIONS = {
+  textfile: {
+    kind: "path",
+    placeholder: "FILE",
+    group: "Reporting",
+    commands: COMMANDS,
+    description:
+      "Write metrics for node_exporter's textfile collector: FILE.prom in the directory that it reads. What earlier runs wrote there, of other clusters too, stays until it is news.",
+  },
+  pushgateway: {
+    kind: "url",
+    placeholder: "URL",
+    group: "Reporting",
+    commands: COMMANDS,
+    description: "Add the run's metrics to those of a Prometheus Pushgateway.",
+  },
+  heartbeat: {
+    kind: "hook",
+    placeholder: "URL",
+    group: "Reporting",
+    commands: COMMANDS,
+    description: "Ping this URL at the start, URL/start, at the end, URL, and after a failure, URL/<exit code>, as healthchecks.io takes it.",
+  },
+  "heartbeat-file": {
+    kind: "secret-file",
+    placeholder: "FILE",
+    group: "Reporting",
+    commands: COMMANDS,
+    description: "File that holds that URL: whoever knows it can say that all is well.",
+  },
+  notify: {
+    kind: "hook",
+    placeholder: "URL",
+    group: "Reporting",
+    commands: COMMANDS,
+    description: "Post what failed, or wants to be looked at, to this webhook, as Slack takes it. That it cannot be reached is a warning.",
+  },
+  "notify-file": {
+    kind: "secret-file",
+    placeholder: "FILE",
+    group: "Reporting",
+    commands: COMMANDS,
+    description: "File that holds that URL.",
+  },
+  jitter: {
+    kind: "duration",
+    placeholder: "DURATION",
+    atLeast: "1ms",
+    atMost: "24h",
+    group: "What to do",
+    commands: COMMANDS,
+    defaultText: "none",
+    description: "Wait a random part of this time first, so that many clusters' jobs of one schedule do not all begin at once.",
+  },
+} as const satisfies Record<string, OptionSpec>;

@@ -1,0 +1,206 @@
+// Whom a run tells how it went: metrics, heartbeats, messages and last words, of saves of a real etcd; and that none of it changes how a run ends.
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseExposition } from "../../src/metrics/exposition.ts";
+import { newAgeKeys } from "../support/age-keys.ts";
+import { runCli, startCli } from "../support/cli.ts";
+import { type EtcdCluster, startCluster } from "../support/etcd.ts";
+import { putMany } from "../support/etcd-data.ts";
+import { expectFailure } from "../support/failures.ts";
+import { type Pushgateway, startPushgateway } from "../support/pushgateway.ts";
+import { expectExit } from "../support/saving.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const directory = await temporaryDirectory("reporting");
+const at = (name: string) => join(directory.path, name);
+const NOBODY = "http://127.0.0.1:1";
+let cluster: EtcdCluster;
+let gateway: Pushgateway;
+
+beforeAll(async () => {
+  [cluster, gateway] = await Promise.all([startCluster(), startPushgateway()]);
+  await putMany(await cluster.client(), [{ key: "k", value: "v" }]);
+});
+afterAll(async () => {
+  await gateway?.stop();
+  await cluster?.stop();
+  await directory.remove();
+});
+
+interface Hook extends AsyncDisposable {
+  readonly url: string;
+  readonly asked: { readonly path: string; readonly body: string }[];
+}
+
+/** Takes everything; or answers with `status`. */
+async function startHook(status = 200): Promise<Hook> {
+  const asked: { path: string; body: string }[] = [];
+  const server = createServer(async (incoming, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) chunks.push(chunk);
+    asked.push({ path: incoming.url!.replace(/\?.*/, ""), body: Buffer.concat(chunks).toString() });
+    response.writeHead(status).end("OK");
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    asked,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+const saving = (repository: string, ...more: readonly string[]) => ["save", "--endpoints", cluster.endpoints[0]!, "--repository", at(repository), ...more];
+
+/** The value of one series, by the labels given and those that every run of the cluster "default" has. */
+function valueIn(text: string, name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
+  const wanted = Object.entries({ cluster: "default", ...labels });
+  const found = parseExposition(text).families.get(name)?.series ?? [];
+  const series = found.find((each) => wanted.every(([label, value]) => each.labels[label] === value));
+  return series === undefined ? undefined : Number(series.line.split(" ").at(-1));
+}
+
+test("a save tells of itself: at its start and end, in a file, and to a Pushgateway; one that fails keeps what the last good one said", async () => {
+  await using hook = await startHook();
+  const secret = `${hook.url}/ping/6a9f5c3e-2f1d-4c55-9f8a-0123456789ab`;
+  await writeFile(at("heartbeat"), `${secret}\n`);
+  const told = ["--textfile", at("etcd.prom"), "--pushgateway", gateway.url, "--heartbeat-file", at("heartbeat")];
+  const env = { ETCDSAFE_NOTIFY: `${hook.url}/notice?token=hidden` };
+  const before = Date.now() / 1000;
+  const saved = await expectExit(0, saving("told", ...told, "-o", "json"), env);
+  const path = new URL(secret).pathname;
+  expect(hook.asked).toEqual([
+    { path: `${path}/start`, body: "" },
+    { path, body: expect.stringContaining(JSON.parse(saved.stdout).manifest.id) },
+  ]);
+  for (const text of [await readFile(at("etcd.prom"), "utf8"), await gateway.scrape()]) {
+    expect(valueIn(text, "etcdsafe_last_success_timestamp_seconds", { action: "save" })).toBeGreaterThan(before);
+    expect(valueIn(text, "etcdsafe_recovery_point_timestamp_seconds")).toBeGreaterThan(before - 1);
+    expect(valueIn(text, "etcdsafe_last_backup_raw_size_bytes")).toBe(JSON.parse(saved.stdout).manifest.objects[0].rawSizeBytes);
+    expect(valueIn(text, "etcdsafe_last_backup_state", { state: "unconfirmed" })).toBe(1);
+    expect(valueIn(text, "etcdsafe_repository_backups", { store: "file" })).toBe(1);
+    expect(valueIn(text, "etcdsafe_last_success_moved_bytes", { store: "file", direction: "written" })).toBeGreaterThan(1000);
+    for (const phase of ["stream", "check", "upload"])
+      expect(valueIn(text, "etcdsafe_last_success_phase_duration_seconds", { phase })).toBeGreaterThanOrEqual(0);
+    // Nothing was read back.
+    expect(text).not.toMatch(/verified|verification/);
+  }
+
+  const success = valueIn(await readFile(at("etcd.prom"), "utf8"), "etcdsafe_last_success_timestamp_seconds", { action: "save" });
+  hook.asked.length = 0;
+  const failed = await runCli(["save", "--endpoints", NOBODY, "--repository", at("told"), ...told], { env });
+  expectFailure("ETCD_UNREACHABLE", failed, { message: /cannot connect/ });
+  expect(hook.asked.map((each) => each.path)).toEqual(
+    [`${path}/start`, ...[`${path}/4`, "/notice"]].toSorted((a, b) => Number(a === "/notice") - Number(b === "/notice")),
+  );
+  expect(JSON.parse(hook.asked.find((each) => each.path === "/notice")!.body).text).toMatch(
+    /^etcdsafe save of default on \S+ failed: etcd-unreachable\n.*ETCD_UNREACHABLE: .*cannot connect/s,
+  );
+  for (const text of [await readFile(at("etcd.prom"), "utf8"), await gateway.scrape()]) {
+    expect(valueIn(text, "etcdsafe_last_success_timestamp_seconds", { action: "save" })).toBe(success);
+    expect(valueIn(text, "etcdsafe_last_failure_timestamp_seconds", { action: "save", reason: "etcd-unreachable" })).toBeGreaterThan(success!);
+  }
+  expect(`${saved.stderr}${failed.stderr}`).not.toMatch(/6a9f5c3e|hidden/);
+});
+
+test("a save verifies what it has stored where it is told to, from the store; nothing else moves the time of the last verification", async () => {
+  const { keys, recipients } = await newAgeKeys();
+  await writeFile(at("identity"), `${keys.identities[0]}\n`);
+  const encrypted = ["--recipient", recipients[0]!, "--textfile", at("verified.prom")];
+  const metric = async (level: string) => valueIn(await readFile(at("verified.prom"), "utf8"), "etcdsafe_last_verified_timestamp_seconds", { level });
+  const result = await expectExit(0, saving("verified", ...encrypted, "--verify", "structure", "--identity-file", at("identity"), "-o", "json"));
+  const { verifications, manifest } = JSON.parse(result.stdout);
+  expect(verifications).toMatchObject([{ location: at("verified"), failure: null, result: { outcome: "passed", level: "structure", backup: manifest.id } }]);
+  const verifiedAt = await metric("structure");
+  expect(verifiedAt).toBeGreaterThan(0);
+  await expectExit(0, saving("verified", ...encrypted));
+  expect([await metric("structure"), await metric("hash")]).toEqual([verifiedAt, undefined]);
+
+  // Without the key it cannot be looked into: the backup is stored, and that is not all that was asked for.
+  const unread = await expectExit(3, saving("verified", ...encrypted, "--verify", "hash", "--prune", "--keep-last", "9", "-o", "json"));
+  expect(JSON.parse(unread.stdout)).toMatchObject({
+    verifications: [{ result: null, failure: { code: "DECRYPTION_KEY_MISSING" } }],
+    prunes: [{ failure: null }],
+  });
+  expect(unread.stderr).toMatch(/the backup is stored, but was not read back/);
+  expect(await metric("hash")).toBeUndefined();
+
+  // What is damaged after the save moves nothing either, and a verification that finds it says so.
+  const { backups } = JSON.parse((await expectExit(0, ["list", "--repository", at("verified"), "-o", "json"])).stdout);
+  const object = join(at("verified"), "default/backups", backups[0].id, "snapshot.db.zst.age");
+  const bytes = await readFile(object);
+  await writeFile(object, bytes.with(bytes.length / 2, bytes.at(bytes.length / 2)! ^ 1));
+  const verify = ["verify", "--repository", at("verified"), "--identity-file", at("identity"), "--textfile", at("verified.prom")];
+  await expectExit(6, verify);
+  expect(await metric("structure")).toBe(verifiedAt);
+  expect(valueIn(await readFile(at("verified.prom"), "utf8"), "etcdsafe_last_verification_backups", { level: "structure", outcome: "failed" })).toBe(1);
+  await expectExit(0, [...verify.slice(0, 1), backups[1].id, ...verify.slice(1)]);
+  expect(await metric("structure")).toBeGreaterThan(verifiedAt!);
+});
+
+test("a save that finds its backup damaged in the store says so, removes nothing, and wants to be looked at", async () => {
+  await using hook = await startHook();
+  await expectExit(0, saving("damaged"));
+  const lying = fileURLToPath(new URL("../support/corrupt-published.ts", import.meta.url));
+  const result = await runCli(saving("damaged", "--verify", "hash", "--prune", "--keep-last", "1", "--notify", `${hook.url}/notice`, "-o", "json"), {
+    nodeArguments: ["--import", lying],
+  });
+  expect(result.exitCode, result.stderr).toBe(6);
+  expect(JSON.parse(result.stdout)).toMatchObject({ verifications: [{ result: { outcome: "failed" } }], prunes: [] });
+  expect(JSON.parse(hook.asked[0]!.body).text).toMatch(/failed: corrupt\n.*damaged/s);
+  expect(JSON.parse((await expectExit(0, ["list", "--repository", at("damaged"), "-o", "json"])).stdout).backups).toHaveLength(2);
+});
+
+test("whoever cannot be told changes nothing: a warning each, without what only the URL's owner should know", async () => {
+  await using refusing = await startHook(404);
+  await rm(at("nowhere"), { recursive: true, force: true });
+  const env = { ETCDSAFE_HEARTBEAT: `${refusing.url}/6a9f5c3e2f1d`, ETCDSAFE_NOTIFY: `${NOBODY}/6a9f5c3e2f1d` };
+  const args = saving("untold", "--textfile", at("nowhere/etcd.prom"), "--pushgateway", NOBODY, "--no-spool");
+  const { stderr } = await expectExit(0, args, env);
+  const warnings = stderr.split("\n").filter((line) => /^warning: the (heartbeat|webhook|metrics)/.test(line));
+  expect(warnings.map((line) => /^warning: the (\w+)/.exec(line)![1]).sort()).toEqual(["heartbeat", "heartbeat", "metrics", "metrics", "webhook"]);
+  expect(stderr).not.toContain("6a9f5c3e2f1d");
+  expect(refusing.asked.map(({ path }) => path)).toEqual(["/6a9f5c3e2f1d/start", "/6a9f5c3e2f1d"]);
+});
+
+test.each([
+  [["--notify", "https://hooks.example/services/T00000000/B00000000/abcdefghijklmnopqrstuvw9"], /looks like a URL that only those who use it should know/],
+  [["--heartbeat", "https://hc.example/ping?key=hidden"], /--heartbeat-file/],
+  [["--notify-file", "missing"], /there is no such file/],
+] as const)("what cannot be honoured is refused before anything is done: %j", async (flags, message) => {
+  const result = await runCli(saving("refused", ...flags));
+  expectFailure("USAGE", result, { message });
+  expect(result.stderr).not.toMatch(/abcdefghij|hidden/);
+  expect(existsSync(at("refused"))).toBe(false);
+});
+
+test("a save that is stopped tells that, and leaves its last words where Kubernetes looks for them", async () => {
+  await using hook = await startHook();
+  await writeFile(at("termination-log"), "");
+  const args = saving("stopped", "--heartbeat", `${hook.url}/ping`, "--jitter", "24h", "--termination-log", at("termination-log"));
+  const waiting = startCli(args);
+  await waiting.printed(/beginning in .* \(--jitter\)/);
+  waiting.signal("SIGTERM");
+  expect((await waiting.finished).exitCode).toBe(143);
+  expect(await readFile(at("termination-log"), "utf8")).toMatch(/^exit code 143 \(interrupted.*\): INTERRUPTED: stopped by SIGTERM\n/);
+  expect(hook.asked).toEqual([]); // It had not begun.
+
+  const failed = await runCli(["save", "--endpoints", NOBODY, "--repository", at("stopped"), "--termination-log", at("termination-log")]);
+  expect(await readFile(at("termination-log"), "utf8")).toBe(
+    `exit code 4 (etcd cannot be reached): ETCD_UNREACHABLE: ${/^error: (.*)$/m.exec(failed.stderr)![1]}\n${/^hint: (.*)$/m.exec(failed.stderr)![1]}\n`,
+  );
+  // Nothing is created where no container is, and what went well leaves nothing.
+  await writeFile(at("termination-log"), "before");
+  await expectExit(0, saving("stopped", "--termination-log", at("termination-log")));
+  await runCli(["save", "--endpoints", NOBODY, "--repository", at("stopped"), "--termination-log", at("no-log")]);
+  expect([await readFile(at("termination-log"), "utf8"), existsSync(at("no-log"))]).toEqual(["before", false]);
+});
