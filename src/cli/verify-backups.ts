@@ -1,9 +1,9 @@
 // `etcdsafe verify` of stored backups. Apart from the command, because what reads a repository takes as long to load as a file of 100 MB to verify.
 import { listClusters } from "../repository/catalogue.ts";
 import { requireClusterName } from "../repository/resolve.ts";
-import { allBackups, backupsSince, chooseBackup } from "../verify/choose.ts";
+import { allBackups, backupsSince, chooseBackups } from "../verify/choose.ts";
 import type { VerifyOptions } from "../verify/options.ts";
-import { type BackupVerification, type NotVerified, verifyBackup, verifyBackups } from "../verify/verify.ts";
+import { type BackupName, type BackupVerification, type NotVerified, verifyBackup, verifyBackups } from "../verify/verify.ts";
 import type { Invocation } from "./command.ts";
 import { orFileOfThatName } from "./operand.ts";
 import { author, openForVerifying } from "./repository.ts";
@@ -15,17 +15,22 @@ export interface PassingOver {
   passedOver(message: string): void;
 }
 
-/** The backup that `reference` names. Throws as chooseBackup and verifyBackup. */
-export async function verifyNamed(reference: string, invocation: Invocation, options: VerifyOptions & PassingOver): Promise<BackupVerification> {
-  const { repository, backup } = await orFileOfThatName(
+/** What `reference` names. Throws as chooseBackups, and where that is one, as verifyBackup. */
+export async function verifyNamed(
+  reference: string,
+  invocation: Invocation,
+  options: VerifyOptions & PassingOver,
+): Promise<(BackupVerification | NotVerified)[]> {
+  const { repository, backups } = await orFileOfThatName(
     reference,
     (path) => `give it as ${path}.`,
     async () => {
       const repository = await openForVerifying(invocation);
-      return { repository, backup: await chooseBackup(repository, invocation.config.get("cluster"), reference, options) };
+      return { repository, backups: await chooseBackups(repository, invocation.config.get("cluster"), reference, options) };
     },
   );
-  return verifyBackup(repository, backup, await author(), options);
+  const [only, ...others] = backups as [BackupName, ...BackupName[]];
+  return others.length === 0 ? [await verifyBackup(repository, only, await author(), options)] : verifyBackups(repository, backups, await author(), options);
 }
 
 /** All backups of the cluster, or of every one with --all-clusters; with --since, those since then. Throws as allBackups, backupsSince and verifyBackup. */

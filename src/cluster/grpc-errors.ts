@@ -29,6 +29,11 @@ const REFUSALS: readonly (readonly [text: string, code: ErrorCode, hint?: string
     "ETCD_AUTH_FAILED",
     "etcd wants to know who asks: give --user and --password-file, or a client certificate whose common name is a user.",
   ],
+  [
+    "password was given for no password user",
+    "ETCD_AUTH_FAILED",
+    "That user was made without a password (`etcdctl user add --no-password`): give a client certificate whose common name is the user, and no --user.",
+  ],
   ["invalid auth token", "ETCD_AUTH_FAILED"],
   ["revision of auth store is old", "ETCD_AUTH_FAILED"],
   ["permission denied", "ETCD_PERMISSION_DENIED"],

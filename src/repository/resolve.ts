@@ -12,8 +12,8 @@ const NEAREST_MAX = 3;
 const PASSED_OVER_MAX = 3;
 
 export interface ResolveOptions extends CallOptions {
-  /** Told, in a sentence, which newer backups `latest` does not mean, or older ones `oldest`, and why: whoever names none should know what was not taken. */
-  passedOver?(warning: string): void;
+  /** Told, in a sentence, which newer backups `latest` does not mean, or older ones `oldest`, and why: whoever names none should know what was not taken. `damaged`: the ids of those that are. */
+  passedOver?(warning: string, damaged: readonly string[]): void;
 }
 
 /**
@@ -78,7 +78,7 @@ async function lookUp({ storage }: Repository, cluster: string, reference: strin
   const read = reader(storage, cluster, options);
   if (reference === "latest" || reference === "oldest") {
     const meant = await firstGood(reference === "latest" ? scanned : scanned.toReversed(), read);
-    if (meant.found !== undefined && meant.skipped.length > 0) options.passedOver?.(passedOverText(reference, meant.found.id, meant.skipped));
+    if (meant.found !== undefined && meant.skipped.length > 0) options.passedOver?.(passedOverText(reference, meant.found.id, meant.skipped), meant.damaged);
     return { scanned, ...meant };
   }
   const matching = scanned.filter(({ id }) => id.startsWith(reference));
@@ -103,17 +103,20 @@ function reader(storage: Storage, cluster: string, options: CallOptions): ReadBa
 async function firstGood(
   scanned: readonly ScannedBackup[],
   read: ReadBackup,
-): Promise<{ readonly found: BackupEntry | undefined; readonly skipped: readonly string[]; readonly untrusted: boolean }> {
+): Promise<{ readonly found: BackupEntry | undefined; readonly skipped: readonly string[]; readonly damaged: readonly string[]; readonly untrusted: boolean }> {
   const skipped: string[] = [];
+  const damaged: string[] = [];
   let untrusted = true;
   for (const backup of scanned) {
     const entry = await read(backup);
     if (entry === undefined) continue;
-    if (entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed")) return { found: entry, skipped, untrusted: false };
+    if (entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed")) return { found: entry, skipped, damaged, untrusted: false };
     skipped.push(`${entry.id} (${whyNot(entry)})`);
-    untrusted &&= entry.manifest === null && entry.error.code === "MANIFEST_UNTRUSTED";
+    const isUntrusted = entry.manifest === null && entry.error.code === "MANIFEST_UNTRUSTED";
+    if (entry.manifest === null ? !isUntrusted : entry.state === "damaged") damaged.push(entry.id);
+    untrusted &&= isUntrusted;
   }
-  return { found: undefined, skipped, untrusted };
+  return { found: undefined, skipped, damaged, untrusted };
 }
 
 function whyNot(entry: CatalogueEntry): string {

@@ -2,7 +2,9 @@
 import { createHash, type Hash } from "node:crypto";
 import { type ByteStream, collect, streamOf } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
-import type { ObjectInfo, ReadOptions } from "../storage/storage.ts";
+import type { CallOptions } from "../runtime.ts";
+import type { UnfinishedUpload } from "../storage/capabilities.ts";
+import type { ObjectInfo, ReadOptions, Storage } from "../storage/storage.ts";
 import { createsAfterRemoval, isRefused } from "./conditions.ts";
 import { mayBeDenied } from "./object-lock.ts";
 import { fails, type Outcome, type TrialRun, works } from "./trial-run.ts";
@@ -83,11 +85,20 @@ export async function tryUploads(run: TrialRun): Promise<void> {
     );
     options.signal.throwIfAborted();
     if (ended === "completed") return fails("an upload that was cancelled half way was stored all the same");
-    for await (const { key } of storage.unfinished?.list(run.prefix(), options) ?? [])
-      return works(`what is cancelled is not listed, but parts of ${key} are left, which \`repo gc\` removes`);
     for await (const { key } of storage.list(run.prefix(), options)) if (key === cancelled) return fails("an upload that was cancelled half way is listed");
-    return works("what is cancelled half way leaves nothing");
+    const left = await mayBeDenied(() => firstUnfinished(storage, run.prefix(), options));
+    if (left === "denied") return works("what is cancelled half way is not listed; whether parts of it are left may not be asked");
+    return works(
+      left === undefined
+        ? "what is cancelled half way leaves nothing"
+        : `what is cancelled is not listed, but parts of ${left.key} are left, which \`repo gc\` removes`,
+    );
   });
+}
+
+async function firstUnfinished({ unfinished }: Storage, prefix: string, options: CallOptions): Promise<UnfinishedUpload | undefined> {
+  for await (const upload of unfinished?.list(prefix, options) ?? []) return upload;
+  return undefined;
 }
 
 export async function tryConditionalCreate(run: TrialRun): Promise<void> {

@@ -59,7 +59,7 @@ async function resultsOf(keys: readonly string[], reader: Reader<BriefVerificati
 
 /** None for a level that is not known: what it says cannot be told. */
 function resultOf(key: string, finishedAt: string, level: string | undefined, outcome: string): Result[] {
-  const depth = VERIFICATION_LEVELS.findIndex((known) => known === level);
+  const depth = (VERIFICATION_LEVELS as readonly (string | undefined)[]).indexOf(level);
   return depth < 0 ? [] : [{ key, finishedAt, depth, outcome }];
 }
 

@@ -18,31 +18,36 @@ export interface RecentBackups {
   readonly without: readonly { readonly cluster: string; readonly error: EtcdsafeError }[];
 }
 
-/** As resolveBackup, but one that is broken is found all the same, by its id, or by `latest` and `oldest` where there is no other: that is for the verification to say. */
-export async function chooseBackup(
+/**
+ * As resolveBackup, but one that is broken is found all the same, by its id, or by `latest` and `oldest` where there is no other: that is for the verification
+ * to say. With `latest` come the newer ones that are known to be damaged: that an older one is good is no good news of the newest.
+ */
+export async function chooseBackups(
   repository: Repository,
   cluster: string,
   reference: string,
   options: CallOptions & { readonly runtime: Pick<Runtime, "log">; passedOver?(warning: string): void },
-): Promise<BackupName> {
+): Promise<BackupName[]> {
   const { signal, runtime } = options;
+  const newer: BackupName[] = [];
   try {
-    const passedOver = (message: string) => {
+    const passedOver = (message: string, damaged: readonly string[]) => {
       runtime.log({ level: "warn", message });
       options.passedOver?.(message);
+      if (reference === "latest") newer.push(...damaged.map((id) => ({ cluster, id })));
     };
     const { id } = await resolveBackup(repository, cluster, reference, { signal, passedOver });
-    return { cluster, id };
+    return [...newer, { cluster, id }];
   } catch (error) {
     const damaged = isNoneGood(error, reference) ? await damagedBackup(repository, cluster, reference, options) : undefined;
     if (damaged !== undefined) {
       runtime.log({ level: "warn", message: `${(error as EtcdsafeError).message}; ${damaged} is verified` });
-      return { cluster, id: damaged };
+      return [{ cluster, id: damaged }];
     }
     if (!(error instanceof EtcdsafeError) || (error.code !== "MANIFEST_INVALID" && error.code !== "MANIFEST_UNTRUSTED")) throw error;
     const named = (await scanBackups(repository.storage, cluster, { signal })).find(({ id }) => id.startsWith(reference));
     if (named === undefined) throw error;
-    return { cluster, id: named.id };
+    return [{ cluster, id: named.id }];
   }
 }
 

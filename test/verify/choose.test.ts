@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Manifest } from "../../src/repository/manifest.ts";
 import { manifestKey } from "../../src/repository/names.ts";
-import { allBackups, backupsSince, chooseBackup } from "../../src/verify/choose.ts";
+import { allBackups, backupsSince, chooseBackups } from "../../src/verify/choose.ts";
 import { CLUSTER, newRepository, put, recordingRuntime, signal, snapshotKey, someSnapshot, storeBackup } from "./stored-backup.ts";
 
 test("a backup is chosen by a unique beginning of its id, also when its manifest is broken", async () => {
@@ -9,21 +9,23 @@ test("a backup is chosen by a unique beginning of its id, also when its manifest
   const [first, second] = [await storeBackup(repository, someSnapshot()), await storeBackup(repository, someSnapshot(), { second: "01" })];
   const options = { signal, runtime: recordingRuntime() };
   await put(repository.storage, manifestKey(CLUSTER, first), Buffer.from("{}"));
-  expect(await chooseBackup(repository, CLUSTER, second.slice(0, 16), options)).toEqual({ cluster: CLUSTER, id: second });
-  expect(await chooseBackup(repository, CLUSTER, first.slice(0, 16), options)).toEqual({ cluster: CLUSTER, id: first });
-  await expect(chooseBackup(repository, CLUSTER, "2026", options)).rejects.toMatchObject({ code: "BACKUP_AMBIGUOUS" });
-  await expect(chooseBackup(repository, CLUSTER, "2027", options)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  expect(await chooseBackups(repository, CLUSTER, second.slice(0, 16), options)).toEqual([{ cluster: CLUSTER, id: second }]);
+  expect(await chooseBackups(repository, CLUSTER, first.slice(0, 16), options)).toEqual([{ cluster: CLUSTER, id: first }]);
+  await expect(chooseBackups(repository, CLUSTER, "2026", options)).rejects.toMatchObject({ code: "BACKUP_AMBIGUOUS" });
+  await expect(chooseBackups(repository, CLUSTER, "2027", options)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
 });
 
 test("latest warns of newer backups that it skips", async () => {
   const repository = await newRepository();
   const good = await storeBackup(repository, someSnapshot());
   const runtime = recordingRuntime();
-  expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime })).toMatchObject({ id: good });
+  expect(await chooseBackups(repository, CLUSTER, "latest", { signal, runtime })).toEqual([{ cluster: CLUSTER, id: good }]);
   expect(runtime.events).toEqual([]);
   const broken = await storeBackup(repository, someSnapshot(), { second: "01" });
   await repository.storage.remove(snapshotKey(broken), { signal });
-  expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime })).toMatchObject({ id: good });
+  // What is known to be damaged is looked at again, before it: that an older one is good is no good news of the newest.
+  expect((await chooseBackups(repository, CLUSTER, "latest", { signal, runtime })).map(({ id }) => id)).toEqual([broken, good]);
+  expect((await chooseBackups(repository, CLUSTER, "oldest", { signal, runtime })).map(({ id }) => id)).toEqual([good]);
   expect(runtime.events).toMatchObject([{ level: "warn", message: expect.stringContaining(broken) }]);
 });
 
@@ -33,7 +35,7 @@ test("latest and oldest are the newest and oldest damaged ones, with a warning, 
   const runtime = recordingRuntime();
   const options = { signal, runtime };
   await storeBackup(repository, someSnapshot(), { second: "00", change: state("suspect") });
-  await expect(chooseBackup(repository, CLUSTER, "latest", options)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  await expect(chooseBackups(repository, CLUSTER, "latest", options)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   const [unreadable, damaged] = [
     await storeBackup(repository, someSnapshot(), { second: "01" }),
     await storeBackup(repository, someSnapshot(), { second: "02" }),
@@ -41,8 +43,8 @@ test("latest and oldest are the newest and oldest damaged ones, with a warning, 
   await storeBackup(repository, someSnapshot(), { second: "03", change: state("suspect") });
   await put(repository.storage, manifestKey(CLUSTER, unreadable), Buffer.from("{}"));
   await repository.storage.remove(snapshotKey(damaged), { signal });
-  expect(await chooseBackup(repository, CLUSTER, "latest", options)).toEqual({ cluster: CLUSTER, id: damaged });
-  expect(await chooseBackup(repository, CLUSTER, "oldest", options)).toEqual({ cluster: CLUSTER, id: unreadable });
+  expect(await chooseBackups(repository, CLUSTER, "latest", options)).toEqual([{ cluster: CLUSTER, id: damaged }]);
+  expect(await chooseBackups(repository, CLUSTER, "oldest", options)).toEqual([{ cluster: CLUSTER, id: unreadable }]);
   expect(runtime.events).toMatchObject([
     { level: "warn", message: expect.stringMatching(new RegExp(`^no backup in .* may be latest: .*; ${damaged} is verified$`)) },
     { level: "warn", message: expect.stringMatching(new RegExp(`may be oldest: .*; ${unreadable} is verified$`)) },
@@ -55,7 +57,7 @@ test("latest does not take an older backup of the same second for a newer one", 
   await storeBackup(repository, someSnapshot(), { suffix: "zzzzzz", change: at(100, "suspect") });
   const newest = await storeBackup(repository, someSnapshot(), { suffix: "bbbbbb", change: at(600, "proven") });
   const runtime = recordingRuntime();
-  expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime })).toMatchObject({ id: newest });
+  expect(await chooseBackups(repository, CLUSTER, "latest", { signal, runtime })).toMatchObject([{ id: newest }]);
   expect(runtime.events).toEqual([]);
 });
 
@@ -85,12 +87,10 @@ test("backups since a time: those that began in that second or later, cluster by
 
 test("latest tells whom it is asked for what it passes over", async () => {
   const repository = await newRepository();
-  const good = await storeBackup(repository, someSnapshot());
+  await storeBackup(repository, someSnapshot());
   const broken = await storeBackup(repository, someSnapshot(), { second: "01" });
   await repository.storage.remove(snapshotKey(broken), { signal });
   const told: string[] = [];
-  expect(await chooseBackup(repository, CLUSTER, "latest", { signal, runtime: recordingRuntime(), passedOver: (text) => void told.push(text) })).toMatchObject({
-    id: good,
-  });
+  await chooseBackups(repository, CLUSTER, "latest", { signal, runtime: recordingRuntime(), passedOver: (text) => void told.push(text) });
   expect(told).toEqual([expect.stringContaining(broken)]);
 });

@@ -76,7 +76,7 @@ async function verifyStored(
   const { verifyAll, verifyNamed } = await import("../verify-backups.ts");
   return orForeign<Verified[]>(
     invocation,
-    async () => (wantsSeveral ? verifyAll(invocation, options) : [await verifyNamed(operand.reference, invocation, options)]),
+    async () => (wantsSeveral ? verifyAll(invocation, options) : verifyNamed(operand.reference, invocation, options)),
     (location) => verifyForeignBackups(location, wantsSeveral ? undefined : operand.reference, invocation, options),
   );
 }

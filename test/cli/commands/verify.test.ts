@@ -198,16 +198,25 @@ test("verify --junit: a run that was stopped by a signal leaves no report of an 
   ]);
 });
 
-test("verify --junit: what latest passes over is skipped, and a warning for GitHub", async () => {
+test("verify --junit: of what latest passes over, the damaged fail again, however often it is run; the others are skipped", async () => {
   await cp(at("good"), at("passed-over"), { recursive: true });
   await rm(join(at("passed-over"), "default/backups", second, "snapshot.db.zst"));
-  const result = await verify(["latest", "--repository", at("passed-over"), "--junit", at("passed-over.xml")], GITHUB);
-  expect(result.exitCode, result.stderr).toBe(0);
-  expect((await junit("passed-over.xml")).map(({ name, status }) => [name, status])).toEqual([
-    [first, "success"],
-    ["passed over", "skipped"],
-  ]);
-  expect(result.stderr).toMatch(new RegExp(`^::warning title=passed over::latest is ${first}; a newer backup is passed over: ${second} \\(damaged: `, "m"));
+  for (const run of [1, 2]) {
+    const result = await verify(["latest", "--repository", at("passed-over"), "--junit", at("passed-over.xml")], GITHUB);
+    expect(result.exitCode, `${run}: ${result.stderr}`).toBe(6);
+    expect((await junit("passed-over.xml")).map(({ name, status }) => [name, status])).toEqual([
+      [second, "failed"],
+      [first, "success"],
+      ["passed over", "skipped"],
+    ]);
+    expect(result.stderr).toMatch(new RegExp(`^::warning title=passed over::latest is ${first}; a newer backup is passed over: ${second} \\(damaged: `, "m"));
+  }
+  // Suspect is not damaged: its bytes are what was saved.
+  await cp(at("good"), at("suspect"), { recursive: true });
+  const path = join(at("suspect"), "default/backups", second, "manifest.json");
+  await writeFile(path, (await readFile(path, "utf8")).replace(/"state": "\w+"/, '"state": "suspect"'));
+  expect((await verify(["latest", "--repository", at("suspect"), "--junit", at("suspect.xml")])).exitCode).toBe(0);
+  expect((await junit("suspect.xml")).map(({ status }) => status)).toEqual(["success", "skipped"]);
 });
 
 test("verify --junit: a file that is there is replaced as a whole; what cannot be one is refused before anything is read", async () => {
