@@ -101,7 +101,7 @@ export const REPOSITORY_COMMANDS: Readonly<Record<RepositoryCommand, CommandInfo
   "repo rekey": {
     summary: "encrypt stored backups to others",
     description:
-      "Stores a backup again under a new id and publishes it once it was read back; the old one stays until it is pruned, and whoever could read that still can. Unless --new-key is given, what is encrypted keeps its key, and only who can open it changes: where the store can copy parts of objects, they are not uploaded again. What was not encrypted becomes so. With --all, of several backups with one content, which rekeying makes, the newest that can be is stored again, and does for the others.",
+      "Stores a backup again under a new id and publishes it once it was read back; the old one stays as long as the new one does, and whoever could read that still can. Unless --new-key is given, what is encrypted keeps its key, and only who can open it changes: where the store can copy parts of objects, they are not uploaded again. What was not encrypted becomes so. With --all, of several backups with one content, which rekeying makes, the newest that can be is stored again, and does for the others.",
     operands: [{ name: "backup", required: false, description: "which backup; or all, with --all" }],
     examples: [
       { line: "etcdsafe repo rekey latest --repository /backup --identity-file old.txt --recipient age1…", does: "one backup, to somebody else" },

@@ -75,7 +75,7 @@ function rekeyedText(rekeyed: readonly Rekeyed[], { to, newKey, resigning }: Rek
     resigning.signing === undefined
       ? ""
       : `Signed with ${resigning.signing.publicKey}${resigning.allowUnproven ? ", whoever made them (--sign-unproven)" : ""}.\n`,
-    "Whoever could read the old backups still can: they are there until they are pruned, and copies may be elsewhere.\n",
+    "Whoever could read the old backups still can: they stay as long as the new ones do (docs/encryption.md says how they go earlier), and copies may be elsewhere.\n",
     ...(rekeyed.some(({ keepsKey }) => keepsKey)
       ? ["What was encrypted keeps its key: who has opened an old one may have kept that, and opens the new one with it. --new-key encrypts again.\n"]
       : []),
