@@ -45,6 +45,8 @@ export interface RepositoryTargetOptions {
   readonly compareEveryMs: number | undefined;
   /** Files of the host to store beside the snapshot. */
   readonly bundle?: BundleRequest | undefined;
+  /** Asked right before the backup is published; throws where this process is not the writer any more. */
+  readonly requireHeld?: ((options: CallOptions) => Promise<void>) | undefined;
   /** The operator's, by name. */
   readonly tags?: Manifest["tags"] | undefined;
 }
@@ -201,6 +203,7 @@ export class RepositoryTarget implements SaveTarget {
       const bundle = await this.#storeBundle(upload, { id, createdAt }, take);
       take.onPhase("manifest");
       const manifest = await this.#manifest(id, createdAt, { ...known, bundle }, take);
+      await this.#options.requireHeld?.({ signal });
       await upload.publish(manifest, { signal });
       return savedOf(manifest);
     } catch (error) {

@@ -1,7 +1,9 @@
 // What a command is given and gives back. One file per verb in commands/: parse nothing, compute nothing, call the use case, print.
 import type { Config, Environment } from "../config/config.ts";
 import type { CommandName } from "../config/option.ts";
+import type { OptionName } from "../config/options.ts";
 import type { Fault } from "../config/origin.ts";
+import type { WriterLease } from "../repository/writer-lease.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Output } from "./output.ts";
 import type { RunRecord } from "./run-record.ts";
@@ -10,12 +12,16 @@ export interface Invocation extends CallOptions {
   readonly command: CommandName;
   /** Arguments that are no options. */
   readonly operands: readonly string[];
+  /** As they were typed, for who reads the configuration again. */
+  readonly flags: ReadonlyMap<OptionName, readonly string[]>;
   readonly config: Config;
   /** Only `config show` and `config validate` are run where there are any. */
   readonly faults: readonly Fault[];
   readonly environment: Environment;
   readonly output: Output;
   readonly runtime: Runtime;
+  /** Of an agent, under which it does this. */
+  readonly lease?: WriterLease;
   /** Where somebody is to be told how it went. */
   readonly record?: RunRecord;
 }

@@ -2,7 +2,7 @@
 // environment, and that the file. The other is then as if not given, and beats nothing. Of the same origin nobody knows which was meant.
 import type { Config } from "../config/config.ts";
 import type { CommandName } from "../config/option.ts";
-import { isAboutStores, OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
+import { DONE_BY_AGENT, isAboutStores, OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
 import { type Fault, optionText, rankOf } from "../config/origin.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { LogEvent } from "../runtime.ts";
@@ -190,9 +190,11 @@ function settle(config: Config, command: CommandName): Settled {
 }
 
 function contradictionsIn(config: Config, command: CommandName): Contradiction[] {
-  return CONFLICTS.filter(({ commands, option, applies }) => commands.includes(command) && isGiven(config, option) && applies?.(config) !== false).flatMap(
-    ({ option, others, why }) => others.filter((other) => isGiven(config, other)).map((other) => ({ option, other, why })),
-  );
+  const done = command === "agent" ? DONE_BY_AGENT : [command];
+  const concerned = CONFLICTS.filter(({ commands }) => done.some((each) => commands.includes(each)));
+  return concerned
+    .filter(({ option, applies }) => isGiven(config, option) && applies?.(config) !== false)
+    .flatMap(({ option, others, why }) => others.filter((other) => isGiven(config, other)).map((other) => ({ option, other, why })));
 }
 
 function preferOperand(config: Config, operand: string, log: (event: LogEvent) => void): Config {

@@ -11,7 +11,7 @@ const HINTS: Partial<Record<CommandName, string>> = {
 };
 
 const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
-const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
+export const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 /**
  * Signals this soon after the first are that one again: `timeout` signals its child and then the group that the child is in, `npm run` passes on what
  * the terminal gave to everyone, and a lost terminal is told by the kernel and by the shell. A person who means it waits to see that nothing happens.
@@ -35,8 +35,8 @@ export interface Interruption extends Disposable {
   readonly exitCode: number | undefined;
 }
 
-/** `onFirst` tells the user that the process is stopping. */
-export function watchInterruption(onFirst: (signal: Signal) => void): Interruption {
+/** `signals`: those that stop the command. `onFirst` tells the user that the process is stopping. */
+export function watchInterruption(signals: readonly Signal[], onFirst: (signal: Signal) => void): Interruption {
   const controller = new AbortController();
   let exitCode: number | undefined;
   let firstAtMs = 0;
@@ -51,14 +51,14 @@ export function watchInterruption(onFirst: (signal: Signal) => void): Interrupti
     onFirst(signal);
     controller.abort(new InterruptedError(signal));
   };
-  for (const signal of SIGNALS) process.on(signal, stop);
+  for (const signal of signals) process.on(signal, stop);
   return {
     signal: controller.signal,
     get exitCode() {
       return exitCode;
     },
     [Symbol.dispose]: () => {
-      for (const signal of SIGNALS) process.off(signal, stop);
+      for (const signal of signals) process.off(signal, stop);
     },
   };
 }

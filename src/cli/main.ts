@@ -10,7 +10,7 @@ import type { LogEvent, Runtime } from "../runtime.ts";
 import { COMMANDS } from "./catalogue.ts";
 import { settleConflicts } from "./conflicts.ts";
 import { formatSpan } from "./format.ts";
-import { interruptedError, watchInterruption } from "./interruption.ts";
+import { interruptedError, SIGNALS, watchInterruption } from "./interruption.ts";
 import { leaveLastWords } from "./last-words.ts";
 import { makeReporter, type Reporter } from "./log.ts";
 import { makeOutput } from "./output.ts";
@@ -28,7 +28,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined, operands: [], terminationLog, trouble: "" };
   process.on("uncaughtException", (error) => process.exit(reportError(error, session)));
   const streams = guardStandardStreams();
-  using interruption = watchInterruption((signal) =>
+  // To an agent, SIGHUP says that its configuration is to be read again.
+  const stopping = argv[0] === "agent" ? SIGNALS.filter((signal) => signal !== "SIGHUP") : SIGNALS;
+  using interruption = watchInterruption(stopping, (signal) =>
     session.reporter?.log({ level: "warn", message: `${signal}: stopping; another one after a second stops at once` }),
   );
   try {
@@ -91,7 +93,7 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
   const invocation = { ...parsed, config, faults, environment, output: makeOutput(format, process.stdout), runtime, signal };
   const jitterMs = config.get("jitter");
   if (jitterMs !== undefined && !isAboutConfig) await waitAPartOf(jitterMs, runtime, signal);
-  if (isAboutConfig || !TOLD_BY.some((name) => config.get(name) !== undefined)) return run(invocation);
+  if (isAboutConfig || parsed.command === "agent" || !TOLD_BY.some((name) => config.get(name) !== undefined)) return run(invocation);
   return (await import("./reporting.ts")).reported(invocation, run);
 }
 

@@ -1,7 +1,7 @@
 // The command line as commander sees it, built from the catalogue and the table of options. Values stay texts here: src/config reads them.
 import { Command, CommanderError, Option } from "commander";
 import type { CommandName } from "../config/option.ts";
-import { type OptionName, optionSpec, optionsOf } from "../config/options.ts";
+import { isOptionOf, type OptionName, optionSpec, optionsOf } from "../config/options.ts";
 import { arrangeArguments } from "./arguments.ts";
 import { COMMANDS, GROUPS } from "./catalogue.ts";
 import type { CommandInfo } from "./command.ts";
@@ -69,9 +69,9 @@ function makeCommand(name: CommandName, info: CommandInfo, program: Command, onC
 
 /** Every option takes a value, booleans too: arrangeArguments writes it. */
 function makeOption(command: CommandName, name: OptionName, onText: (text: string) => void): Option {
-  const { short, placeholder, kind, commands, group } = optionSpec(name);
+  const { short, placeholder, kind, group } = optionSpec(name);
   const option = new Option(`${short === undefined ? "" : `-${short}, `}--${name} <${placeholder ?? "value"}>`, optionDescription(name));
   option.negate = false; // `--no-spool` is an option by itself, not the opposite of one named `--spool`.
-  option.hidden = kind === "secret" || !commands.includes(command);
+  option.hidden = kind === "secret" || !isOptionOf(name, command);
   return option.helpGroup(`${group}:`).argParser(onText);
 }

@@ -25,8 +25,26 @@ interface End {
   readonly error: EtcdsafeError | undefined;
 }
 
-/** As `run`, and tells of it. Throws CONFIG_INVALID, with nothing done, where a file that names whom to tell cannot be read. */
+/** A run that is over, of which everybody was told. */
+export interface ReportedRun extends End {
+  readonly facts: RunFacts;
+  /** What it came to, for people. */
+  readonly lines: readonly string[];
+}
+
+/** As `run`, and tells of it. Throws as runReported. */
 export async function reported(invocation: Invocation, run: RunCommand): Promise<number> {
+  const wantsFacts = invocation.config.get("textfile") !== undefined || invocation.config.get("pushgateway") !== undefined;
+  const { error, exitCode } = await runReported(invocation, run, { wantsFacts });
+  if (error !== undefined) throw error;
+  return exitCode;
+}
+
+/**
+ * Tells of whatever becomes of `run`. `wantsFacts`: somebody asks how much is in the repository afterwards. Throws CONFIG_INVALID, with nothing done, where a
+ * file that names whom to tell cannot be read.
+ */
+export async function runReported(invocation: Invocation, run: RunCommand, { wantsFacts }: { readonly wantsFacts: boolean }): Promise<ReportedRun> {
   const { config, runtime } = invocation;
   const { hooks, faults } = await readHooks(config);
   throwFaults(faults);
@@ -38,7 +56,7 @@ export async function reported(invocation: Invocation, run: RunCommand): Promise
   const starting = told(invocation, "the heartbeat", async (options) => pulse?.started(options));
   const end = await ended(invocation, () => run({ ...invocation, runtime: record.runtime(runtime), record }));
   await starting;
-  const facts = await factsOf(invocation, record, end, startedAt);
+  const facts = await factsOf(invocation, record, end, { startedAt, wantsFacts });
   const lines = [...record.lines, ...(end.error === undefined ? [] : [`${end.error.code}: ${end.error.message}`, end.error.hint])];
   const what = `etcdsafe ${invocation.command}${facts.clusters.length === 0 ? "" : ` of ${facts.clusters.join(", ")}`} on ${hostname()}`;
   const how = facts.failure === null ? (record.isDoubtful ? "wants to be looked at" : "is done") : `failed: ${facts.failure}`;
@@ -51,8 +69,7 @@ export async function reported(invocation: Invocation, run: RunCommand): Promise
     }),
     ...(await metricsOf(invocation, facts, send)),
   ]);
-  if (end.error !== undefined) throw end.error;
-  return end.exitCode;
+  return { ...end, facts, lines };
 }
 
 async function ended({ signal }: Invocation, run: () => Promise<number>): Promise<End> {
@@ -65,10 +82,14 @@ async function ended({ signal }: Invocation, run: () => Promise<number>): Promis
   }
 }
 
-async function factsOf(invocation: Invocation, record: RunRecord, { exitCode, error }: End, startedAt: Date): Promise<RunFacts> {
+async function factsOf(
+  invocation: Invocation,
+  record: RunRecord,
+  { exitCode, error }: End,
+  { startedAt, wantsFacts }: { readonly startedAt: Date; readonly wantsFacts: boolean },
+): Promise<RunFacts> {
   const { config, command, runtime } = invocation;
-  const wantsMetrics = config.get("textfile") !== undefined || config.get("pushgateway") !== undefined;
-  if (wantsMetrics && command !== "verify") {
+  if (wantsFacts && command !== "verify") {
     await told(
       invocation,
       "what is in the repository",

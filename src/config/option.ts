@@ -21,6 +21,7 @@ export type CommandName =
   | "repo gc"
   | "config show"
   | "config validate"
+  | "agent"
   | "version";
 
 /** Longer waits than this a timer of Node cannot hold. */
@@ -61,6 +62,8 @@ type OptionGroup =
   | "Retention"
   | "Members"
   | "Reporting"
+  | "Schedules"
+  | "HTTP"
   | "Configuration and output";
 
 export interface OptionSpec {

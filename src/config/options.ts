@@ -1,6 +1,7 @@
 // Every option, once; the rows about etcd and about restored members are in files of their own. From this table come the flags, the variables
 // ETCDSAFE_<OPTION>, the keys of the configuration file, `config show` and docs/cli.md.
 // Names are mechanical: `--check-members` is ETCDSAFE_CHECK_MEMBERS and the key `check-members`.
+import { AGENT_OPTIONS } from "./agent-options.ts";
 import { BUNDLE_OPTIONS } from "./bundle-options.ts";
 import { COPY_OPTIONS } from "./copy-options.ts";
 import { ENCRYPTION_OPTIONS } from "./encryption-options.ts";
@@ -34,6 +35,7 @@ const ALL: readonly CommandName[] = [
   "repo gc",
   "config show",
   "config validate",
+  "agent",
   "version",
 ];
 const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "copy", "prune", "pin", "unpin", "repo adopt", "repo rekey"];
@@ -171,6 +173,7 @@ export const OPTIONS = {
   ...RETENTION_OPTIONS,
 
   ...REPORTING_OPTIONS,
+  ...AGENT_OPTIONS,
   ...RESTORE_OPTIONS,
   ...POLICY_OPTIONS,
 
@@ -241,5 +244,30 @@ export function variableOf(name: OptionName): string {
 
 export function optionsOf(command: CommandName): readonly OptionName[] {
   const takesAll = command === "config show" || command === "config validate";
-  return OPTION_NAMES.filter((name) => takesAll || optionSpec(name).commands.includes(command));
+  return OPTION_NAMES.filter((name) => takesAll || isOptionOf(name, command));
 }
+
+/** Whether the command does something with it. */
+export function isOptionOf(name: OptionName, command: CommandName): boolean {
+  const { commands } = optionSpec(name);
+  if (commands.includes(command)) return true;
+  return command === "agent" && DONE_BY_AGENT.some((each) => commands.includes(each)) && !OF_ONE_RUN.includes(name);
+}
+
+/** What an agent does, with the same options. */
+export const DONE_BY_AGENT: readonly CommandName[] = ["save", "verify", "prune"];
+/** What only somebody who types a command can mean. */
+const OF_ONE_RUN: readonly OptionName[] = [
+  "output",
+  "member",
+  "all",
+  "all-clusters",
+  "since",
+  "junit",
+  "plan",
+  "yes",
+  "yes-remove",
+  "clock-is-right",
+  "as-of",
+  "jitter",
+];

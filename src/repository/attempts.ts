@@ -4,7 +4,7 @@ import type { CallOptions } from "../runtime.ts";
 import type { ObjectInfo, Storage } from "../storage/storage.ts";
 import { type DocumentCache, NO_CACHE } from "./catalogue-cache.ts";
 import { inTurns } from "./in-turns.ts";
-import { attemptsPrefix, parseAttemptKey } from "./names.ts";
+import { attemptsPrefix, endOfRecord } from "./names.ts";
 import { recognise } from "./recognise.ts";
 import { type Attempt, readAttempt } from "./sidecars.ts";
 
@@ -32,7 +32,7 @@ export async function readAttempts(
   const { now, cache = NO_CACHE, signal } = options;
   const infos: ObjectInfo[] = [];
   for await (const info of storage.list(attemptsPrefix(cluster), { signal }))
-    if (recognise(info.key)?.kind === "attempt" && now.getTime() - parseAttemptKey(info.key).getTime() <= KEPT_MS) infos.push(info);
+    if (recognise(info.key)?.kind === "attempt" && now.getTime() - endOfRecord(info.key).getTime() <= KEPT_MS) infos.push(info);
   const newest = infos.toReversed().slice(0, READ_MAX);
   const attempts = await inTurns(newest, async (info) => {
     try {

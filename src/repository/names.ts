@@ -102,9 +102,9 @@ export function attemptsPrefix(cluster: string): string {
   return `${cluster}/attempts/`;
 }
 
-/** When it ended. */
-export function parseAttemptKey(key: string): Date {
-  const [, ...parts] = /\/(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2}\.\d{3})Z-[^/]*$/.exec(key) ?? [];
+/** When an attempt, or a prune, ended. */
+export function endOfRecord(key: string): Date {
+  const [, ...parts] = /\/(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2}\.\d{3})Z(?:-[^/]*|\.json)$/.exec(key) ?? [];
   const [year, month, day, hour, minute, second] = parts;
   return new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
 }

@@ -8,7 +8,7 @@ import { mayBeDenied } from "../repository/object-lock.ts";
 import type { Author, Repository } from "../repository/repository.ts";
 import type { RetentionPolicy } from "../repository/retention-policy.ts";
 import { requireState } from "../repository/state-store.ts";
-import { takeWriterLease } from "../repository/writer-lease.ts";
+import { takeWriterLease, type WriterLease } from "../repository/writer-lease.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { judgeClock } from "./clock.ts";
 import { type DeletionOptions, deleteBackup, failureOf, finishDeletions, onlyMarkersLeft } from "./deletion.ts";
@@ -85,13 +85,19 @@ export async function planPrune(repository: Repository, request: PruneRequest, o
   };
 }
 
-/** Removes what the plan says, as the writer of the cluster, and records it. Throws WRITER_LOCKED where another is, WRITER_LEASE_LOST where another came. */
-export async function applyPrune(repository: Repository, planned: PlannedPrune, author: Author, options: PruneOptions): Promise<PruneResult> {
+/** Removes what the plan says, as the writer of the cluster, and records it; under `lease`, where the caller holds it already. Throws WRITER_LOCKED where another is, WRITER_LEASE_LOST where another came. */
+export async function applyPrune(
+  repository: Repository,
+  planned: PlannedPrune,
+  author: Author,
+  options: PruneOptions & { readonly lease?: WriterLease },
+): Promise<PruneResult> {
   const { cluster, policy, policyFrom, now, nowFrom, unrecognised } = planned;
   const { storage } = repository;
   const startedAt = options.runtime.now().toISOString();
   const request = { cluster, purpose: "prune", author, expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };
-  await using lease = await takeWriterLease(repository, request, options);
+  await using own = options.lease === undefined ? await takeWriterLease(repository, request, options) : undefined;
+  const lease = options.lease ?? own!;
   const deleting: DeletionOptions = { ...options, author, lease, signal: AbortSignal.any([options.signal, lease.signal]) };
   const isHidden = (await mayBeDenied(async () => (await storage.versions?.isEnabled(deleting)) ?? false)) === true;
   const done: Done = { going: [], finished: [], segments: [], left: [], failures: [] };

@@ -77,6 +77,7 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
       cluster: config.get("cluster"),
       compareEveryMs: config.get("check-members-every"),
       tags: tagsOf(config),
+      requireHeld: invocation.lease?.requireHeld.bind(invocation.lease),
       ...protection,
       lock: lockOf(invocation),
     };

@@ -1,0 +1,220 @@
+// The process that does what is scheduled for one cluster, as long as it holds the cluster's writer lease; without it, it waits to take over.
+// Nothing here knows how a backup is saved or verified: that, the lease and the catalogue are effects.
+import { EtcdsafeError } from "../errors.ts";
+import type { FailureReason } from "../metrics/reasons.ts";
+import type { WriterLease } from "../repository/writer-lease.ts";
+import type { CallOptions, Progress, Runtime } from "../runtime.ts";
+import type { Schedule } from "./schedule.ts";
+import { type AgentStatus, type CatalogueStatus, type Job, type LeaseStatus, TASK_KINDS, type TaskKind } from "./status.ts";
+import { type RunEnd, Task } from "./task.ts";
+
+/** What the configuration says, as it is now. */
+export interface AgentSettings {
+  readonly cluster: string;
+  readonly repositories: readonly string[];
+  /** Null: only when somebody asks. */
+  readonly schedules: Readonly<Record<TaskKind, Schedule | null>>;
+  readonly timezone: string;
+}
+
+export interface AgentCatalogue {
+  readonly status: CatalogueStatus;
+  /** When each was begun last, by whomever. */
+  readonly lastBegun: Readonly<Record<TaskKind, Date | null>>;
+}
+
+export interface AgentEffects {
+  readonly runtime: Pick<Runtime, "now" | "monotonicMs" | "sleep" | "log"> & { randomId(): string };
+  readonly settings: () => AgentSettings;
+  /** Throws WRITER_LOCKED where another holds it, and whatever keeps the repository from being reached. */
+  takeLease(options: CallOptions): Promise<WriterLease>;
+  /** Does it once, and tells whom it is to be told; never rejects. */
+  run(kind: TaskKind, options: CallOptions & { readonly lease: WriterLease; readonly onProgress: (report: Progress) => void }): Promise<RunEnd>;
+  readCatalogue(options: CallOptions): Promise<AgentCatalogue>;
+}
+
+/** Who the agent is. */
+export type AgentIdentity = Pick<AgentStatus, "version" | "host" | "pid">;
+
+const STANDBY_POLL_MS = 10_000;
+/** Clocks jump and hosts are suspended, so that nobody sleeps until a time that is far away. */
+const TICK_MS = 5_000;
+const CATALOGUE_EVERY_MS = 5 * 60_000;
+/** What runs may come to its end for so long when the agent is stopped; then it is told to drop what it does. */
+const FINISH_LIMIT_MS = 4_000;
+
+export class Agent {
+  readonly #identity: AgentIdentity;
+  readonly #effects: AgentEffects;
+  readonly #startedAt: Date;
+  readonly #tasks: ReadonlyMap<TaskKind, Task>;
+  #lease: WriterLease | undefined;
+  /** Of what runs under that lease. */
+  #dropJobs = new AbortController();
+  #leaseStatus: LeaseStatus = { holder: null, error: null };
+  #catalogue: CatalogueStatus | null = null;
+  #catalogueReadMs = Number.NEGATIVE_INFINITY;
+  #configuration: AgentStatus["configuration"];
+  readonly #wakeUps = new Set<() => void>();
+
+  constructor(identity: AgentIdentity, effects: AgentEffects) {
+    this.#identity = identity;
+    this.#effects = effects;
+    this.#startedAt = effects.runtime.now();
+    // Of a cluster that nobody has saved yet, a backup is overdue; nothing else is.
+    this.#tasks = new Map(TASK_KINDS.map((kind) => [kind, new Task(kind, kind === "save" ? new Date(0) : this.#startedAt)]));
+    this.#configuration = { loadedAt: this.#startedAt.toISOString(), refused: null };
+  }
+
+  /** Until `signal` is aborted: then what runs is finished or dropped, and the lease given back. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const lease = await this.#elected(signal);
+      if (lease === undefined) continue;
+      try {
+        await this.#write(lease, signal);
+      } finally {
+        await this.#finishJobs(lease);
+        this.#lease = undefined;
+        await lease[Symbol.asyncDispose]();
+      }
+    }
+  }
+
+  /** Whether something is to be done earlier than it was thought: the configuration has changed. */
+  configured(refused: { readonly message: string } | undefined): void {
+    const at = this.#effects.runtime.now().toISOString();
+    if (refused === undefined) this.#configuration = { loadedAt: at, refused: null };
+    else this.#configuration = { ...this.#configuration, refused: { at, message: refused.message } };
+    for (const wake of this.#wakeUps) wake();
+  }
+
+  status(): AgentStatus {
+    const { cluster, repositories, schedules, timezone } = this.#effects.settings();
+    const isWriter = this.#lease !== undefined;
+    const now = this.#effects.runtime.now();
+    return {
+      ...this.#identity,
+      startedAt: this.#startedAt.toISOString(),
+      now: now.toISOString(),
+      ...{ cluster, repositories, role: isWriter ? "writer" : "standby", lease: this.#leaseStatus },
+      tasks: [...this.#tasks.values()].map((task) => task.status(schedules[task.kind], { timezone, now, isWriter })),
+      ...{ catalogue: this.#catalogue, configuration: this.#configuration },
+    };
+  }
+
+  job(id: string): Job | undefined {
+    for (const task of this.#tasks.values()) {
+      const job = task.job(id);
+      if (job !== undefined) return job;
+    }
+    return undefined;
+  }
+
+  /** Begins it, or gives the run that is under way. Undefined where this agent is not the writer. */
+  request(kind: TaskKind): { readonly job: Job; readonly isNew: boolean } | undefined {
+    return this.#lease === undefined ? undefined : this.#begin(kind, this.#lease);
+  }
+
+  /** The lease, once it was free; undefined where the agent is stopped, or has to wait on. */
+  async #elected(signal: AbortSignal): Promise<WriterLease | undefined> {
+    const { runtime, takeLease } = this.#effects;
+    try {
+      const lease = await takeLease({ signal });
+      this.#leaseStatus = { holder: { host: this.#identity.host, pid: this.#identity.pid, since: runtime.now().toISOString() }, error: null };
+      runtime.log({ level: "info", message: `this agent writes for ${this.#effects.settings().cluster} from now on` });
+      return lease;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      this.#tellStandby(expected(error));
+      await this.#readCatalogue(signal);
+      await this.#sleep(STANDBY_POLL_MS, signal);
+      return undefined;
+    }
+  }
+
+  /** Once for each reason: a standby is one for months. */
+  #tellStandby({ code, message }: EtcdsafeError): void {
+    if (this.#leaseStatus.error?.code !== code)
+      this.#effects.runtime.log({ level: code === "WRITER_LOCKED" ? "info" : "warn", message: `standing by: ${message}` });
+    this.#leaseStatus = { holder: null, error: { code, message } };
+  }
+
+  async #write(lease: WriterLease, stop: AbortSignal): Promise<void> {
+    this.#lease = lease;
+    this.#dropJobs = new AbortController();
+    const signal = AbortSignal.any([stop, lease.signal]);
+    this.#catalogueReadMs = Number.NEGATIVE_INFINITY;
+    while (!signal.aborted) {
+      await this.#readCatalogue(signal);
+      // What was done meanwhile is not known before the catalogue was read once.
+      if (this.#catalogue !== null) this.#beginDue(lease);
+      await this.#sleep(TICK_MS, signal);
+    }
+    if (!lease.signal.aborted) return;
+    const { message } = expected(lease.signal.reason);
+    this.#leaseStatus = { holder: null, error: { code: "WRITER_LEASE_LOST", message } };
+    this.#effects.runtime.log({ level: "error", message: `this agent stands by again: ${message}` });
+  }
+
+  #beginDue(lease: WriterLease): void {
+    const now = this.#effects.runtime.now();
+    const { schedules } = this.#effects.settings();
+    for (const task of this.#tasks.values()) {
+      const next = task.next(schedules[task.kind], now);
+      if (next !== null && next.at <= now) this.#begin(task.kind, lease);
+    }
+  }
+
+  #begin(kind: TaskKind, lease: WriterLease): { readonly job: Job; readonly isNew: boolean } {
+    const { runtime, run } = this.#effects;
+    const signal = AbortSignal.any([lease.signal, this.#dropJobs.signal]);
+    const once = async (options: Parameters<Parameters<Task["begin"]>[2]>[0]): Promise<RunEnd> => {
+      const end = await run(kind, { ...options, lease }).catch((error: unknown): RunEnd => ({ failure: failureOf(error), lines: [] }));
+      this.#catalogueReadMs = Number.NEGATIVE_INFINITY;
+      for (const wake of this.#wakeUps) wake();
+      return end;
+    };
+    return this.#tasks.get(kind)!.begin(runtime.randomId(), () => runtime.now(), once, signal);
+  }
+
+  async #finishJobs(lease: WriterLease): Promise<void> {
+    const over = new AbortController();
+    const ended = Promise.all([...this.#tasks.values()].map((task) => task.ended())).finally(() => over.abort());
+    if (!lease.signal.aborted) await this.#effects.runtime.sleep(FINISH_LIMIT_MS, over.signal).catch(() => undefined);
+    this.#dropJobs.abort(new EtcdsafeError("INTERRUPTED", "the agent is being stopped"));
+    await ended;
+  }
+
+  async #readCatalogue(signal: AbortSignal): Promise<void> {
+    const { runtime, readCatalogue } = this.#effects;
+    if (runtime.monotonicMs() - this.#catalogueReadMs < CATALOGUE_EVERY_MS) return;
+    try {
+      const { status, lastBegun } = await readCatalogue({ signal });
+      this.#catalogue = status;
+      for (const task of this.#tasks.values()) task.learn(lastBegun[task.kind], runtime.now());
+      this.#catalogueReadMs = runtime.monotonicMs();
+    } catch (error) {
+      if (!signal.aborted) runtime.log({ level: "warn", message: `the repository could not be read: ${expected(error).message}` });
+    }
+  }
+
+  /** Or until something has changed. */
+  async #sleep(delayMs: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const wake = () => woken.abort();
+    this.#wakeUps.add(wake);
+    await this.#effects.runtime.sleep(delayMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+    this.#wakeUps.delete(wake);
+  }
+}
+
+function failureOf(error: unknown): NonNullable<RunEnd["failure"]> {
+  const { message, hint } = expected(error);
+  const reason: FailureReason = "failure";
+  return { reason, message, hint };
+}
+
+function expected(error: unknown): EtcdsafeError {
+  return error instanceof EtcdsafeError ? error : new EtcdsafeError("INTERNAL", (error as Error).message, { cause: error });
+}

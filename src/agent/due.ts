@@ -1,0 +1,36 @@
+// When a task is to be done next: from its schedule, and from what became of it before. Pure.
+import type { FailureReason } from "../metrics/reasons.ts";
+import type { Schedule } from "./schedule.ts";
+
+const MINUTE_MS = 60_000;
+/** After the first failure, and after each further one twice as long. */
+const FIRST_BACKOFF_MS = MINUTE_MS;
+const BACKOFF_MS_MAX = 30 * MINUTE_MS;
+/** Failures that may be gone when it is tried again; all others need somebody, and are tried when they would be anyway. */
+const PASSING: ReadonlySet<FailureReason> = new Set(["failure", "etcd-unreachable", "repository-unreachable", "locked", "deadline-exceeded", "partly-done"]);
+
+export interface TaskHistory {
+  /** When it was begun last, by this agent or, as far as the repository tells, by another; null where nobody knows of any. */
+  readonly lastBegunAt: Date | null;
+  /** Those since it succeeded last; null where it did. */
+  readonly failing: { readonly inARow: number; readonly endedAt: Date; readonly reason: FailureReason } | null;
+  /** From when on runs count as missed: a task that was never done is not late for times before there was an agent. */
+  readonly since: Date;
+}
+
+export interface NextRun {
+  readonly at: Date;
+  readonly isRetry: boolean;
+}
+
+/** Null where it comes no more. However many times were missed, they are caught up by one run: what comes after that counts from it. */
+export function nextRun(schedule: Schedule, { lastBegunAt, failing, since }: TaskHistory): NextRun | null {
+  const scheduled = schedule.next(lastBegunAt ?? since);
+  const retryAt = failing === null || !PASSING.has(failing.reason) ? null : new Date(failing.endedAt.getTime() + backoffMs(failing.inARow));
+  if (retryAt !== null && (scheduled === null || retryAt < scheduled)) return { at: retryAt, isRetry: true };
+  return scheduled === null ? null : { at: scheduled, isRetry: false };
+}
+
+function backoffMs(failuresInARow: number): number {
+  return Math.min(BACKOFF_MS_MAX, FIRST_BACKOFF_MS * 2 ** Math.min(failuresInARow - 1, 20));
+}

@@ -1,0 +1,88 @@
+// What an agent does, each as the command of that name does it.
+import { tmpdir } from "node:os";
+import type { TaskKind } from "../agent/status.ts";
+import type { RunEnd } from "../agent/task.ts";
+import { listBriefly } from "../repository/catalogue.ts";
+import { openToWrite } from "../repository/repository.ts";
+import { dueForVerification } from "../verify/due.ts";
+import { verifyBackups } from "../verify/verify.ts";
+import type { Invocation, RunCommand } from "./command.ts";
+import { CORRUPT, PARTLY_DONE } from "./exit-codes.ts";
+import { keysOf, provesOrigin } from "./protection.ts";
+import { pruned } from "./prune.ts";
+import { type ReportedRun, runReported } from "./reporting.ts";
+import { author, openForVerifying, openNamedStorage } from "./repository.ts";
+import { typedRules } from "./retention-policy.ts";
+import { withLocation } from "./save-prune.ts";
+
+/** Nothing of it goes to standard output. */
+const SILENT: Invocation["output"] = { format: "json", print: () => undefined };
+
+/** `invocation`: with the configuration as it is now. Throws CONFIG_INVALID where whom to tell cannot be read. */
+export async function runTask(kind: TaskKind, invocation: Invocation): Promise<ReportedRun> {
+  const run = await RUNS[kind]();
+  return runReported({ ...invocation, ...AS[kind](invocation), output: SILENT, operands: [] }, run, { wantsFacts: true });
+}
+
+export function runEnd({ facts, error, lines }: ReportedRun): RunEnd {
+  if (facts.failure === null) return { failure: null, lines };
+  const [message, hint] = error === undefined ? [lines.at(-1) ?? facts.failure, ""] : [error.message, error.hint];
+  return { failure: { reason: facts.failure, message, hint }, lines };
+}
+
+const RUNS: Readonly<Record<TaskKind, () => Promise<RunCommand>>> = {
+  save: async () => (await import("./commands/save.ts")).run,
+  verify: async () => verifyStored,
+  prune: async () => pruneAll,
+};
+
+/** One heartbeat is that of the saves: another's success must not stand for theirs. */
+const AS: Readonly<Record<TaskKind, (invocation: Invocation) => Pick<Invocation, "command" | "config">>> = {
+  save: ({ config }) => ({ command: "save", config: config.get("prune") ? config : config.without(typedRules(config)) }),
+  verify: ({ config }) => ({ command: "verify", config: config.without(["heartbeat", "heartbeat-file"]) }),
+  prune: ({ config }) => ({ command: "prune", config: config.without(["heartbeat", "heartbeat-file"]) }),
+};
+
+async function inEach(invocation: Invocation, work: (one: Invocation) => Promise<void>): Promise<void> {
+  for (const location of invocation.config.all("repository")) await work({ ...invocation, config: withLocation(invocation.config, location) });
+}
+
+async function verifyStored(invocation: Invocation): Promise<number> {
+  const { config, runtime, signal } = invocation;
+  const cluster = config.get("cluster");
+  const keys = await keysOf(invocation);
+  let exitCode = 0;
+  await inEach(invocation, async (one) => {
+    const repository = await openForVerifying(one);
+    const options = {
+      runtime,
+      signal,
+      level: config.get("level"),
+      keys,
+      provesOrigin: provesOrigin(config),
+      spoolDirectory: config.get("spool-dir") ?? tmpdir(),
+    };
+    const wanted = { level: config.get("level"), hasKeys: keys !== undefined, againAfterMs: config.get("verify-again-after"), now: runtime.now() };
+    const ids = dueForVerification(await listBriefly(repository, cluster, one), wanted);
+    const names = ids.map((id) => ({ cluster, id }));
+    const verified = await verifyBackups(repository, names, await author(), { ...options, atDefaultLevel: config.origin("level").kind === "default" });
+    one.record?.noteVerified(verified);
+    one.record?.lines.push(`${verified.filter(({ outcome }) => outcome === "passed").length} of ${names.length} read back and good`);
+    if (verified.some(({ outcome }) => outcome === "failed")) exitCode = CORRUPT;
+    else if (exitCode === 0 && verified.some(({ outcome }) => outcome === "not-verified")) exitCode = PARTLY_DONE;
+  });
+  return exitCode;
+}
+
+async function pruneAll(invocation: Invocation): Promise<number> {
+  let exitCode = 0;
+  await inEach(invocation, async (one) => {
+    // The agent's lease is that of the first one; in the others it takes theirs.
+    const isFirst = one.config.get("repository") === invocation.config.get("repository");
+    const { lease, ...without } = one;
+    const { result } = await pruned(isFirst ? one : without, await openToWrite(await openNamedStorage(one), one));
+    one.record?.notePrune(result);
+    if (result.failures.length > 0) exitCode = PARTLY_DONE;
+  });
+  return exitCode;
+}

@@ -1,0 +1,110 @@
+// `etcdsafe agent`
+import { hostname } from "node:os";
+import { Agent, type AgentEffects } from "../../agent/agent.ts";
+import { startAgentServer } from "../../agent/http/server.ts";
+import type { Config } from "../../config/config.ts";
+import { EtcdsafeError } from "../../errors.ts";
+import { createMetrics } from "../../metrics/metrics.ts";
+import { randomId } from "../../repository/names.ts";
+import { openOrCreateRepository } from "../../repository/repository.ts";
+import { takeWriterLease } from "../../repository/writer-lease.ts";
+import type { Runtime } from "../../runtime.ts";
+import { readAgentCatalogue } from "../agent-catalogue.ts";
+import { runEnd, runTask } from "../agent-runs.ts";
+import { agentSettings, listenOptions, readAgain, watchConfiguration } from "../agent-settings.ts";
+import type { Invocation } from "../command.ts";
+import { author, openNamedStorage } from "../repository.ts";
+import { withLocation } from "../save-prune.ts";
+import { version } from "../version.ts";
+
+/** How long another agent waits before it takes over from one that is gone. */
+const LEASE_EXPIRES_AFTER_SECONDS = 30;
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { runtime, signal } = invocation;
+  requireRepository(invocation.config);
+  const live = { config: invocation.config, settings: agentSettings(invocation.config) };
+  const now = (): Invocation => ({ ...invocation, config: live.config });
+  const metrics = createMetrics(version());
+  const effects: AgentEffects = {
+    runtime: { ...runtime, randomId: () => randomId(runtime.randomBytes) },
+    settings: () => live.settings,
+    takeLease: async (options) => {
+      const current = now();
+      const storage = await openNamedStorage({ ...current, ...options, config: withLocation(current.config, current.config.all("repository")[0]) });
+      const repository = await openOrCreateRepository(storage, await author(), { ...options, runtime });
+      const request = { cluster: live.settings.cluster, purpose: "agent", author: await author(), expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };
+      return takeWriterLease(repository, request, { ...options, runtime });
+    },
+    run: async (kind, { onProgress, ...options }) => {
+      const reported = await runTask(kind, { ...now(), ...options, runtime: withProgress(runtime, onProgress) });
+      metrics.record(reported.facts);
+      const { failure } = reported.facts;
+      for (const line of reported.lines) runtime.log({ level: failure === null ? "info" : "warn", message: `${kind}: ${line}` });
+      return runEnd(reported);
+    },
+    readCatalogue: async (options) => readAgentCatalogue({ ...now(), ...options }),
+  };
+  const agent = new Agent({ version: version(), host: hostname(), pid: process.pid }, effects);
+  const served = { status: () => agent.status(), metrics: () => metrics.text(), request: agent.request.bind(agent), job: agent.job.bind(agent) };
+  await using server = await startAgentServer(served, listenOptions(invocation.config), { runtime });
+  runtime.log({ level: "info", message: `the agent of ${live.settings.cluster} answers at ${server.url}` });
+  using watch = watchConfiguration(invocation.config.get("config"), runtime.sleep);
+  const over = new AbortController();
+  const reloading = reload(invocation, { live, agent, server, watch, signal: AbortSignal.any([signal, over.signal]) });
+  await agent.run(signal);
+  over.abort();
+  await reloading;
+  runtime.log({ level: "info", message: "the agent has stopped" });
+  return 0;
+}
+
+interface Reloading {
+  readonly live: { config: Config; settings: ReturnType<typeof agentSettings> };
+  readonly agent: Agent;
+  readonly server: { reload(): Promise<void> };
+  readonly watch: ReturnType<typeof watchConfiguration>;
+  readonly signal: AbortSignal;
+}
+
+/** Takes over what can be; what is wrong changes nothing. */
+async function reload(invocation: Invocation, { live, agent, server, watch, signal }: Reloading): Promise<void> {
+  const { runtime } = invocation;
+  while (!signal.aborted) {
+    await watch.changed(signal);
+    if (signal.aborted) return;
+    try {
+      const config = await readAgain(invocation, invocation.environment);
+      requireRepository(config);
+      requireSame(invocation.config, config);
+      await server.reload();
+      [live.config, live.settings] = [config, agentSettings(config)];
+      agent.configured(undefined);
+      runtime.log({ level: "info", message: "the configuration was read again" });
+    } catch (error) {
+      if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
+      agent.configured(error);
+      runtime.log({ level: "error", message: `the configuration is refused, and the one before is kept: ${error.message}`, fields: { code: error.code } });
+    }
+  }
+}
+
+/** What the lease and the sockets were opened with. */
+function requireSame(before: Config, after: Config): void {
+  const changed = (["cluster", "repository", "state-url", "listen", "listen-cert", "listen-key", "listen-token-file"] as const).filter(
+    (name) => JSON.stringify(before.all(name)) !== JSON.stringify(after.all(name)),
+  );
+  if (changed.length === 0) return;
+  throw new EtcdsafeError("CONFIG_INVALID", `${changed.map((name) => `--${name}`).join(", ")} cannot change while the agent runs`, { hint: "Start it again." });
+}
+
+function requireRepository(config: Config): void {
+  if (config.all("repository").length > 0) return;
+  throw new EtcdsafeError("USAGE", "no repository is named", {
+    hint: "Give --repository, ETCDSAFE_REPOSITORY, or the key repository of the file that --config names.",
+  });
+}
+
+function withProgress(runtime: Runtime, onProgress: Runtime["progress"]): Runtime {
+  return { ...runtime, progress: onProgress };
+}
