@@ -1,0 +1,149 @@
+// The agent's HTTP interface (docs/agent-http.md): it tells how things are, and does what a bearer token asks for. Every wait for a client has an end.
+import { createServer as createPlainServer, type IncomingMessage, type RequestListener, type ServerOptions, STATUS_CODES } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Server, Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import { EtcdsafeError } from "../../errors.ts";
+import type { Runtime } from "../../runtime.ts";
+import type { AgentStatus, Job } from "../status.ts";
+import { openBearerToken } from "./bearer-token.ts";
+import { type KeyPair, readKeyPair } from "./key-pair.ts";
+import { createRoutes, HEADERS } from "./routes.ts";
+
+/** What is served. */
+export interface ServedAgent {
+  status(): AgentStatus;
+  /** Prometheus' text. */
+  metrics(): Promise<string>;
+  /** Begins it, or gives the one that runs already (`isNew` false). Undefined where this agent is not the writer. */
+  request(kind: "save" | "verify"): { readonly job: Job; readonly isNew: boolean } | undefined;
+  job(id: string): Job | undefined;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly tokenFile: string | undefined;
+}
+
+export interface AgentServer extends AsyncDisposable {
+  readonly url: string;
+  /** Reads certificate, key and token again; throws CONFIG_INVALID, and keeps the old ones. */
+  reload(): Promise<void>;
+}
+
+/** Requests have no bodies and answers are made in memory: whoever takes longer is broken, or means harm. */
+const LIMITS = {
+  maxHeaderSize: 8 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+} as const satisfies ServerOptions;
+const HANDSHAKE_LIMIT_MS = 10_000;
+/** Of a connection on which nothing moves: an answer that nobody takes. */
+const IDLE_LIMIT_MS = 20_000;
+const CONNECTIONS_MAX = 128;
+/** What answers that are being sent have left when the server closes. */
+const CLOSE_GRACE_MS = 500;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+
+/** Throws CONFIG_INVALID where certificate, key, token or address cannot be used. */
+export async function startAgentServer(
+  agent: ServedAgent,
+  listen: ListenOptions,
+  { runtime }: { readonly runtime: Pick<Runtime, "log" | "now"> },
+): Promise<AgentServer> {
+  const token = listen.tokenFile === undefined ? undefined : await openBearerToken(listen.tokenFile, runtime);
+  const pair = listen.tls === undefined ? undefined : await readPair(listen.tls, runtime);
+  if (token !== undefined && pair === undefined && !LOOPBACK.test(listen.host))
+    runtime.log({ level: "warn", message: "the bearer token travels unencrypted: give --listen-cert and --listen-key", fields: { listen: listen.host } });
+  const routes = createRoutes(agent, token, runtime);
+  const listener = getRequestListener(routes.fetch, { overrideGlobalObjects: false, errorHandler: answerError }) as RequestListener;
+  const secure = pair && createTlsServer({ ...LIMITS, handshakeTimeout: HANDSHAKE_LIMIT_MS, minVersion: "TLSv1.2", cert: pair.cert, key: pair.key }, listener);
+  const server = secure ?? createPlainServer(LIMITS, listener);
+  server.setTimeout(IDLE_LIMIT_MS); // Without a listener of the event, such a connection is destroyed.
+  server.maxConnections = CONNECTIONS_MAX;
+  server.on("clientError", answerMalformed);
+  const sockets = trackSockets(server);
+  await listening(server, listen);
+  return {
+    url: urlOf(server, listen),
+    async reload() {
+      const fresh = listen.tls && (await readPair(listen.tls, runtime));
+      await token?.reload();
+      if (fresh !== undefined) secure?.setSecureContext({ cert: fresh.cert, key: fresh.key, minVersion: "TLSv1.2" });
+    },
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      await Promise.race([closed, sleep(CLOSE_GRACE_MS)]);
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function readPair(files: { readonly certFile: string; readonly keyFile: string }, runtime: Pick<Runtime, "log" | "now">): Promise<KeyPair> {
+  const pair = await readKeyPair(files);
+  if (pair.notAfter < runtime.now())
+    runtime.log({
+      level: "warn",
+      message: "the certificate of the HTTP interface has expired",
+      fields: { file: files.certFile, notAfter: pair.notAfter.toISOString() },
+    });
+  return pair;
+}
+
+/** All of them, also those that have not sent anything or shaken hands yet. */
+function trackSockets(server: Server): Set<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+async function listening(server: Server, { host, port }: ListenOptions): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).listen({ host, port }, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = { EADDRINUSE: "another process does", EADDRNOTAVAIL: "this host has no such address", EACCES: "permission denied" }[code ?? ""] ?? message;
+    throw new EtcdsafeError("CONFIG_INVALID", `cannot listen on ${host}:${port}: ${why}`, { hint: "Give --listen another HOST:PORT." });
+  }
+  server.removeListener("error", reject);
+}
+
+function urlOf(server: Server, { host, tls }: ListenOptions): string {
+  const { port } = server.address() as AddressInfo;
+  return `${tls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** What never came as far as the routes: a host or path that makes no URL. */
+function answerError(error: unknown): Response {
+  const [status, text] = error instanceof RequestError ? [400, "this is no request that can be answered"] : [500, "the agent could not answer"];
+  return Response.json({ error: text }, { status, headers: HEADERS });
+}
+
+const MALFORMED: Readonly<Record<string, readonly [status: number, text: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, "the request's head is too long"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "the request did not arrive in time"],
+};
+
+/** What the parser gave up on. */
+function answerMalformed(error: NodeJS.ErrnoException, socket: IncomingMessage["socket"]): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const [status, text] = MALFORMED[error.code ?? ""] ?? [400, "this is no HTTP request"];
+  const body = JSON.stringify({ error: text });
+  const headers = { ...HEADERS, "Content-Type": "application/json", "Content-Length": String(body.length), Connection: "close" };
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join("")}\r\n${body}`);
+  setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref();
+}
