@@ -82,6 +82,22 @@ export const FAMILIES = {
     labels: ["cluster", "store"],
     help: "Size of all objects in the repositories on this kind of store, of those that the last run listed, in bytes.",
   },
+  etcdsafe_recovery_window_start_timestamp_seconds: {
+    labels: ["cluster"],
+    help: `The earliest point that can be rebuilt from what the repository holds, ${TIME}.`,
+  },
+  etcdsafe_writer_lease_state: {
+    labels: ["cluster", "role"],
+    help: "1 for what this agent is, the writer of the cluster or on standby, 0 for the other.",
+  },
+  etcdsafe_next_run_timestamp_seconds: {
+    labels: ["cluster", "action"],
+    help: `When the agent begins the next run, ${TIME}.`,
+  },
+  etcdsafe_certificate_expiry_timestamp_seconds: {
+    labels: ["cluster", "certificate"],
+    help: `When the certificate that the agent was given is no longer valid, ${TIME}.`,
+  },
 } as const satisfies Readonly<Record<string, FamilyDefinition>>;
 
 export type FamilyName = keyof typeof FAMILIES;

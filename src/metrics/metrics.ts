@@ -2,6 +2,7 @@
 // to textfile.ts or pushgateway.ts, a process that goes on records run after run.
 import { Gauge, Registry } from "prom-client";
 import type { BackupState } from "../repository/manifest.ts";
+import type { AgentFacts } from "./agent-facts.ts";
 import { FAMILIES, type FamilyName, type LabelsOf } from "./families.ts";
 import type { RunFacts, SavedFacts, VerifiedFacts } from "./run-facts.ts";
 import { subjectKey } from "./subject.ts";
@@ -10,6 +11,8 @@ export interface Metrics {
   /** Prometheus' text format, 0.0.4, of the families that hold anything; empty before the first run. */
   text(): Promise<string>;
   record(facts: RunFacts): void;
+  /** As it is now: what is no more, is not told any more. */
+  recordAgent(facts: AgentFacts): void;
 }
 
 interface Sample<Name extends FamilyName> {
@@ -31,7 +34,24 @@ export function createMetrics(version: string): Metrics {
       for (const [cluster, level] of verifiedLevels(facts.verified)) recordVerified(families, facts.verified, { cluster, level });
       recordRepositories(families, facts.repositories);
     },
+    recordAgent: (facts) => recordAgent(families, facts),
   };
+}
+
+function recordAgent(families: Families, { cluster, role, nextRuns, recoveryWindow, certificates }: AgentFacts): void {
+  const labels = { cluster };
+  families.say(
+    "etcdsafe_writer_lease_state",
+    ["writer", "standby"].map((each) => ({ labels: { cluster, role: each }, value: each === role ? 1 : 0 })),
+  );
+  for (const [action, at] of Object.entries(nextRuns)) families.sayOrNot("etcdsafe_next_run_timestamp_seconds", { cluster, action }, at);
+  families.sayOrNot("etcdsafe_recovery_window_start_timestamp_seconds", labels, recoveryWindow?.from ?? null);
+  // After a restart, and in standby, no save of this process has told it.
+  if (recoveryWindow !== null) families.say("etcdsafe_recovery_point_timestamp_seconds", [{ labels, value: seconds(recoveryWindow.to) }]);
+  families.say(
+    "etcdsafe_certificate_expiry_timestamp_seconds",
+    certificates.map(({ certificate, expiresAt }) => ({ labels: { cluster, certificate }, value: seconds(expiresAt) })),
+  );
 }
 
 function recordRun(families: Families, facts: RunFacts, version: string): void {
@@ -128,6 +148,12 @@ class Families {
     if (samples.length === 0) return;
     const bySubject = this.#said.get(name) ?? this.#register(name);
     for (const [subject, about] of Map.groupBy(samples, ({ labels }) => subjectKey(labels))) bySubject.set(subject, about);
+  }
+
+  /** `time`: null where there is nothing to tell, also of what was told before. */
+  sayOrNot<Name extends FamilyName>(name: Name, labels: LabelsOf<Name>, time: Date | null): void {
+    if (time === null) this.#said.get(name)?.delete(subjectKey(labels));
+    else this.say(name, [{ labels, value: seconds(time) }]);
   }
 
   async text(): Promise<string> {

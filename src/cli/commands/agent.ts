@@ -10,6 +10,7 @@ import { openOrCreateRepository } from "../../repository/repository.ts";
 import { takeWriterLease } from "../../repository/writer-lease.ts";
 import type { Runtime } from "../../runtime.ts";
 import { readAgentCatalogue } from "../agent-catalogue.ts";
+import { agentFacts } from "../agent-facts.ts";
 import { runEnd, runTask } from "../agent-runs.ts";
 import { agentSettings, listenOptions, readAgain, watchConfiguration } from "../agent-settings.ts";
 import type { Invocation } from "../command.ts";
@@ -45,8 +46,12 @@ export async function run(invocation: Invocation): Promise<number> {
     },
     readCatalogue: async (options) => readAgentCatalogue({ ...now(), ...options }),
   };
+  const metricsNow = async () => {
+    metrics.recordAgent(await agentFacts(agent.status(), live.config));
+    return metrics.text();
+  };
   const agent = new Agent({ version: version(), host: hostname(), pid: process.pid }, effects);
-  const served = { status: () => agent.status(), metrics: () => metrics.text(), request: agent.request.bind(agent), job: agent.job.bind(agent) };
+  const served = { status: () => agent.status(), metrics: metricsNow, request: agent.request.bind(agent), job: agent.job.bind(agent) };
   await using server = await startAgentServer(served, listenOptions(invocation.config), { runtime });
   runtime.log({ level: "info", message: `the agent of ${live.settings.cluster} answers at ${server.url}` });
   using watch = watchConfiguration(invocation.config.get("config"), runtime.sleep);

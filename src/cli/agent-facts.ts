@@ -1,0 +1,51 @@
+// What an agent tells Prometheus besides its runs: from its status, and from the certificates that its options name.
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { AgentStatus, CatalogueStatus } from "../agent/status.ts";
+import type { Config } from "../config/config.ts";
+import type { AgentFacts } from "../metrics/agent-facts.ts";
+
+export async function agentFacts({ cluster, role, tasks, catalogue }: AgentStatus, config: Config): Promise<AgentFacts> {
+  const nextOf = (kind: string) => {
+    const at = tasks.find((task) => task.kind === kind)?.nextRunAt ?? null;
+    return at === null ? null : new Date(at);
+  };
+  const nextRuns = { save: nextOf("save"), verify: nextOf("verify"), prune: nextOf("prune") };
+  return { cluster, role, nextRuns, recoveryWindow: catalogue === null ? null : windowOf(catalogue), certificates: await certificatesOf(config) };
+}
+
+function windowOf({ points: { windows, single } }: CatalogueStatus): AgentFacts["recoveryWindow"] {
+  const all = [...windows, ...(single === null ? [] : [single])];
+  if (all.length === 0) return null;
+  const times = (name: "from" | "to") => all.map((each) => Date.parse(each[name]));
+  return { from: new Date(Math.min(...times("from"))), to: new Date(Math.max(...times("to"))) };
+}
+
+async function certificatesOf(config: Config): Promise<AgentFacts["certificates"]> {
+  const named = [
+    ["client", config.get("cert")],
+    ["ca", config.get("cacert")],
+    ["listen", config.get("listen-cert")],
+  ] as const;
+  const found = await Promise.all(
+    named.map(async ([certificate, path]) => {
+      const expiresAt = path === undefined ? undefined : await firstToExpire(path);
+      return expiresAt === undefined ? [] : [{ certificate, expiresAt }];
+    }),
+  );
+  return found.flat();
+}
+
+/** Undefined for what cannot be read now: the next run says so. */
+async function firstToExpire(path: string): Promise<Date | undefined> {
+  const pem = await readFile(path, "latin1").catch(() => "");
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  const times = blocks.flatMap((block) => {
+    try {
+      return [new X509Certificate(block).validToDate.getTime()];
+    } catch {
+      return [];
+    }
+  });
+  return times.length === 0 ? undefined : new Date(Math.min(...times));
+}

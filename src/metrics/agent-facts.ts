@@ -1,0 +1,12 @@
+// What an agent has to tell at any time, besides what its runs came to.
+import type { RunAction } from "./run-facts.ts";
+
+export interface AgentFacts {
+  readonly cluster: string;
+  readonly role: "writer" | "standby";
+  /** Null where none is planned. */
+  readonly nextRuns: Readonly<Record<RunAction, Date | null>>;
+  /** Null where nothing is known of the repository, or nothing can be rebuilt. */
+  readonly recoveryWindow: { readonly from: Date; readonly to: Date } | null;
+  readonly certificates: readonly { readonly certificate: "client" | "ca" | "listen"; readonly expiresAt: Date }[];
+}
