@@ -118,6 +118,17 @@ test.each<[string, CommandName, Texts, Environment, readonly string[], OptionNam
   expect(left).toEqual(config.get(beaten));
 });
 
+test("conflicts: an agent has those of all that it does", async () => {
+  expect(await settled("agent", [], { "no-spool": "true", "spool-dir": "/s" })).toBe("USAGE --no-spool and --spool-dir: there is no local copy to put there");
+  const both = ["heartbeat-file", "heartbeat"] as const;
+  expect(await settled("agent", both, { "heartbeat-file": "/f" }, { ETCDSAFE_HEARTBEAT: "https://a.example/secret" })).toEqual([
+    "ETCDSAFE_HEARTBEAT does not count, as --heartbeat-file is given: both say where to",
+    "/f",
+    undefined,
+  ]);
+  expect(await settled("agent", ["cluster"], { cluster: "prod" }, { ETCDSAFE_ALL_CLUSTERS: "true" })).toEqual(["prod"]);
+});
+
 test("conflicts: what is typed and would do nothing is refused", async () => {
   const compared = "without a local copy, no members are compared";
   expect(await settled("save", [], { "no-spool": "true", "check-members": "all" })).toBe(`USAGE --no-spool and --check-members: ${compared}`);

@@ -14,9 +14,10 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MODULE = fileURLToPath(new URL("../../src/cli/interruption.ts", import.meta.url));
 
-function start(body: string) {
-  const script = `import { watchInterruption } from ${JSON.stringify(MODULE)};
-    const interruption = watchInterruption((signal) => console.log("first", signal));
+/** `signals`: an expression, for those that stop it. */
+function start(body: string, signals = "SIGNALS") {
+  const script = `import { SIGNALS, watchInterruption } from ${JSON.stringify(MODULE)};
+    const interruption = watchInterruption(${signals}, (signal) => console.log("first", signal));
     const keepAlive = setInterval(() => undefined, 1000);
     console.log("ready");
     ${body}`;
@@ -38,6 +39,18 @@ test.each([
   await command.printed(/ready/);
   command.signal(signal);
   expect(await command.finished).toMatchObject({ exitCode, stdout: `ready\nfirst ${signal}\nINTERRUPTED stopped by ${signal}\n` });
+});
+
+test("interruption: a signal that means something else to the command does not stop it", async () => {
+  const command = start(
+    `process.on("SIGHUP", () => console.log("read again"));\n${STOPS}\nconsole.log("listening");`,
+    `SIGNALS.filter((each) => each !== "SIGHUP")`,
+  );
+  await command.printed(/listening/);
+  command.signal("SIGHUP");
+  await command.printed(/read again/);
+  command.signal("SIGTERM");
+  expect(await command.finished).toMatchObject({ exitCode: 143, stdout: "ready\nlistening\nread again\nfirst SIGTERM\nINTERRUPTED stopped by SIGTERM\n" });
 });
 
 test("interruption: what is left is said as it fits the command", () => {

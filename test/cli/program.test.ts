@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { COMMANDS } from "../../src/cli/catalogue.ts";
 import { parseArguments } from "../../src/cli/program.ts";
-import { OPTION_NAMES, type OptionName, optionSpec } from "../../src/config/options.ts";
+import type { CommandName } from "../../src/config/option.ts";
+import { isOptionOf, OPTION_NAMES, type OptionName, optionSpec } from "../../src/config/options.ts";
 
 function parse(...argv: string[]) {
   let printed = "";
@@ -55,7 +56,7 @@ test("program: every command of the catalogue can be called, and takes exactly i
     const argv = [...name.split(" "), ...operands.filter(({ required }) => required).map(() => "x")];
     for (const option of OPTION_NAMES) {
       const spec = optionSpec(option);
-      const expected = name.startsWith("config ") || (spec.commands as readonly string[]).includes(name);
+      const expected = name.startsWith("config ") || isOptionOf(option, name as CommandName);
       const run = () => parse(...argv, spec.kind === "boolean" ? `--${option}` : `--${option}=x`).parsed?.flags.has(option as OptionName);
       if (expected) expect(run(), `${name} --${option}`).toBe(true);
       else expect(run, `${name} --${option}`).toThrow("unknown option");

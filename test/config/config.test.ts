@@ -25,6 +25,7 @@ const PATTERNED: Partial<Record<OptionName, readonly string[]>> = {
   "gs-storage-class": ["A", "B", "C", "D"],
   "gs-kms-key": [key("a"), key("b"), key("c"), key("d")],
   "azblob-access-tier": ["Hot", "Cool", "Cold", "Hot"],
+  listen: ["127.0.0.1:1", "[::1]:2", "host.example:3", ":4"],
   "azblob-encryption-scope": ["aaa", "bbb", "ccc", "ddd"],
 };
 

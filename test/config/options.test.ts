@@ -44,3 +44,10 @@ test.each(["default", "a", "0.a_b-c", "a".repeat(63), "a".repeat(64), "", "A", "
     else check.toThrow();
   },
 );
+
+test("options: an agent has those of what it does, without what only somebody who types a command can mean", () => {
+  const taken = optionsOf("agent");
+  for (const name of ["save-schedule", "listen", "recipient", "level", "keep-daily", "heartbeat-file", "repository", "config"] as const)
+    expect(taken).toContain(name);
+  for (const name of ["output", "member", "all", "since", "junit", "plan", "yes", "jitter", "data-dir"] as const) expect(taken).not.toContain(name);
+});
