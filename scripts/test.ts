@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { provisionAge, provisionAgeVectors } from "./provision/age.ts";
 import { provisionFakeGcsServer } from "./provision/fake-gcs-server.ts";
+import { provisionPromtool } from "./provision/promtool.ts";
 import { provisionPushgateway } from "./provision/pushgateway.ts";
 import { provisionVersitygw } from "./provision/versitygw.ts";
 import { ETCD_MINORS, provisionEtcd, systemEtcd34 } from "./provision.ts";
@@ -62,6 +63,7 @@ function provisioning(): Step[] {
     at("versitygw is", provisionVersitygw),
     at("fake-gcs-server is", provisionFakeGcsServer),
     at("pushgateway is", provisionPushgateway),
+    at("promtool is", provisionPromtool),
     at("age is", provisionAge),
     at("age's test vectors are", provisionAgeVectors),
   ];
