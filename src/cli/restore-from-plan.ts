@@ -39,7 +39,10 @@ export async function openPlannedRun(invocation: Invocation, file: string): Prom
   const unsignedSha256 = saved.unsignedSha256 === null ? null : await unsignedHash(source, invocation);
   requireAsPlanned(plan, { source: source.facts, unsignedSha256, ...(isBegun ? NOTHING_NEW : await evidenceNow(plan, invocation)) });
   const warnings = isBegun ? [] : await carriedOutBefore(plan, invocation);
-  if (config.get("plan")) return printPlan(invocation, plan, { file, member });
+  if (config.get("plan")) {
+    for (const message of warnings) invocation.runtime.log({ level: "warn", message });
+    return printPlan(invocation, plan, { file, member });
+  }
   return { plan: { ...plan, warnings: [...plan.warnings, ...warnings] }, source: { ...source, facts: plan.source } };
 }
 

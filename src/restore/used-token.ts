@@ -67,8 +67,8 @@ export function requireNotCarriedOut(plan: RestorePlan, stored: StoredUse | null
 
 function onRecord(location: string, { key, record }: StoredUse["restores"][number], way: string): string {
   return (
-    `A run of this restore is on record since ${record.restoredAt} (${location}: ${key}), with the same token: right where nothing that it wrote was started. ` +
-    `IF ANY MEMBER OF IT WAS STARTED SINCE, here, on another host, or from a copy, STOP: its log would be mixed with the restored data. ${way}`
+    `A run of this restore is on record since ${record.restoredAt} (${location}: ${key}): right where the members that it wrote were not started, or still run. ` +
+    `IF ONE THAT WAS STARTED IS LOST, or is run from a copy, STOP: when it comes back, its log is mixed with the restored data. ${way}`
   );
 }
 

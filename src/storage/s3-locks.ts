@@ -63,21 +63,20 @@ export function s3Locks(place: S3Place): Locks {
   return locks;
 }
 
-/** By HEAD: one request, where asking for both kinds of locks would take two more. To who may not ask for them, it says nothing of them: so one is asked for. */
+/** By HEAD: one request, where asking for both kinds of locks takes two more. To who may not ask for one of them, it says nothing of that: so the first is asked for. */
 async function* locked(place: S3Place, locks: Locks, prefix: string, options: CallOptions): AsyncGenerator<LockedObject> {
   let mayAsk = false;
   for await (const { key } of listObjects(place, prefix, options)) {
     const { lock, info } = (await headObject(place, key, options)) ?? {};
     if (lock === undefined || info?.versionId === undefined) continue;
-    const isLocked = lock.legalHold || lock.retention !== undefined;
-    if (isLocked) yield { key, lock };
-    else if (!mayAsk) await locks.state(key, info.versionId, options);
+    if (!mayAsk) await locks.state(key, info.versionId, options);
     mayAsk = true;
+    if (lock.legalHold || lock.retention !== undefined) yield { key, lock };
   }
 }
 
-/** How S3 says that a version has no lock. */
-const UNLOCKED = ["NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"];
+/** How S3 says that a version has no lock: the last where the bucket was made without ("Bucket is missing Object Lock Configuration"). */
+const UNLOCKED = ["NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "InvalidRequest"];
 
 async function unless<T>(step: () => Promise<T>, ...reasons: readonly string[]): Promise<T | undefined> {
   return await step().catch((error: unknown) => {

@@ -115,6 +115,10 @@ test("copy: everything that a backup has goes byte for byte, with what its clust
   const before = await keysOf(to);
   expect(await copy(from, to)).toMatchObject([{ outcome: "present", as: id }]);
   expect(await keysOf(to)).toEqual(before);
+  // What somebody has unpinned there stays so.
+  await to.remove(pinKey(CLUSTER, id), { signal });
+  await copy(from, to);
+  expect(await keysOf(to)).toEqual(before.filter((key) => key !== pinKey(CLUSTER, id)));
 });
 
 test("copy: encrypted to others on the way, with keys of their own, under the same id; what is so already goes as it is", async () => {

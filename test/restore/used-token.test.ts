@@ -74,9 +74,7 @@ test("a restore whose members are all here, and never started, may be done again
   const b = { ...foundMember(900n, 2n), target: "b", memberId: B };
   const known = { ...NOBODY, found: [foundMember(900n, 2n), b], stored: stored(false, record("900")) };
   // They may have been copied before, and those copies started.
-  expect(requireUnusedToken(plan(), known)).toEqual([
-    expect.stringMatching(/IF ANY MEMBER OF IT WAS STARTED SINCE, here, on another host, or from a copy, STOP/),
-  ]);
+  expect(requireUnusedToken(plan(), known)).toEqual([expect.stringMatching(/IF ONE THAT WAS STARTED IS LOST, or is run from a copy, STOP/)]);
   await expectThrown("TOKEN_USED", () => requireUnusedToken(plan(), { ...known, found: known.found.slice(1) }), /to begin at revision 900$/);
   const started = [foundMember(900n, 2n), { ...b, files: foundMember(900n, 3n).files }];
   await expectThrown("TOKEN_USED", () => requireUnusedToken(plan(), { ...known, found: started }), /is a member of it/);

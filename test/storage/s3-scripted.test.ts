@@ -384,21 +384,29 @@ test("s3 storage: lists every page, and names that had to be encoded", async () 
 
 test("s3: of who may not ask for locks, none is told that there are none", async () => {
   const listed = `<?xml version="1.0"?><ListBucketResult><Contents><Key>p/a</Key><Size>1</Size></Contents></ListBucketResult>`;
-  const denied = { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" };
   const version = { "x-amz-version-id": "v1", etag: '"1"' };
   const until = "2027-01-01T00:00:00.000Z";
   const lock = { "x-amz-object-lock-mode": "COMPLIANCE", "x-amz-object-lock-retain-until-date": until };
   let headers: Readonly<Record<string, string>> = version;
+  let [refused, code] = ["retention", "AccessDenied"];
   await using server = await scripted(({ method, path }) => {
     if (method === "HEAD") return { headers };
-    if (path.includes("retention") || path.includes("legal-hold")) return denied;
+    const answers = path.includes(refused) ? { status: code === "AccessDenied" ? 403 : 400, body: `<Error><Code>${code}</Code></Error>` } : undefined;
+    if (path.includes("retention")) return answers ?? { body: "<Retention/>" };
+    if (path.includes("legal-hold")) return answers ?? { body: "<LegalHold/>" };
     return { body: path.includes("prefix=p%2F%25") ? "<ListBucketResult/>" : listed, headers: { "content-type": "application/xml" } };
   });
   const { locks } = await server.open();
-  await expectThrown("STORAGE_DENIED", () => Array.fromAsync(locks!.list("", { signal })), /GetObjectRetention/);
-  headers = { ...version, ...lock };
-  const found = { key: "a", lock: { retention: { mode: "compliance", until: new Date(until) }, legalHold: false } };
-  expect(await Array.fromAsync(locks!.list("", { signal }))).toEqual([found]);
+  const found = () => Array.fromAsync(locks!.list("", { signal }));
+  expect((await expectThrown("STORAGE_DENIED", found, /cannot ask for the lock of a /)).hint).toContain("s3:GetObjectRetention");
+  // One of the two rights is not enough, whatever the other shows.
+  [headers, refused] = [{ ...version, ...lock }, "legal-hold"];
+  expect((await expectThrown("STORAGE_DENIED", found, /cannot ask for the lock of a /)).hint).toContain("s3:GetObjectLegalHold");
+  refused = "nothing";
+  expect(await found()).toEqual([{ key: "a", lock: { retention: { mode: "compliance", until: new Date(until) }, legalHold: false } }]);
+  // As a bucket answers that was made without locks.
+  [headers, refused, code] = [version, "retention", "InvalidRequest"];
+  expect(await found()).toEqual([]);
   headers = { etag: '"1"' }; // As it was written before the bucket kept versions: nothing locks it.
-  expect(await Array.fromAsync(locks!.list("", { signal }))).toEqual([]);
+  expect(await found()).toEqual([]);
 });
