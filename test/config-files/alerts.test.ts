@@ -10,6 +10,7 @@ import { FAILURE_REASONS } from "../../src/metrics/reasons.ts";
 import { rowsOf, sectionOf } from "../support/markdown.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { backups, healthy, PUSHED, runs, series, textfileOf } from "./healthy.ts";
+import { unknownIn } from "./known-series.ts";
 import { promtool } from "./promtool.ts";
 import { always, between, DAY, every, HOUR, promtoolTest, type Scenario, type SeriesMap, standing, type Values } from "./scenario.ts";
 
@@ -427,6 +428,10 @@ test("alerts: promtool finds nothing wrong with the rules", async () => {
     expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 0, stdout: expect.stringContaining(`${rulesOf(yaml).length} rules found`), stderr: "" });
   }
   expect(rulesOf(withSamples)).toHaveLength(rulesOf(text).length + 2);
+});
+
+test("alerts: no rule asks for a metric or a label that there is not", () => {
+  for (const { alert, expr } of rulesOf(withSamples)) expect([alert, unknownIn(expr)]).toEqual([alert, []]);
 });
 
 test("alerts: each fires when it should and not before, says what is wrong, and ends", async () => {
