@@ -47,12 +47,11 @@ code { font: .88em ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
 .card h3 { margin-top: .3rem; }
 .list li { border-top: 1px solid var(--line); padding: .35rem 0; }
 .list li:first-child { border-top: 0; }
-.step { display: grid; grid-template-columns: 11rem 1fr 14rem; gap: .8rem; align-items: center; margin: .3rem 0; }
+.step { display: grid; grid-template-columns: 13rem 1fr 13rem; gap: .8rem; align-items: center; margin: .3rem 0; }
 .step svg { display: block; }
 .amount { font-variant-numeric: tabular-nums; }
 .bar .track { fill: var(--line); }
 .bar .done { fill: var(--window); }
-.bar.unknown .done { opacity: .45; }
 .timeline { display: block; overflow: visible; }
 .mark, .key { overflow: visible; }
 .backup.proven { fill: var(--good); }
@@ -80,6 +79,7 @@ th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); v
   body { padding: .6rem; font-size: 15px; }
   section { padding: .7rem; }
   #verdict h2 { font-size: 1.3rem; }
+  .facts { grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); }
   .step { grid-template-columns: 1fr; gap: .1rem; }
   .tick.second { display: none; }
   thead { display: none; }

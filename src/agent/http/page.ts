@@ -65,13 +65,14 @@ ${aboutSection(status)}
 function verdictSection(status: AgentStatus, verdict: Verdict): Html {
   const { level, headline, recoverableTo, newest, newestVerified, problems } = verdict;
   const nowMs = Date.parse(status.now);
+  const unknown = status.catalogue === null ? "not known" : "none";
   const nextSave = status.tasks.find(({ kind }) => kind === "save")?.nextRunAt ?? null;
   return html`<section id="verdict" class="${level}">
 <h2><span class="sign" aria-hidden="true">${MARKS[level]}</span> ${headline}</h2>
 <dl class="facts">
 <div><dt>Recoverable to</dt><dd>${recoverableTo === null ? (status.catalogue === null ? "not known" : "nothing") : html`<strong>${ageText(recoverableTo, nowMs)}</strong> ${timeText(recoverableTo)}`}</dd></div>
-<div><dt>Newest good backup</dt><dd>${newest === null ? "none" : html`<strong>${newest.state}</strong> ${newest.id}${newest.revision !== null && `, revision ${newest.revision}`}`}</dd></div>
-<div><dt>Newest read back</dt><dd>${newestVerified === null ? "none" : html`<strong>${ageText(newestVerified.createdAt, nowMs)}</strong> ${timeText(newestVerified.createdAt)}, checked ${ageText(newestVerified.verified!.finishedAt, nowMs)} (${newestVerified.verified!.level})`}</dd></div>
+<div><dt>Newest good backup</dt><dd>${newest === null ? unknown : html`<strong>${newest.state}</strong> ${newest.id}${newest.revision !== null && `, revision ${newest.revision}`}`}</dd></div>
+<div><dt>Newest read back</dt><dd>${newestVerified === null ? unknown : html`<strong>${ageText(newestVerified.createdAt, nowMs)}</strong> ${timeText(newestVerified.createdAt)}, checked ${ageText(newestVerified.verified!.finishedAt, nowMs)} (${newestVerified.verified!.level})`}</dd></div>
 <div><dt>Next save</dt><dd>${nextSave === null ? (status.role === "standby" ? "the writer’s business" : "not scheduled") : html`<strong>${ageText(nextSave, nowMs)}</strong> ${timeText(nextSave)}`}</dd></div>
 </dl>
 ${

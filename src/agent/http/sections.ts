@@ -34,7 +34,7 @@ ${steps.map(
 /** Drawn, since a bar of its own width would need a style of its own, which the policy does not let through. */
 function drawBar(doneBytes: number, totalBytes: number | null): Html {
   const percent = percentOf(doneBytes, totalBytes);
-  return html`<svg class="bar${percent === null && " unknown"}" width="100%" height="10" aria-hidden="true"><rect class="track" width="100%" height="10" rx="5"/><rect class="done" width="${percent ?? 100}%" height="10" rx="5"/></svg>`;
+  return html`<svg class="bar" width="100%" height="10" aria-hidden="true"><rect class="track" width="100%" height="10" rx="5"/>${percent !== null && html`<rect class="done" width="${percent}%" height="10" rx="5"/>`}</svg>`;
 }
 
 function amount(doneBytes: number, totalBytes: number | null): string {

@@ -38,8 +38,8 @@ export interface AgentServer extends AsyncDisposable {
 /** Requests have no bodies and answers are made in memory: whoever takes longer is broken, or means harm. */
 const LIMITS = {
   maxHeaderSize: 8 * 1024,
-  headersTimeout: 10_000,
-  requestTimeout: 15_000,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 } as const satisfies ServerOptions;

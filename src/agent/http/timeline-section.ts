@@ -1,4 +1,4 @@
-// The pictures of backups over time with what they mean: the last day closely, and all that is known.
+// The pictures of backups over time with what they mean: the last day, the last week, and all that is known.
 import type { AgentStatus, CatalogueStatus } from "../status.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { drawTimeline } from "./picture.ts";
@@ -25,6 +25,11 @@ function drawCatalogue({ backups, total, points, failed }: CatalogueStatus, nowM
 ${drawTimeline({ ...picture, id: "day", fromMs: nowMs - DAY_MS })}
 ${
   oldestMs < nowMs - DAY_MS &&
+  html`<h3>The last 7 days</h3>
+${drawTimeline({ ...picture, id: "week", fromMs: nowMs - 7 * DAY_MS })}`
+}
+${
+  oldestMs < nowMs - 7 * DAY_MS &&
   html`<h3>Since ${dayText(oldestMs)}${total > backups.length && `: the newest ${backups.length} of ${countText(total, "backup")}`}</h3>
 ${drawTimeline({ ...picture, id: "all", fromMs: oldestMs })}`
 }

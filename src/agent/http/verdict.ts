@@ -49,7 +49,8 @@ export function verdictOf(status: AgentStatus): Verdict {
     if (isEmpty) return { level: worst === "bad" ? "bad" : "warn", headline: "No backup yet: nothing can be recovered", ...found };
     return { level: "bad", headline: "Nothing can be recovered: no backup is usable", ...found };
   }
-  const headline = { ok: "Everything is recoverable", warn: "Recoverable, but look at this", bad: "Something is wrong" }[worst];
+  const to = ageText(recoverableTo, Date.parse(status.now));
+  const headline = { ok: "Everything is recoverable", warn: "Recoverable, but look at this", bad: `Something is wrong; recoverable to ${to}` }[worst];
   return { level: worst, headline, ...found };
 }
 

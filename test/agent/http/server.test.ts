@@ -1,0 +1,164 @@
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { createAuthority } from "../../support/certificates.ts";
+import { expectThrown } from "../../support/failures.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { bearer, converse, serve, TOKEN, tlsGet } from "./served.ts";
+
+const PORT = /:(\d+)$/;
+
+test("TLS: answers with its certificate, shows a rotated one after reload, and keeps it where the next pair is bad", async () => {
+  await using directory = await temporaryDirectory();
+  const authority = await createAuthority(directory.path);
+  const ca = await readFile(authority.path, "utf8");
+  const [first, second] = [await authority.issue({ name: "first" }), await authority.issue({ name: "second" })];
+  const files = { certFile: join(directory.path, "tls.crt"), keyFile: join(directory.path, "tls.key") };
+  const install = async (cert: string, key: string) => {
+    await writeFile(files.certFile, await readFile(cert));
+    await writeFile(files.keyFile, await readFile(key));
+  };
+  await install(first.cert, first.key);
+  await using served = await serve({ tls: files });
+  expect(served.url).toMatch(/^https:/);
+  const name = async () => (await tlsGet(`${served.url}/healthz`, ca)).name;
+  expect(await tlsGet(`${served.url}/healthz`, ca)).toEqual({ status: 200, name: "first" });
+  await install(second.cert, second.key);
+  expect(await name()).toBe("first");
+  await served.server.reload();
+  expect(await name()).toBe("second");
+  await install(first.cert, second.key);
+  await expectThrown("CONFIG_INVALID", () => served.server.reload(), /tls\.crt and \S*tls\.key are no certificate and its private key: .*mismatch/);
+  expect(await name()).toBe("second");
+  await writeFile(files.certFile, "no certificate");
+  await expectThrown("CONFIG_INVALID", () => served.server.reload(), /are no certificate and its private key/);
+  await expectThrown(
+    "CONFIG_INVALID",
+    () => serve({ tls: { ...files, keyFile: join(directory.path, "absent.key") } }),
+    /absent\.key cannot be read: there is no such file/,
+  );
+  expect(await name()).toBe("second");
+  expect(served.logged).toEqual([]);
+  const expired = await authority.issue({ name: "expired", validDays: { from: -3, to: -1 } });
+  await install(expired.cert, expired.key);
+  await served.server.reload();
+  expect(served.logged).toEqual([
+    { level: "warn", message: "the certificate of the HTTP interface has expired", fields: { file: files.certFile, notAfter: expect.any(String) } },
+  ]);
+});
+
+test("TLS: a token that cannot be read again leaves the certificate as it was, too", async () => {
+  await using directory = await temporaryDirectory();
+  const authority = await createAuthority(directory.path);
+  const ca = await readFile(authority.path, "utf8");
+  const [first, second] = [await authority.issue({ name: "first" }), await authority.issue({ name: "second" })];
+  const tokenFile = join(directory.path, "token");
+  await writeFile(tokenFile, TOKEN, { mode: 0o600 });
+  await using served = await serve({ tls: { certFile: first.cert, keyFile: first.key }, tokenFile });
+  await writeFile(first.cert, await readFile(second.cert));
+  await writeFile(first.key, await readFile(second.key));
+  await writeFile(tokenFile, "");
+  await expectThrown("CONFIG_INVALID", () => served.server.reload(), /the token's file \S+ is empty/);
+  expect(await tlsGet(`${served.url}/healthz`, ca)).toEqual({ status: 200, name: "first" });
+});
+
+test("TLS: plain HTTP gets nothing", async () => {
+  await using directory = await temporaryDirectory();
+  const { cert, key } = await (await createAuthority(directory.path)).issue({ name: "server" });
+  await using served = await serve({ tls: { certFile: cert, keyFile: key } });
+  const { received } = await converse(served.url, ["GET /status HTTP/1.1\r\nHost: a\r\n\r\n"]);
+  expect(received).not.toContain("prod-eu-1");
+});
+
+test("listening: an address that is taken or is none of this host's is refused", async () => {
+  await using served = await serve();
+  const port = Number(PORT.exec(served.url)![1]);
+  await expectThrown("CONFIG_INVALID", () => serve({ port }), /^cannot listen on 127\.0\.0\.1:\d+: another process does$/);
+  await expectThrown("CONFIG_INVALID", () => serve({ host: "192.0.2.1" }), /^cannot listen on 192\.0\.2\.1:0: this host has no such address$/);
+});
+
+test("listening: an IPv6 address makes a URL, and fetch's own classes stay what they were", async () => {
+  const before = [globalThis.Request, globalThis.Response];
+  await using served = await serve({ host: "::1" });
+  expect(served.url).toMatch(/^http:\/\/\[::1\]:\d+$/);
+  expect((await served.fetch("/healthz")).status).toBe(200);
+  expect([globalThis.Request, globalThis.Response]).toEqual(before);
+});
+
+test("bodies: one that is too long is refused at once, and one without a length is, too", async () => {
+  await using directory = await temporaryDirectory();
+  const tokenFile = join(directory.path, "token");
+  await writeFile(tokenFile, TOKEN, { mode: 0o600 });
+  await using served = await serve({ tokenFile });
+  const huge = await served.fetch("/backups", { ...bearer(TOKEN), body: new Uint8Array(2_000_000) });
+  expect([huge.status, await huge.json()]).toEqual([413, { error: "no request needs a body that long" }]);
+  const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1000)) });
+  const init = { ...bearer(TOKEN), body: endless, duplex: "half" } as RequestInit;
+  const streamed = await served.fetch("/verifications", init).catch((error: Error) => error);
+  if (streamed instanceof Response) expect(streamed.status).toBe(411);
+  expect(served.requested).toEqual([]);
+  const small = await served.fetch("/backups", { ...bearer(TOKEN), body: "{}" });
+  expect(small.status).toBe(202);
+});
+
+test("bodies: whoever goes on sending is cut off within a second, whatever the method", async () => {
+  await using served = await serve();
+  const flood = function* (head: string) {
+    yield head;
+    for (let sent = 0; sent < 4_000; sent++) yield `8000\r\n${"x".repeat(0x8000)}\r\n`;
+  };
+  for (const method of ["GET", "POST", "PUT"]) {
+    const { received, closedAfterMs } = await converse(served.url, flood(`${method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`));
+    if (received !== "") expect(received).toMatch(/^HTTP\/1\.1 411 /);
+    expect(closedAfterMs).toBeLessThan(5_000);
+  }
+  const { received } = await converse(served.url, ["GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"]);
+  expect(received).toMatch(/^HTTP\/1\.1 413 /);
+});
+
+test("slow clients: who sends a head byte by byte, nothing at all, or a body that never comes, is not waited for", async () => {
+  await using served = await serve();
+  const [trickled, silent, bodiless] = await Promise.all([
+    converse(served.url, `GET /status HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(500)}`, 100),
+    converse(served.url, []),
+    converse(served.url, ["GET /status HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"]),
+  ]);
+  expect(trickled.received).toMatch(/^HTTP\/1\.1 408 /);
+  expect(trickled.received).not.toContain("prod-eu-1");
+  for (const { closedAfterMs } of [trickled, silent, bodiless]) expect(closedAfterMs).toBeLessThan(20_000);
+});
+
+test("connections: there are only so many, and a server that is full recovers when they end", async () => {
+  await using served = await serve();
+  const port = Number(PORT.exec(served.url)![1]);
+  const sockets = Array.from({ length: 140 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  await expect(served.fetch("/healthz")).rejects.toThrow();
+  for (const socket of sockets) socket.destroy();
+  await sleep(100);
+  expect((await served.fetch("/healthz")).status).toBe(200);
+});
+
+test("closing: waits for no connection that is kept alive, silent, half a request or half a handshake", async () => {
+  await using directory = await temporaryDirectory();
+  const { cert, key } = await (await createAuthority(directory.path)).issue({ name: "server" });
+  for (const tls of [undefined, { certFile: cert, keyFile: key }]) {
+    const served = await serve({ tls });
+    const port = Number(PORT.exec(served.url)![1]);
+    const sockets = ["", "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /heal", "\x16\x03\x01"].map((sent) => {
+      const socket = connect(port, "127.0.0.1").on("error", () => undefined);
+      socket.resume().write(sent);
+      return socket;
+    });
+    if (tls === undefined) expect((await served.fetch("/healthz")).status).toBe(200);
+    await sleep(100);
+    const startedAt = performance.now();
+    await served.server[Symbol.asyncDispose]();
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    await expect.poll(() => sockets.every(({ destroyed }) => destroyed), { timeout: 5_000 }).toBe(true);
+    await served.server[Symbol.asyncDispose](); // Twice does no harm.
+  }
+});
