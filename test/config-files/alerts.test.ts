@@ -9,7 +9,7 @@ import { parse } from "yaml";
 import { FAILURE_REASONS } from "../../src/metrics/reasons.ts";
 import { rowsOf, sectionOf } from "../support/markdown.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
-import { backups, healthy, PUSHED, runs, series, textfileOf } from "./healthy.ts";
+import { backups, healthy, PUSHED, runs, series, type Target, textfileOf } from "./healthy.ts";
 import { unknownIn } from "./known-series.ts";
 import { promtool } from "./promtool.ts";
 import { always, between, DAY, every, HOUR, promtoolTest, type Scenario, type SeriesMap, standing, type Values } from "./scenario.ts";
@@ -41,6 +41,11 @@ const recoveryPoint = (cluster = "prod") => series("etcdsafe_recovery_point_time
 const changed = (change: (values: Values) => Values, ...keys: readonly string[]): SeriesMap => Object.fromEntries(keys.map((key) => [key, change(WELL[key]!)]));
 const allOf = (cluster: string): string[] => Object.keys(WELL).filter((key) => key.includes(`cluster="${cluster}"`));
 const allButStage: SeriesMap = Object.fromEntries(Object.entries(WELL).filter(([key]) => key.includes(`cluster="stage"`)));
+
+const AGENT: Target = { job: "etcdsafe-agent", instance: "etcdsafe-0:9379" };
+const STANDBY: Target = { job: "etcdsafe-agent", instance: "etcdsafe-1:9379" };
+const lease = (role: string, target: Target) => series("etcdsafe_writer_lease_state", { cluster: "agent", role }, target);
+const expiry = series("etcdsafe_certificate_expiry_timestamp_seconds", { cluster: "agent", certificate: "client" }, AGENT);
 
 /** What the alert says with these labels; a text without a template is as the rule has it. */
 function says(
@@ -409,6 +414,50 @@ const SCENARIOS: readonly Scenario[] = [
       {
         summary: "The last prune of etcd cluster prod failed: locked.",
         description: "It ended at 1970-01-01 01:01:00 +0000 UTC. Saves go on; the repository grows.",
+      },
+    ),
+  },
+  {
+    name: "an agent starts anew, and knows nothing of former runs but the repository",
+    series: {
+      ...allButStage,
+      ...Object.fromEntries(
+        Object.entries(healthy("agent", AGENT)).map(([key, values]) => {
+          const until = /recovery_point/.test(key) ? 0 : /verif|prune/.test(key) ? DAY : 3 * HOUR;
+          return [key, between(2 * HOUR + 600, until, () => undefined, values)];
+        }),
+      ),
+      [lease("writer", AGENT)]: always(1),
+      [lease("standby", AGENT)]: always(0),
+      [lease("writer", STANDBY)]: always(0),
+      [lease("standby", STANDBY)]: always(1),
+      [expiry]: always(365 * DAY),
+    },
+    firing: { "2h15m": [], "2h55m": [], "5h": [], "25h": [] },
+  },
+  {
+    name: "EtcdsafeNoWriter",
+    series: { ...WELL, [lease("writer", AGENT)]: between(HOUR, 2 * HOUR, always(0), always(1)), [lease("writer", STANDBY)]: always(0) },
+    firing: { "1h": [], "1h5m": ["EtcdsafeNoWriter agent"], "1h55m": ["EtcdsafeNoWriter agent"], "2h": [] },
+    says: says("EtcdsafeNoWriter", "1h5m", { cluster: "agent" }, { summary: "No agent writes the backups of etcd cluster agent." }),
+  },
+  {
+    name: "EtcdsafeSeveralWriters",
+    series: { ...WELL, [lease("writer", AGENT)]: always(1), [lease("writer", STANDBY)]: between(HOUR, 2 * HOUR, always(1), always(0)) },
+    firing: { "1h": [], "1h5m": ["EtcdsafeSeveralWriters agent"], "1h55m": ["EtcdsafeSeveralWriters agent"], "2h": [] },
+    says: says("EtcdsafeSeveralWriters", "1h5m", { cluster: "agent" }, { summary: "2 agents write the backups of etcd cluster agent." }),
+  },
+  {
+    name: "EtcdsafeCertificateExpiring",
+    series: { ...WELL, [expiry]: (now) => (now < 5 * HOUR ? 7 * DAY + HOUR : 365 * DAY) },
+    firing: { "1h": [], "2h": [], "2h5m": ["EtcdsafeCertificateExpiring agent"], "5h": [] },
+    says: says(
+      "EtcdsafeCertificateExpiring",
+      "2h5m",
+      { cluster: "agent", certificate: "client", instance: "etcdsafe-0:9379" },
+      {
+        summary: "The client certificate of the agent of etcd cluster agent ends in 6d 22h 55m 0s.",
+        description: "It is in a file that the agent etcdsafe-0:9379 was given. Once it has ended, saves fail, or nobody reaches the agent.",
       },
     ),
   },
