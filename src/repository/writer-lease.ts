@@ -38,6 +38,16 @@ export interface LeaseRequest {
   readonly expiresAfterSeconds: number;
 }
 
+/** Another holds the lease. */
+export class WriterLockedError extends EtcdsafeError {
+  readonly holder: { readonly host: string; readonly pid: number; readonly since: string };
+
+  constructor(message: string, { holder: { host, pid }, acquiredAt: since }: LeaseFile) {
+    super("WRITER_LOCKED", message);
+    this.holder = { host, pid, since };
+  }
+}
+
 const WRITER_LEASE: DocumentKind<typeof writerLeaseSchema> = {
   schema: writerLeaseSchema,
   label: "writer lease",
@@ -224,8 +234,8 @@ async function isHeld(storage: Storage, key: string, { file, info }: FoundLease,
   return false;
 }
 
-function lockedBy(file: LeaseFile, cluster: string, location: string): EtcdsafeError {
-  return new EtcdsafeError("WRITER_LOCKED", `${whoHolds(file)} is writing to ${cluster} of ${location} since ${file.acquiredAt}`);
+function lockedBy(file: LeaseFile, cluster: string, location: string): WriterLockedError {
+  return new WriterLockedError(`${whoHolds(file)} is writing to ${cluster} of ${location} since ${file.acquiredAt}`, file);
 }
 
 function whoHolds({ holder }: LeaseFile): string {

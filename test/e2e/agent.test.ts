@@ -159,7 +159,7 @@ test("of two agents one works; the other takes over when that is killed, and one
   await first.until(done("save"));
   await using second = await startAgent(repository, "--save-schedule", "@yearly");
   const standby = await second.until(({ lease }) => lease.error?.code === "WRITER_LOCKED");
-  expect(standby).toMatchObject({ role: "standby", catalogue: { total: 1 } });
+  expect(standby).toMatchObject({ role: "standby", lease: { holder: { pid: first.process.pid } }, catalogue: { total: 1 } });
   expect((await second.post("/backups")).status).toBe(409);
 
   // It sleeps in the middle of a save: the lease is the other's before it wakes.
