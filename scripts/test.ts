@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { provisionAge, provisionAgeVectors } from "./provision/age.ts";
 import { provisionFakeGcsServer } from "./provision/fake-gcs-server.ts";
+import { provisionKubernetesApi, provisionKustomize } from "./provision/kustomize.ts";
 import { provisionPromtool } from "./provision/promtool.ts";
 import { provisionPushgateway } from "./provision/pushgateway.ts";
 import { provisionVersitygw } from "./provision/versitygw.ts";
@@ -64,6 +65,8 @@ function provisioning(): Step[] {
     at("fake-gcs-server is", provisionFakeGcsServer),
     at("pushgateway is", provisionPushgateway),
     at("promtool is", provisionPromtool),
+    at("kustomize is", provisionKustomize),
+    at("the API of Kubernetes is", provisionKubernetesApi),
     at("age is", provisionAge),
     at("age's test vectors are", provisionAgeVectors),
   ];

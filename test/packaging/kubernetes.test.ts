@@ -1,0 +1,238 @@
+// config/kubernetes, and docs/kubernetes.md to the letter: what the manifests say is rendered, held against the API, and run on a real etcd and a real S3 server.
+import { chmod, mkdir, readdir, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { EtcdCluster } from "../support/etcd.ts";
+import { expectEnd, type GuardedEtcd, prepareGuardedEtcd } from "../support/guarded-etcd.ts";
+import { rowsOf, sectionOf, withInstead } from "../support/markdown.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { type S3Server, startVersitygw } from "../support/versitygw.ts";
+import { nodeFiles, objectNamed, runCronJob, type Surroundings } from "./kubelet.ts";
+import { CONFIG, documentedKustomization, documentedSecrets, kustomized, kustomizedText, PAGE } from "./kubernetes.ts";
+import { apiJudge, type KubernetesObject } from "./kubernetes-api.ts";
+
+const OVERLAYS = (await readdir(join(CONFIG, "kubernetes/overlays"))).toSorted();
+const COMPONENTS = ["s3-keys", "prune", "reporting", "identity"];
+const directory = await temporaryDirectory("kubernetes");
+const path = (name: string) => join(directory.path, name);
+let etcd: GuardedEtcd;
+let cluster: EtcdCluster;
+let server: S3Server;
+let judge: (object: KubernetesObject) => string[];
+const secrets: Record<string, Record<string, string>> = {};
+
+beforeAll(async () => {
+  await chmod(directory.path, 0o755);
+  judge = await apiJudge();
+  etcd = await prepareGuardedEtcd(directory.path);
+  cluster = await etcd.start({ size: 3 });
+  server = await startVersitygw();
+  const identity = await generateX25519Identity();
+  const certificate = etcd.certificate("etcdsafe");
+  const contents: Record<string, string> = {
+    "recipients.txt": `${await identityToRecipient(identity)}\n`,
+    "access-key": server.keys.accessKeyId,
+    "secret-key": server.keys.secretAccessKey,
+    "ca.crt": await readFile(etcd.authority.path, "utf8"),
+    "client.crt": await readFile(certificate.cert, "utf8"),
+    "client.key": await readFile(certificate.key, "utf8"),
+    "key.txt": `${identity}\n`,
+  };
+  for (const [name, files] of Object.entries(documentedSecrets())) {
+    secrets[name] = Object.fromEntries(Object.entries(files).map(([key, file]) => [key, contents[file]!]));
+  }
+});
+afterAll(async () => {
+  await cluster?.stop();
+  await server?.stop();
+  await directory.remove();
+});
+
+let runs = 0;
+const run = (objects: readonly KubernetesObject[], name: string, around: Partial<Surroundings> = {}) =>
+  runCronJob(objects, name, { secrets, ...around }, path(`run-${++runs}`));
+
+/** The page's kustomization, with the bucket and the etcd that are here, and other overlays and components where they are named. */
+async function installed(repository: string, overlay = "external-etcd", components: readonly string[] = []): Promise<KubernetesObject[]> {
+  const text = withInstead(documentedKustomization(), {
+    "https://etcd-1:2379,https://etcd-2:2379,https://etcd-3:2379": (overlay === "external-etcd" ? cluster.endpoints : cluster.endpoints.slice(0, 1)).join(","),
+    "overlays/external-etcd": `overlays/${overlay}`,
+    "components/s3-keys\n": `components/s3-keys\n${components.map((name) => `  - etcdsafe/config/kubernetes/components/${name}\n`).join("")}`,
+    "s3://backups/etcd": `${repository}\n      - ETCDSAFE_S3_ENDPOINT=${server.url}\n      - ETCDSAFE_S3_PATH_STYLE=true`,
+    "eu-central-1": "us-east-1",
+  });
+  return kustomizedText(text, path(`install-${++runs}`));
+}
+
+interface PodOf {
+  readonly name: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the schema has been held against it.
+  readonly spec: any;
+  // biome-ignore lint/suspicious/noExplicitAny: likewise.
+  readonly job: any;
+  // biome-ignore lint/suspicious/noExplicitAny: likewise.
+  readonly pod: any;
+}
+
+const cronJobs = (objects: readonly KubernetesObject[]): PodOf[] =>
+  objects
+    .filter(({ kind }) => kind === "CronJob")
+    .map(({ metadata, spec }) => ({ name: metadata.name, spec, job: spec.jobTemplate.spec, pod: spec.jobTemplate.spec.template.spec }));
+
+describe.each(OVERLAYS)("overlay %s", (overlay) => {
+  test("is what the API takes, with all components too", async () => {
+    const plain = await kustomized(join(CONFIG, "kubernetes/overlays", overlay));
+    const whole = await installed("s3://backups/etcd", overlay, COMPONENTS.slice(1));
+    for (const object of [...plain, ...whole]) expect(judge(object), `${object.kind} ${object.metadata.name}`).toEqual([]);
+    expect(plain.map(({ kind, metadata }) => `${kind} ${metadata.name}`).toSorted()).toEqual([
+      "ConfigMap etcdsafe",
+      "CronJob etcdsafe-pre-upgrade",
+      "CronJob etcdsafe-restore",
+      "CronJob etcdsafe-save",
+      "CronJob etcdsafe-verify",
+      "NetworkPolicy etcdsafe",
+      "ServiceAccount etcdsafe",
+    ]);
+    for (const { metadata } of whole) expect(metadata.namespace).toBe("etcdsafe");
+  });
+
+  test("gives no run more than it needs, and none less time than it may take", async () => {
+    const objects = await installed("s3://backups/etcd", overlay, COMPONENTS.slice(1));
+    for (const { name, spec, job, pod } of cronJobs(objects)) {
+      const [container] = pod.containers;
+      expect(spec, name).toMatchObject({ concurrencyPolicy: "Forbid", startingDeadlineSeconds: 600, successfulJobsHistoryLimit: 3, failedJobsHistoryLimit: 3 });
+      expect(spec.suspend, name).toBe(/restore|pre-upgrade/.test(name));
+      expect(job.podFailurePolicy.rules[0], name).toEqual({
+        action: "FailJob",
+        onExitCodes: { containerName: "etcdsafe", operator: "In", values: [2, 3, 6, 8, 9, 10] },
+      });
+      const seconds = (option: string) =>
+        60 * Number(new RegExp(`^--${option}=(\\d+)m$`).exec(container.args.find((arg: string) => arg.startsWith(`--${option}=`)))?.[1] ?? 0);
+      expect(job.activeDeadlineSeconds, name).toBeGreaterThan((job.backoffLimit + 1) * (seconds("deadline") + seconds("jitter")) + 30);
+      expect(pod, name).toMatchObject({
+        restartPolicy: "Never",
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        serviceAccountName: "etcdsafe",
+      });
+      expect(pod.securityContext, name).toMatchObject({ seccompProfile: { type: "RuntimeDefault" }, fsGroup: 65532 });
+      expect(container.securityContext, name).toEqual({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } });
+      expect(container.terminationMessagePolicy, name).toBe("FallbackToLogsOnError");
+      expect(container.resources.requests.memory, name).toBe("256Mi");
+      expect(pod.volumes.find(({ name: volume }: { name: string }) => volume === "spool").emptyDir.sizeLimit, name).toBe("9Gi");
+      const onNode = overlay !== "external-etcd" && /save|pre-upgrade/.test(name);
+      expect(pod.hostNetwork, name).toBe(onNode ? true : undefined);
+      expect(pod.securityContext.runAsUser, name).toBe(onNode ? 0 : 65532);
+      const writable = container.volumeMounts.filter(({ readOnly }: { readOnly?: boolean }) => readOnly !== true);
+      expect(writable.map(({ mountPath }: { mountPath: string }) => mountPath).toSorted(), name).toEqual(
+        name === "etcdsafe-restore" ? ["/restore", "/tmp"] : ["/tmp"],
+      );
+      for (const { name: volume, hostPath } of pod.volumes) if (hostPath !== undefined) expect(hostPath.type, `${name} ${volume}`).toBe("File");
+    }
+    expect(objectNamed(objects, "ServiceAccount", "etcdsafe")).toMatchObject({ automountServiceAccountToken: false });
+    expect(objects.some(({ kind }) => /Role/.test(kind))).toBe(false);
+  });
+});
+
+test("the API's description finds what is wrong", async () => {
+  const objects = await kustomized(join(CONFIG, "kubernetes/overlays/external-etcd"));
+  const wrong = structuredClone(objectNamed(objects, "CronJob", "etcdsafe-save"));
+  wrong["spec"].jobTemplate.spec.podFailurPolicy = {};
+  wrong["spec"].concurrencyPolicy = 1;
+  wrong["spec"].jobTemplate.spec.template.spec.volumes[0].emptyDir = { sizeLimit: "much" };
+  delete wrong["spec"].schedule;
+  expect(judge(wrong).toSorted()).toEqual([
+    "CronJob.spec.concurrencyPolicy: not of type string",
+    "CronJob.spec.jobTemplate.spec.template.spec.volumes[0].emptyDir.sizeLimit: much is no quantity",
+    "CronJob.spec.jobTemplate.spec: podFailurPolicy is not known",
+    "CronJob.spec: schedule is missing",
+  ]);
+  expect(judge({ ...wrong, apiVersion: "batch/v1beta1" })).toEqual(["batch/v1beta1 CronJob is not known"]);
+});
+
+test("an external etcd: saved, verified, saved before an upgrade and restored by the commands of the manifests, by the page's Secrets and settings", async () => {
+  const objects = await installed(`s3://${await server.createBucket()}/etcd`);
+  const saved = await run(objects, "etcdsafe-save");
+  expectEnd(saved, 0);
+  expect(saved.stdout).toMatch(/^state +proven/m);
+  for (const line of saved.stderr.trim().split("\n")) expect(() => JSON.parse(line), line).not.toThrow();
+  expect(saved.terminationMessage).toBe("");
+  const verified = await run(objects, "etcdsafe-verify");
+  expectEnd(verified, 0);
+  const before = await run(objects, "etcdsafe-pre-upgrade");
+  expectEnd(before, 0);
+  expect(before.stdout).toMatch(/^tags +reason=pre-upgrade$/m);
+  expect(before.stdout).toMatch(/ passed +stored-bytes/);
+  await mkdir(path("claim"));
+  await chmod(path("claim"), 0o777);
+  const claims = { "etcdsafe-restore": path("claim") };
+  expect(sectionOf(PAGE, "Restore")).toContain("name: etcdsafe-restore");
+  expectEnd(await run(objects, "etcdsafe-restore", { claims }), 0);
+  expect(await readdir(path("claim/etcd/member"))).toEqual(expect.arrayContaining(["snap", "wal"]));
+});
+
+test("what fails ends with a code that the Job does not try again, and says why where Kubernetes looks", async () => {
+  const objects = await installed("s3://no-such-bucket/etcd");
+  const values: number[] = cronJobs(objects)[0]!.job.podFailurePolicy.rules[0].onExitCodes.values;
+  const noBucket = await run(objects, "etcdsafe-verify");
+  expect(noBucket.exitCode).toBe(8);
+  expect(values).toContain(noBucket.exitCode);
+  expect(noBucket.terminationMessage).toMatch(/no-such-bucket/);
+  expect(rowsOf(sectionOf(PAGE, "What becomes of a run that fails"))[1]).toEqual([values.join(", "), "fails at once: the same again would end the same"]);
+});
+
+test.each([
+  ["kubeadm", "/etc/kubernetes/pki/etcd/", ["ca.crt", "healthcheck-client.crt", "healthcheck-client.key"]],
+  ["k3s", "/var/lib/rancher/k3s/server/tls/etcd/", ["server-ca.crt", "client.crt", "client.key"]],
+] as const)("%s: root without capabilities saves with the node's own certificate, which is root's alone", async (overlay, place, names) => {
+  const row = rowsOf(sectionOf(PAGE, "Install")).find(([name]) => name === `\`${overlay}\``)!;
+  for (const name of [place, ...names]) expect(row.at(-1)).toContain(`\`${name}\``);
+  const { cert, key } = etcd.certificate("etcdsafe");
+  const hostFiles = await nodeFiles(path(`node-${overlay}`), { [place + names[0]]: etcd.authority.path, [place + names[1]]: cert, [place + names[2]]: key });
+  const objects = await installed(`s3://${await server.createBucket()}/etcd`, overlay);
+  const withoutEtcd = Object.fromEntries(Object.entries(secrets).filter(([name]) => name !== "etcdsafe-etcd"));
+  const saved = await run(objects, "etcdsafe-save", { hostFiles, secrets: withoutEtcd });
+  expectEnd(saved, 0);
+  expect(saved.stdout).toMatch(/^state +proven/m);
+  expectEnd(await run(objects, "etcdsafe-verify", { secrets: withoutEtcd }), 0);
+  // Nobody else may read it, and the user of all else is nobody in particular.
+  if (process.getuid?.() !== 0) return;
+  const asOthers = structuredClone(objects);
+  Object.assign(cronJobs(asOthers).find(({ name }) => name === "etcdsafe-save")!.pod.securityContext, { runAsUser: 65532, runAsGroup: 65532 });
+  const refused = await run(asOthers, "etcdsafe-save", { hostFiles, secrets: withoutEtcd });
+  expect(refused).toMatchObject({ exitCode: 2, terminationMessage: expect.stringMatching(/permission denied/) });
+});
+
+test("components: the heartbeat is pinged, the identity opens what is verified, and a save removes what the policy does not keep", async () => {
+  const pings: string[] = [];
+  const listener = createServer((request, response) => {
+    pings.push(`${request.method} ${request.url}`);
+    response.end();
+  });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  try {
+    const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`;
+    const around = { secrets: { ...secrets, "etcdsafe-reporting": { heartbeat: `${url}/ping\n`, notify: `${url}/notify\n` } } };
+    const objects = await installed(`s3://${await server.createBucket()}/etcd`, "external-etcd", COMPONENTS.slice(1));
+    Object.assign(objectNamed(objects, "ConfigMap", "etcdsafe")["data"], { ETCDSAFE_KEEP_LAST: "1" });
+    expectEnd(await run(objects, "etcdsafe-save", around), 0);
+    const second = await run(objects, "etcdsafe-save", around);
+    expectEnd(second, 0);
+    expect(second.stdout).toMatch(/^1 backup removed, 1 kept\.$/m);
+    expect(pings.filter((each) => /\/ping\?|\/ping$/.test(each)).length).toBe(2);
+    expect(pings.filter((each) => each.includes("/ping/start")).length).toBe(2);
+    const verified = await run(objects, "etcdsafe-verify", around);
+    expectEnd(verified, 0);
+    expect(verified.stdout).toMatch(/structure/);
+    const damaged = await run(objects, "etcdsafe-verify", {
+      secrets: { ...around.secrets, "etcdsafe-identity": { "identity.txt": await generateX25519Identity() } },
+    });
+    expect(damaged.exitCode).toBe(10);
+    expect(pings.some((each) => each.startsWith("POST /notify"))).toBe(true);
+  } finally {
+    listener.close();
+  }
+});
