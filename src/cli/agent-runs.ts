@@ -4,6 +4,7 @@ import type { TaskKind } from "../agent/status.ts";
 import type { RunEnd } from "../agent/task.ts";
 import { listBriefly } from "../repository/catalogue.ts";
 import { openToWrite } from "../repository/repository.ts";
+import { distinctPlaces } from "../storage/place.ts";
 import { dueForVerification } from "../verify/due.ts";
 import { verifyBackups } from "../verify/verify.ts";
 import type { Invocation, RunCommand } from "./command.ts";
@@ -44,7 +45,7 @@ const AS: Readonly<Record<TaskKind, (invocation: Invocation) => Pick<Invocation,
 };
 
 async function inEach(invocation: Invocation, work: (one: Invocation) => Promise<void>): Promise<void> {
-  for (const location of invocation.config.all("repository")) await work({ ...invocation, config: withLocation(invocation.config, location) });
+  for (const location of distinctPlaces(invocation.config.all("repository"))) await work({ ...invocation, config: withLocation(invocation.config, location) });
 }
 
 async function verifyStored(invocation: Invocation): Promise<number> {

@@ -1,7 +1,7 @@
 // `etcdsafe verify` in several repositories: each by itself, so that one which cannot be reached keeps no other from being verified.
 import { originText } from "../config/origin.ts";
 import { ERRORS, EtcdsafeError } from "../errors.ts";
-import { placeOf } from "../storage/place.ts";
+import { distinctPlaces } from "../storage/place.ts";
 import type { Failure } from "../verify/examination.ts";
 import type { VerifyLevel } from "../verify/options.ts";
 import type { Invocation } from "./command.ts";
@@ -35,7 +35,7 @@ export async function inEachRepository(
 ): Promise<Verified[]> {
   const { config, runtime, signal } = invocation;
   const locations = config.all("repository");
-  const places = locations.length < 2 ? locations : placesOnce(locations);
+  const places = locations.length < 2 ? locations : distinctPlaces(locations);
   if (places.length < 2) {
     const [place] = places;
     if (place === undefined) return [...(await verify(invocation))]; // Which throws that none is named.
@@ -68,11 +68,6 @@ export function clusterOf({ config }: Invocation): string | null {
 
 function withRepository(repository: string, verified: readonly Verified[]): Verified[] {
   return verified.map((each) => ({ repository, ...each }));
-}
-
-/** One name of each place: the same would be read twice. */
-function placesOnce(locations: readonly string[]): string[] {
-  return [...Map.groupBy(locations, (location) => JSON.stringify(placeOf(location))).values()].map(([first]) => first!);
 }
 
 function requireOwnState({ config }: Invocation, count: number): void {

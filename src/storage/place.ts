@@ -95,3 +95,8 @@ function invalid(why: string): EtcdsafeError {
     hint: "Give a directory: a path, or file:///path; or s3://bucket/prefix, gs://bucket/prefix, azblob://account/container/prefix.",
   });
 }
+
+/** One name of each place, in the order given: what is stored in one place twice would be in its own way. Throws as placeOf. */
+export function distinctPlaces(locations: readonly string[]): string[] {
+  return [...Map.groupBy(locations, (location) => JSON.stringify(placeOf(location))).values()].map(([first]) => first!);
+}

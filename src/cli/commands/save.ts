@@ -9,7 +9,7 @@ import { formatDuration } from "../../config/duration.ts";
 import { optionText, originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { SigningKey } from "../../repository/signature.ts";
-import { placeOf } from "../../storage/place.ts";
+import { distinctPlaces } from "../../storage/place.ts";
 import type { Invocation } from "../command.ts";
 import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
@@ -48,7 +48,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const { saved, suspects } = await saving.finally(() => ended.abort());
   for (const message of saved.warnings) runtime.log({ level: "warn", message });
   const spanMs = runtime.monotonicMs() - startedMs;
-  const locations = saved.repositories === undefined ? [undefined] : placesOnce(config.all("repository"));
+  const locations = saved.repositories === undefined ? [undefined] : distinctPlaces(config.all("repository"));
   const verifications = await verifyAfterSave(invocation, saved, locations);
   // What is not as it was stored is no reason to remove what was stored before.
   const isDamaged = verifications.some(({ result }) => result?.outcome === "failed");
@@ -68,7 +68,7 @@ async function targetOf(invocation: Invocation): Promise<SaveTarget> {
   const path = config.get("output");
   if (path === undefined) {
     const { RepositoryTarget: Target } = await import("../../backup/repository-target.ts");
-    const locations = placesOnce(config.all("repository"));
+    const locations = distinctPlaces(config.all("repository"));
     const protection = await askedProtection(invocation, "passphrase-file");
     await tellOfUnbelieved(invocation, protection.signing);
     const shared = {
@@ -113,11 +113,6 @@ async function tellOfUnbelieved(invocation: Invocation, signing: SigningKey | un
   const hint = "Give --sign-key-file with a key that --trusted-key names, or name the one that signs there as well.";
   if (config.origin("trusted-key").kind === "flag") throw new EtcdsafeError("USAGE", message, { hint });
   runtime.log({ level: "warn", message: `${message}. ${hint}` });
-}
-
-/** One name of each place: a second would find the first one's backup in its way. */
-function placesOnce(locations: readonly string[]): string[] {
-  return [...Map.groupBy(locations, (location) => JSON.stringify(placeOf(location))).values()].map(([first]) => first!);
 }
 
 async function storeOf(invocation: Invocation, location: string | undefined): Promise<Pick<RepositoryTargetOptions, "storage" | "isOnThisHost">> {
