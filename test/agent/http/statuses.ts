@@ -1,7 +1,7 @@
 // What agents may say of themselves, from all well to everything failing.
 import type { AgentStatus, BackupStatus, CatalogueStatus, FinishedJob, RunningJob, TaskStatus } from "../../../src/agent/status.ts";
 
-export const NOW = "2026-11-22T03:07:12.345Z";
+const NOW = "2026-11-22T03:07:12.345Z";
 const NOW_MS = Date.parse(NOW);
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
