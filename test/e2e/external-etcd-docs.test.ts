@@ -1,9 +1,9 @@
-// docs/external-etcd.md, done to the letter: its commands and units are taken from the page, and tried on a real etcd of three members.
+// docs/external-etcd.md, done to the letter: its commands are taken from the page, the units from config/systemd, and tried on a real etcd of three members.
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../support/cli.ts";
-import { runCommand } from "../support/command.ts";
+import { type CommandResult, runCommand } from "../support/command.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { expectEnd, type GuardedEtcd, prepareGuardedEtcd } from "../support/guarded-etcd.ts";
 import { blocksOf, sectionOf, withInstead } from "../support/markdown.ts";
@@ -78,33 +78,79 @@ test("a host that is not in the certificate, and a key that another user may not
   expectEnd(await runCli(["save", "--key", copied, ...output, "-"], { startedBy }), 0);
 });
 
-test("the unit's command saves with the key that systemd hands over, and systemd takes unit and timer", async () => {
-  const [service, timer] = blocksOf(sectionOf(PAGE, "On a timer"), "ini") as [string, string];
+const unit = (name: string) => readFile(new URL(`../../config/systemd/${name}`, import.meta.url), "utf8");
+
+/** The service's command as systemd starts it, by sh, with what stands for its paths here. */
+async function timedSave(repository: string): Promise<{ readonly command: string; readonly env: NodeJS.ProcessEnv }> {
+  const service = await unit("etcdsafe-save.service");
   const settings = (name: string) => [...service.matchAll(new RegExp(`^${name}=(.*)$`, "gm"))].map(([, value]) => value!);
-  const repository = path("by-timer");
-  const replaced = {
-    [ENDPOINTS]: cluster.endpoints.join(","),
-    "/var/backups/etcd": repository,
+  expect(settings("EnvironmentFile")).toEqual(["/etc/etcdsafe/save.env"]);
+  const variables = withInstead(await unit("etcdsafe-save.env"), { [ENDPOINTS]: cluster.endpoints.join(","), "/var/backups/etcd": repository });
+  const sources: Record<string, string> = {
     "/etc/etcd/pki/ca.crt": etcd.authority.path,
     "/etc/etcd/pki/client.crt": etcd.certificate("etcdsafe").cert,
+    "/etc/etcd/pki/client.key": etcd.certificate("etcdsafe").key,
   };
-  const variables = withInstead(settings("Environment").join(" "), replaced).split(" ");
-  const [name, source] = settings("LoadCredential")[0]!.split(":");
-  expect(source).toBe("/etc/etcd/pki/client.key");
-  await mkdir(path("credentials"));
-  await writeFile(path(`credentials/${name}`), await readFile(etcd.certificate("etcdsafe").key));
-  const command = withInstead(settings("ExecStart")[0]!, { "/usr/local/bin/etcdsafe": path("bin/etcdsafe") });
-  const env = { ...Object.fromEntries(variables.map((each) => each.split(/=(.*)/s))), CREDENTIALS_DIRECTORY: path("credentials"), PATH: process.env["PATH"] };
+  await mkdir(path("credentials"), { recursive: true });
+  for (const credential of settings("LoadCredential")) {
+    const [name, source] = credential.split(":") as [string, string];
+    await writeFile(path(`credentials/${name}`), await readFile(sources[source]!));
+  }
+  const assignments = variables.split("\n").filter((line) => line.startsWith("ETCDSAFE_"));
+  const env = { ...Object.fromEntries(assignments.map((each) => each.split(/=(.*)/s))), CREDENTIALS_DIRECTORY: path("credentials"), PATH: process.env["PATH"] };
+  return { command: withInstead(settings("ExecStart")[0]!, { "/usr/local/bin/etcdsafe": path("bin/etcdsafe") }), env };
+}
+
+/** A tool of the system; undefined where there is none. */
+async function systemTool(file: string, args: readonly string[], env = process.env): Promise<CommandResult | undefined> {
+  return await runCommand(file, args, { env }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return undefined;
+  });
+}
+
+test("the service's command saves with what systemd hands over, and systemd takes service and timer, and finds them as hardened as the page says", async () => {
+  const { command, env } = await timedSave(path("by-timer"));
   const done = await runCommand("sh", ["-ec", command], { env });
   expectEnd(done, 0);
   expect(done.stdout).toMatch(/^state +proven/m);
 
-  const units = { "etcdsafe-save.service": service.replace("/usr/local/bin/etcdsafe", path("bin/etcdsafe")), "etcdsafe-save.timer": timer };
-  for (const [unit, text] of Object.entries(units)) await writeFile(path(unit), text);
-  const checked = await runCommand("systemd-analyze", ["verify", "--man=no", ...Object.keys(units).map(path)]).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error; // A host without systemd.
-  });
-  if (checked !== undefined) expectEnd(checked, 0);
+  const names = ["etcdsafe-save.service", "etcdsafe-save.timer"];
+  for (const name of names) {
+    expect(documented("On a timer")[0]).toContain(`config/systemd/${name}`);
+    await writeFile(path(name), (await unit(name)).replace("/usr/local/bin/etcdsafe", path("bin/etcdsafe")));
+  }
+  const checked = await systemTool("systemd-analyze", ["verify", "--man=no", ...names.map(path)]);
+  if (checked === undefined) return; // A host without systemd.
+  expectEnd(checked, 0);
+  expect(checked.stderr).toBe("");
+  const judged = await systemTool("systemd-analyze", ["security", "--offline=true", "--no-pager", path("etcdsafe-save.service")]);
+  const [, documentedFigure, version] = /exposure of (\d\.\d) \(systemd (\d+)/.exec(sectionOf(PAGE, "On a timer"))!;
+  const figure = Number(/exposure level for \S+: (\d+\.\d)/.exec(judged!.stdout)?.[1]);
+  const here = /^systemd (\d+)/.exec((await systemTool("systemd-analyze", ["--version"]))!.stdout)?.[1];
+  if (here === version) expect(figure).toBe(Number(documentedFigure));
+  else expect(figure).toBeLessThan(Number(documentedFigure) + 0.5); // Others look at other things.
+});
+
+test("the service's filter lets through every system call that a save makes", async () => {
+  const { command, env } = await timedSave(path("by-timer-traced"));
+  const expanded = await systemTool("systemd-analyze", ["syscall-filter", "--no-pager"]);
+  const traced = await systemTool("strace", ["--follow-forks", "--summary-only", "--output", path("calls"), "sh", "-ec", command], env);
+  if (expanded === undefined || traced === undefined) return; // A host without them.
+  expectEnd(traced, 0);
+  const sets = new Map(
+    expanded.stdout
+      .split("\n\n")
+      .map((text) => text.trim().split("\n"))
+      .map(([name, ...lines]) => [name!.trim(), lines.map((line) => line.trim()).filter((line) => !line.startsWith("#"))]),
+  );
+  const callsOf = (set: string): string[] => (sets.get(set) ?? []).flatMap((entry) => (entry.startsWith("@") ? callsOf(entry) : [entry]));
+  const filters = [...(await unit("etcdsafe-save.service")).matchAll(/^SystemCallFilter=(~?)(@[\w-]+)$/gm)];
+  const inFilter = (negated: string) => filters.filter(([, sign]) => sign === negated).flatMap(([, , set]) => callsOf(set!));
+  const [allowed, denied] = [new Set([...callsOf("@default"), ...inFilter("")]), new Set(inFilter("~"))];
+  const made = (await readFile(path("calls"), "utf8")).split("\n").flatMap((line) => /^ *[\d.]+ +[\d.]+ +\d+ +\d+ +(?:\d+ +)?(\w+)$/.exec(line)?.[1] ?? []);
+  expect(made).toEqual(expect.arrayContaining(["execve", "read", "epoll_ctl"]));
+  expect(made.filter((call) => call !== "total" && (denied.has(call) || !allowed.has(call)))).toEqual([]);
 });
 
 test("a member that is down is told, and the others are majority enough", async () => {
