@@ -23,6 +23,7 @@ code { font: .88em ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
 .good { color: var(--good); font-weight: 600; }
 .bad { color: var(--bad); font-weight: 600; }
 #stale { position: sticky; top: 0; z-index: 1; margin: 0 0 .8rem; padding: .6rem 1rem; border-radius: 8px; background: var(--bad); color: var(--card); font-weight: 600; }
+#stale:not([hidden]) ~ main { opacity: .4; }
 #verdict { border-width: 2px; border-left-width: 10px; }
 #verdict.ok { border-color: var(--good); background: var(--good-back); }
 #verdict.warn { border-color: var(--warn); background: var(--warn-back); }
@@ -81,7 +82,7 @@ th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); v
   #verdict h2 { font-size: 1.3rem; }
   .facts { grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); }
   .step { grid-template-columns: 1fr; gap: .1rem; }
-  .tick.second { display: none; }
+  .second { display: none; }
   thead { display: none; }
   tr { display: block; border-bottom: 1px solid var(--line); padding: .35rem 0; }
   td { display: inline; border: 0; padding: 0 .5rem 0 0; }

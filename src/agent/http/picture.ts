@@ -25,8 +25,9 @@ const BACKUPS_TOP = 24;
 const BACKUPS_BOTTOM = 66;
 const FAILURES_TOP = 72;
 const AXIS = 94;
-/** A narrower gap has no room for its label; percent. */
+/** A narrower gap has no room for its label; percent. On a telephone, one that is not wide. */
 const LABELLED_MIN = 9;
+const WIDE_MIN = 28;
 /** As many backups get thinner marks. */
 const CROWDED_MIN = 150;
 const TICKS_MAX = 8;
@@ -77,7 +78,7 @@ function drawGap({ fromMs, toMs, isOpen }: Gap, place: Place, id: string): Html 
   const area = { x: start, width: (end - start).toFixed(2) };
   return html`<g class="gap"><title>${isOpen ? "no new backup" : "gap"}: ${spanText(toMs - fromMs)} from ${timeText(new Date(fromMs).toISOString())}${isOpen ? "" : ` to ${timeText(new Date(toMs).toISOString())}`}</title>
 <rect class="gap-area" x="${area.x}%" width="${area.width}%" y="${BACKUPS_TOP - 4}" height="${AXIS - BACKUPS_TOP + 4}"/><rect x="${area.x}%" width="${area.width}%" y="${BACKUPS_TOP - 4}" height="${AXIS - BACKUPS_TOP + 4}" fill="url(#${id}-hatch)"/>
-${end - start >= LABELLED_MIN && html`<text class="gap-label" x="${((start + end) / 2).toFixed(2)}%" y="${(BACKUPS_TOP + BACKUPS_BOTTOM) / 2 + 4}" text-anchor="middle">${spanText(toMs - fromMs)}</text>`}</g>`;
+${end - start >= LABELLED_MIN && html`<text class="gap-label${end - start < WIDE_MIN && " second"}" x="${((start + end) / 2).toFixed(2)}%" y="${(BACKUPS_TOP + BACKUPS_BOTTOM) / 2 + 4}" text-anchor="middle">${spanText(toMs - fromMs)}</text>`}</g>`;
 }
 
 function drawWindow(window: RecoveryWindow, place: Place): Html | undefined {

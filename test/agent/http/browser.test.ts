@@ -102,6 +102,7 @@ test("page: says that it is old when the agent answers no more", async () => {
   const page = await browser.open(`${gone.url}/`);
   await gone.server[Symbol.asyncDispose]();
   await page.until(`!document.getElementById("stale").hidden`);
+  expect(await page.evaluate(`getComputedStyle(document.querySelector("main")).opacity`)).toBe("0.4"); // Nothing green to be misled by.
   expect(await page.evaluate(`document.getElementById("stale").textContent`)).toMatch(
     /^The agent has not answered since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: what stands below is from then\.$/,
   );

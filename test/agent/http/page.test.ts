@@ -105,7 +105,7 @@ test("page: no text of a status becomes an element, an attribute or a part of on
 }, 120_000);
 
 /** What depends on amounts, but was not seen in the templates. */
-const SHAPE = /^(start|middle|end|tick( second)?|ok|warn|bad|good|yes|no|(backup|state) (proven|unconfirmed|doubtful|damaged))$/;
+const SHAPE = /^(start|middle|end|(tick|gap-label)( second)?|ok|warn|bad|good|yes|no|(backup|state) (proven|unconfirmed|doubtful|damaged))$/;
 
 test("page: what is shown is what was said, also where it looks like markup or turns the line around", () => {
   const cluster = "<b>a&b</b> \u202e'\"`\u0000\ud800";
