@@ -25,10 +25,18 @@ export interface NextRun {
 
 /** Null where it comes no more. However many times were missed, they are caught up by one run: what comes after that counts from it. */
 export function nextRun(schedule: Schedule, { lastBegunAt, failing, since }: TaskHistory): NextRun | null {
-  const scheduled = schedule.next(lastBegunAt ?? since);
-  const retryAt = failing === null || !PASSING.has(failing.reason) ? null : new Date(failing.endedAt.getTime() + backoffMs(failing.inARow));
-  if (retryAt !== null && (scheduled === null || retryAt < scheduled)) return { at: retryAt, isRetry: true };
-  return scheduled === null ? null : { at: scheduled, isRetry: false };
+  const from = lastBegunAt ?? since;
+  if (failing === null) return scheduledAfter(schedule, from);
+  // What came while it was failing is not missed: it would be begun again at once, for as long as it fails slowly.
+  const scheduled = scheduledAfter(schedule, failing.endedAt > from ? failing.endedAt : from);
+  if (!PASSING.has(failing.reason)) return scheduled;
+  const retryAt = new Date(failing.endedAt.getTime() + backoffMs(failing.inARow));
+  return scheduled === null || retryAt < scheduled.at ? { at: retryAt, isRetry: true } : scheduled;
+}
+
+function scheduledAfter(schedule: Schedule, time: Date): NextRun | null {
+  const at = schedule.next(time);
+  return at === null ? null : { at, isRetry: false };
 }
 
 function backoffMs(failuresInARow: number): number {

@@ -1,4 +1,5 @@
 // One kind of work of an agent: one run of it at a time, what became of the last one, and when it comes next.
+import type { EtcdsafeError } from "../errors.ts";
 import type { FailureReason } from "../metrics/reasons.ts";
 import type { CallOptions, Progress } from "../runtime.ts";
 import { type NextRun, nextRun } from "./due.ts";
@@ -10,6 +11,8 @@ export interface RunEnd {
   readonly failure: { readonly reason: FailureReason; readonly message: string; readonly hint: string } | null;
   /** For people. */
   readonly lines: readonly string[];
+  /** What ended it, where something did. */
+  readonly error?: EtcdsafeError | undefined;
 }
 
 /** Does it once; never rejects. */
@@ -29,7 +32,7 @@ interface Known {
 
 export class Task {
   readonly kind: TaskKind;
-  readonly #since: Date;
+  #since: Date;
   readonly #known: Known = { lastBegunAt: null, failing: null };
   #running: Running | undefined;
   #last: FinishedJob | null = null;
@@ -40,10 +43,13 @@ export class Task {
     this.#since = since;
   }
 
-  /** What the repository tells of it: another agent may have done it before, or meanwhile. What a clock that is ahead has dated puts nothing off. */
+  /** What the repository tells of it: another agent may have done it, before or since. What a clock that is ahead has dated puts nothing off. */
   learn(begunAt: Date | null, now: Date): void {
-    const { lastBegunAt } = this.#known;
-    if (begunAt !== null && begunAt <= now && (lastBegunAt === null || begunAt > lastBegunAt)) this.#known.lastBegunAt = begunAt;
+    this.#clockWentBackTo(now);
+    if (begunAt === null || begunAt > now) return;
+    const { lastBegunAt, failing } = this.#known;
+    if (lastBegunAt === null || begunAt > lastBegunAt) this.#known.lastBegunAt = begunAt;
+    if (failing !== null && begunAt > failing.endedAt) this.#known.failing = null;
   }
 
   get isRunning(): boolean {
@@ -52,11 +58,8 @@ export class Task {
 
   /** Null while it runs, and where it is not scheduled. */
   next(schedule: Schedule | null, now: Date): NextRun | null {
-    const known = this.#known;
-    // This host's clock was ahead, and went back.
-    if (known.lastBegunAt !== null && known.lastBegunAt > now) known.lastBegunAt = now;
-    if (known.failing !== null && known.failing.endedAt > now) known.failing.endedAt = now;
-    return schedule === null || this.isRunning ? null : nextRun(schedule, { ...known, since: this.#since });
+    this.#clockWentBackTo(now);
+    return schedule === null || this.isRunning ? null : nextRun(schedule, { ...this.#known, since: this.#since });
   }
 
   /** Begins a run, unless one is under way: that is given then, and `isNew` is false. */
@@ -68,8 +71,13 @@ export class Task {
       if (done === true) steps.delete(step);
       else steps.set(step, { doneBytes, totalBytes: totalBytes ?? null });
     };
+    const { lastBegunAt } = this.#known;
     this.#known.lastBegunAt = startedAt;
-    const ended = run({ signal, onProgress }).then((end) => this.#finish(id, startedAt, now(), end));
+    const ended = run({ signal, onProgress }).then((end) => {
+      // What was told to stop was not done: it is as due as it was.
+      if (end.failure?.reason === "interrupted" && signal.aborted && this.#known.lastBegunAt === startedAt) this.#known.lastBegunAt = lastBegunAt;
+      this.#finish(id, startedAt, now(), end);
+    });
     this.#running = { id, startedAt, steps, ended };
     return { job: runningJob(this.kind, this.#running), isNew: true };
   }
@@ -90,12 +98,20 @@ export class Task {
       kind: this.kind,
       schedule: schedule?.text ?? null,
       timezone,
-      nextRunAt: next?.at.toISOString() ?? null,
+      nextRunAt: next === null ? null : (next.at < now ? now : next.at).toISOString(),
       isRetry: next?.isRetry ?? false,
       failuresInARow: this.#known.failing?.inARow ?? 0,
       running: this.#running === undefined ? null : runningJob(this.kind, this.#running),
       last: this.#last,
     };
+  }
+
+  /** Where it has: what happened in a time that is still to come puts nothing off. */
+  #clockWentBackTo(now: Date): void {
+    const known = this.#known;
+    if (this.#since > now) this.#since = now;
+    if (known.lastBegunAt !== null && known.lastBegunAt > now) known.lastBegunAt = now;
+    if (known.failing !== null && known.failing.endedAt > now) known.failing.endedAt = now;
   }
 
   #finish(id: string, startedAt: Date, endedAt: Date, { failure, lines }: RunEnd): void {
