@@ -3,7 +3,9 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { provisionAge, provisionAgeVectors } from "./provision/age.ts";
+import { provisionChromium } from "./provision/chromium.ts";
 import { provisionFakeGcsServer } from "./provision/fake-gcs-server.ts";
+import { provisionHelm } from "./provision/helm.ts";
 import { provisionKubernetesApi, provisionKustomize } from "./provision/kustomize.ts";
 import { provisionPromtool } from "./provision/promtool.ts";
 import { provisionPushgateway } from "./provision/pushgateway.ts";
@@ -64,8 +66,10 @@ function provisioning(): Step[] {
     at("versitygw is", provisionVersitygw),
     at("fake-gcs-server is", provisionFakeGcsServer),
     at("pushgateway is", provisionPushgateway),
+    at("chromium is", provisionChromium),
     at("promtool is", provisionPromtool),
     at("kustomize is", provisionKustomize),
+    at("helm is", provisionHelm),
     at("the API of Kubernetes is", provisionKubernetesApi),
     at("age is", provisionAge),
     at("age's test vectors are", provisionAgeVectors),
