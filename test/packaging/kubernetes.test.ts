@@ -15,7 +15,7 @@ import { CONFIG, documentedKustomization, documentedSecrets, kustomized, kustomi
 import { apiJudge, type KubernetesObject } from "./kubernetes-api.ts";
 
 const OVERLAYS = (await readdir(join(CONFIG, "kubernetes/overlays"))).toSorted();
-const COMPONENTS = ["s3-keys", "prune", "reporting", "identity"];
+const COMPONENTS = ["s3-keys", "prune", "reporting", "age-identity"];
 const directory = await temporaryDirectory("kubernetes");
 const path = (name: string) => join(directory.path, name);
 let etcd: GuardedEtcd;

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseAllDocuments } from "yaml";
+import { provisionHelm } from "../../scripts/provision/helm.ts";
 import { provisionKustomize } from "../../scripts/provision/kustomize.ts";
 import { outputOf } from "../support/command.ts";
 import { blocksOf, sectionOf } from "../support/markdown.ts";
@@ -21,6 +22,15 @@ export async function kustomizedText(kustomization: string, directory: string): 
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, "kustomization.yaml"), kustomization.replaceAll("- etcdsafe/config/", `- ${relative(directory, CONFIG)}/`));
   return kustomized(directory);
+}
+
+/** The objects of the chart with these values, YAML. */
+export async function helmed(values: string, directory: string): Promise<KubernetesObject[]> {
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, "values.yaml"), values);
+  const homes = Object.fromEntries(["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"].map((name) => [name, join(directory, "helm")]));
+  const args = ["template", "etcdsafe", join(CONFIG, "helm/etcdsafe"), "--namespace", "etcdsafe", "--kube-version", "1.36.0"];
+  return objectsIn(await outputOf(await provisionHelm(), [...args, "--values", join(directory, "values.yaml")], { env: { ...process.env, ...homes } }));
 }
 
 /** Of a stream of documents, read as Kubernetes does: YAML 1.1, where 0440 is octal. */
