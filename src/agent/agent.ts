@@ -1,6 +1,6 @@
 // The process that does what is scheduled for one cluster, as long as it holds the cluster's writer lease; without it, it waits to take over.
 // Nothing here knows how a backup is saved or verified: that, the lease and the catalogue are effects.
-import { EtcdsafeError } from "../errors.ts";
+import { type ErrorCode, EtcdsafeError } from "../errors.ts";
 import type { FailureReason } from "../metrics/reasons.ts";
 import type { WriterLease } from "../repository/writer-lease.ts";
 import type { CallOptions, Progress, Runtime } from "../runtime.ts";
@@ -40,8 +40,13 @@ const STANDBY_POLL_MS = 10_000;
 /** Clocks jump and hosts are suspended, so that nobody sleeps until a time that is far away. */
 const TICK_MS = 5_000;
 const CATALOGUE_EVERY_MS = 5 * 60_000;
-/** What runs may come to its end for so long when the agent is stopped; then it is told to drop what it does. */
+const CATALOGUE_RETRY_MS = 15_000;
+/** A repository of which nobody can tell what it holds is still written to. */
+const UNREAD_LIMIT_MS = 60_000;
+/** What runs may come to its end for so long when the agent is stopped; then it is told to drop what it does, and has so long for that; then the lease is given back. */
 const FINISH_LIMIT_MS = 4_000;
+const DROP_LIMIT_MS = 3_000;
+const GIVE_BACK_LIMIT_MS = 2_000;
 
 export class Agent {
   readonly #identity: AgentIdentity;
@@ -53,7 +58,12 @@ export class Agent {
   #dropJobs = new AbortController();
   #leaseStatus: LeaseStatus = { holder: null, error: null };
   #catalogue: CatalogueStatus | null = null;
-  #catalogueReadMs = Number.NEGATIVE_INFINITY;
+  /** Of the reading that is under way. */
+  #dropReading: AbortController | undefined;
+  #readAgainMs = Number.NEGATIVE_INFINITY;
+  #readingError: ErrorCode | null = null;
+  /** Whether what others did before this agent held the lease is known. Under it nobody else does what is scheduled. */
+  #hasLearnt = false;
   #configuration: AgentStatus["configuration"];
   readonly #wakeUps = new Set<() => void>();
 
@@ -74,10 +84,12 @@ export class Agent {
       try {
         await this.#write(lease, signal);
       } finally {
-        await this.#finishJobs(lease);
         this.#lease = undefined;
-        await lease[Symbol.asyncDispose]();
+        await this.#finishJobs(lease);
+        await this.#giveBack(lease);
       }
+      // A lease that is always lost at once would be taken without end.
+      await this.#sleep(TICK_MS, signal);
     }
   }
 
@@ -86,7 +98,7 @@ export class Agent {
     const at = this.#effects.runtime.now().toISOString();
     if (refused === undefined) this.#configuration = { loadedAt: at, refused: null };
     else this.#configuration = { ...this.#configuration, refused: { at, message: refused.message } };
-    for (const wake of this.#wakeUps) wake();
+    this.#wake();
   }
 
   status(): AgentStatus {
@@ -113,7 +125,7 @@ export class Agent {
 
   /** Begins it, or gives the run that is under way. Undefined where this agent is not the writer. */
   request(kind: TaskKind): { readonly job: Job; readonly isNew: boolean } | undefined {
-    return this.#lease === undefined ? undefined : this.#begin(kind, this.#lease);
+    return this.#lease === undefined || this.#lease.signal.aborted ? undefined : this.#begin(kind, this.#lease);
   }
 
   /** The lease, once it was free; undefined where the agent is stopped, or has to wait on. */
@@ -127,7 +139,7 @@ export class Agent {
     } catch (error) {
       if (signal.aborted) return undefined;
       this.#tellStandby(expected(error));
-      await this.#readCatalogue(signal);
+      this.#readCatalogue(signal);
       await this.#sleep(STANDBY_POLL_MS, signal);
       return undefined;
     }
@@ -144,17 +156,20 @@ export class Agent {
     this.#lease = lease;
     this.#dropJobs = new AbortController();
     const signal = AbortSignal.any([stop, lease.signal]);
-    this.#catalogueReadMs = Number.NEGATIVE_INFINITY;
+    const { runtime } = this.#effects;
+    const heldSinceMs = runtime.monotonicMs();
+    this.#hasLearnt = false;
+    this.#catalogueChanged();
     while (!signal.aborted) {
-      await this.#readCatalogue(signal);
-      // What was done meanwhile is not known before the catalogue was read once.
-      if (this.#catalogue !== null) this.#beginDue(lease);
+      this.#readCatalogue(signal);
+      if (this.#hasLearnt || runtime.monotonicMs() - heldSinceMs >= UNREAD_LIMIT_MS) this.#beginDue(lease);
       await this.#sleep(TICK_MS, signal);
     }
+    this.#hasLearnt = false;
     if (!lease.signal.aborted) return;
     const { message } = expected(lease.signal.reason);
     this.#leaseStatus = { holder: null, error: { code: "WRITER_LEASE_LOST", message } };
-    this.#effects.runtime.log({ level: "error", message: `this agent stands by again: ${message}` });
+    runtime.log({ level: "error", message: `this agent stands by again: ${message}` });
   }
 
   #beginDue(lease: WriterLease): void {
@@ -170,10 +185,14 @@ export class Agent {
     const { runtime, run } = this.#effects;
     const signal = AbortSignal.any([lease.signal, this.#dropJobs.signal]);
     const once = async (options: Parameters<Parameters<Task["begin"]>[2]>[0]): Promise<RunEnd> => {
-      const end = await run(kind, { ...options, lease }).catch((error: unknown): RunEnd => ({ failure: failureOf(error), lines: [] }));
-      this.#catalogueReadMs = Number.NEGATIVE_INFINITY;
-      for (const wake of this.#wakeUps) wake();
-      return end;
+      try {
+        return await run(kind, { ...options, lease });
+      } catch (error) {
+        return { failure: failureOf(error), lines: [] };
+      } finally {
+        this.#catalogueChanged();
+        this.#wake();
+      }
     };
     return this.#tasks.get(kind)!.begin(runtime.randomId(), () => runtime.now(), once, signal);
   }
@@ -181,22 +200,65 @@ export class Agent {
   async #finishJobs(lease: WriterLease): Promise<void> {
     const over = new AbortController();
     const ended = Promise.all([...this.#tasks.values()].map((task) => task.ended())).finally(() => over.abort());
-    if (!lease.signal.aborted) await this.#effects.runtime.sleep(FINISH_LIMIT_MS, over.signal).catch(() => undefined);
+    const { runtime } = this.#effects;
+    if (!lease.signal.aborted) await runtime.sleep(FINISH_LIMIT_MS, over.signal).catch(() => undefined);
     this.#dropJobs.abort(new EtcdsafeError("INTERRUPTED", "the agent is being stopped"));
-    await ended;
+    await Promise.race([ended, runtime.sleep(DROP_LIMIT_MS, over.signal).catch(() => undefined)]);
   }
 
-  async #readCatalogue(signal: AbortSignal): Promise<void> {
+  async #giveBack(lease: WriterLease): Promise<void> {
+    const over = new AbortController();
+    const { runtime } = this.#effects;
+    try {
+      await Promise.race([lease[Symbol.asyncDispose](), runtime.sleep(GIVE_BACK_LIMIT_MS, over.signal).catch(() => undefined)]);
+    } catch (error) {
+      runtime.log({ level: "warn", message: `the writer lease could not be given back, and expires by itself: ${expected(error).message}` });
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** In the background, one at a time, when it is time to: a repository that answers slowly puts off no run, and no takeover. */
+  #readCatalogue(signal: AbortSignal): void {
+    const { runtime } = this.#effects;
+    if (this.#dropReading !== undefined || runtime.monotonicMs() < this.#readAgainMs) return;
+    const dropped = new AbortController();
+    this.#dropReading = dropped;
+    void this.#read(AbortSignal.any([signal, dropped.signal])).finally(() => {
+      if (this.#dropReading === dropped) this.#dropReading = undefined;
+    });
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
     const { runtime, readCatalogue } = this.#effects;
-    if (runtime.monotonicMs() - this.#catalogueReadMs < CATALOGUE_EVERY_MS) return;
     try {
       const { status, lastBegun } = await readCatalogue({ signal });
+      if (signal.aborted) return;
       this.#catalogue = status;
-      for (const task of this.#tasks.values()) task.learn(lastBegun[task.kind], runtime.now());
-      this.#catalogueReadMs = runtime.monotonicMs();
+      this.#readAgainMs = runtime.monotonicMs() + CATALOGUE_EVERY_MS;
+      this.#readingError = null;
+      if (!this.#hasLearnt) for (const task of this.#tasks.values()) task.learn(lastBegun[task.kind], runtime.now());
+      this.#hasLearnt = this.#lease !== undefined;
+      this.#wake();
     } catch (error) {
-      if (!signal.aborted) runtime.log({ level: "warn", message: `the repository could not be read: ${expected(error).message}` });
+      if (signal.aborted) return;
+      this.#readAgainMs = runtime.monotonicMs() + CATALOGUE_RETRY_MS;
+      const { code, message } = expected(error);
+      // Once for each reason, as for standing by.
+      if (this.#readingError !== code) runtime.log({ level: "warn", message: `the repository could not be read: ${message}` });
+      this.#readingError = code;
     }
+  }
+
+  /** What is being read is older. */
+  #catalogueChanged(): void {
+    this.#dropReading?.abort();
+    this.#dropReading = undefined;
+    this.#readAgainMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #wake(): void {
+    for (const wake of this.#wakeUps) wake();
   }
 
   /** Or until something has changed. */
@@ -216,5 +278,5 @@ function failureOf(error: unknown): NonNullable<RunEnd["failure"]> {
 }
 
 function expected(error: unknown): EtcdsafeError {
-  return error instanceof EtcdsafeError ? error : new EtcdsafeError("INTERNAL", (error as Error).message, { cause: error });
+  return error instanceof EtcdsafeError ? error : new EtcdsafeError("INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
 }

@@ -71,6 +71,7 @@ export interface FakeRun {
   readonly beganAt: string;
   readonly beganMs: number;
   readonly epoch: bigint;
+  readonly isDeaf: boolean;
   end: "running" | "done" | "dropped" | "failed";
   endedMs: number | null;
 }
@@ -162,18 +163,20 @@ export class FakeWorld {
   ): Promise<RunEnd> {
     if (this.holder !== lease || lease.signal.aborted) this.faults.push(`${agent.name} begins ${kind} without the lease`);
     if (signal.aborted) this.faults.push(`${agent.name} begins ${kind} that is to stop already`);
+    const { takesMs, failure = null, isDeaf = false } = this.behaviour(kind);
     const beganAt = this.time.now();
     const run: FakeRun = {
       ...{ agent: agent.name, kind, beganAt: beganAt.toISOString(), beganMs: this.time.monotonicMs(), epoch: lease.epoch },
-      ...{ end: "running", endedMs: null },
+      ...{ isDeaf, end: "running", endedMs: null },
     };
-    if (this.runs.some((each) => each.agent === run.agent && each.kind === kind && each.end === "running")) this.faults.push(`two runs of ${kind}`);
+    // Another agent's that does not listen is kept from publishing by its lease, which is lost.
+    const overlaps = (each: FakeRun) => each.kind === kind && each.end === "running" && (each.agent === run.agent || !each.isDeaf);
+    if (this.runs.some(overlaps)) this.faults.push(`two runs of ${kind} at once`);
     this.runs.push(run);
     const ended = (end: FakeRun["end"], failure: RunEnd["failure"]): RunEnd => {
       [run.end, run.endedMs] = [end, this.time.monotonicMs()];
       return { failure, lines: [`${kind} ${end}`] };
     };
-    const { takesMs, failure = null, isDeaf = false } = this.behaviour(kind);
     onProgress({ step: kind, doneBytes: 1, totalBytes: 2 });
     try {
       await this.time.sleep(takesMs, isDeaf ? new AbortController().signal : signal);
