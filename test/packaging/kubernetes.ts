@@ -34,7 +34,7 @@ export async function helmed(values: string, directory: string): Promise<Kuberne
 }
 
 /** Of a stream of documents, read as Kubernetes does: YAML 1.1, where 0440 is octal. */
-export function objectsIn(text: string): KubernetesObject[] {
+function objectsIn(text: string): KubernetesObject[] {
   return parseAllDocuments(text, { version: "1.1" }).flatMap((document) => {
     const [fault] = "errors" in document ? document.errors : [];
     if (fault !== undefined) throw fault;
