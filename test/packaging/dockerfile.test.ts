@@ -37,7 +37,12 @@ async function developersPackages(stage: string, command: string, stageDirectory
  * The image's entrypoint, with the arguments, in a mount namespace of its own. As root, as the image's user; else as the user who may only be root in a namespace.
  * Beside the temporary directory only `writable` can be written to, which is `/data` inside.
  */
-async function inImage(args: readonly string[], env: Readonly<Record<string, string>> = {}, writable = path("tmp")): Promise<CommandResult> {
+async function inImage(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  writable = path("tmp"),
+  entrypoint = image.entrypoint,
+): Promise<CommandResult> {
   const isRoot = process.getuid?.() === 0;
   const script = `root=$1 tmp=$2 data=$3 user=$4
 shift 4
@@ -53,7 +58,7 @@ exec chroot $user "$root" "$@"`;
   for (const mountPoint of ["hosts", "resolv.conf"]) await writeFile(join(image.root, "etc", mountPoint), "");
   const user = isRoot ? `--userspec=${image.user} --groups=` : "";
   const command = ["--mount", ...(isRoot ? [] : ["--map-root-user"]), "--", "sh", "-ec", script, "sh", image.root, path("tmp"), writable, user];
-  return await runCommand("unshare", [...command, ...image.entrypoint, ...args], { env: { ...image.environment, ...env } });
+  return await runCommand("unshare", [...command, ...entrypoint, ...args], { env: { ...image.environment, ...env } });
 }
 
 function expectEnd(result: CommandResult, exitCode: number): void {
@@ -119,6 +124,13 @@ test("image: says its version, saves, lists, verifies and restores, from a root 
   } finally {
     await server.stop();
   }
+});
+
+test("image: the authorities that count where none is named are there", async () => {
+  const script = 'console.log(tls.getCACertificates("system").length)';
+  const counted = await inImage(["--eval", script], {}, path("tmp"), image.entrypoint.slice(0, 1));
+  expectEnd(counted, 0);
+  expect(Number(counted.stdout)).toBeGreaterThan(50);
 });
 
 test.each([
