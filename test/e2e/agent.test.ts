@@ -158,7 +158,7 @@ test("of two agents one works; the other takes over when that is killed, and one
   await using first = await startAgent(repository, "--save-schedule", "@yearly");
   await first.until(done("save"));
   await using second = await startAgent(repository, "--save-schedule", "@yearly");
-  const standby = await second.until(({ lease }) => lease.error?.code === "WRITER_LOCKED");
+  const standby = await second.until(({ lease, catalogue }) => lease.error?.code === "WRITER_LOCKED" && catalogue !== null);
   expect(standby).toMatchObject({ role: "standby", lease: { holder: { pid: first.process.pid } }, catalogue: { total: 1 } });
   expect((await second.post("/backups")).status).toBe(409);
 
