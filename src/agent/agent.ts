@@ -2,7 +2,7 @@
 // Nothing here knows how a backup is saved or verified: that, the lease and the catalogue are effects.
 import { type ErrorCode, EtcdsafeError } from "../errors.ts";
 import type { FailureReason } from "../metrics/reasons.ts";
-import type { WriterLease } from "../repository/writer-lease.ts";
+import { type WriterLease, WriterLockedError } from "../repository/writer-lease.ts";
 import type { CallOptions, Progress, Runtime } from "../runtime.ts";
 import type { Schedule } from "./schedule.ts";
 import { type AgentStatus, type CatalogueStatus, type Job, type LeaseStatus, TASK_KINDS, type TaskKind } from "./status.ts";
@@ -26,7 +26,7 @@ export interface AgentCatalogue {
 export interface AgentEffects {
   readonly runtime: Pick<Runtime, "now" | "monotonicMs" | "sleep" | "log"> & { randomId(): string };
   readonly settings: () => AgentSettings;
-  /** Throws WRITER_LOCKED where another holds it, and whatever keeps the repository from being reached. */
+  /** Throws WRITER_LOCKED where another holds it, CLUSTER_MISMATCH where the name is another cluster's, and whatever keeps the repository from being reached. */
   takeLease(options: CallOptions): Promise<WriterLease>;
   /** Does it once, and tells whom it is to be told; never rejects. */
   run(kind: TaskKind, options: CallOptions & { readonly lease: WriterLease; readonly onProgress: (report: Progress) => void }): Promise<RunEnd>;
@@ -43,6 +43,10 @@ const CATALOGUE_EVERY_MS = 5 * 60_000;
 const CATALOGUE_RETRY_MS = 15_000;
 /** A repository of which nobody can tell what it holds is still written to. */
 const UNREAD_LIMIT_MS = 60_000;
+/** Who cannot reach etcd leaves the lease alone for so long that each of the others has tried for it. */
+const ASIDE_MS = 2 * STANDBY_POLL_MS;
+/** The same for a cluster whose save was refused: nothing but `repo adopt` changes that, unless the other cluster is given up. */
+const ASIDE_REFUSED_MS = 10 * 60_000;
 /** What runs may come to its end for so long when the agent is stopped; then it is told to drop what it does, and has so long for that; then the lease is given back. */
 const FINISH_LIMIT_MS = 4_000;
 const DROP_LIMIT_MS = 3_000;
@@ -65,6 +69,10 @@ export class Agent {
   /** Whether what others did before this agent held the lease is known. Under it nobody else does what is scheduled. */
   #hasLearnt = false;
   #configuration: AgentStatus["configuration"];
+  /** Why the last save says that this agent is not the one to write; undefined where it does not. */
+  #unfit: { readonly error: EtcdsafeError; readonly asideMs: number } | undefined;
+  /** Monotonic. */
+  #asideUntilMs = Number.NEGATIVE_INFINITY;
   readonly #wakeUps = new Set<() => void>();
 
   constructor(identity: AgentIdentity, effects: AgentEffects) {
@@ -96,8 +104,10 @@ export class Agent {
   /** Whether something is to be done earlier than it was thought: the configuration has changed. */
   configured(refused: { readonly message: string } | undefined): void {
     const at = this.#effects.runtime.now().toISOString();
-    if (refused === undefined) this.#configuration = { loadedAt: at, refused: null };
-    else this.#configuration = { ...this.#configuration, refused: { at, message: refused.message } };
+    if (refused === undefined) {
+      this.#configuration = { loadedAt: at, refused: null };
+      this.#asideUntilMs = Number.NEGATIVE_INFINITY;
+    } else this.#configuration = { ...this.#configuration, refused: { at, message: refused.message } };
     this.#wake();
   }
 
@@ -131,6 +141,11 @@ export class Agent {
   /** The lease, once it was free; undefined where the agent is stopped, or has to wait on. */
   async #elected(signal: AbortSignal): Promise<WriterLease | undefined> {
     const { runtime, takeLease } = this.#effects;
+    if (runtime.monotonicMs() < this.#asideUntilMs) {
+      this.#readCatalogue(signal);
+      await this.#sleep(STANDBY_POLL_MS, signal);
+      return undefined;
+    }
     try {
       const lease = await takeLease({ signal });
       this.#leaseStatus = { holder: { host: this.#identity.host, pid: this.#identity.pid, since: runtime.now().toISOString() }, error: null };
@@ -146,10 +161,11 @@ export class Agent {
   }
 
   /** Once for each reason: a standby is one for months. */
-  #tellStandby({ code, message }: EtcdsafeError): void {
+  #tellStandby(error: EtcdsafeError): void {
+    const { code, message } = error;
     if (this.#leaseStatus.error?.code !== code)
       this.#effects.runtime.log({ level: code === "WRITER_LOCKED" ? "info" : "warn", message: `standing by: ${message}` });
-    this.#leaseStatus = { holder: null, error: { code, message } };
+    this.#leaseStatus = { holder: error instanceof WriterLockedError ? error.holder : null, error: { code, message } };
   }
 
   async #write(lease: WriterLease, stop: AbortSignal): Promise<void> {
@@ -160,16 +176,35 @@ export class Agent {
     const heldSinceMs = runtime.monotonicMs();
     this.#hasLearnt = false;
     this.#catalogueChanged();
-    while (!signal.aborted) {
+    // Until it has saved, nobody knows that this is not refused again: the lease is not held until the schedule tells.
+    if (this.#unfit?.error.code === "CLUSTER_MISMATCH" && this.#effects.settings().schedules.save !== null) this.#begin("save", lease);
+    this.#unfit = undefined;
+    while (!signal.aborted && !this.#isToStandAside()) {
       this.#readCatalogue(signal);
-      if (this.#hasLearnt || runtime.monotonicMs() - heldSinceMs >= UNREAD_LIMIT_MS) this.#beginDue(lease);
+      const knows = this.#hasLearnt || runtime.monotonicMs() - heldSinceMs >= UNREAD_LIMIT_MS;
+      if (knows && this.#unfit === undefined) this.#beginDue(lease);
       await this.#sleep(TICK_MS, signal);
     }
     this.#hasLearnt = false;
+    if (!signal.aborted) this.#standAside();
     if (!lease.signal.aborted) return;
     const { message } = expected(lease.signal.reason);
     this.#leaseStatus = { holder: null, error: { code: "WRITER_LEASE_LOST", message } };
     runtime.log({ level: "error", message: `this agent stands by again: ${message}` });
+  }
+
+  /** What else runs comes to its end first. */
+  #isToStandAside(): boolean {
+    return this.#unfit !== undefined && ![...this.#tasks.values()].some(({ isRunning }) => isRunning);
+  }
+
+  /** Another agent may reach etcd, or be that of the right cluster. */
+  #standAside(): void {
+    const { error, asideMs } = this.#unfit!;
+    const { code, message } = error;
+    this.#asideUntilMs = this.#effects.runtime.monotonicMs() + asideMs;
+    this.#leaseStatus = { holder: null, error: { code, message } };
+    this.#effects.runtime.log({ level: "warn", message: `this agent gives the lease back for ${asideMs / 1000} s: ${message}`, fields: { code } });
   }
 
   #beginDue(lease: WriterLease): void {
@@ -186,7 +221,9 @@ export class Agent {
     const signal = AbortSignal.any([lease.signal, this.#dropJobs.signal]);
     const once = async (options: Parameters<Parameters<Task["begin"]>[2]>[0]): Promise<RunEnd> => {
       try {
-        return await run(kind, { ...options, lease });
+        const end = await run(kind, { ...options, lease });
+        if (kind === "save") this.#unfit = unfitness(end);
+        return end;
       } catch (error) {
         return { failure: failureOf(error), lines: [] };
       } finally {
@@ -269,6 +306,11 @@ export class Agent {
     await this.#effects.runtime.sleep(delayMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
     this.#wakeUps.delete(wake);
   }
+}
+
+function unfitness({ failure, error }: RunEnd): { readonly error: EtcdsafeError; readonly asideMs: number } | undefined {
+  if (error?.code === "CLUSTER_MISMATCH") return { error, asideMs: ASIDE_REFUSED_MS };
+  return failure?.reason === "etcd-unreachable" && error !== undefined ? { error, asideMs: ASIDE_MS } : undefined;
 }
 
 function failureOf(error: unknown): NonNullable<RunEnd["failure"]> {

@@ -28,7 +28,7 @@ export async function runTask(kind: TaskKind, invocation: Invocation): Promise<R
 export function runEnd({ facts, error, lines }: ReportedRun): RunEnd {
   if (facts.failure === null) return { failure: null, lines };
   const [message, hint] = error === undefined ? [lines.at(-1) ?? facts.failure, ""] : [error.message, error.hint];
-  return { failure: { reason: facts.failure, message, hint }, lines };
+  return { failure: { reason: facts.failure, message, hint }, lines, error };
 }
 
 const RUNS: Readonly<Record<TaskKind, () => Promise<RunCommand>>> = {

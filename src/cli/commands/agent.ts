@@ -9,6 +9,7 @@ import { randomId } from "../../repository/names.ts";
 import { openOrCreateRepository } from "../../repository/repository.ts";
 import { takeWriterLease } from "../../repository/writer-lease.ts";
 import type { Runtime } from "../../runtime.ts";
+import { bindingGuard } from "../agent-binding.ts";
 import { readAgentCatalogue } from "../agent-catalogue.ts";
 import { agentFacts } from "../agent-facts.ts";
 import { runEnd, runTask } from "../agent-runs.ts";
@@ -27,6 +28,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const live = { config: invocation.config, settings: agentSettings(invocation.config) };
   const now = (): Invocation => ({ ...invocation, config: live.config });
   const metrics = createMetrics(version());
+  const requireBound = bindingGuard();
   const effects: AgentEffects = {
     runtime: { ...runtime, randomId: () => randomId(runtime.randomBytes) },
     settings: () => live.settings,
@@ -34,6 +36,7 @@ export async function run(invocation: Invocation): Promise<number> {
       const current = now();
       const storage = await openNamedStorage({ ...current, ...options, config: withLocation(current.config, current.config.all("repository")[0]) });
       const repository = await openOrCreateRepository(storage, await author(), { ...options, runtime });
+      await requireBound(repository, { ...current, ...options });
       const request = { cluster: live.settings.cluster, purpose: "agent", author: await author(), expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };
       return takeWriterLease(repository, request, { ...options, runtime });
     },
