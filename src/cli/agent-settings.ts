@@ -36,12 +36,17 @@ export function listenOptions(config: Config): ListenOptions {
 }
 
 export interface ConfigurationWatch extends Disposable {
-  /** Resolves when the file has another content than before, or SIGHUP came; never rejects. */
+  /** Resolves when a file has another content than before, or SIGHUP came; never rejects. */
   changed(signal: AbortSignal): Promise<void>;
 }
 
-/** Of the file that `--config` names, where it names one. A file that is being replaced is looked at again. */
-export function watchConfiguration(path: string | undefined, sleep: (delayMs: number, signal: AbortSignal) => Promise<void>): ConfigurationWatch {
+/** Files of which another content is another configuration; all other files are read by each run. */
+export function watchedFiles(config: Config): string[] {
+  return [config.get("config"), config.get("listen-cert"), config.get("listen-key")].filter((path) => path !== undefined);
+}
+
+/** Of these files. One that is being replaced, and is not there for a moment, is looked at again. */
+export function watchConfiguration(paths: readonly string[], sleep: (delayMs: number, signal: AbortSignal) => Promise<void>): ConfigurationWatch {
   let hangUps = 0;
   let seen = 0;
   let wake: () => void = () => undefined;
@@ -50,15 +55,18 @@ export function watchConfiguration(path: string | undefined, sleep: (delayMs: nu
     wake();
   };
   process.on("SIGHUP", onHangUp);
-  const contentOf = async () => (path === undefined ? "" : await readFile(path, "utf8").catch(() => undefined));
-  let known = contentOf();
+  const contentsOf = async () => {
+    const contents = await Promise.all(paths.map((path) => readFile(path, "latin1").catch(() => undefined)));
+    return contents.includes(undefined) ? undefined : JSON.stringify(contents);
+  };
+  let known = contentsOf();
   return {
     changed: async (signal) => {
       while (!signal.aborted) {
         const woken = new AbortController();
         wake = () => woken.abort();
         if (hangUps === seen) await sleep(FILE_POLL_MS, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
-        const [before, now] = [await known, await contentOf()];
+        const [before, now] = [await known, await contentsOf()];
         known = Promise.resolve(now ?? before);
         if (hangUps === seen && (now === undefined || now === before)) continue;
         seen = hangUps;

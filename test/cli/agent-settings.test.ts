@@ -93,7 +93,7 @@ function watch(path: string | undefined) {
       if (signal.aborted) reject(signal.reason);
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
-  const watched = watchConfiguration(path, sleep);
+  const watched = watchConfiguration(path === undefined ? [] : [path, "/dev/null"], sleep);
   /** Until it sleeps again, or has told. */
   const settled = async (before: number, told: () => boolean) => {
     for (let tries = 0; tries < 400 && polls === before && !told(); tries++) await delay(5);

@@ -13,7 +13,7 @@ import { bindingGuard } from "../agent-binding.ts";
 import { readAgentCatalogue } from "../agent-catalogue.ts";
 import { agentFacts } from "../agent-facts.ts";
 import { runEnd, runTask } from "../agent-runs.ts";
-import { agentSettings, listenOptions, readAgain, watchConfiguration } from "../agent-settings.ts";
+import { agentSettings, listenOptions, readAgain, watchConfiguration, watchedFiles } from "../agent-settings.ts";
 import type { Invocation } from "../command.ts";
 import { author, openNamedStorage } from "../repository.ts";
 import { withLocation } from "../save-prune.ts";
@@ -57,7 +57,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const served = { status: () => agent.status(), metrics: metricsNow, request: agent.request.bind(agent), job: agent.job.bind(agent) };
   await using server = await startAgentServer(served, listenOptions(invocation.config), { runtime });
   runtime.log({ level: "info", message: `the agent of ${live.settings.cluster} answers at ${server.url}` });
-  using watch = watchConfiguration(invocation.config.get("config"), runtime.sleep);
+  using watch = watchConfiguration(watchedFiles(invocation.config), runtime.sleep);
   const over = new AbortController();
   const reloading = reload(invocation, { live, agent, server, watch, signal: AbortSignal.any([signal, over.signal]) });
   await agent.run(signal);
