@@ -71,6 +71,8 @@ export class Agent {
   #configuration: AgentStatus["configuration"];
   /** Why the last save says that this agent is not the one to write; undefined where it does not. */
   #unfit: { readonly error: EtcdsafeError; readonly asideMs: number } | undefined;
+  /** Whether a save of this process went well: only then it is known whose cluster this is. */
+  #hasSaved = false;
   /** Monotonic. */
   #asideUntilMs = Number.NEGATIVE_INFINITY;
   readonly #wakeUps = new Set<() => void>();
@@ -211,6 +213,8 @@ export class Agent {
     const now = this.#effects.runtime.now();
     const { schedules } = this.#effects.settings();
     for (const task of this.#tasks.values()) {
+      // By its ids, a copy of the cluster may be the cluster: its first save shows that it is not, and until then nothing is removed.
+      if (task.kind === "prune" && schedules.save !== null && !this.#hasSaved) continue;
       const next = task.next(schedules[task.kind], now);
       if (next !== null && next.at <= now) this.#begin(task.kind, lease);
     }
@@ -222,7 +226,10 @@ export class Agent {
     const once = async (options: Parameters<Parameters<Task["begin"]>[2]>[0]): Promise<RunEnd> => {
       try {
         const end = await run(kind, { ...options, lease });
-        if (kind === "save") this.#unfit = unfitness(end);
+        if (kind === "save") {
+          this.#unfit = unfitness(end);
+          this.#hasSaved = end.error?.code !== "CLUSTER_MISMATCH" && (this.#hasSaved || end.failure === null || end.failure.reason === "partly-done");
+        }
         return end;
       } catch (error) {
         return { failure: failureOf(error), lines: [] };

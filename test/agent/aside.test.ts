@@ -79,3 +79,22 @@ test("agent: one whose cluster is refused leaves the lease alone, and saves at o
   expect(world.holder?.agent.name).toBe("a");
   expect(world.faults).toEqual([]);
 });
+
+test("agent: nothing is removed by schedule before a save of this process went well; where none is scheduled, nobody waits for one", async () => {
+  const refused = { isSo: true };
+  const world = worldOf(() => (refused.isSo ? MISMATCH : undefined));
+  const a = world.start("a", { ...HOURLY, prune: "45 * * * *" });
+  await world.advance(40 * MINUTE_MS);
+  expect(world.runs.map(({ kind, end }) => [kind, end])).toEqual([["save", "failed"]]);
+  refused.isSo = false;
+  a.configure({ ...HOURLY, prune: "45 * * * *" });
+  await world.advance(MINUTE_MS);
+  expect(world.runs.slice(1).map(({ kind, end }) => [kind, end])).toEqual([
+    ["save", "done"],
+    ["prune", "done"],
+  ]);
+  const other = worldOf(() => undefined);
+  other.start("b", { prune: "45 * * * *" });
+  await other.advance(16 * MINUTE_MS);
+  expect(other.runs.map(({ kind, end }) => [kind, end])).toEqual([["prune", "done"]]);
+});
