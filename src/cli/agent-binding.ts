@@ -16,7 +16,7 @@ const ASKED_EVERY_MS = 60_000;
 /**
  * Throws CLUSTER_MISMATCH, and what keeps the repository from being read. That etcd cannot be asked is no refusal: somebody has to hold the lease to tell that saves fail.
  */
-export type BindingGuard = (repository: Repository, invocation: Invocation) => Promise<void>;
+type BindingGuard = (repository: Repository, invocation: Invocation) => Promise<void>;
 
 /** One for each agent: it remembers for a while what it was told. */
 export function bindingGuard(): BindingGuard {

@@ -2,7 +2,7 @@
 import type { StoredPut } from "./agent-soak-proxy.ts";
 
 /** Of src/cli/commands/agent.ts. */
-export const LEASE_MS = 30_000;
+const LEASE_MS = 30_000;
 /** Times of modification are whole seconds in S3. */
 const STORE_TIME_MS = 1_000;
 
