@@ -31,9 +31,10 @@ const PATTERNED: Partial<Record<OptionName, readonly string[]>> = {
 
 /** Four different values for an option, as texts and as they are read. */
 function samples(name: OptionName): { text: string; value: unknown }[] {
-  const { kind, choices, paths } = optionSpec(name);
+  const { kind, choices, paths, atLeast } = optionSpec(name);
   if (kind === "boolean") return ["true", "false", "true", "false"].map((text) => ({ text, value: text === "true" }));
-  if (kind === "duration") return [2, 3, 4, 5].map((seconds) => ({ text: `${seconds}s`, value: seconds * 1000 }));
+  const [unit, unitMs] = atLeast?.endsWith("h") ? ["h", 3_600_000] : ["s", 1000];
+  if (kind === "duration") return [2, 3, 4, 5].map((count) => ({ text: `${count}${unit}`, value: count * unitMs }));
   if (kind === "enum") return [0, 1, 0, 1].map((index) => ({ text: choices![index]!, value: choices![index]! }));
   if (paths !== undefined) return ["/a", "/b", "/c", "/d"].map((text) => ({ text: `${text},/x`, value: [text, "/x"] }));
   if (kind === "list") return ["a", "b", "c", "d"].map((text) => ({ text: `${text},x`, value: [text, "x"] }));
