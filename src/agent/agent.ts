@@ -143,11 +143,7 @@ export class Agent {
   /** The lease, once it was free; undefined where the agent is stopped, or has to wait on. */
   async #elected(signal: AbortSignal): Promise<WriterLease | undefined> {
     const { runtime, takeLease } = this.#effects;
-    if (runtime.monotonicMs() < this.#asideUntilMs) {
-      this.#readCatalogue(signal);
-      await this.#sleep(STANDBY_POLL_MS, signal);
-      return undefined;
-    }
+    if (runtime.monotonicMs() < this.#asideUntilMs) return this.#standBy(signal);
     try {
       const lease = await takeLease({ signal });
       this.#leaseStatus = { holder: { host: this.#identity.host, pid: this.#identity.pid, since: runtime.now().toISOString() }, error: null };
@@ -156,10 +152,13 @@ export class Agent {
     } catch (error) {
       if (signal.aborted) return undefined;
       this.#tellStandby(expected(error));
-      this.#readCatalogue(signal);
-      await this.#sleep(STANDBY_POLL_MS, signal);
-      return undefined;
+      return this.#standBy(signal);
     }
+  }
+
+  async #standBy(signal: AbortSignal): Promise<undefined> {
+    this.#readCatalogue(signal);
+    await this.#sleep(STANDBY_POLL_MS, signal);
   }
 
   /** Once for each reason: a standby is one for months. */

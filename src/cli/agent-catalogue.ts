@@ -9,8 +9,8 @@ import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { summaryOf } from "./backup-summary.ts";
 import type { Invocation } from "./command.ts";
+import { inRepository } from "./in-repository.ts";
 import { openForJudging } from "./repository.ts";
-import { withLocation } from "./save-prune.ts";
 
 const SHOWN_MAX = 500;
 
@@ -18,7 +18,7 @@ const SHOWN_MAX = 500;
 export async function readAgentCatalogue(invocation: Invocation): Promise<AgentCatalogue> {
   const { config, runtime, signal } = invocation;
   const cluster = config.get("cluster");
-  const repository = await openForJudging({ ...invocation, config: withLocation(config, config.all("repository")[0]) });
+  const repository = await openForJudging(inRepository(invocation, config.all("repository")[0]));
   const now = runtime.now();
   const { entries, pins, points, failed } = await viewCatalogue(repository, cluster, { signal, now });
   const backups = entries.slice(0, SHOWN_MAX).map((entry): BackupStatus => {

@@ -1,5 +1,4 @@
 // What an agent does, each as the command of that name does it.
-import { tmpdir } from "node:os";
 import type { TaskKind } from "../agent/status.ts";
 import type { RunEnd } from "../agent/task.ts";
 import { listBriefly } from "../repository/catalogue.ts";
@@ -9,12 +8,12 @@ import { dueForVerification } from "../verify/due.ts";
 import { verifyBackups } from "../verify/verify.ts";
 import type { Invocation, RunCommand } from "./command.ts";
 import { CORRUPT, PARTLY_DONE } from "./exit-codes.ts";
-import { keysOf, provesOrigin } from "./protection.ts";
+import { inRepository } from "./in-repository.ts";
 import { pruned } from "./prune.ts";
 import { type ReportedRun, runReported } from "./reporting.ts";
 import { author, openForVerifying, openNamedStorage } from "./repository.ts";
 import { typedRules } from "./retention-policy.ts";
-import { withLocation } from "./save-prune.ts";
+import { verifyOptions } from "./verify-options.ts";
 
 /** Nothing of it goes to standard output. */
 const SILENT: Invocation["output"] = { format: "json", print: () => undefined };
@@ -45,28 +44,21 @@ const AS: Readonly<Record<TaskKind, (invocation: Invocation) => Pick<Invocation,
 };
 
 async function inEach(invocation: Invocation, work: (one: Invocation) => Promise<void>): Promise<void> {
-  for (const location of distinctPlaces(invocation.config.all("repository"))) await work({ ...invocation, config: withLocation(invocation.config, location) });
+  for (const location of distinctPlaces(invocation.config.all("repository"))) await work(inRepository(invocation, location));
 }
 
 async function verifyStored(invocation: Invocation): Promise<number> {
-  const { config, runtime, signal } = invocation;
+  const { config, runtime } = invocation;
   const cluster = config.get("cluster");
-  const keys = await keysOf(invocation);
+  const atDefaultLevel = config.origin("level").kind === "default";
+  const options = { ...(await verifyOptions(invocation, config.get("level"))), atDefaultLevel };
   let exitCode = 0;
   await inEach(invocation, async (one) => {
     const repository = await openForVerifying(one);
-    const options = {
-      runtime,
-      signal,
-      level: config.get("level"),
-      keys,
-      provesOrigin: provesOrigin(config),
-      spoolDirectory: config.get("spool-dir") ?? tmpdir(),
-    };
-    const wanted = { level: config.get("level"), hasKeys: keys !== undefined, againAfterMs: config.get("verify-again-after"), now: runtime.now() };
+    const wanted = { level: options.level, hasKeys: options.keys !== undefined, againAfterMs: config.get("verify-again-after"), now: runtime.now() };
     const ids = dueForVerification(await listBriefly(repository, cluster, one), wanted);
     const names = ids.map((id) => ({ cluster, id }));
-    const verified = await verifyBackups(repository, names, await author(), { ...options, atDefaultLevel: config.origin("level").kind === "default" });
+    const verified = await verifyBackups(repository, names, await author(), options);
     one.record?.noteVerified(verified);
     one.record?.lines.push(`${verified.filter(({ outcome }) => outcome === "passed").length} of ${names.length} read back and good`);
     if (verified.some(({ outcome }) => outcome === "failed")) exitCode = CORRUPT;

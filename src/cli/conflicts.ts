@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import type { CommandName } from "../config/option.ts";
 import { DONE_BY_AGENT, isAboutStores, OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
 import { type Fault, optionText, rankOf } from "../config/origin.ts";
+import { REPORTED } from "../config/reporting-options.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { LogEvent } from "../runtime.ts";
 
@@ -35,8 +36,6 @@ const BESIDE_A_PLAN: readonly OptionName[] = [
   "trusted-key",
 ];
 const IN_MEMBERS_FILE: readonly OptionName[] = ["initial-cluster", "initial-advertise-peer-urls", "data-dir", "wal-dir"];
-
-const REPORTING: readonly CommandName[] = ["save", "verify", "prune"];
 
 const CONFLICTS: readonly Conflict[] = [
   {
@@ -119,8 +118,8 @@ const CONFLICTS: readonly Conflict[] = [
     applies: (config) => config.get("bump-revision") === "none",
   },
   { commands: ["verify"], option: "all", others: ["since"], why: "all, or those since then" },
-  { commands: REPORTING, option: "heartbeat-file", others: ["heartbeat"], why: "both say where to" },
-  { commands: REPORTING, option: "notify-file", others: ["notify"], why: "both say where to" },
+  { commands: REPORTED, option: "heartbeat-file", others: ["heartbeat"], why: "both say where to" },
+  { commands: REPORTED, option: "notify-file", others: ["notify"], why: "both say where to" },
 ];
 
 /** One option that contradicts another, both of them given. */

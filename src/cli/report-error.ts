@@ -1,5 +1,5 @@
 // The one way an error leaves the process: message, hint and code on standard error, and the exit code.
-import { ERRORS, EtcdsafeError, FormatError } from "../errors.ts";
+import { ERRORS, type ErrorCode, EtcdsafeError, FormatError } from "../errors.ts";
 import { printable } from "./printable.ts";
 
 /** Whatever was thrown, as an error of the table. Only a fault of etcdsafe itself becomes INTERNAL. */
@@ -12,6 +12,13 @@ export function asEtcdsafeError(error: unknown): EtcdsafeError {
     });
   if (error instanceof Error && "syscall" in error) return new EtcdsafeError("FILE_FAILED", error.message, { cause: error });
   return new EtcdsafeError("INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+/** What kept one part of the work from being done. Throws what ends all of it: an abort, and faults of etcdsafe itself. */
+export function expectedFailure(error: unknown, signal: AbortSignal): { readonly code: ErrorCode; readonly message: string; readonly hint: string } {
+  if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL" || signal.aborted) throw error;
+  const { code, message, hint } = error;
+  return { code, message, hint };
 }
 
 /** Three lines of text: `error: …`, `hint: …`, `code: …`. A fault of etcdsafe itself also says where it happened. */

@@ -3,15 +3,15 @@ import type { RepositoryFacts } from "../metrics/run-facts.ts";
 import { backupsPrefix } from "../repository/names.ts";
 import { placeOf } from "../storage/place.ts";
 import type { Invocation } from "./command.ts";
+import { inRepository } from "./in-repository.ts";
 import { openStorageForReading } from "./repository.ts";
-import { withLocation } from "./save-prune.ts";
 
 /** By one listing of each. */
 export async function repositoryFacts(invocation: Invocation): Promise<RepositoryFacts[]> {
   const cluster = invocation.config.get("cluster");
   const all: RepositoryFacts[] = [];
   for (const location of invocation.config.all("repository")) {
-    const storage = await openStorageForReading({ ...invocation, config: withLocation(invocation.config, location) });
+    const storage = await openStorageForReading(inRepository(invocation, location));
     let [backups, sizeBytes] = [0, 0];
     for await (const object of storage.list(backupsPrefix(cluster), invocation)) {
       if (object.key.endsWith("/manifest.json")) backups++;

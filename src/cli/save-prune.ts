@@ -1,11 +1,12 @@
 // `save --prune`: retention once the new backup is stored, in each repository that has it. What goes wrong there leaves the save as it is.
 import type { Saved } from "../backup/save-target.ts";
-import type { Config } from "../config/config.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { openToWrite } from "../repository/repository.ts";
 import type { PruneResult } from "../retention/prune.ts";
 import type { Invocation } from "./command.ts";
+import { inRepository } from "./in-repository.ts";
 import { pruned } from "./prune.ts";
+import { expectedFailure } from "./report-error.ts";
 import { openNamedStorage } from "./repository.ts";
 import { typedRules } from "./retention-policy.ts";
 
@@ -34,7 +35,7 @@ export async function pruneAfterSave(invocation: Invocation, saved: Saved, locat
   const results: PrunedRepository[] = [];
   for (const [index, location] of locations.entries()) {
     const failed = saved.repositories?.[index]?.failure ?? null;
-    if (failed === null) results.push(await pruneOne({ ...invocation, config: withLocation(config, location) }));
+    if (failed === null) results.push(await pruneOne(inRepository(invocation, location)));
   }
   return results;
 }
@@ -49,14 +50,8 @@ async function pruneOne(invocation: Invocation): Promise<PrunedRepository> {
     for (const { message } of result.failures) runtime.log({ level: "warn", message: `pruned only in part: ${message}` });
     return { location, result, failure: null };
   } catch (error) {
-    if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL" || signal.aborted) throw error;
-    const { code, message, hint } = error;
+    const { code, message, hint } = expectedFailure(error, signal);
     runtime.log({ level: "warn", message: `the backup is stored, but ${location} was not pruned: ${message}. ${hint}`, fields: { code } });
     return { location, result: null, failure: { code, message, hint } };
   }
-}
-
-/** Of several repositories this one. */
-export function withLocation(config: Config, location: string | undefined): Config {
-  return location === undefined ? config : config.with("repository", { value: location, origin: config.origin("repository") });
 }

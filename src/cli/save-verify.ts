@@ -1,12 +1,11 @@
 // `save --verify LEVEL`: what was just stored is read back from each repository that has it. What is found there leaves the save as it is.
-import { tmpdir } from "node:os";
 import type { Saved } from "../backup/save-target.ts";
-import { EtcdsafeError } from "../errors.ts";
 import type { BackupVerification } from "../verify/verify.ts";
 import type { Invocation } from "./command.ts";
-import { keysOf, provesOrigin } from "./protection.ts";
+import { inRepository } from "./in-repository.ts";
+import { expectedFailure } from "./report-error.ts";
 import { author, openForVerifying } from "./repository.ts";
-import { withLocation } from "./save-prune.ts";
+import { verifyOptions } from "./verify-options.ts";
 
 export interface VerifiedRepository {
   readonly location: string;
@@ -22,7 +21,7 @@ export async function verifyAfterSave(invocation: Invocation, saved: Saved, loca
   const results: VerifiedRepository[] = [];
   for (const [index, location] of locations.entries()) {
     const isThere = (repositories?.[index]?.failure ?? null) === null;
-    if (isThere) results.push(await verifyIn({ ...invocation, config: withLocation(invocation.config, location) }, manifest.id));
+    if (isThere) results.push(await verifyIn(inRepository(invocation, location), manifest.id));
   }
   return results;
 }
@@ -34,22 +33,13 @@ async function verifyIn(invocation: Invocation, id: string): Promise<VerifiedRep
     const repository = await openForVerifying(invocation);
     location = repository.storage.location;
     const { verifyBackup } = await import("../verify/verify.ts");
-    const options = {
-      runtime,
-      signal,
-      level: config.get("verify")!,
-      keys: await keysOf(invocation),
-      provesOrigin: provesOrigin(config),
-      spoolDirectory: config.get("spool-dir") ?? tmpdir(),
-      stepPrefix: "",
-    };
+    const options = await verifyOptions(invocation, config.get("verify")!);
     const result = await verifyBackup(repository, { cluster: config.get("cluster"), id }, await author(), options);
     if (result.outcome === "failed")
       runtime.log({ level: "error", message: `the backup in ${location} is damaged: ${result.failure!.message}. ${result.failure!.hint}` });
     return { location, result, failure: null };
   } catch (error) {
-    if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL" || signal.aborted) throw error;
-    const { code, message, hint } = error;
+    const { code, message, hint } = expectedFailure(error, signal);
     runtime.log({ level: "warn", message: `the backup is stored, but was not read back from ${location}: ${message}. ${hint}`, fields: { code } });
     return { location, result: null, failure: { code, message, hint } };
   }

@@ -5,6 +5,7 @@ import { distinctPlaces } from "../storage/place.ts";
 import type { Failure } from "../verify/examination.ts";
 import type { VerifyLevel } from "../verify/options.ts";
 import type { Invocation } from "./command.ts";
+import { inRepository } from "./in-repository.ts";
 import type { Verified } from "./verified-text.ts";
 
 /** Nothing was found that could be verified: a repository that cannot be read, or a cluster without any backup since a time. */
@@ -39,14 +40,14 @@ export async function inEachRepository(
   if (places.length < 2) {
     const [place] = places;
     if (place === undefined) return [...(await verify(invocation))]; // Which throws that none is named.
-    return withRepository(place, await verify(inOnly(invocation, place)));
+    return withRepository(place, await verify(inRepository(invocation, place)));
   }
   requireOwnState(invocation, places.length);
   const verified: Verified[] = [];
   for (const place of places) {
     runtime.log({ level: "info", message: `verifying in ${place}` });
     try {
-      verified.push(...withRepository(place, await verify(inOnly(invocation, place))));
+      verified.push(...withRepository(place, await verify(inRepository(invocation, place))));
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL" || ERRORS[error.code].exit === ERRORS.USAGE.exit) throw error;
@@ -54,11 +55,6 @@ export async function inEachRepository(
     }
   }
   return verified;
-}
-
-function inOnly(invocation: Invocation, place: string): Invocation {
-  const { config } = invocation;
-  return { ...invocation, config: config.with("repository", { value: place, origin: config.origin("repository") }) };
 }
 
 /** Null where it is every cluster. */

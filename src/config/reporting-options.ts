@@ -3,14 +3,15 @@ import type { OptionSpec } from "./option.ts";
 
 /** Any of these asks for it. */
 export const TOLD_BY = ["textfile", "pushgateway", "heartbeat", "heartbeat-file", "notify", "notify-file"] as const;
-const COMMANDS = ["save", "verify", "prune"] as const;
+/** Those of whose runs somebody can be told. */
+export const REPORTED = ["save", "verify", "prune"] as const;
 
 export const REPORTING_OPTIONS = {
   textfile: {
     kind: "path",
     placeholder: "FILE",
     group: "Reporting",
-    commands: COMMANDS,
+    commands: REPORTED,
     description:
       "Write metrics for node_exporter's textfile collector: FILE.prom in the directory that it reads. What earlier runs wrote there, of other clusters too, stays until it is news.",
   },
@@ -18,35 +19,35 @@ export const REPORTING_OPTIONS = {
     kind: "url",
     placeholder: "URL",
     group: "Reporting",
-    commands: COMMANDS,
+    commands: REPORTED,
     description: "Add the run's metrics to those of a Prometheus Pushgateway.",
   },
   heartbeat: {
     kind: "hook",
     placeholder: "URL",
     group: "Reporting",
-    commands: COMMANDS,
+    commands: REPORTED,
     description: "Ping this URL at the start, URL/start, at the end, URL, and after a failure, URL/<exit code>, as healthchecks.io takes it.",
   },
   "heartbeat-file": {
     kind: "secret-file",
     placeholder: "FILE",
     group: "Reporting",
-    commands: COMMANDS,
+    commands: REPORTED,
     description: "File that holds that URL: whoever knows it can say that all is well.",
   },
   notify: {
     kind: "hook",
     placeholder: "URL",
     group: "Reporting",
-    commands: COMMANDS,
+    commands: REPORTED,
     description: "Post what failed, or wants to be looked at, to this webhook, as Slack takes it. That it cannot be reached is a warning.",
   },
   "notify-file": {
     kind: "secret-file",
     placeholder: "FILE",
     group: "Reporting",
-    commands: COMMANDS,
+    commands: REPORTED,
     description: "File that holds that URL.",
   },
   jitter: {
@@ -55,7 +56,7 @@ export const REPORTING_OPTIONS = {
     atLeast: "1ms",
     atMost: "24h",
     group: "What to do",
-    commands: COMMANDS,
+    commands: REPORTED,
     defaultText: "none",
     description: "Wait a random part of this time first, so that many clusters' jobs of one schedule do not all begin at once.",
   },

@@ -15,8 +15,8 @@ import { agentFacts } from "../agent-facts.ts";
 import { runEnd, runTask } from "../agent-runs.ts";
 import { agentSettings, listenOptions, readAgain, watchConfiguration, watchedFiles } from "../agent-settings.ts";
 import type { Invocation } from "../command.ts";
+import { inRepository } from "../in-repository.ts";
 import { author, openNamedStorage } from "../repository.ts";
-import { withLocation } from "../save-prune.ts";
 import { version } from "../version.ts";
 
 /** How long another agent waits before it takes over from one that is gone. */
@@ -34,7 +34,7 @@ export async function run(invocation: Invocation): Promise<number> {
     settings: () => live.settings,
     takeLease: async (options) => {
       const current = now();
-      const storage = await openNamedStorage({ ...current, ...options, config: withLocation(current.config, current.config.all("repository")[0]) });
+      const storage = await openNamedStorage(inRepository({ ...current, ...options }, current.config.all("repository")[0]));
       const repository = await openOrCreateRepository(storage, await author(), { ...options, runtime });
       await requireBound(repository, { ...current, ...options });
       const request = { cluster: live.settings.cluster, purpose: "agent", author: await author(), expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };

@@ -14,9 +14,10 @@ import type { Invocation } from "../command.ts";
 import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
 import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
+import { inRepository } from "../in-repository.ts";
 import { askedProtection, trustedKeysOf } from "../protection.ts";
 import { author, lockOf, openNamedStorage } from "../repository.ts";
-import { pruneAfterSave, requirePruning, withLocation } from "../save-prune.ts";
+import { pruneAfterSave, requirePruning } from "../save-prune.ts";
 import { savedDocument, savedText } from "../save-text.ts";
 import { verifyAfterSave } from "../save-verify.ts";
 import { tagsOf } from "../tags.ts";
@@ -117,8 +118,7 @@ async function tellOfUnbelieved(invocation: Invocation, signing: SigningKey | un
 
 async function storeOf(invocation: Invocation, location: string | undefined): Promise<Pick<RepositoryTargetOptions, "storage" | "isOnThisHost">> {
   const { isOnThisHost } = await import("../../storage/on-this-host.ts");
-  const { config } = invocation;
-  return { storage: await openNamedStorage({ ...invocation, config: withLocation(config, location) }), isOnThisHost: isOnThisHost(location ?? "") };
+  return { storage: await openNamedStorage(inRepository(invocation, location)), isOnThisHost: isOnThisHost(location ?? "") };
 }
 
 /** Undefined where nothing is to be stored beside the snapshot. */

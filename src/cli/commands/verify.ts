@@ -1,5 +1,4 @@
 // `etcdsafe verify [BACKUP|FILE|-]`
-import { tmpdir } from "node:os";
 import { addAbortSignal } from "node:stream";
 import { ERRORS, hasCode } from "../../errors.ts";
 import { verifyFile, verifyStream } from "../../verify/file.ts";
@@ -8,9 +7,10 @@ import type { Invocation } from "../command.ts";
 import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
 import { orForeign, requireFileOrForeign } from "../foreign.ts";
 import { type Operand, readOperand, requireSnapshotFile } from "../operand.ts";
-import { keysOf, provesOrigin, requireNoProof } from "../protection.ts";
+import { requireNoProof } from "../protection.ts";
 import { asEtcdsafeError } from "../report-error.ts";
 import { type Unread, type Verified, verifiedText } from "../verified-text.ts";
+import { verifyOptions } from "../verify-options.ts";
 import { openReport, type VerifyReport } from "../verify-report.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -33,17 +33,9 @@ export async function run(invocation: Invocation): Promise<number> {
 }
 
 async function verify(invocation: Invocation, report: VerifyReport): Promise<readonly Verified[]> {
-  const { config, runtime, signal, operands } = invocation;
-  const options = {
-    runtime,
-    signal,
-    level: config.get("level"),
-    spoolDirectory: config.get("spool-dir") ?? tmpdir(),
-    stepPrefix: "",
-    keys: await keysOf(invocation),
-    atDefaultLevel: config.origin("level").kind === "default",
-    provesOrigin: provesOrigin(config),
-  };
+  const { config, signal, operands } = invocation;
+  const atDefaultLevel = config.origin("level").kind === "default";
+  const options = { ...(await verifyOptions(invocation, config.get("level"))), atDefaultLevel };
   const operand = readOperand(operands[0] ?? "latest");
   if (operand.kind === "stdin") {
     requireNoProof(invocation, "-");
