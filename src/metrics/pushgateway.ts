@@ -1,9 +1,9 @@
 // Metrics for a Prometheus Pushgateway (https://github.com/prometheus/pushgateway, "API"), which keeps the last push of each group. A group is a job and a
 // subject (subject.ts), and a POST replaces the families that it names and leaves the group's others: so every run adds to what those before it said.
 import { EtcdsafeError } from "../errors.ts";
+import { NetworkError, unreachable } from "../http/network-error.ts";
+import { type HttpAnswer, type HttpSend, textOf } from "../http/request.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import { type HttpAnswer, type HttpSend, textOf } from "../storage/http-request.ts";
-import { NetworkError, unreachable } from "../storage/network-error.ts";
 import { retried, ThrottledError } from "../storage/retry.ts";
 import { type Family, parseExposition, renderExposition } from "./exposition.ts";
 import { subjectKey, subjectOf } from "./subject.ts";

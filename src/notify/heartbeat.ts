@@ -3,8 +3,9 @@
 //
 // Better Stack takes the same for the end of a run. Uptime Kuma's push URL takes the success, and alerts of a failure only because nothing comes: it
 // answers 404 to the other two. Services that want the outcome in the query (Cronitor, Dead Man's Snitch) are not spoken to.
+
+import type { HttpSend } from "../http/request.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import type { HttpSend } from "../storage/http-request.ts";
 import { cutToBytes } from "./cut.ts";
 import { secretUrl } from "./secret-url.ts";
 import { reportFailed, sendReport } from "./send.ts";

@@ -1,9 +1,9 @@
 // One small request that tells another service something: tried again while that may help, within a bound, and never longer. No error that it
 // throws repeats anything of the URL but its origin.
 import { EtcdsafeError } from "../errors.ts";
+import { NetworkError } from "../http/network-error.ts";
+import type { HttpAnswer, HttpSend } from "../http/request.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import type { HttpAnswer, HttpSend } from "../storage/http-request.ts";
-import { NetworkError } from "../storage/network-error.ts";
 import { retried, ThrottledError } from "../storage/retry.ts";
 import { tellsOf } from "./secret-url.ts";
 

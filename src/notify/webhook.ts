@@ -1,5 +1,5 @@
 // A message to people, as Slack's incoming webhooks take it, and Mattermost, Rocket.Chat and Discord (with /slack behind its URL) after them.
-import type { HttpSend } from "../storage/http-request.ts";
+import type { HttpSend } from "../http/request.ts";
 import { cutEscaped } from "./cut.ts";
 import { secretUrl } from "./secret-url.ts";
 import { type SendOptions, sendReport } from "./send.ts";

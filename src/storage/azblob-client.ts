@@ -1,11 +1,11 @@
-// Requests to Azure Blob Storage: the SDK makes and reads them, signs them, and leaves sending to http-request.ts and trying again to retry.ts.
+// Requests to Azure Blob Storage: the SDK makes and reads them, signs them, and leaves sending to src/http/request.ts and trying again to retry.ts.
 import { Readable } from "node:stream";
 import type { ContainerClient, HttpOperationResponse, IHttpClient, WebResource } from "@azure/storage-blob";
 import type { ByteStream } from "../bytes/stream.ts";
+import { type HttpSend, type HttpSender, httpSender, textOf } from "../http/request.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { accessVersion, identityCredential, readAccess } from "./azblob-credentials.ts";
 import { azblobError, isCredentialsRefused } from "./azblob-errors.ts";
-import { type HttpSend, type HttpSender, httpSender, textOf } from "./http-request.ts";
 import { retried } from "./retry.ts";
 import type { StorageSettings } from "./settings.ts";
 

@@ -2,8 +2,8 @@
 // https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 import type { RestError } from "@azure/storage-blob";
 import { type ErrorCode, EtcdsafeError } from "../errors.ts";
+import { mayBeAnothers, NetworkError, notTheStore, unreachable } from "../http/network-error.ts";
 import { TokenError } from "./azblob-credentials.ts";
-import { mayBeAnothers, NetworkError, notTheStore, unreachable } from "./network-error.ts";
 import { ThrottledError } from "./retry.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {

@@ -1,10 +1,11 @@
 // Requests of the JSON API of Google Cloud Storage. The SDK gives the credentials; its uploads and downloads are not used: they keep copies of what
 // they send, try again by a policy of their own, and a stream that failed cannot be told from one that ended.
 // https://cloud.google.com/storage/docs/json_api/v1
+
+import { type HttpAnswer, httpSender, textOf } from "../http/request.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { gsCredentials } from "./gs-credentials.ts";
 import { noToken, notGoogles, onTheWay, refusal } from "./gs-errors.ts";
-import { type HttpAnswer, httpSender, textOf } from "./http-request.ts";
 import { retried } from "./retry.ts";
 import type { StorageSettings } from "./settings.ts";
 

@@ -3,10 +3,9 @@
 import { readFile, stat } from "node:fs/promises";
 import type { Storage as GoogleStorage } from "@google-cloud/storage";
 import { EtcdsafeError } from "../errors.ts";
+import type { ConnectionSettings, HttpSender } from "../http/request.ts";
 import type { CallOptions } from "../runtime.ts";
-import type { HttpSender } from "./http-request.ts";
 import { orAborted } from "./or-aborted.ts";
-import type { ConnectionSettings } from "./settings.ts";
 
 export interface GsCredentials {
   /** Headers that authorise a request. */

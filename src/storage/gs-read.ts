@@ -1,10 +1,10 @@
 // Downloads from Google Cloud Storage, by range, that go on where a connection broke.
 import type { ByteStream } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
+import { type HttpAnswer, textOf } from "../http/request.ts";
 import type { GsClient } from "./gs-client.ts";
 import { onTheWay } from "./gs-errors.ts";
 import { type GsPlace, objectPath } from "./gs-objects.ts";
-import { type HttpAnswer, textOf } from "./http-request.ts";
 import { announced, readResumed, sizeOfRange } from "./resumed-read.ts";
 import type { ReadOptions } from "./storage.ts";
 

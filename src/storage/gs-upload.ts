@@ -5,13 +5,13 @@
 import { crc32c } from "../bytes/crc32c.ts";
 import { type ByteReader, type ByteStream, readerOf } from "../bytes/stream.ts";
 import { EtcdsafeError, hasCode } from "../errors.ts";
+import { type HttpAnswer, textOf } from "../http/request.ts";
 import type { CallOptions } from "../runtime.ts";
 import { abortable } from "./abortable.ts";
 import { type Buffers, readStart } from "./buffers.ts";
 import type { GsClient } from "./gs-client.ts";
 import { onTheWay } from "./gs-errors.ts";
 import { type GsObject, type GsPlace, OBJECT_FIELDS, objectPath, UPLOAD_ID, uploadPath } from "./gs-objects.ts";
-import { type HttpAnswer, textOf } from "./http-request.ts";
 import { retried } from "./retry.ts";
 
 /** A multiple of 256 KiB, as the protocol demands. */

@@ -1,12 +1,12 @@
-// Requests to S3: the SDK makes, signs and reads them; sending is http-request.ts, trying again retry.ts, and both of the SDK's own are not used.
+// Requests to S3: the SDK makes, signs and reads them; sending is src/http/request.ts, trying again retry.ts, and both of the SDK's own are not used.
 // They wait without a limit, warn on the console, and try again by a policy of their own.
 import { Readable } from "node:stream";
 import { getCACertificates } from "node:tls";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { type ByteStream, collect, streamOf } from "../bytes/stream.ts";
+import { mayBeAnothers, NetworkError } from "../http/network-error.ts";
+import { type HttpAnswer, type HttpSend, httpSender, textOf } from "../http/request.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
-import { type HttpAnswer, type HttpSend, httpSender, textOf } from "./http-request.ts";
-import { mayBeAnothers, NetworkError } from "./network-error.ts";
 import { retried } from "./retry.ts";
 import { type MakeChain, s3Credentials } from "./s3-credentials.ts";
 import { isCredentialsRefused, NotS3Error, s3Error } from "./s3-errors.ts";

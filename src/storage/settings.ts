@@ -1,4 +1,5 @@
 // What a store is told besides its URL. The options of the command line come down to this; each backend reads its own part and `connection`.
+import type { ConnectionSettings } from "../http/request.ts";
 
 export interface StorageSettings {
   readonly connection: ConnectionSettings;
@@ -12,17 +13,6 @@ export interface StorageSettings {
 export interface TransferLimits {
   readonly uploadBytesPerSecond: number | undefined;
   readonly downloadBytesPerSecond: number | undefined;
-}
-
-export interface ConnectionSettings {
-  /** PEM file of certificate authorities to trust besides the system's. */
-  readonly caFile: string | undefined;
-  /** URL of an HTTP proxy; where undefined, HTTPS_PROXY, HTTP_PROXY and NO_PROXY count. */
-  readonly proxy: string | undefined;
-  /** An attempt that gets no byte for this long is given up, and tried again. */
-  readonly idleLimitMs: number;
-  /** How often a request is sent at most. */
-  readonly triesMax: number;
 }
 
 export interface S3Settings {

@@ -3,11 +3,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { httpSender } from "../../src/http/request.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
 import { pushMetrics } from "../../src/metrics/pushgateway.ts";
 import type { RunFacts } from "../../src/metrics/run-facts.ts";
 import { writeTextfile } from "../../src/metrics/textfile.ts";
-import { httpSender } from "../../src/storage/http-request.ts";
 import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
 import { expectThrown } from "../support/failures.ts";
 import { claimPorts, releasePorts } from "../support/ports.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { httpSender } from "../../src/http/request.ts";
 import { heartbeat } from "../../src/notify/heartbeat.ts";
-import { httpSender } from "../../src/storage/http-request.ts";
 import { expectThrown } from "../support/failures.ts";
 import { hurriedRuntime } from "./hurried-runtime.ts";
 import { ok, reset, silent, startRecordingServer, status } from "./recording-server.ts";

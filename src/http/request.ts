@@ -1,5 +1,5 @@
-// One HTTP request to a store, sent once: trying again is retry.ts. For the backends whose SDKs' own transport would copy bodies, wait without
-// a limit, or know nothing of another certificate authority.
+// One HTTP request, sent once: trying again is its sender's. For stores, whose SDKs' own transport would copy bodies, wait without a limit, or know nothing
+// of another certificate authority; and for reports.
 
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
@@ -10,10 +10,20 @@ import { getCACertificates } from "node:tls";
 import { type ByteStream, collect } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
-import { bodyPieces, giveBack } from "./http-body.ts";
+import { bodyPieces, giveBack } from "./body.ts";
 import { NetworkError, networkError, PROXY_REFUSED, proxyRefused } from "./network-error.ts";
 import { proxyVariables } from "./proxies.ts";
-import type { ConnectionSettings } from "./settings.ts";
+
+export interface ConnectionSettings {
+  /** PEM file of certificate authorities to trust besides the system's. */
+  readonly caFile: string | undefined;
+  /** URL of an HTTP proxy; where undefined, HTTPS_PROXY, HTTP_PROXY and NO_PROXY count. */
+  readonly proxy: string | undefined;
+  /** An attempt that gets no byte for this long is given up, and tried again. */
+  readonly idleLimitMs: number;
+  /** How often a request is sent at most. */
+  readonly triesMax: number;
+}
 
 export interface HttpRequest {
   readonly method: string;
@@ -46,7 +56,7 @@ const PIECE_SIZE_BYTES = 256 * 1024;
 /** Connections that wait for the next request. */
 const IDLE_CONNECTIONS_MAX = 8;
 
-/** Connections to one store. Throws CONFIG_INVALID where the file of certificate authorities is none, or a proxy is named as none can be. */
+/** Connections to one server. Throws CONFIG_INVALID where the file of certificate authorities is none, or a proxy is named as none can be. */
 export async function httpSender({ caFile, proxy, idleLimitMs }: ConnectionSettings): Promise<HttpSender> {
   const ca = caFile === undefined ? {} : { ca: [...getCACertificates("default"), await certificatesOf(caFile)] };
   const proxyEnv = proxyVariables(proxy);
@@ -71,7 +81,7 @@ async function certificatesOf(path: string): Promise<string> {
   return text;
 }
 
-/** Node leaves out what it cannot parse, and the store's certificate would then be said to be the one at fault. */
+/** Node leaves out what it cannot parse, and the server's certificate would then be said to be the one at fault. */
 function requireCertificate(what: string, rest: string): void {
   try {
     new X509Certificate(`${CERTIFICATE_BEGINS}${rest}`); // What follows the first one is not looked at.

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { httpSender, textOf } from "../../src/storage/http-request.ts";
+import { httpSender, textOf } from "../../src/http/request.ts";
 import { expectThrown } from "../support/failures.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
