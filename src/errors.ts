@@ -199,6 +199,13 @@ export const ERRORS = {
   // What a run tells others
   REPORT_FAILED: { exit: 1, retryable: true, hint: "What the run itself did stands. Check the URL, the network on the way, and the service behind it." },
 
+  // The agent
+  AGENT_UNHEALTHY: {
+    exit: 1,
+    retryable: true,
+    hint: "Its log says what it does, or why it ended. It is asked where --listen and --listen-cert say, which have to be the agent's own.",
+  },
+
   // This host
   SPOOL_NO_SPACE: { exit: 1, retryable: false, hint: "Free space, or give --spool-dir on a larger file system; `save --no-spool` needs none." },
   FILE_NOT_FOUND: { exit: 8, retryable: false, hint: "Check the path." },

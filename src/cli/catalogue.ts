@@ -1,6 +1,6 @@
 // Every command: what help and docs/cli.md say about it, and where its code is. A command is loaded when it runs, so that `--help` loads none.
 import type { CommandName } from "../config/option.ts";
-import { AGENT_COMMAND } from "./catalogue-agent.ts";
+import { AGENT_COMMANDS } from "./catalogue-agent.ts";
 import { BACKUP, BACKUP_OR_FILE } from "./catalogue-operands.ts";
 import { REPOSITORY_COMMANDS } from "./catalogue-repo.ts";
 import { RESTORE } from "./catalogue-restore.ts";
@@ -175,7 +175,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandInfo>> = {
     load: () => import("./commands/copy.ts"),
   },
   ...RETENTION_COMMANDS,
-  ...AGENT_COMMAND,
+  ...AGENT_COMMANDS,
   ...REPOSITORY_COMMANDS,
   "config show": {
     summary: "show every option's value and where it comes from",

@@ -2,12 +2,12 @@
 import { EXIT_CODES } from "./exit-codes.ts";
 
 /** Kubernetes' terminationMessagePath, where nobody says another. */
-const DEFAULT_PATH = "/dev/termination-log";
+export const DEFAULT_TERMINATION_LOG = "/dev/termination-log";
 
-/** `message`: what ended it, or was logged last as worth a warning. Never throws: there is nobody left to tell. */
+/** `path`: none where nobody reads it. `message`: what ended it, or was logged last as worth a warning. Never throws: there is nobody left to tell. */
 export async function leaveLastWords(path: string | undefined, exitCode: number, message: string): Promise<void> {
-  if (exitCode === 0) return;
+  if (exitCode === 0 || path === undefined) return;
   const meaning = EXIT_CODES.find(([codes]) => codes.split(", ").includes(String(exitCode)))?.[1] ?? "failure";
   const { writeTerminationMessage } = await import("../notify/termination-log.ts");
-  await writeTerminationMessage(path ?? DEFAULT_PATH, `exit code ${exitCode} (${meaning})${message === "" ? "" : `: ${message}`}\n`).catch(() => undefined);
+  await writeTerminationMessage(path, `exit code ${exitCode} (${meaning})${message === "" ? "" : `: ${message}`}\n`).catch(() => undefined);
 }

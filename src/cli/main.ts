@@ -11,7 +11,7 @@ import { COMMANDS } from "./catalogue.ts";
 import { settleConflicts } from "./conflicts.ts";
 import { formatSpan } from "./format.ts";
 import { interruptedError, SIGNALS, watchInterruption } from "./interruption.ts";
-import { leaveLastWords } from "./last-words.ts";
+import { DEFAULT_TERMINATION_LOG, leaveLastWords } from "./last-words.ts";
 import { makeReporter, type Reporter } from "./log.ts";
 import { makeOutput } from "./output.ts";
 import { type ParsedArguments, parseArguments } from "./program.ts";
@@ -24,7 +24,7 @@ import { version } from "./version.ts";
 /** Runs one command; `argv` is what follows the program's name. Resolves to the exit code and never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment: Environment = process.env;
-  const terminationLog = environment["ETCDSAFE_TERMINATION_LOG"];
+  const terminationLog = environment["ETCDSAFE_TERMINATION_LOG"] ?? DEFAULT_TERMINATION_LOG;
   const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined, operands: [], terminationLog, trouble: "" };
   process.on("uncaughtException", (error) => process.exit(reportError(error, session)));
   const streams = guardStandardStreams();
@@ -60,6 +60,7 @@ interface Session {
   reporter: Reporter | undefined;
   command: CommandName | undefined;
   operands: readonly string[];
+  /** Undefined where the command has none: `health` does not speak for the container's own process. */
   terminationLog: string | undefined;
   /** The last that was worth a warning, or ended the command. */
   trouble: string;
@@ -71,7 +72,7 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
   const { config: given, faults } = await readConfig({ ...parsed, environment });
   session.json = given.get("format") === "json" || given.get("log-format") === "json";
   const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
-  if (!isAboutConfig && faults.length > 0)
+  if (!isAboutConfig && parsed.command !== "health" && faults.length > 0)
     throwFaults([...faults, ...(await connectionFaults(parsed.command, given, environment))], formatHint(parsed, faults));
   const notes: LogEvent[] = [];
   const config = settleConflicts(given, parsed.command, parsed.operands, (note) => void notes.push(note));

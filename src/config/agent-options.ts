@@ -1,7 +1,8 @@
-// Rows of the table of options: what an agent does when, and where it answers. It takes those of save, verify and prune as well.
+// Rows of the table of options: what an agent does when, and where it answers, which whoever asks it needs as well. It takes those of save, verify and prune too.
 import type { OptionSpec } from "./option.ts";
 
 const COMMANDS = ["agent"] as const;
+const WITH_WHO_ASKS = ["agent", "health"] as const;
 
 export const AGENT_OPTIONS = {
   "save-schedule": {
@@ -52,17 +53,17 @@ export const AGENT_OPTIONS = {
     default: "127.0.0.1:9379",
     pattern: { regex: /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]*):\d{1,5}$/, is: "HOST:PORT, or :PORT for all addresses" },
     group: "HTTP",
-    commands: COMMANDS,
+    commands: WITH_WHO_ASKS,
     description: "Where the agent's page, its metrics and its state are read (docs/agent-http.md).",
   },
   "listen-cert": {
     kind: "path",
     placeholder: "FILE",
     group: "HTTP",
-    commands: COMMANDS,
+    commands: WITH_WHO_ASKS,
     description: "PEM file of the certificate to answer with, over TLS; with --listen-key. Both are read again when they change.",
   },
-  "listen-key": { kind: "path", placeholder: "FILE", group: "HTTP", commands: COMMANDS, description: "PEM file of that certificate's key." },
+  "listen-key": { kind: "path", placeholder: "FILE", group: "HTTP", commands: WITH_WHO_ASKS, description: "PEM file of that certificate's key." },
   "listen-token-file": {
     kind: "secret-file",
     placeholder: "FILE",

@@ -22,6 +22,7 @@ export type CommandName =
   | "config show"
   | "config validate"
   | "agent"
+  | "health"
   | "version";
 
 /** Longer waits than this a timer of Node cannot hold. */

@@ -36,6 +36,7 @@ const ALL: readonly CommandName[] = [
   "config show",
   "config validate",
   "agent",
+  "health",
   "version",
 ];
 const ONE_CLUSTER: readonly CommandName[] = ["save", "list", "show", "verify", "restore", "copy", "prune", "pin", "unpin", "repo adopt", "repo rekey"];
@@ -217,7 +218,7 @@ export const OPTIONS = {
     placeholder: "FILE",
     default: "/dev/termination-log",
     group: "Configuration and output",
-    commands: ALL,
+    commands: ALL.filter((name) => name !== "health"),
     description: "Where the error that ended the command goes as well, if there is such a file: Kubernetes shows it as the container's message.",
   },
 } as const satisfies Record<string, OptionSpec>;
