@@ -1,10 +1,11 @@
 // Metrics for a Prometheus Pushgateway (https://github.com/prometheus/pushgateway, "API"), which keeps the last push of each group. A group is a job and a
 // subject (subject.ts), and a POST replaces the families that it names and leaves the group's others: so every run adds to what those before it said.
 import { EtcdsafeError } from "../errors.ts";
-import { NetworkError, unreachable } from "../http/network-error.ts";
+import { NetworkError } from "../http/network-error.ts";
 import { type HttpAnswer, type HttpSend, textOf } from "../http/request.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { retried, ThrottledError } from "../storage/retry.ts";
+import { unreachable } from "../storage/unreachable.ts";
 import { type Family, parseExposition, renderExposition } from "./exposition.ts";
 import { subjectKey, subjectOf } from "./subject.ts";
 
@@ -92,7 +93,7 @@ function reasonIn(said: string, { pathname }: URL): string {
 
 function failure({ origin, host }: URL, error: unknown): EtcdsafeError {
   const { message } = error as Error;
-  const why = message.replace(`cannot push: ${host}: `, "").replace("the store's certificate", "its certificate");
+  const why = message.replace(`cannot push: ${host}: `, "");
   const { code } = error as Partial<EtcdsafeError>;
   const hint = code === "STORAGE_TLS_FAILED" ? TLS_HINT : code === "STORAGE_DENIED" ? PROXY_HINT : undefined;
   return new EtcdsafeError("REPORT_FAILED", `cannot push the metrics to ${origin}: ${why}`, { cause: error, ...(hint !== undefined && { hint }) });

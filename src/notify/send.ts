@@ -113,11 +113,10 @@ function failureOf(error: unknown, url: URL): EtcdsafeError {
   if (error instanceof OutOfTime) return new EtcdsafeError("STORAGE_UNREACHABLE", `no answer within ${error.limitMs / 1000} s`);
   const { name, message } = error as Error;
   if (!(error instanceof NetworkError)) return new EtcdsafeError("REPORT_FAILED", tellsOf(url, message) ? name : message);
-  const prefix = `${url.host}: `;
-  const why = (message.startsWith(prefix) ? message.slice(prefix.length) : message).replace("the store's certificate", "its certificate");
-  // Of these two no further attempt helps.
-  if (name === "TlsError") return new EtcdsafeError("REPORT_FAILED", why, { hint: TLS_HINT });
-  if (name === "ProxyRefusedError") return new EtcdsafeError("REPORT_FAILED", why, { hint: PROXY_HINT });
+  const { kind, why } = error;
+  // Of these no further attempt helps.
+  if (kind === "certificate" || kind === "no TLS") return new EtcdsafeError("REPORT_FAILED", why, { hint: TLS_HINT });
+  if (kind === "proxy refused") return new EtcdsafeError("REPORT_FAILED", why, { hint: PROXY_HINT });
   return new EtcdsafeError("STORAGE_UNREACHABLE", why);
 }
 

@@ -2,9 +2,10 @@
 // https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 import type { RestError } from "@azure/storage-blob";
 import { type ErrorCode, EtcdsafeError } from "../errors.ts";
-import { mayBeAnothers, NetworkError, notTheStore, unreachable } from "../http/network-error.ts";
+import { NetworkError } from "../http/network-error.ts";
 import { TokenError } from "./azblob-credentials.ts";
 import { ThrottledError } from "./retry.ts";
+import { mayBeAnothers, notTheStore, unreachable } from "./unreachable.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   BlobNotFound: "STORAGE_NOT_FOUND",

@@ -1,9 +1,10 @@
 // What Google Cloud Storage answers, in the words of the error table. Messages hold what was asked for and the store's own reason: never URLs
 // with their queries, headers or tokens.
 import { EtcdsafeError } from "../errors.ts";
-import { mayBeAnothers, NetworkError, notTheStore, unreachable } from "../http/network-error.ts";
+import { NetworkError } from "../http/network-error.ts";
 import { type HttpAnswer, textOf } from "../http/request.ts";
 import { ThrottledError } from "./retry.ts";
+import { mayBeAnothers, notTheStore, unreachable } from "./unreachable.ts";
 
 /** Reasons of a 403 that is no refusal. https://cloud.google.com/storage/docs/json_api/v1/status-codes */
 const TOO_FAST = new Set(["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"]);

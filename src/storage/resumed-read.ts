@@ -1,8 +1,9 @@
 // A download that goes on where its connection broke: the same version of the object, from the first byte that is missing.
 import type { ByteStream } from "../bytes/stream.ts";
 import { EtcdsafeError } from "../errors.ts";
-import { NetworkError, unreachable } from "../http/network-error.ts";
+import { NetworkError } from "../http/network-error.ts";
 import { type RetryOptions, retried } from "./retry.ts";
+import { unreachable } from "./unreachable.ts";
 
 /** Bytes from `at` on: of the version that an earlier call has found, so that a stream never mixes two. */
 export type OpenAt = (at: number) => Promise<ByteStream>;

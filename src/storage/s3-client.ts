@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { getCACertificates } from "node:tls";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { type ByteStream, collect, streamOf } from "../bytes/stream.ts";
-import { mayBeAnothers, NetworkError } from "../http/network-error.ts";
+import { NetworkError } from "../http/network-error.ts";
 import { type HttpAnswer, type HttpSend, httpSender, textOf } from "../http/request.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { retried } from "./retry.ts";
@@ -13,6 +13,7 @@ import { isCredentialsRefused, NotS3Error, s3Error } from "./s3-errors.ts";
 import { type S3Parameters, s3Plan } from "./s3-settings.ts";
 import { requireSse } from "./s3-sse.ts";
 import type { StorageSettings } from "./settings.ts";
+import { mayBeAnothers } from "./unreachable.ts";
 
 type S3Runtime = Pick<Runtime, "now" | "sleep" | "randomBytes" | "log" | "monotonicMs">;
 /** What the SDK's send takes besides a command. */

@@ -1,8 +1,9 @@
 // What S3 and its compatibles answer, in the words of the error table. Messages hold what was asked for and the store's own reason: never URLs
 // with their queries, headers, keys or signatures. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 import { type ErrorCode, EtcdsafeError } from "../errors.ts";
-import { NetworkError, notTheStore, unreachable } from "../http/network-error.ts";
+import { NetworkError } from "../http/network-error.ts";
 import { ThrottledError } from "./retry.ts";
+import { notTheStore, unreachable } from "./unreachable.ts";
 
 /** The store's answer behind an error: kept as its cause without the rest, which may hold what was signed. */
 export class S3Refusal extends Error {

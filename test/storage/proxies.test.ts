@@ -200,7 +200,7 @@ test.each(KINDS)("%s storage: a proxy that wants to know who asks is no store th
 
 test.each(KINDS)("%s storage: a certificate that nobody trusts, and TLS where there is none, are said in one line and not tried again", async (kind) => {
   const untrusting = async () => readHello(await open(kind, undefined, { authorities: "" }));
-  const error = await expectThrown("STORAGE_TLS_FAILED", untrusting, /127\.0\.0\.1:\d+: the store's certificate cannot be trusted: /);
+  const error = await expectThrown("STORAGE_TLS_FAILED", untrusting, /127\.0\.0\.1:\d+: its certificate cannot be trusted: /);
   expect(error).toMatchObject({ message: expect.not.stringMatching(/Node|--use-system-ca|\n/), hint: expect.stringContaining("--storage-ca") });
   const plain = createPlainServer((_, answer) => void answer.end(HELLO)).listen(0, "127.0.0.1");
   await once(plain, "listening");

@@ -260,11 +260,7 @@ test("s3 storage: trusts the certificate authority that it is given, and no othe
     await storage.put("large", inChunks(large, 1 << 20), { signal });
     expect(sha256(await bytes(storage, "large"))).toBe(sha256(large));
     const untrusting = await open(bucket, secure.url);
-    const error = await expectThrown(
-      "STORAGE_TLS_FAILED",
-      () => put(untrusting, "k", "x"),
-      /127\.0\.0\.1:\d+: the store's certificate cannot be trusted: [^;]*$/,
-    );
+    const error = await expectThrown("STORAGE_TLS_FAILED", () => put(untrusting, "k", "x"), /127\.0\.0\.1:\d+: its certificate cannot be trusted: [^;]*$/);
     expect(error.hint).toMatch(/--storage-ca/);
   } finally {
     await secure.stop();
