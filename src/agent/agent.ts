@@ -1,11 +1,14 @@
 // The process that does what is scheduled for one cluster, as long as it holds the cluster's writer lease; without it, it waits to take over.
 // Nothing here knows how a backup is saved or verified: that, the lease and the catalogue are effects.
-import { type ErrorCode, EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError } from "../errors.ts";
 import type { FailureReason } from "../metrics/reasons.ts";
 import { type WriterLease, WriterLockedError } from "../repository/writer-lease.ts";
 import type { CallOptions, Progress, Runtime } from "../runtime.ts";
+import { type AgentCatalogue, CatalogueReading } from "./catalogue-reading.ts";
+import { expectedError } from "./expected-error.ts";
+import { Fitness, type Unfitness } from "./fitness.ts";
 import type { Schedule } from "./schedule.ts";
-import { type AgentStatus, type CatalogueStatus, type Job, type LeaseStatus, TASK_KINDS, type TaskKind } from "./status.ts";
+import { type AgentStatus, type Job, type LeaseStatus, TASK_KINDS, type TaskKind } from "./status.ts";
 import { type RunEnd, Task } from "./task.ts";
 
 /** What the configuration says, as it is now. */
@@ -15,12 +18,6 @@ export interface AgentSettings {
   /** Null: only when somebody asks. */
   readonly schedules: Readonly<Record<TaskKind, Schedule | null>>;
   readonly timezone: string;
-}
-
-export interface AgentCatalogue {
-  readonly status: CatalogueStatus;
-  /** When each was begun last, by whomever. */
-  readonly lastBegun: Readonly<Record<TaskKind, Date | null>>;
 }
 
 export interface AgentEffects {
@@ -39,14 +36,8 @@ export type AgentIdentity = Pick<AgentStatus, "version" | "host" | "pid">;
 const STANDBY_POLL_MS = 10_000;
 /** Clocks jump and hosts are suspended, so that nobody sleeps until a time that is far away. */
 const TICK_MS = 5_000;
-const CATALOGUE_EVERY_MS = 5 * 60_000;
-const CATALOGUE_RETRY_MS = 15_000;
 /** A repository of which nobody can tell what it holds is still written to. */
 const UNREAD_LIMIT_MS = 60_000;
-/** Who cannot reach etcd leaves the lease alone for so long that each of the others has tried for it. */
-const ASIDE_MS = 2 * STANDBY_POLL_MS;
-/** The same for a cluster whose save was refused: nothing but `repo adopt` changes that, unless the other cluster is given up. */
-const ASIDE_REFUSED_MS = 10 * 60_000;
 /** What runs may come to its end for so long when the agent is stopped; then it is told to drop what it does, and has so long for that; then the lease is given back. */
 const FINISH_LIMIT_MS = 4_000;
 const DROP_LIMIT_MS = 3_000;
@@ -61,20 +52,11 @@ export class Agent {
   /** Of what runs under that lease. */
   #dropJobs = new AbortController();
   #leaseStatus: LeaseStatus = { holder: null, error: null };
-  #catalogue: CatalogueStatus | null = null;
-  /** Of the reading that is under way. */
-  #dropReading: AbortController | undefined;
-  #readAgainMs = Number.NEGATIVE_INFINITY;
-  #readingError: ErrorCode | null = null;
+  readonly #catalogue: CatalogueReading;
+  readonly #fitness = new Fitness();
   /** Whether what others did before this agent held the lease is known. Under it nobody else does what is scheduled. */
   #hasLearnt = false;
   #configuration: AgentStatus["configuration"];
-  /** Why the last save says that this agent is not the one to write; undefined where it does not. */
-  #unfit: { readonly error: EtcdsafeError; readonly asideMs: number } | undefined;
-  /** Whether a save of this process went well: only then it is known whose cluster this is. */
-  #hasSaved = false;
-  /** Monotonic. */
-  #asideUntilMs = Number.NEGATIVE_INFINITY;
   readonly #wakeUps = new Set<() => void>();
 
   constructor(identity: AgentIdentity, effects: AgentEffects) {
@@ -83,6 +65,11 @@ export class Agent {
     this.#startedAt = effects.runtime.now();
     // Of a cluster that nobody has saved yet, a backup is overdue; nothing else is.
     this.#tasks = new Map(TASK_KINDS.map((kind) => [kind, new Task(kind, kind === "save" ? new Date(0) : this.#startedAt)]));
+    this.#catalogue = new CatalogueReading({
+      runtime: effects.runtime,
+      readCatalogue: (options) => effects.readCatalogue(options),
+      onRead: (lastBegun) => this.#learn(lastBegun),
+    });
     this.#configuration = { loadedAt: this.#startedAt.toISOString(), refused: null };
   }
 
@@ -108,7 +95,7 @@ export class Agent {
     const at = this.#effects.runtime.now().toISOString();
     if (refused === undefined) {
       this.#configuration = { loadedAt: at, refused: null };
-      this.#asideUntilMs = Number.NEGATIVE_INFINITY;
+      this.#fitness.endAside();
     } else this.#configuration = { ...this.#configuration, refused: { at, message: refused.message } };
     this.#wake();
   }
@@ -123,7 +110,7 @@ export class Agent {
       now: now.toISOString(),
       ...{ cluster, repositories, role: isWriter ? "writer" : "standby", lease: this.#leaseStatus },
       tasks: [...this.#tasks.values()].map((task) => task.status(schedules[task.kind], { timezone, now, isWriter })),
-      ...{ catalogue: this.#catalogue, configuration: this.#configuration },
+      ...{ catalogue: this.#catalogue.status, configuration: this.#configuration },
     };
   }
 
@@ -143,7 +130,7 @@ export class Agent {
   /** The lease, once it was free; undefined where the agent is stopped, or has to wait on. */
   async #elected(signal: AbortSignal): Promise<WriterLease | undefined> {
     const { runtime, takeLease } = this.#effects;
-    if (runtime.monotonicMs() < this.#asideUntilMs) return this.#standBy(signal);
+    if (this.#fitness.isAside(runtime.monotonicMs())) return this.#standBy(signal);
     try {
       const lease = await takeLease({ signal });
       this.#leaseStatus = { holder: { host: this.#identity.host, pid: this.#identity.pid, since: runtime.now().toISOString() }, error: null };
@@ -151,13 +138,13 @@ export class Agent {
       return lease;
     } catch (error) {
       if (signal.aborted) return undefined;
-      this.#tellStandby(expected(error));
+      this.#tellStandby(expectedError(error));
       return this.#standBy(signal);
     }
   }
 
   async #standBy(signal: AbortSignal): Promise<undefined> {
-    this.#readCatalogue(signal);
+    this.#catalogue.begin(signal);
     await this.#sleep(STANDBY_POLL_MS, signal);
   }
 
@@ -176,36 +163,39 @@ export class Agent {
     const { runtime } = this.#effects;
     const heldSinceMs = runtime.monotonicMs();
     this.#hasLearnt = false;
-    this.#catalogueChanged();
+    this.#catalogue.outdated();
+    const wasUnfit = this.#fitness.tryAgain();
     // Until it has saved, nobody knows that this is not refused again: the lease is not held until the schedule tells.
-    if (this.#unfit?.error.code === "CLUSTER_MISMATCH" && this.#effects.settings().schedules.save !== null) this.#begin("save", lease);
-    this.#unfit = undefined;
-    while (!signal.aborted && !this.#isToStandAside()) {
-      this.#readCatalogue(signal);
+    if (wasUnfit?.error.code === "CLUSTER_MISMATCH" && this.#effects.settings().schedules.save !== null) this.#begin("save", lease);
+    while (!signal.aborted) {
+      const { unfit } = this.#fitness;
+      // What else runs comes to its end first.
+      if (unfit !== undefined && !this.#isBusy()) {
+        this.#standAside(unfit);
+        break;
+      }
+      this.#catalogue.begin(signal);
       const knows = this.#hasLearnt || runtime.monotonicMs() - heldSinceMs >= UNREAD_LIMIT_MS;
-      if (knows && this.#unfit === undefined) this.#beginDue(lease);
+      if (knows && unfit === undefined) this.#beginDue(lease);
       await this.#sleep(TICK_MS, signal);
     }
     this.#hasLearnt = false;
-    if (!signal.aborted) this.#standAside();
     if (!lease.signal.aborted) return;
-    const { message } = expected(lease.signal.reason);
+    const { message } = expectedError(lease.signal.reason);
     this.#leaseStatus = { holder: null, error: { code: "WRITER_LEASE_LOST", message } };
     runtime.log({ level: "error", message: `this agent stands by again: ${message}` });
   }
 
-  /** What else runs comes to its end first. */
-  #isToStandAside(): boolean {
-    return this.#unfit !== undefined && ![...this.#tasks.values()].some(({ isRunning }) => isRunning);
+  #isBusy(): boolean {
+    return [...this.#tasks.values()].some(({ isRunning }) => isRunning);
   }
 
-  /** Another agent may reach etcd, or be that of the right cluster. */
-  #standAside(): void {
-    const { error, asideMs } = this.#unfit!;
-    const { code, message } = error;
-    this.#asideUntilMs = this.#effects.runtime.monotonicMs() + asideMs;
+  #standAside(unfit: Unfitness): void {
+    const { runtime } = this.#effects;
+    const { code, message } = unfit.error;
+    this.#fitness.standAside(unfit, runtime.monotonicMs());
     this.#leaseStatus = { holder: null, error: { code, message } };
-    this.#effects.runtime.log({ level: "warn", message: `this agent gives the lease back for ${asideMs / 1000} s: ${message}`, fields: { code } });
+    runtime.log({ level: "warn", message: `this agent gives the lease back for ${unfit.asideMs / 1000} s: ${message}`, fields: { code } });
   }
 
   #beginDue(lease: WriterLease): void {
@@ -213,7 +203,7 @@ export class Agent {
     const { schedules } = this.#effects.settings();
     for (const task of this.#tasks.values()) {
       // By its ids, a copy of the cluster may be the cluster: its first save shows that it is not, and until then nothing is removed.
-      if (task.kind === "prune" && schedules.save !== null && !this.#hasSaved) continue;
+      if (task.kind === "prune" && schedules.save !== null && !this.#fitness.hasSaved) continue;
       const next = task.next(schedules[task.kind], now);
       if (next !== null && next.at <= now) this.#begin(task.kind, lease);
     }
@@ -225,15 +215,12 @@ export class Agent {
     const once = async (options: Parameters<Parameters<Task["begin"]>[2]>[0]): Promise<RunEnd> => {
       try {
         const end = await run(kind, { ...options, lease });
-        if (kind === "save") {
-          this.#unfit = unfitness(end);
-          this.#hasSaved = end.error?.code !== "CLUSTER_MISMATCH" && (this.#hasSaved || end.failure === null || end.failure.reason === "partly-done");
-        }
+        if (kind === "save") this.#fitness.noteSave(end);
         return end;
       } catch (error) {
         return { failure: failureOf(error), lines: [] };
       } finally {
-        this.#catalogueChanged();
+        this.#catalogue.outdated();
         this.#wake();
       }
     };
@@ -255,49 +242,17 @@ export class Agent {
     try {
       await Promise.race([lease[Symbol.asyncDispose](), runtime.sleep(GIVE_BACK_LIMIT_MS, over.signal).catch(() => undefined)]);
     } catch (error) {
-      runtime.log({ level: "warn", message: `the writer lease could not be given back, and expires by itself: ${expected(error).message}` });
+      runtime.log({ level: "warn", message: `the writer lease could not be given back, and expires by itself: ${expectedError(error).message}` });
     } finally {
       over.abort();
     }
   }
 
-  /** In the background, one at a time, when it is time to: a repository that answers slowly puts off no run, and no takeover. */
-  #readCatalogue(signal: AbortSignal): void {
-    const { runtime } = this.#effects;
-    if (this.#dropReading !== undefined || runtime.monotonicMs() < this.#readAgainMs) return;
-    const dropped = new AbortController();
-    this.#dropReading = dropped;
-    void this.#read(AbortSignal.any([signal, dropped.signal])).finally(() => {
-      if (this.#dropReading === dropped) this.#dropReading = undefined;
-    });
-  }
-
-  async #read(signal: AbortSignal): Promise<void> {
-    const { runtime, readCatalogue } = this.#effects;
-    try {
-      const { status, lastBegun } = await readCatalogue({ signal });
-      if (signal.aborted) return;
-      this.#catalogue = status;
-      this.#readAgainMs = runtime.monotonicMs() + CATALOGUE_EVERY_MS;
-      this.#readingError = null;
-      if (!this.#hasLearnt) for (const task of this.#tasks.values()) task.learn(lastBegun[task.kind], runtime.now());
-      this.#hasLearnt = this.#lease !== undefined;
-      this.#wake();
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#readAgainMs = runtime.monotonicMs() + CATALOGUE_RETRY_MS;
-      const { code, message } = expected(error);
-      // Once for each reason, as for standing by.
-      if (this.#readingError !== code) runtime.log({ level: "warn", message: `the repository could not be read: ${message}` });
-      this.#readingError = code;
-    }
-  }
-
-  /** What is being read is older. */
-  #catalogueChanged(): void {
-    this.#dropReading?.abort();
-    this.#dropReading = undefined;
-    this.#readAgainMs = Number.NEGATIVE_INFINITY;
+  /** From what the repository tells of others, once under each lease: then nobody else does what is scheduled. */
+  #learn(lastBegun: AgentCatalogue["lastBegun"]): void {
+    if (!this.#hasLearnt) for (const task of this.#tasks.values()) task.learn(lastBegun[task.kind], this.#effects.runtime.now());
+    this.#hasLearnt = this.#lease !== undefined;
+    this.#wake();
   }
 
   #wake(): void {
@@ -314,17 +269,8 @@ export class Agent {
   }
 }
 
-function unfitness({ failure, error }: RunEnd): { readonly error: EtcdsafeError; readonly asideMs: number } | undefined {
-  if (error?.code === "CLUSTER_MISMATCH") return { error, asideMs: ASIDE_REFUSED_MS };
-  return failure?.reason === "etcd-unreachable" && error !== undefined ? { error, asideMs: ASIDE_MS } : undefined;
-}
-
 function failureOf(error: unknown): NonNullable<RunEnd["failure"]> {
-  const { message, hint } = expected(error);
+  const { message, hint } = expectedError(error);
   const reason: FailureReason = "failure";
   return { reason, message, hint };
-}
-
-function expected(error: unknown): EtcdsafeError {
-  return error instanceof EtcdsafeError ? error : new EtcdsafeError("INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
 }

@@ -1,5 +1,5 @@
 // What an agent knows of its repository: for its page, and to tell what was missed.
-import type { AgentCatalogue } from "../agent/agent.ts";
+import type { AgentCatalogue } from "../agent/catalogue-reading.ts";
 import type { BackupStatus } from "../agent/status.ts";
 import type { BriefCatalogueEntry } from "../repository/catalogue.ts";
 import { viewCatalogue } from "../repository/catalogue-view.ts";

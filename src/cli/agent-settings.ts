@@ -16,7 +16,7 @@ export function agentSettings(config: Config): AgentSettings {
   const timezone = config.get("schedule-timezone");
   const scheduleOf = (name: "save-schedule" | "verify-schedule" | "prune-schedule") => {
     const text = config.get(name);
-    return text === undefined ? null : parseSchedule(`--${name}`, text, timezone);
+    return text === undefined ? null : parseSchedule(config.said(name), text, timezone);
   };
   const schedules = { save: scheduleOf("save-schedule"), verify: scheduleOf("verify-schedule"), prune: scheduleOf("prune-schedule") };
   return { cluster: config.get("cluster"), repositories: config.all("repository"), schedules, timezone };
@@ -27,10 +27,12 @@ export function listenOptions(config: Config): ListenOptions {
   const text = config.get("listen");
   const [, host = "", digits = ""] = /^(.*):(\d+)$/.exec(text)!;
   const port = Number(digits);
-  if (port > 65_535) throw new EtcdsafeError("CONFIG_INVALID", `--listen: ${port} is no port`);
+  if (port > 65_535) throw new EtcdsafeError("CONFIG_INVALID", `${config.said("listen")}: ${port} is no port`);
   const [certFile, keyFile] = [config.get("listen-cert"), config.get("listen-key")];
   if ((certFile === undefined) !== (keyFile === undefined))
-    throw new EtcdsafeError("CONFIG_INVALID", `--listen-${certFile === undefined ? "key" : "cert"} is given alone`, { hint: "Give both, or none." });
+    throw new EtcdsafeError("CONFIG_INVALID", `${config.said(certFile === undefined ? "listen-key" : "listen-cert")} is given alone`, {
+      hint: "Give both, or none.",
+    });
   const tls = certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
   return { host: host === "" ? "::" : host.replace(/^\[|\]$/g, ""), port, tls, tokenFile: config.get("listen-token-file") };
 }

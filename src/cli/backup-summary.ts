@@ -2,7 +2,7 @@
 import type { BriefCatalogueEntry } from "../repository/catalogue.ts";
 import type { ObjectEncryption } from "../repository/object-encoder.ts";
 import type { Pin } from "../repository/pins.ts";
-import type { VerificationLevel } from "../repository/sidecars.ts";
+import { VERIFICATION_LEVELS, type VerificationLevel } from "../repository/sidecars.ts";
 import { formatAge } from "./format.ts";
 import { printableLine } from "./printable.ts";
 
@@ -30,7 +30,6 @@ export interface BackupSummary {
 }
 
 const RECIPIENT_SHOWN_LENGTH = 12;
-const DEEPEST_FIRST: readonly VerificationLevel[] = ["points", "structure", "hash", "stored-bytes"];
 
 export function summaryOf(cluster: string, entry: BriefCatalogueEntry, pin: Pin | null): BackupSummary {
   if (entry.manifest === null) {
@@ -50,7 +49,7 @@ export function summaryOf(cluster: string, entry: BriefCatalogueEntry, pin: Pin 
     return { cluster, id, state: "unreadable", ...unknown, storedSizeBytes, pin, faults: [error.message] };
   }
   const { manifest, verifications } = entry;
-  const passed = DEEPEST_FIRST.map((level) => verifications[level]).find((verification) => verification?.outcome === "passed");
+  const passed = VERIFICATION_LEVELS.map((level) => verifications[level]).findLast((verification) => verification?.outcome === "passed");
   return {
     cluster,
     id: entry.id,

@@ -3,7 +3,7 @@
 import type { Config } from "../config/config.ts";
 import type { CommandName } from "../config/option.ts";
 import { DONE_BY_AGENT, isAboutStores, OPTION_NAMES, type OptionName, optionSpec } from "../config/options.ts";
-import { type Fault, optionText, rankOf } from "../config/origin.ts";
+import { type Fault, rankOf } from "../config/origin.ts";
 import { REPORTED } from "../config/reporting-options.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { LogEvent } from "../runtime.ts";
@@ -145,8 +145,8 @@ export function settleConflicts(given: Config, command: CommandName, operands: r
   const { beaten, undecided } = settle(config, command);
   const [first] = undecided;
   if (first !== undefined)
-    throw new EtcdsafeError("USAGE", `${said(config, first.option)} and ${said(config, first.other)}: ${first.why}`, { hint: "Give one of the two." });
-  const together = Map.groupBy(beaten, ([, { by, why }]) => `${said(config, by)} is given: ${why}`);
+    throw new EtcdsafeError("USAGE", `${config.said(first.option)} and ${config.said(first.other)}: ${first.why}`, { hint: "Give one of the two." });
+  const together = Map.groupBy(beaten, ([, { by, why }]) => `${config.said(by)} is given: ${why}`);
   let left = config;
   for (const [why, those] of together)
     left = without(
@@ -165,7 +165,7 @@ export function conflictFaults(config: Config): Fault[] {
   return [...Map.groupBy(found, ({ option, other, why }) => `${option} ${other} ${why}`).values()].map((same) => {
     const { option, other, why } = same[0]!;
     const verbs = same.map(({ command }) => `\`${command}\``).join(", ");
-    return { origin: config.origin(option), key: option, text: `contradicts ${said(config, other)} in ${verbs}: ${why}` };
+    return { origin: config.origin(option), key: option, text: `contradicts ${config.said(other)} in ${verbs}: ${why}` };
   });
 }
 
@@ -204,7 +204,7 @@ function preferOperand(config: Config, operand: string, log: (event: LogEvent) =
 }
 
 function without(config: Config, names: readonly OptionName[], why: string, log: (event: LogEvent) => void): Config {
-  const texts = names.map((name) => said(config, name));
+  const texts = names.map((name) => config.said(name));
   log({ level: "info", message: `${texts.join(", ")} ${texts.length === 1 ? "does" : "do"} not count, as ${why}` });
   return config.without(names);
 }
@@ -212,10 +212,6 @@ function without(config: Config, names: readonly OptionName[], why: string, log:
 /** A boolean that is turned off asks for nothing. */
 function isGiven(config: Config, name: OptionName): boolean {
   return config.origin(name).kind !== "default" && config.get(name) !== false;
-}
-
-function said(config: Config, name: OptionName): string {
-  return optionText(name, config.origin(name));
 }
 
 function plannedOptions(): OptionName[] {

@@ -1,6 +1,5 @@
 // The tags that a command's options give.
 import type { Config } from "../config/config.ts";
-import { optionText } from "../config/origin.ts";
 import { EtcdsafeError } from "../errors.ts";
 
 /** Throws USAGE for a name with two values. */
@@ -9,7 +8,7 @@ export function tagsOf(config: Config): Record<string, string> {
   const [name, values] = [...Map.groupBy(pairs, ([each]) => each)].find(([, same]) => same.length > 1) ?? [];
   if (values === undefined) return Object.fromEntries(pairs);
   const given = values.map(([, value]) => `"${value}"`).join(" and ");
-  throw new EtcdsafeError("USAGE", `${optionText("tag", config.origin("tag"))}: ${name} is given as ${given}`, { hint: "A backup has one value of each tag." });
+  throw new EtcdsafeError("USAGE", `${config.said("tag")}: ${name} is given as ${given}`, { hint: "A backup has one value of each tag." });
 }
 
 /** `name=value`, as they are given. */

@@ -3,7 +3,7 @@
 import type { Setting } from "./config-file.ts";
 import type { CommandName } from "./option.ts";
 import { OPTION_NAMES, type OptionName, type OptionValue, optionSpec, optionsOf, variableOf } from "./options.ts";
-import type { Fault, Origin } from "./origin.ts";
+import { type Fault, type Origin, optionText } from "./origin.ts";
 import { nearest } from "./suggest.ts";
 import { type ReadValue, readList, readOpenValue, readSeveral, readValue } from "./value.ts";
 
@@ -36,6 +36,11 @@ export class Config {
 
   origin(name: OptionName): Origin {
     return this.#settings.get(name)?.origin ?? { kind: "default" };
+  }
+
+  /** As whoever gave it wrote it, for messages. */
+  said(name: OptionName): string {
+    return optionText(name, this.origin(name));
   }
 
   /** The same with this value. Where it comes from stays as it is said there. */

@@ -6,7 +6,7 @@ import { parseEndpoint } from "../cluster/endpoint.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { Config, Environment } from "./config.ts";
 import type { OptionName } from "./options.ts";
-import { type Fault, type Origin, optionText, originText, rankOf } from "./origin.ts";
+import { type Fault, type Origin, originText, rankOf } from "./origin.ts";
 import { readSecretFile } from "./secret-file.ts";
 import { whyUnreadable } from "./unreadable.ts";
 
@@ -64,8 +64,8 @@ function readEndpoints(config: Config, faults: Fault[]): string[] {
 /** What asks for TLS, as the user wrote it. */
 function tlsDemand(config: Config): string | undefined {
   const asking = (["cacert", "cert", "key"] as const).find((name) => config.get(name) !== undefined);
-  if (asking !== undefined) return described(config, asking);
-  return config.get("insecure-transport") ? undefined : described(config, "insecure-transport");
+  if (asking !== undefined) return config.said(asking);
+  return config.get("insecure-transport") ? undefined : config.said("insecure-transport");
 }
 
 function certificateWithoutKey(config: Config): Fault[] {
@@ -137,8 +137,4 @@ function unsupportedVariables(config: Config, environment: Environment): Fault[]
     refuse("ETCDCTL_AUTH_JWT_TOKEN", "is not understood: log in with a user and password, or a client certificate");
   if (environment["ETCDCTL_DISCOVERY_SRV"] && !beats("endpoints")) refuse("ETCDCTL_DISCOVERY_SRV", "is not understood: name the members with --endpoints");
   return faults;
-}
-
-function described(config: Config, name: OptionName): string {
-  return optionText(name, config.origin(name));
 }

@@ -1,7 +1,8 @@
 // What agents live in, in memory and with a clock of its own: the lease with its expiry, what the repository holds, runs that take their time. Every
 // run that breaks a promise throws, in the run itself, and in whoever asks for `faults`.
 import { setImmediate } from "node:timers/promises";
-import { Agent, type AgentCatalogue, type AgentSettings } from "../../src/agent/agent.ts";
+import { Agent, type AgentSettings } from "../../src/agent/agent.ts";
+import type { AgentCatalogue } from "../../src/agent/catalogue-reading.ts";
 import { parseSchedule } from "../../src/agent/schedule.ts";
 import { TASK_KINDS, type TaskKind } from "../../src/agent/status.ts";
 import type { RunEnd } from "../../src/agent/task.ts";

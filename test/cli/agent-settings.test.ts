@@ -69,7 +69,7 @@ test("agent settings: what is wrong with a file that was changed is said, and no
   for (const [text, message] of [
     ["save-schedule: [", /agent\.yaml/],
     ["save-shedule: 0 * * * *", /save-shedule is not the name of an option; did you mean save-schedule/],
-    ["save-schedule: 0 * * *", /^--save-schedule: "0 \* \* \*" /],
+    ["save-schedule: 0 * * *", /^save-schedule \(.*agent\.yaml:1\): "0 \* \* \*" /],
     ["listen: nowhere", /is not HOST:PORT/],
   ] as const) {
     await write(text);

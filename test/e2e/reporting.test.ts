@@ -76,7 +76,8 @@ test("a save tells of itself: at its start and end, in a file, and to a Pushgate
   const told = ["--textfile", at("etcd.prom"), "--pushgateway", gateway.url, "--heartbeat-file", at("heartbeat")];
   const env = { ETCDSAFE_NOTIFY: `${hook.url}/notice?token=hidden` };
   const before = Date.now() / 1000;
-  const saved = await expectExit(0, saving("told", ...told, "-o", "json"), env);
+  // What is named twice is there once.
+  const saved = await expectExit(0, saving("told", ...told, "--repository", `${at("told")}/`, "-o", "json"), env);
   const path = new URL(secret).pathname;
   expect(hook.asked).toEqual([
     { path: `${path}/start`, body: "" },

@@ -6,7 +6,7 @@ import type { SaveTarget } from "../../backup/save-target.ts";
 import type { BundleRequest } from "../../bundle/gather.ts";
 import type { Config } from "../../config/config.ts";
 import { formatDuration } from "../../config/duration.ts";
-import { optionText, originText } from "../../config/origin.ts";
+import { originText } from "../../config/origin.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { SigningKey } from "../../repository/signature.ts";
 import { distinctPlaces } from "../../storage/place.ts";
@@ -105,12 +105,11 @@ async function tellOfUnbelieved(invocation: Invocation, signing: SigningKey | un
   const { config, runtime } = invocation;
   const trusted = await trustedKeysOf(invocation);
   if (trusted === undefined || (signing !== undefined && trusted.includes(signing.publicKey))) return;
-  const said = (name: "trusted-key" | "sign-key-file") => optionText(name, config.origin(name));
   const [signer, how] =
     signing === undefined
       ? ["no --sign-key-file", "without a signature"]
-      : [said("sign-key-file"), `with the signature of ${signing.publicKey}, which is not among those keys,`];
-  const message = `${said("trusted-key")} and ${signer}: what is stored ${how} counts as damaged for whoever trusts those keys alone`;
+      : [config.said("sign-key-file"), `with the signature of ${signing.publicKey}, which is not among those keys,`];
+  const message = `${config.said("trusted-key")} and ${signer}: what is stored ${how} counts as damaged for whoever trusts those keys alone`;
   const hint = "Give --sign-key-file with a key that --trusted-key names, or name the one that signs there as well.";
   if (config.origin("trusted-key").kind === "flag") throw new EtcdsafeError("USAGE", message, { hint });
   runtime.log({ level: "warn", message: `${message}. ${hint}` });
