@@ -8,6 +8,7 @@ import { NODE } from "../support/cli.ts";
 import { type CommandResult, outputOf, runCommand } from "../support/command.ts";
 import { startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
+import { claimPorts, releasePorts } from "../support/ports.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { startVersitygw } from "../support/versitygw.ts";
 import { type BuiltImage, buildImage, packagesIn, parseDockerfile } from "./dockerfile.ts";
@@ -34,8 +35,8 @@ async function developersPackages(stage: string, command: string, stageDirectory
 }
 
 /**
- * The image's entrypoint, with the arguments, in a mount namespace of its own. As root, as the image's user; else as the user who may only be root in a namespace.
- * Beside the temporary directory only `writable` can be written to, which is `/data` inside.
+ * The image's entrypoint, with the arguments, as process 1 in namespaces of its own for mounts and processes. As root, as the image's user; else as the user who may
+ * only be root in a namespace. Beside the temporary directory only `writable` can be written to, which is `/data` inside.
  */
 async function inImage(
   args: readonly string[],
@@ -43,22 +44,38 @@ async function inImage(
   writable = path("tmp"),
   entrypoint = image.entrypoint,
 ): Promise<CommandResult> {
+  return await inRoot('exec chroot $user "$root" "$@"', [...entrypoint, ...args], env, writable);
+}
+
+/** `script`: what process 1, a shell of this machine, does when all is mounted; `words` are its arguments. */
+async function inRoot(script: string, words: readonly string[], env: Readonly<Record<string, string>>, writable = path("tmp")): Promise<CommandResult> {
   const isRoot = process.getuid?.() === 0;
-  const script = `root=$1 tmp=$2 data=$3 user=$4
+  const mounting = `root=$1 tmp=$2 data=$3 user=$4
 shift 4
 mount --bind "$root" "$root"
-mount --rbind /proc "$root/proc"
+mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --bind "$tmp" "$root/tmp"
 mount --bind "$data" "$root/data"
 for file in hosts resolv.conf; do mount --bind "/etc/$file" "$root/etc/$file"; done
-mount -o remount,ro,bind "$root"
-exec chroot $user "$root" "$@"`;
+mount -o remount,ro,bind "$root"`;
   for (const mountPoint of ["proc", "dev", "data"]) await mkdir(join(image.root, mountPoint), { recursive: true });
   for (const mountPoint of ["hosts", "resolv.conf"]) await writeFile(join(image.root, "etc", mountPoint), "");
   const user = isRoot ? `--userspec=${image.user} --groups=` : "";
-  const command = ["--mount", ...(isRoot ? [] : ["--map-root-user"]), "--", "sh", "-ec", script, "sh", image.root, path("tmp"), writable, user];
-  return await runCommand("unshare", [...command, ...entrypoint, ...args], { env: { ...image.environment, ...env } });
+  const apart = ["--mount", "--pid", "--fork", "--kill-child", ...(isRoot ? [] : ["--map-root-user"]), "--"];
+  const command = [...apart, "sh", "-ec", `${mounting}\n${script}`, "sh", image.root, path("tmp"), writable, user];
+  return await runCommand("unshare", [...command, ...words], { env: { ...image.environment, ...env } });
+}
+
+/** For the shell of inRoot. */
+function healthcheck(): string {
+  return `chroot $user "$root" ${image.healthcheck!.command.map((word) => `'${word}'`).join(" ")}`;
+}
+
+/** What the image's health check says beside the entrypoint with these arguments, once it is content (asked for 20 s at most); then that is stopped. */
+async function healthBeside(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CommandResult> {
+  const asking = `(for try in $(seq 40); do ${healthcheck()} && break || sleep 0.5; done; kill 1) &`;
+  return await inRoot(`${asking}\nexec chroot $user "$root" "$@"`, [...image.entrypoint, ...args], env);
 }
 
 function expectEnd(result: CommandResult, exitCode: number): void {
@@ -85,7 +102,11 @@ test("image: production dependencies alone, all of them, nothing of the sources,
 
 test("image: what it says of itself, and the bases are those of the Node that the tests run with", async () => {
   const manifest = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
-  expect(image).toMatchObject({ base: "scratch", user: "65532:65532", healthcheck: "NONE", command: ["help"] });
+  expect(image).toMatchObject({ base: "scratch", user: "65532:65532", command: ["help"] });
+  expect(image.healthcheck).toEqual({
+    command: [...image.entrypoint, "health", "1"],
+    options: { interval: "1m", timeout: "15s", "start-period": "1m", retries: "3" },
+  });
   expect(image.labels).toMatchObject({
     "org.opencontainers.image.version": manifest.version,
     "org.opencontainers.image.description": manifest.description,
@@ -123,6 +144,24 @@ test("image: says its version, saves, lists, verifies and restores, from a root 
     expect(await readdir(path("data/etcd/member"))).toEqual(expect.arrayContaining(["snap", "wal"]));
   } finally {
     await server.stop();
+  }
+});
+
+test("image: its health check asks an agent where that listens, lets anything else run, and is not content where nobody answers", async () => {
+  const [port] = (await claimPorts(1)) as [number];
+  try {
+    const unreachable = ["--endpoints", "http://127.0.0.1:9", "--repository", "/tmp/repository"];
+    const agent = await healthBeside(["agent", ...unreachable, "--listen", `:${port}`]);
+    expectEnd(agent, 0);
+    expect(agent.stdout).toBe(`The agent at http://127.0.0.1:${port}/healthz is alive.\n`);
+    const save = await healthBeside(["save", ...unreachable, "--jitter", "24h"]);
+    expectEnd(save, 143);
+    expect(save.stdout).toBe("Process 1 is no agent but `save`, and alive as long as it runs.\n");
+    const nobody = await inRoot(`${healthcheck()} || exit $?`, [], { ETCDSAFE_LISTEN: `127.0.0.1:${port}` });
+    expectEnd(nobody, 1);
+    expect(nobody.stderr).toMatch(/AGENT_UNHEALTHY/);
+  } finally {
+    await releasePorts([port]);
   }
 });
 

@@ -19,7 +19,14 @@ export interface BuiltImage {
   readonly environment: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly user: string;
-  readonly healthcheck: string;
+  /** Undefined where there is none, or NONE. */
+  readonly healthcheck: Healthcheck | undefined;
+}
+
+export interface Healthcheck {
+  readonly command: readonly string[];
+  /** As they are written: interval, timeout, start-period, retries. */
+  readonly options: Readonly<Record<string, string>>;
 }
 
 export interface BuildOptions {
@@ -46,7 +53,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
   const sent = await sentFiles(options.context);
   const stages = new Map<string, string>();
   let [stage, workdir, base] = ["", "/", ""];
-  const image = { entrypoint: [""], command: [""], environment: {}, labels: {}, user: "", healthcheck: "" };
+  const image = { entrypoint: [""], command: [""], environment: {}, labels: {}, user: "", healthcheck: undefined };
   const at = (path: string) => (path.startsWith("/") ? join(stages.get(stage)!, path) : join(stages.get(stage)!, workdir, path));
   const steps: Record<string, (text: string) => Promise<void> | void> = {
     FROM: async (text) => {
@@ -78,7 +85,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
     ENV: (text) => void Object.assign(image.environment, pairs(text)),
     LABEL: (text) => void Object.assign(image.labels, pairs(text)),
     USER: (text) => void Object.assign(image, { user: text }),
-    HEALTHCHECK: (text) => void Object.assign(image, { healthcheck: text }),
+    HEALTHCHECK: (text) => void Object.assign(image, { healthcheck: healthcheck(text) }),
   };
   for (const { name, text } of instructions) {
     const step = steps[name];
@@ -112,6 +119,13 @@ async function sentFiles(context: string): Promise<(path: string) => boolean> {
 
 function pairs(text: string): Record<string, string> {
   return Object.fromEntries([...text.matchAll(/(\S+?)="([^"]*)"/g)].map(([, name, value]) => [name!, value!]));
+}
+
+/** Of the form that needs no shell. */
+function healthcheck(text: string): Healthcheck | undefined {
+  if (text === "NONE") return undefined;
+  const [, options, command] = /^((?:--\S+=\S+ )*)CMD (\[.*\])$/.exec(text)!;
+  return { command: JSON.parse(command!), options: Object.fromEntries([...options!.matchAll(/--(\S+)=(\S+)/g)].map(([, name, value]) => [name!, value!])) };
 }
 
 /** Every package below a node_modules, as package-lock.json names their places. */
