@@ -6,7 +6,7 @@ import { provisionAge, provisionAgeVectors } from "./provision/age.ts";
 import { provisionChromium } from "./provision/chromium.ts";
 import { provisionFakeGcsServer } from "./provision/fake-gcs-server.ts";
 import { provisionHelm } from "./provision/helm.ts";
-import { provisionKubernetesApi, provisionKustomize } from "./provision/kustomize.ts";
+import { provisionKubernetesApi, provisionKustomize, provisionPrometheusOperatorApi } from "./provision/kustomize.ts";
 import { provisionPromtool } from "./provision/promtool.ts";
 import { provisionPushgateway } from "./provision/pushgateway.ts";
 import { provisionVersitygw } from "./provision/versitygw.ts";
@@ -71,6 +71,7 @@ function provisioning(): Step[] {
     at("kustomize is", provisionKustomize),
     at("helm is", provisionHelm),
     at("the API of Kubernetes is", provisionKubernetesApi),
+    at("the API of the Prometheus Operator is", provisionPrometheusOperatorApi),
     at("age is", provisionAge),
     at("age's test vectors are", provisionAgeVectors),
   ];

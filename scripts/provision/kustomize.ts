@@ -1,4 +1,5 @@
-// kustomize: one the user names, else built once from tools/kustomize as the etcd binaries are. And what the API of Kubernetes takes, by which is judged what it renders.
+// kustomize: one the user names, else built once from tools/kustomize as the etcd binaries are. And what the APIs of Kubernetes and the Prometheus Operator take, by which is
+// judged what it renders.
 import { execFile } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { provisionGoTools } from "./go-tools.ts";
 import { ProvisionError } from "./provision-error.ts";
 
 const KUBERNETES = "k8s.io/kubernetes";
+const PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator";
 const DOWNLOAD_LIMIT_MS = 5 * 60_000;
 let known: Promise<string> | undefined;
 
@@ -19,16 +21,22 @@ export function provisionKustomize(): Promise<string> {
 
 /** The path of Kubernetes' own description of its API, OpenAPI 2: of the version in tools/kustomize/kubernetes-api. Rejects with a ProvisionError. */
 export async function provisionKubernetesApi(): Promise<string> {
-  const cwd = fileURLToPath(new URL("../../tools/kustomize/kubernetes-api", import.meta.url));
+  return join(await sourceOf(KUBERNETES, "kubernetes-api", "the API of Kubernetes"), "api/openapi-spec/swagger.json");
+}
+
+/** The directory of the Prometheus Operator's custom resource definitions: of the version in tools/kustomize/prometheus-operator-api. Rejects with a ProvisionError. */
+export async function provisionPrometheusOperatorApi(): Promise<string> {
+  return join(await sourceOf(PROMETHEUS_OPERATOR, "prometheus-operator-api", "the API of the Prometheus Operator"), "example/prometheus-operator-crd");
+}
+
+/** The source of a Go module that is required in that directory of tools/kustomize. */
+async function sourceOf(module: string, directory: string, label: string): Promise<string> {
+  const cwd = fileURLToPath(new URL(`../../tools/kustomize/${directory}`, import.meta.url));
   const env = { ...process.env, GOWORK: "off", GOFLAGS: "-mod=readonly" };
-  const { stdout } = await promisify(execFile)("go", ["mod", "download", "-json", KUBERNETES], { cwd, env, timeout: DOWNLOAD_LIMIT_MS }).catch(
-    (error: Error) => {
-      throw new ProvisionError(
-        `the API of Kubernetes was not found: "go mod download ${KUBERNETES}" in tools/kustomize/kubernetes-api failed: ${error.message}`,
-      );
-    },
-  );
-  return join(JSON.parse(stdout).Dir, "api/openapi-spec/swagger.json");
+  const { stdout } = await promisify(execFile)("go", ["mod", "download", "-json", module], { cwd, env, timeout: DOWNLOAD_LIMIT_MS }).catch((error: Error) => {
+    throw new ProvisionError(`${label} was not found: "go mod download ${module}" in tools/kustomize/${directory} failed: ${error.message}`);
+  });
+  return JSON.parse(stdout).Dir;
 }
 
 async function find(): Promise<string> {

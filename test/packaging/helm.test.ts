@@ -53,7 +53,7 @@ const IDENTITIES: Readonly<Record<string, string>> = {
 describe.each(["external-etcd", "kubeadm", "k3s"])("overlay %s", (overlay) => {
   test.each(["s3-keys", "aws", "google", "azure"])("and %s, with and without all else: chart and kustomization are equal", async (access) => {
     for (const all of [false, true]) {
-      const components = [access, ...(all ? ["prune", "reporting", "age-identity"] : [])];
+      const components = [access, ...(all ? ["prune", "reporting", "age-identity", "agent", "prometheus-operator"] : [])];
       const text = withInstead(documentedKustomization(), {
         "overlays/external-etcd": `overlays/${overlay}`,
         "  - etcdsafe/config/kubernetes/components/s3-keys\n": components.map((name) => `  - etcdsafe/config/kubernetes/components/${name}\n`).join(""),
@@ -65,6 +65,8 @@ describe.each(["external-etcd", "kubeadm", "k3s"])("overlay %s", (overlay) => {
         save: { prune: all },
         verify: { ageIdentity: all },
         reporting: all,
+        agent: { enabled: all },
+        prometheusOperator: { enabled: all },
       };
       const objects = await chart(values);
       for (const object of objects) expect(judge(object), idOf(object)).toEqual([]);
@@ -79,6 +81,27 @@ test("the page's patch puts another role into the ServiceAccount, as the value d
   const identity = /value: (arn:\S+)/.exec(patch)![1]!;
   expect(identity).not.toBe(IDENTITIES["aws"]);
   expect(normalised(objects)).toEqual(normalised(await chart({ ...documentedValues(), store: { access: "aws", identity } })));
+});
+
+test("the page's values for an agent and for Prometheus make what its kustomization does, by the labels that Prometheus looks for", async () => {
+  const [components, patch] = blocksOf(sectionOf(PAGE, "The agent"), "yaml") as [string, string];
+  const objects = await kustomize(
+    withInstead(documentedKustomization(), { "components:\n  - etcdsafe/config/kubernetes/components/s3-keys\n": components }) + patch,
+  );
+  const values = parse(blocksOf(sectionOf(PAGE, "The agent"), "yaml")[2]!);
+  const made = await chart({ ...documentedValues(), ...values });
+  for (const kind of ["ServiceMonitor", "PrometheusRule"])
+    expect(made.find((object) => object.kind === kind)!.metadata.labels).toMatchObject(values.prometheusOperator.labels);
+  expect(normalised(made)).toEqual(normalised(objects));
+});
+
+test("an agent of a schedule and number of its own", async () => {
+  const values = { ...documentedValues(), save: { schedule: "*/5 * * * *", prune: true }, agent: { enabled: true, replicas: 3, pruneSchedule: "0 6 * * 0" } };
+  const { spec } = (await chart(values)).find(({ kind }) => kind === "Deployment")!;
+  expect(spec.replicas).toBe(3);
+  expect(spec.template.spec.containers[0].args).toEqual(
+    expect.arrayContaining(["--save-schedule=*/5 * * * *", "--verify-schedule=37 3 * * *", "--prune-schedule=0 6 * * 0"]),
+  );
 });
 
 test("every overlay and component is one that is compared, and the page tells of it", async () => {
@@ -97,6 +120,7 @@ test.each([
   [{ config: { ETCDSAFE_NOTIFY: "https://hooks.example.org/secret" } }, /config/],
   [{ config: { AWS_SECRET_ACCESS_KEY: "secret" } }, /config/],
   [{ save: { schedule: "hourly" } }, /schedule/],
+  [{ agent: { enabled: true, replicas: 0 } }, /replicas/],
 ])("values that are wrong are refused: %j", async (wrong, named) => {
   await expect(chart({ ...documentedValues(), ...wrong })).rejects.toThrow(named);
 });

@@ -4,12 +4,13 @@ import { chmod, chown, cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { NODE } from "../support/cli.ts";
-import { type CommandResult, runCommand } from "../support/command.ts";
+import { type CommandOptions, type CommandResult, type RunningCommand, runCommand, startCommand } from "../support/command.ts";
 import { parseDockerfile } from "./dockerfile.ts";
 import type { KubernetesObject } from "./kubernetes-api.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TERMINATION_LOG = "/dev/termination-log";
+const DEPLOYMENT_LIMIT_MS = 120_000;
 
 /** What is outside of the manifests. */
 export interface Surroundings {
@@ -29,6 +30,37 @@ export interface Ended extends CommandResult {
 /** One run of a CronJob's Pod among the objects; `directory`, which is to be new, holds its volumes. */
 export async function runCronJob(objects: readonly KubernetesObject[], name: string, around: Surroundings, directory: string): Promise<Ended> {
   const pod = objectNamed(objects, "CronJob", name)["spec"].jobTemplate.spec.template.spec;
+  const { file, args, options, message } = await prepared(pod, objects, around, directory);
+  const ended = await runCommand(file, args, options);
+  return { ...ended, terminationMessage: await readFile(message, "utf8") };
+}
+
+/** One Pod of a Deployment among the objects, which answers at `port` instead of the container's own; `directory` as above. */
+export async function startDeployment(
+  objects: readonly KubernetesObject[],
+  name: string,
+  { port, ...around }: Surroundings & { readonly port: number },
+  directory: string,
+): Promise<RunningCommand> {
+  const pod = objectNamed(objects, "Deployment", name)["spec"].template.spec;
+  const { file, args, options } = await prepared(pod, objects, around, directory);
+  const [{ containerPort }] = pod.containers[0].ports;
+  const env = Object.fromEntries(
+    Object.entries(options.env).map(([variable, value]) => [variable, value.replace(new RegExp(`(?<=^[\\d.]*:)${containerPort}$`), String(port))]),
+  );
+  return startCommand(file, args, { ...options, env, limitMs: DEPLOYMENT_LIMIT_MS });
+}
+
+interface Prepared {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly options: CommandOptions & { readonly env: Readonly<Record<string, string>> };
+  /** Where the container writes what Kubernetes would show as its message. */
+  readonly message: string;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the schema has been held against it.
+async function prepared(pod: any, objects: readonly KubernetesObject[], around: Surroundings, directory: string): Promise<Prepared> {
   const [container] = pod.containers;
   const places = new Map<string, string>();
   await mkdir(directory, { recursive: true });
@@ -49,8 +81,7 @@ export async function runCronJob(objects: readonly KubernetesObject[], name: str
   const { SSL_CERT_FILE: _, ...environment } = here; // The image's own.
   const command = [NODE, join(ROOT, "bin/etcdsafe.js"), ...container.args.map((arg: string) => mapped(arg.replace(/^--jitter=.*/, "--jitter=1s")))];
   const [file, ...args] = [...asUser(pod.securityContext, container.securityContext), ...command];
-  const ended = await runCommand(file!, args, { env: environment, cwd: directory });
-  return { ...ended, terminationMessage: await readFile(message, "utf8") };
+  return { file: file!, args, options: { env: environment, cwd: directory }, message };
 }
 
 export function objectNamed(objects: readonly KubernetesObject[], kind: string, name: string): KubernetesObject {

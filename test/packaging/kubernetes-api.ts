@@ -1,6 +1,9 @@
-// Whether an object is one that Kubernetes' API takes, by its own description of it (OpenAPI 2), as strictly as `kubectl apply` asks: a field that is not known is wrong.
+// Whether an object is one that Kubernetes' API takes, by its own description of it (OpenAPI 2) and by the Prometheus Operator's definitions of its resources, as strictly as
+// `kubectl apply` asks: a field that is not known is wrong.
 import { readFile } from "node:fs/promises";
-import { provisionKubernetesApi } from "../../scripts/provision/kustomize.ts";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { provisionKubernetesApi, provisionPrometheusOperatorApi } from "../../scripts/provision/kustomize.ts";
 
 export interface KubernetesObject {
   readonly apiVersion: string;
@@ -19,11 +22,13 @@ interface Schema {
   readonly type?: "string" | "integer" | "number" | "boolean" | "object" | "array";
   readonly format?: string;
   readonly $ref?: string;
+  readonly pattern?: string;
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly additionalProperties?: Schema;
   readonly required?: readonly string[];
   readonly items?: Schema;
+  readonly "x-kubernetes-int-or-string"?: boolean;
   readonly "x-kubernetes-group-version-kind"?: readonly { group: string; version: string; kind: string }[];
 }
 
@@ -38,10 +43,33 @@ export async function apiJudge(): Promise<(object: KubernetesObject) => string[]
     for (const { group, version, kind } of schema["x-kubernetes-group-version-kind"] ?? [])
       byKind.set(`${group === "" ? "" : `${group}/`}${version} ${kind}`, schema);
   }
+  for (const name of CUSTOM) for (const [kind, schema] of await customResources(name)) byKind.set(kind, schema);
   return (object) => {
     const schema = byKind.get(`${object.apiVersion} ${object.kind}`);
     return schema === undefined ? [`${object.apiVersion} ${object.kind} is not known`] : [...faults(object, schema, object.kind, definitions)];
   };
+}
+
+/** The Prometheus Operator's, of those that it defines. */
+const CUSTOM = ["servicemonitors", "prometheusrules"] as const;
+
+interface CustomResourceDefinition {
+  readonly spec: {
+    readonly group: string;
+    readonly names: { readonly kind: string };
+    readonly versions: readonly { readonly name: string; readonly schema: { readonly openAPIV3Schema: Schema } }[];
+  };
+}
+
+/** By `GROUP/VERSION KIND`. Of metadata a definition says nothing: it is that of all objects. */
+async function customResources(name: (typeof CUSTOM)[number]): Promise<[string, Schema][]> {
+  const path = join(await provisionPrometheusOperatorApi(), `monitoring.coreos.com_${name}.yaml`);
+  const { spec } = parse(await readFile(path, "utf8")) as CustomResourceDefinition;
+  const metadata = { $ref: "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta" };
+  return spec.versions.map(({ name: version, schema: { openAPIV3Schema: schema } }) => [
+    `${spec.group}/${version} ${spec.names.kind}`,
+    { ...schema, properties: { ...schema.properties, metadata } },
+  ]);
 }
 
 function* faults(value: unknown, schema: Schema, place: string, definitions: Readonly<Record<string, Schema>>): Generator<string> {
@@ -52,8 +80,10 @@ function* faults(value: unknown, schema: Schema, place: string, definitions: Rea
     } else yield* faults(value, definitions[name]!, place, definitions);
     return;
   }
-  if (schema.format === "int-or-string" ? !["string", "number"].includes(typeof value) : !isOfType(value, schema)) yield `${place}: not of type ${schema.type}`;
+  const isEither = schema.format === "int-or-string" || schema["x-kubernetes-int-or-string"] === true;
+  if (isEither ? !["string", "number"].includes(typeof value) : !isOfType(value, schema)) yield `${place}: not of type ${schema.type}`;
   else if (schema.enum !== undefined && !schema.enum.includes(value)) yield `${place}: ${value} is none of ${schema.enum.join(", ")}`;
+  else if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(String(value))) yield `${place}: ${value} does not match ${schema.pattern}`;
   else if (Array.isArray(value)) for (const [index, item] of value.entries()) yield* faults(item, schema.items!, `${place}[${index}]`, definitions);
   else if (typeof value === "object" && value !== null) {
     for (const name of schema.required ?? []) if (!(name in value)) yield `${place}: ${name} is missing`;

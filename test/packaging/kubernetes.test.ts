@@ -1,71 +1,37 @@
 // config/kubernetes, and docs/kubernetes.md to the letter: what the manifests say is rendered, held against the API, and run on a real etcd and a real S3 server.
-import { chmod, mkdir, readdir, readFile } from "node:fs/promises";
+import { chmod, mkdir, readdir } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { generateX25519Identity } from "age-encryption";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { EtcdCluster } from "../support/etcd.ts";
-import { expectEnd, type GuardedEtcd, prepareGuardedEtcd } from "../support/guarded-etcd.ts";
-import { rowsOf, sectionOf, withInstead } from "../support/markdown.ts";
+import { expectEnd } from "../support/guarded-etcd.ts";
+import { rowsOf, sectionOf } from "../support/markdown.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
-import { type S3Server, startVersitygw } from "../support/versitygw.ts";
 import { nodeFiles, objectNamed, runCronJob, type Surroundings } from "./kubelet.ts";
-import { CONFIG, documentedKustomization, documentedSecrets, kustomized, kustomizedText, PAGE } from "./kubernetes.ts";
+import { CONFIG, kustomized, PAGE } from "./kubernetes.ts";
 import { apiJudge, type KubernetesObject } from "./kubernetes-api.ts";
+import { type Installation, startSurroundings } from "./surroundings.ts";
 
 const OVERLAYS = (await readdir(join(CONFIG, "kubernetes/overlays"))).toSorted();
-const COMPONENTS = ["s3-keys", "prune", "reporting", "age-identity"];
+const COMPONENTS = ["prune", "reporting", "age-identity"];
 const directory = await temporaryDirectory("kubernetes");
 const path = (name: string) => join(directory.path, name);
-let etcd: GuardedEtcd;
-let cluster: EtcdCluster;
-let server: S3Server;
+let around: Installation;
 let judge: (object: KubernetesObject) => string[];
-const secrets: Record<string, Record<string, string>> = {};
 
 beforeAll(async () => {
-  await chmod(directory.path, 0o755);
   judge = await apiJudge();
-  etcd = await prepareGuardedEtcd(directory.path);
-  cluster = await etcd.start({ size: 3 });
-  server = await startVersitygw();
-  const identity = await generateX25519Identity();
-  const certificate = etcd.certificate("etcdsafe");
-  const contents: Record<string, string> = {
-    "recipients.txt": `${await identityToRecipient(identity)}\n`,
-    "access-key": server.keys.accessKeyId,
-    "secret-key": server.keys.secretAccessKey,
-    "ca.crt": await readFile(etcd.authority.path, "utf8"),
-    "client.crt": await readFile(certificate.cert, "utf8"),
-    "client.key": await readFile(certificate.key, "utf8"),
-    "key.txt": `${identity}\n`,
-  };
-  for (const [name, files] of Object.entries(documentedSecrets())) {
-    secrets[name] = Object.fromEntries(Object.entries(files).map(([key, file]) => [key, contents[file]!]));
-  }
+  around = await startSurroundings(directory.path, { size: 3 });
 });
 afterAll(async () => {
-  await cluster?.stop();
-  await server?.stop();
+  await around?.stop();
   await directory.remove();
 });
 
 let runs = 0;
-const run = (objects: readonly KubernetesObject[], name: string, around: Partial<Surroundings> = {}) =>
-  runCronJob(objects, name, { secrets, ...around }, path(`run-${++runs}`));
-
-/** The page's kustomization, with the bucket and the etcd that are here, and other overlays and components where they are named. */
-async function installed(repository: string, overlay = "external-etcd", components: readonly string[] = []): Promise<KubernetesObject[]> {
-  const text = withInstead(documentedKustomization(), {
-    "https://etcd-1:2379,https://etcd-2:2379,https://etcd-3:2379": (overlay === "external-etcd" ? cluster.endpoints : cluster.endpoints.slice(0, 1)).join(","),
-    "overlays/external-etcd": `overlays/${overlay}`,
-    "components/s3-keys\n": `components/s3-keys\n${components.map((name) => `  - etcdsafe/config/kubernetes/components/${name}\n`).join("")}`,
-    "s3://backups/etcd": `${repository}\n      - ETCDSAFE_S3_ENDPOINT=${server.url}\n      - ETCDSAFE_S3_PATH_STYLE=true`,
-    "eu-central-1": "us-east-1",
-  });
-  return kustomizedText(text, path(`install-${++runs}`));
-}
+const run = (objects: readonly KubernetesObject[], name: string, other: Partial<Surroundings> = {}) =>
+  runCronJob(objects, name, { secrets: around.secrets, ...other }, path(`run-${++runs}`));
 
 interface PodOf {
   readonly name: string;
@@ -85,7 +51,7 @@ const cronJobs = (objects: readonly KubernetesObject[]): PodOf[] =>
 describe.each(OVERLAYS)("overlay %s", (overlay) => {
   test("is what the API takes, with all components too", async () => {
     const plain = await kustomized(join(CONFIG, "kubernetes/overlays", overlay));
-    const whole = await installed("s3://backups/etcd", overlay, COMPONENTS.slice(1));
+    const whole = await around.objects("s3://backups/etcd", overlay, [...COMPONENTS, "agent", "prometheus-operator"]);
     for (const object of [...plain, ...whole]) expect(judge(object), `${object.kind} ${object.metadata.name}`).toEqual([]);
     expect(plain.map(({ kind, metadata }) => `${kind} ${metadata.name}`).toSorted()).toEqual([
       "ConfigMap etcdsafe",
@@ -93,14 +59,16 @@ describe.each(OVERLAYS)("overlay %s", (overlay) => {
       "CronJob etcdsafe-restore",
       "CronJob etcdsafe-save",
       "CronJob etcdsafe-verify",
+      "Deployment etcdsafe-agent",
       "NetworkPolicy etcdsafe",
+      "Service etcdsafe-agent",
       "ServiceAccount etcdsafe",
     ]);
     for (const { metadata } of whole) expect(metadata.namespace).toBe("etcdsafe");
   });
 
   test("gives no run more than it needs, and none less time than it may take", async () => {
-    const objects = await installed("s3://backups/etcd", overlay, COMPONENTS.slice(1));
+    const objects = await around.objects("s3://backups/etcd", overlay, COMPONENTS);
     for (const { name, spec, job, pod } of cronJobs(objects)) {
       const [container] = pod.containers;
       expect(spec, name).toMatchObject({ concurrencyPolicy: "Forbid", startingDeadlineSeconds: 600, successfulJobsHistoryLimit: 3, failedJobsHistoryLimit: 3 });
@@ -151,10 +119,23 @@ test("the API's description finds what is wrong", async () => {
     "CronJob.spec: schedule is missing",
   ]);
   expect(judge({ ...wrong, apiVersion: "batch/v1beta1" })).toEqual(["batch/v1beta1 CronJob is not known"]);
+  const rule = { alert: "Late", expr: 1, for: "soon", annotation: {} };
+  const rules = {
+    apiVersion: "monitoring.coreos.com/v1",
+    kind: "PrometheusRule",
+    metadata: { name: "late", label: {} },
+    spec: { groups: [{ rules: [rule] }] },
+  };
+  expect(judge(rules).toSorted()).toEqual([
+    "PrometheusRule.metadata: label is not known",
+    expect.stringMatching(/^PrometheusRule\.spec\.groups\[0\]\.rules\[0\]\.for: soon does not match /),
+    "PrometheusRule.spec.groups[0].rules[0]: annotation is not known",
+    "PrometheusRule.spec.groups[0]: name is missing",
+  ]);
 });
 
 test("an external etcd: saved, verified, saved before an upgrade and restored by the commands of the manifests, by the page's Secrets and settings", async () => {
-  const objects = await installed(`s3://${await server.createBucket()}/etcd`);
+  const objects = await around.objects(`s3://${await around.server.createBucket()}/etcd`);
   const saved = await run(objects, "etcdsafe-save");
   expectEnd(saved, 0);
   expect(saved.stdout).toMatch(/^state +proven/m);
@@ -175,7 +156,7 @@ test("an external etcd: saved, verified, saved before an upgrade and restored by
 });
 
 test("what fails ends with a code that the Job does not try again, and says why where Kubernetes looks", async () => {
-  const objects = await installed("s3://no-such-bucket/etcd");
+  const objects = await around.objects("s3://no-such-bucket/etcd");
   const values: number[] = cronJobs(objects)[0]!.job.podFailurePolicy.rules[0].onExitCodes.values;
   const noBucket = await run(objects, "etcdsafe-verify");
   expect(noBucket.exitCode).toBe(8);
@@ -190,10 +171,14 @@ test.each([
 ] as const)("%s: root without capabilities saves with the node's own certificate, which is root's alone", async (overlay, place, names) => {
   const row = rowsOf(sectionOf(PAGE, "Install")).find(([name]) => name === `\`${overlay}\``)!;
   for (const name of [place, ...names]) expect(row.at(-1)).toContain(`\`${name}\``);
-  const { cert, key } = etcd.certificate("etcdsafe");
-  const hostFiles = await nodeFiles(path(`node-${overlay}`), { [place + names[0]]: etcd.authority.path, [place + names[1]]: cert, [place + names[2]]: key });
-  const objects = await installed(`s3://${await server.createBucket()}/etcd`, overlay);
-  const withoutEtcd = Object.fromEntries(Object.entries(secrets).filter(([name]) => name !== "etcdsafe-etcd"));
+  const { cert, key } = around.etcd.certificate("etcdsafe");
+  const hostFiles = await nodeFiles(path(`node-${overlay}`), {
+    [place + names[0]]: around.etcd.authority.path,
+    [place + names[1]]: cert,
+    [place + names[2]]: key,
+  });
+  const objects = await around.objects(`s3://${await around.server.createBucket()}/etcd`, overlay);
+  const withoutEtcd = Object.fromEntries(Object.entries(around.secrets).filter(([name]) => name !== "etcdsafe-etcd"));
   const saved = await run(objects, "etcdsafe-save", { hostFiles, secrets: withoutEtcd });
   expectEnd(saved, 0);
   expect(saved.stdout).toMatch(/^state +proven/m);
@@ -215,20 +200,20 @@ test("components: the heartbeat is pinged, the identity opens what is verified, 
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   try {
     const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`;
-    const around = { secrets: { ...secrets, "etcdsafe-reporting": { heartbeat: `${url}/ping\n`, notify: `${url}/notify\n` } } };
-    const objects = await installed(`s3://${await server.createBucket()}/etcd`, "external-etcd", COMPONENTS.slice(1));
+    const reporting = { secrets: { ...around.secrets, "etcdsafe-reporting": { heartbeat: `${url}/ping\n`, notify: `${url}/notify\n` } } };
+    const objects = await around.objects(`s3://${await around.server.createBucket()}/etcd`, "external-etcd", COMPONENTS);
     Object.assign(objectNamed(objects, "ConfigMap", "etcdsafe")["data"], { ETCDSAFE_KEEP_LAST: "1" });
-    expectEnd(await run(objects, "etcdsafe-save", around), 0);
-    const second = await run(objects, "etcdsafe-save", around);
+    expectEnd(await run(objects, "etcdsafe-save", reporting), 0);
+    const second = await run(objects, "etcdsafe-save", reporting);
     expectEnd(second, 0);
     expect(second.stdout).toMatch(/^1 backup removed, 1 kept\.$/m);
     expect(pings.filter((each) => /\/ping\?|\/ping$/.test(each)).length).toBe(2);
     expect(pings.filter((each) => each.includes("/ping/start")).length).toBe(2);
-    const verified = await run(objects, "etcdsafe-verify", around);
+    const verified = await run(objects, "etcdsafe-verify", reporting);
     expectEnd(verified, 0);
     expect(verified.stdout).toMatch(/structure/);
     const damaged = await run(objects, "etcdsafe-verify", {
-      secrets: { ...around.secrets, "etcdsafe-identity": { "identity.txt": await generateX25519Identity() } },
+      secrets: { ...reporting.secrets, "etcdsafe-identity": { "identity.txt": await generateX25519Identity() } },
     });
     expect(damaged.exitCode).toBe(10);
     expect(pings.some((each) => each.startsWith("POST /notify"))).toBe(true);
