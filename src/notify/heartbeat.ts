@@ -4,11 +4,11 @@
 // Better Stack takes the same for the end of a run. Uptime Kuma's push URL takes the success, and alerts of a failure only because nothing comes: it
 // answers 404 to the other two. Services that want the outcome in the query (Cronitor, Dead Man's Snitch) are not spoken to.
 
+import { reportFailed, sendReport } from "../http/report.ts";
 import type { HttpSend } from "../http/request.ts";
+import { secretUrl } from "../http/secret-url.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { cutToBytes } from "./cut.ts";
-import { secretUrl } from "./secret-url.ts";
-import { reportFailed, sendReport } from "./send.ts";
 
 /** What every installation of Healthchecks keeps of a body; healthchecks.io itself keeps ten times as much. */
 const BODY_SIZE_BYTES_MAX = 10_000;
@@ -28,7 +28,7 @@ export function heartbeat(url: string, sender: HttpSend, runtime: Pick<Runtime, 
   // With one, overlapping runs of one check are told apart, and their durations are measured.
   if (!base.searchParams.has("rid")) base.search = `${base.search}${base.search === "" ? "?" : "&"}rid=${randomUuid(runtime.randomBytes(16))}`;
   const ping = async (to: URL, text: string, { signal }: CallOptions) => {
-    const report = { what: "ping the heartbeat", url: to, contentType: "text/plain; charset=utf-8", body: cutToBytes(text, BODY_SIZE_BYTES_MAX) };
+    const report = { what: "ping the heartbeat at", url: to, contentType: "text/plain; charset=utf-8", body: cutToBytes(text, BODY_SIZE_BYTES_MAX) };
     const said = await sendReport(report, sender, { signal, runtime });
     const [, why] = IGNORED.exec(said) ?? [];
     if (why !== undefined) throw reportFailed(report, `the ping was ignored: ${why}`, IGNORED_HINT);

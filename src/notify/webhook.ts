@@ -1,8 +1,8 @@
 // A message to people, as Slack's incoming webhooks take it, and Mattermost, Rocket.Chat and Discord (with /slack behind its URL) after them.
+import { type ReportOptions, sendReport } from "../http/report.ts";
 import type { HttpSend } from "../http/request.ts";
+import { secretUrl } from "../http/secret-url.ts";
 import { cutEscaped } from "./cut.ts";
-import { secretUrl } from "./secret-url.ts";
-import { type SendOptions, sendReport } from "./send.ts";
 
 /** Slack shows more behind a link only. */
 const TEXT_LENGTH_MAX = 3000;
@@ -16,10 +16,10 @@ export interface Notice {
 }
 
 /** At least once: whose answer is lost is sent again. Throws CONFIG_INVALID for a `url` that is none, REPORT_FAILED where it was not taken within 10 s. */
-export async function postNotice(url: string, { title, lines }: Notice, sender: HttpSend, options: SendOptions): Promise<void> {
+export async function postNotice(url: string, { title, lines }: Notice, sender: HttpSend, options: ReportOptions): Promise<void> {
   const text = cutEscaped([title, ...lines].join("\n"), TEXT_LENGTH_MAX, (character) => ESCAPED[character] ?? character);
   const report = {
-    what: "post to the webhook",
+    what: "post to the webhook at",
     url: secretUrl("the webhook's URL", url),
     contentType: "application/json; charset=utf-8",
     body: Buffer.from(JSON.stringify({ text })),

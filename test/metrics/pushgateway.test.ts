@@ -1,14 +1,15 @@
 import { readFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ReportOptions } from "../../src/http/report.ts";
 import { httpSender } from "../../src/http/request.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
 import { pushMetrics } from "../../src/metrics/pushgateway.ts";
 import type { RunFacts } from "../../src/metrics/run-facts.ts";
 import { writeTextfile } from "../../src/metrics/textfile.ts";
 import { DEFAULT_SETTINGS } from "../../src/storage/settings.ts";
+import { hurriedRuntime } from "../http/hurried-runtime.ts";
+import { silent, startRecordingServer, status } from "../http/recording-server.ts";
 import { expectThrown } from "../support/failures.ts";
 import { claimPorts, releasePorts } from "../support/ports.ts";
 import { type Pushgateway, startPushgateway } from "../support/pushgateway.ts";
@@ -26,12 +27,18 @@ beforeAll(async () => {
 });
 afterAll(() => pushgateway.stop());
 
+interface Pushing {
+  readonly url?: string;
+  readonly job?: string;
+  readonly runtime?: ReportOptions["runtime"];
+}
+
 /** As a run that ends does: it knows nothing of those before it. */
-async function push(facts: RunFacts, { url = pushgateway.url, job = "etcdsafe", runtime = testRuntime() } = {}): Promise<void> {
+async function push(facts: RunFacts, { url = pushgateway.url, job = "etcdsafe", runtime = testRuntime() }: Pushing = {}): Promise<void> {
   await pushText(await textOf(facts), { url, job, runtime });
 }
 
-async function pushText(text: string, { url = pushgateway.url, job = "etcdsafe", runtime = testRuntime() } = {}): Promise<void> {
+async function pushText(text: string, { url = pushgateway.url, job = "etcdsafe", runtime = testRuntime() }: Pushing = {}): Promise<void> {
   const { send } = await httpSender({ ...DEFAULT_SETTINGS.connection, idleLimitMs: LIMIT_MS });
   await pushMetrics({ url, job, text }, send, { signal: AbortSignal.timeout(LIMIT_MS), runtime });
 }
@@ -104,55 +111,43 @@ test("pushgateway: Prometheus' own parser takes a textfile as it is, after runs 
   expect(await post(`${text}${text.trimEnd().split("\n").at(-1)}\n`)).toBe(400); // It does look: the last line twice.
 });
 
-test("pushgateway: what it refuses is told with its reason, and not tried again", async () => {
+test("pushgateway: what it refuses is told with its reason, which is not in its first line, and not tried again", async () => {
   const text = (await textOf(saveRun())).replace(
     "# TYPE etcdsafe_last_attempt_timestamp_seconds gauge",
     "# TYPE etcdsafe_last_attempt_timestamp_seconds counter",
   );
-  const runtime = { ...testRuntime(), sleep: async () => expect.unreachable() };
+  const runtime = hurriedRuntime();
   await push(saveRun());
   await expectThrown(
     "REPORT_FAILED",
     () => pushText(text, { runtime }),
     /^cannot push the metrics to http:\/\/127\.0\.0\.1:\d+: HTTP status 400: .*etcdsafe_last_attempt_timestamp_seconds/,
   );
+  expect(runtime.waits).toEqual([]);
 });
 
 test("pushgateway: nothing of the URL but its origin is told, though the server repeats it", async () => {
   const url = pushgateway.url.replace(ROUTE_PREFIX, "/s3cr3t-path");
   const error = await expectThrown("REPORT_FAILED", () => push(saveRun(), { url }), /^cannot push the metrics to http:\/\/127\.0\.0\.1:\d+: HTTP status 404/);
   expect(error.message).not.toContain("s3cr3t");
-  await using server = await serving((request, response) => response.writeHead(403).end(`no ${request.url} here`));
-  const refused = await expectThrown("REPORT_FAILED", () => push(saveRun(), { url: `${server.url}/s3cr3t-path` }), /: HTTP status 403$/);
-  expect(refused.message).not.toContain("s3cr3t");
   await expectThrown("CONFIG_INVALID", () => push(saveRun(), { url: "s3cr3t-path" }), /^the URL of the Pushgateway is none$/);
 });
 
 test("pushgateway: what passes is tried again, when the server asks for it; what it asks for too late is not", async () => {
-  const waits: number[] = [];
-  const runtime = {
-    ...testRuntime(),
-    sleep: async (delayMs: number) => void waits.push(delayMs),
-    randomBytes: (sizeBytes: number) => new Uint8Array(sizeBytes),
-  };
-  const answers: (readonly [number, Record<string, string>])[] = [
-    [503, {}],
-    [429, { "retry-after": "3" }],
-    [408, {}],
-    [500, { "retry-after": "Sat, 21 Nov 2026 07:00:00 GMT" }],
-  ];
-  await using server = await serving((_, response) => response.writeHead(...(answers.shift() ?? ([202, {}] as const))).end());
-  await push(saveRun(), { url: server.url, runtime });
-  expect(waits).toEqual([0, 3_000, 0, 0]);
-  answers.push([429, { "retry-after": "3600" }]);
-  await expectThrown("REPORT_FAILED", () => push(saveRun(), { url: server.url, runtime }), /HTTP status 429$/);
-  expect(waits).toHaveLength(4);
+  const runtime = hurriedRuntime();
+  const asking = [status(503), status(429, "", { "retry-after": "3" }), status(408), status(500, "", { "retry-after": "soon" })];
+  await using server = await startRecordingServer([...asking, status(202)]);
+  await push(saveRun(), { url: `http://${server.host}`, runtime });
+  expect(runtime.waits).toEqual([200, 3_400, 800, 1_600]);
+  await using late = await startRecordingServer([status(429, "", { "retry-after": "3600" })]);
+  const tooLate = () => push(saveRun(), { url: `http://${late.host}`, runtime });
+  await expectThrown("REPORT_FAILED", tooLate, /HTTP status 429; it asks to come back after 3600 s$/);
+  expect([late.requests.length, runtime.waits.length]).toEqual([1, 4]);
 });
 
 test("pushgateway: where nobody answers, it is given up after some tries", async () => {
   const [port] = (await claimPorts(1)) as [number];
-  const waits: number[] = [];
-  const runtime = { ...testRuntime(), sleep: async (delayMs: number) => void waits.push(delayMs) };
+  const runtime = hurriedRuntime();
   try {
     await expectThrown(
       "REPORT_FAILED",
@@ -162,27 +157,28 @@ test("pushgateway: where nobody answers, it is given up after some tries", async
   } finally {
     await releasePorts([port]);
   }
-  expect(waits).toHaveLength(4);
+  expect(runtime.waits).toHaveLength(5);
+});
+
+test("pushgateway: one that says nothing is given up within 10 s", async () => {
+  await using server = await startRecordingServer([silent]);
+  const runtime = hurriedRuntime({ limitsHurry: 20 });
+  await expectThrown("REPORT_FAILED", () => push(saveRun(), { url: `http://${server.host}`, runtime }), /: no answer within 4 s; given up after 10 s$/);
+});
+
+test("pushgateway: what was taken is not pushed again because the rest of the answer does not come", async () => {
+  await using server = await startRecordingServer([(answer) => void answer.writeHead(200, { "content-length": "2" }).write("o")]);
+  const text = 'etcdsafe_last_attempt_timestamp_seconds{cluster="prod"} 1\n';
+  await pushText(text, { url: `http://${server.host}`, runtime: hurriedRuntime({ limitsHurry: 20 }) });
+  expect(server.requests.map(({ url }) => url)).toEqual(["/metrics/job/etcdsafe/cluster/prod"]);
 });
 
 test("pushgateway: an abort ends it with the signal's reason", async () => {
-  await using server = await serving(() => undefined); // Never answers.
+  await using server = await startRecordingServer([silent]);
   const { send } = await httpSender({ ...DEFAULT_SETTINGS.connection, idleLimitMs: LIMIT_MS });
   const reason = new Error("told to");
   const stop = new AbortController();
   setTimeout(() => stop.abort(reason), 50);
-  const pushing = pushMetrics({ url: server.url, job: "etcdsafe", text: await textOf(saveRun()) }, send, { signal: stop.signal, runtime: testRuntime() });
-  await expect(pushing).rejects.toBe(reason);
+  const push = { url: `http://${server.host}`, job: "etcdsafe", text: await textOf(saveRun()) };
+  await expect(pushMetrics(push, send, { signal: stop.signal, runtime: testRuntime() })).rejects.toBe(reason);
 });
-
-async function serving(answer: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<AsyncDisposable & { readonly url: string }> {
-  const server = createServer((request, response) => void request.resume().on("end", () => answer(request, response)));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}

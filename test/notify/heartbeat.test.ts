@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { httpSender } from "../../src/http/request.ts";
 import { heartbeat } from "../../src/notify/heartbeat.ts";
+import { hurriedRuntime } from "../http/hurried-runtime.ts";
+import { ok, reset, silent, startRecordingServer, status } from "../http/recording-server.ts";
 import { expectThrown } from "../support/failures.ts";
-import { hurriedRuntime } from "./hurried-runtime.ts";
-import { ok, reset, silent, startRecordingServer, status } from "./recording-server.ts";
 
 const { signal } = new AbortController();
 const { send } = await httpSender({ caFile: undefined, proxy: undefined, idleLimitMs: 30_000, triesMax: 1 });

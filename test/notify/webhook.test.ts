@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { httpSender } from "../../src/http/request.ts";
 import { postNotice } from "../../src/notify/webhook.ts";
+import { hurriedRuntime } from "../http/hurried-runtime.ts";
+import { ok, startRecordingServer, status } from "../http/recording-server.ts";
 import { expectThrown } from "../support/failures.ts";
-import { hurriedRuntime } from "./hurried-runtime.ts";
-import { ok, startRecordingServer, status } from "./recording-server.ts";
 
 const { signal } = new AbortController();
 const { send } = await httpSender({ caFile: undefined, proxy: undefined, idleLimitMs: 30_000, triesMax: 1 });
@@ -68,7 +68,7 @@ test.each([400, 401, 403, 404, 405, 410])("webhook: what is refused with %i is n
 test("webhook: of a long answer the beginning is told, and no more is waited for", async () => {
   await using server = await startRecordingServer([(answer) => void answer.writeHead(400).write("y".repeat(100_000))]);
   const post = () => postNotice(`http://${server.host}${HOOK}`, NOTICE, send, { signal, runtime: hurriedRuntime() });
-  await expectThrown("REPORT_FAILED", post, /: HTTP status 400: y{200}$/);
+  await expectThrown("REPORT_FAILED", post, /: HTTP status 400: y{300}$/);
 });
 
 test("webhook: a page is no reason", async () => {

@@ -4,8 +4,9 @@ import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { type HttpSend, httpSender } from "../../src/http/request.ts";
+import { secretUrl, tellsOf } from "../../src/http/secret-url.ts";
+import { pushMetrics } from "../../src/metrics/pushgateway.ts";
 import { heartbeat } from "../../src/notify/heartbeat.ts";
-import { secretUrl, tellsOf } from "../../src/notify/secret-url.ts";
 import { postNotice } from "../../src/notify/webhook.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { claimPorts, releasePorts } from "../support/ports.ts";
@@ -27,22 +28,24 @@ async function expectSilence(
   scheme: string,
   host: string,
   message: RegExp,
-  by: HttpSend = send,
+  { by = send, limitsHurry = 1 }: { readonly by?: HttpSend; readonly limitsHurry?: number } = {},
 ): Promise<{ readonly hint: string; readonly repeated: number }> {
   const url = `${scheme}://${USER}${host}${PATH}`;
-  const runtime = hurriedRuntime({ limitsHurry: 20 });
+  const runtime = hurriedRuntime({ limitsHurry });
   const { started, ended } = heartbeat(url, by, runtime);
   const notice = { title: "title", lines: [] };
+  const text = 'etcdsafe_last_attempt_timestamp_seconds{cluster="prod"} 1\n';
   const hints = new Set<string>();
   for (const report of [
     () => started({ signal }),
     () => ended({ exitCode: 3, text: "" }, { signal }),
     () => postNotice(url, notice, by, { signal, runtime }),
+    () => pushMetrics({ url, job: "etcdsafe", text }, by, { signal, runtime }),
   ]) {
     const error = await report().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(EtcdsafeError);
     expect(error).toMatchObject({ code: "REPORT_FAILED", message: expect.stringMatching(message) });
-    expect((error as EtcdsafeError).message).toContain(` at ${scheme}://${host}: `);
+    expect((error as EtcdsafeError).message).toMatch(new RegExp(` (at|to) ${RegExp.escape(`${scheme}://${host}`)}: `));
     expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(SECRETS);
     hints.add((error as EtcdsafeError).hint);
   }
@@ -56,7 +59,7 @@ test("secret URLs: are not told when nobody is there", async () => {
   } finally {
     await releasePorts([port!]);
   }
-  await expectSilence("http", "nobody.invalid", /: (getaddrinfo \w+ nobody\.invalid|no answer within 4 s; given up after 10 s)$/);
+  await expectSilence("http", "nobody.invalid", /: (getaddrinfo \w+ nobody\.invalid|no answer within 4 s; given up after 10 s)$/, { limitsHurry: 20 });
 });
 
 const echo: Answer = (answer, { url, headers, method }) => void answer.writeHead(404).end(`Cannot ${method} ${url} for ${headers.authorization}\nmore`);
@@ -76,7 +79,7 @@ test.each([
   ["one that is asked too often", status(429, "T0k3n%2Fs3cret", { "retry-after": "60" }), /: HTTP status 429; it asks/],
 ])("secret URLs: are not told on %s", async (_, answer, message) => {
   await using server = await startRecordingServer([answer]);
-  await expectSilence("http", server.host, message);
+  await expectSilence("http", server.host, message, { limitsHurry: answer === silent ? 20 : 1 });
 });
 
 test("secret URLs: are not told where TLS fails, which is not tried again", async () => {
@@ -90,16 +93,16 @@ test("secret URLs: are not told where TLS fails, which is not tried again", asyn
   const expired = await authority.issue({ name: "expired", validDays: { from: -3, to: -1 } });
   const trusting = await httpSender({ caFile: join(directory.path, "ca.crt"), proxy: undefined, idleLimitMs: 30_000, triesMax: 1 });
   await using late = await startRecordingServer([ok], expired);
-  await expectSilence("https", late.host, /: its certificate cannot be trusted: certificate has expired$/, trusting.send);
+  await expectSilence("https", late.host, /: its certificate cannot be trusted: certificate has expired$/, { by: trusting.send });
   await using plain = await startRecordingServer([ok]);
-  await expectSilence("https", plain.host, /: it does not speak TLS$/);
+  expect((await expectSilence("https", plain.host, /: it does not speak TLS$/)).hint).toMatch(/http:\/\//);
 });
 
 test("secret URLs: are not told by what nobody expected", async () => {
   const broken: HttpSend = async ({ url }) => {
     throw new TypeError(`cannot read properties of ${url}`);
   };
-  await expectSilence("http", "service.example", /: TypeError$/, broken);
+  await expectSilence("http", "service.example", /: TypeError$/, { by: broken });
 });
 
 test("secret URLs: one that is none is not repeated", async () => {

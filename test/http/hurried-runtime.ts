@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Runtime } from "../../src/runtime.ts";
 
-/** src/notify/send.ts: one attempt's limit is its shortest. */
+/** src/http/report.ts: one attempt's limit is its shortest. */
 const LIMIT_MS_MIN = 4_000;
 const HURRY = 100;
 
