@@ -2,13 +2,14 @@
 // Nothing here knows how a backup is saved or verified: that, the lease and the catalogue are effects.
 import { EtcdsafeError } from "../errors.ts";
 import type { FailureReason } from "../metrics/reasons.ts";
+import { recoverySpan } from "../repository/recovery-windows.ts";
 import { type WriterLease, WriterLockedError } from "../repository/writer-lease.ts";
 import type { CallOptions, Progress, Runtime } from "../runtime.ts";
 import { type AgentCatalogue, CatalogueReading } from "./catalogue-reading.ts";
 import { expectedError } from "./expected-error.ts";
 import { Fitness, type Unfitness } from "./fitness.ts";
 import type { Schedule } from "./schedule.ts";
-import { type AgentStatus, type Job, type LeaseStatus, TASK_KINDS, type TaskKind } from "./status.ts";
+import { type AgentStatus, type CatalogueStatus, type Job, type LeaseStatus, TASK_KINDS, type TaskKind } from "./status.ts";
 import { type RunEnd, Task } from "./task.ts";
 
 /** What the configuration says, as it is now. */
@@ -110,7 +111,7 @@ export class Agent {
       now: now.toISOString(),
       ...{ cluster, repositories, role: isWriter ? "writer" : "standby", lease: this.#leaseStatus },
       tasks: [...this.#tasks.values()].map((task) => task.status(schedules[task.kind], { timezone, now, isWriter })),
-      ...{ catalogue: this.#catalogue.status, configuration: this.#configuration },
+      ...{ recovery: recoveryStatus(this.#catalogue.status, now), catalogue: this.#catalogue.status, configuration: this.#configuration },
     };
   }
 
@@ -267,6 +268,11 @@ export class Agent {
     await this.#effects.runtime.sleep(delayMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
     this.#wakeUps.delete(wake);
   }
+}
+
+function recoveryStatus(catalogue: CatalogueStatus | null, now: Date): AgentStatus["recovery"] {
+  const span = catalogue === null ? null : recoverySpan(catalogue.points);
+  return span === null ? null : { ...span, lagSeconds: Math.max(0, Math.round((now.getTime() - Date.parse(span.to)) / 1000)) };
 }
 
 function failureOf(error: unknown): NonNullable<RunEnd["failure"]> {

@@ -21,6 +21,8 @@ export interface AgentStatus {
   readonly role: "writer" | "standby";
   readonly lease: LeaseStatus;
   readonly tasks: readonly TaskStatus[];
+  /** What can be rebuilt from what the repository holds, and how long ago its end is; null before the repository was read, and where nothing can. */
+  readonly recovery: { readonly from: string; readonly to: string; readonly lagSeconds: number } | null;
   /** What the repository held when it was read last; null before that. */
   readonly catalogue: CatalogueStatus | null;
   readonly configuration: { readonly loadedAt: string; readonly refused: { readonly at: string; readonly message: string } | null };

@@ -1,24 +1,18 @@
 // What an agent tells Prometheus besides its runs: from its status, and from the certificates that its options name.
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { AgentStatus, CatalogueStatus } from "../agent/status.ts";
+import type { AgentStatus } from "../agent/status.ts";
 import type { Config } from "../config/config.ts";
 import type { AgentFacts } from "../metrics/agent-facts.ts";
 
-export async function agentFacts({ cluster, role, tasks, catalogue }: AgentStatus, config: Config): Promise<AgentFacts> {
+export async function agentFacts({ cluster, role, tasks, recovery }: AgentStatus, config: Config): Promise<AgentFacts> {
   const nextOf = (kind: string) => {
     const at = tasks.find((task) => task.kind === kind)?.nextRunAt ?? null;
     return at === null ? null : new Date(at);
   };
   const nextRuns = { save: nextOf("save"), verify: nextOf("verify"), prune: nextOf("prune") };
-  return { cluster, role, nextRuns, recoveryWindow: catalogue === null ? null : windowOf(catalogue), certificates: await certificatesOf(config) };
-}
-
-function windowOf({ points: { windows, single } }: CatalogueStatus): AgentFacts["recoveryWindow"] {
-  const all = [...windows, ...(single === null ? [] : [single])];
-  if (all.length === 0) return null;
-  const times = (name: "from" | "to") => all.map((each) => Date.parse(each[name]));
-  return { from: new Date(Math.min(...times("from"))), to: new Date(Math.max(...times("to"))) };
+  const recoveryWindow = recovery === null ? null : { from: new Date(recovery.from), to: new Date(recovery.to) };
+  return { cluster, role, nextRuns, recoveryWindow, certificates: await certificatesOf(config) };
 }
 
 async function certificatesOf(config: Config): Promise<AgentFacts["certificates"]> {

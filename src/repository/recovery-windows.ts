@@ -76,6 +76,14 @@ export function recoveryPoints(backups: readonly RestorableBackup[], segments: r
   };
 }
 
+/** From the first time that can be rebuilt to the last, whatever is missing in between; null where none can. RFC 3339, as in `points`. */
+export function recoverySpan({ windows, single }: RecoveryPoints): { readonly from: string; readonly to: string } | null {
+  const all = [...windows, ...(single === null ? [] : [single])];
+  if (all.length === 0) return null;
+  const timesOf = (end: "from" | "to") => all.map((each) => Date.parse(each[end]));
+  return { from: new Date(Math.min(...timesOf("from"))).toISOString(), to: new Date(Math.max(...timesOf("to"))).toISOString() };
+}
+
 /** Oldest first. */
 function runsOf(segments: readonly NamedSegment[], gaps: readonly NamedGap[]): Run[] {
   const inOrder = segments.toSorted((a, b) => (a.firstRevision < b.firstRevision ? -1 : 1));

@@ -186,6 +186,20 @@ test("agent: a repository that is not reached is tried until it is, and said onc
   expect(agent.status()).toMatchObject({ role: "writer", catalogue: { total: 0 } });
 });
 
+test("agent: what can be rebuilt, and how long ago that ends, by its clock", async () => {
+  const world = savedWorld();
+  const { agent } = world.start("a", {});
+  expect(agent.status()).toMatchObject({ recovery: null, catalogue: null });
+  await world.advance(MINUTE_MS);
+  expect(agent.status().recovery).toEqual({ from: at("09:00:00").toISOString(), to: at("09:00:00").toISOString(), lagSeconds: 31 * 60 });
+  world.begun.save.push(at("09:20:00"));
+  await world.advance(9 * MINUTE_MS);
+  expect(agent.status().recovery).toEqual({ from: at("09:00:00").toISOString(), to: at("09:20:00").toISOString(), lagSeconds: 20 * 60 });
+  // A host whose clock is behind that of the one that saved.
+  world.time.jump(-HOUR_MS);
+  expect(agent.status().recovery).toMatchObject({ lagSeconds: 0 });
+});
+
 test("agent: a repository that goes away loses the lease, and is written to again when it is back", async () => {
   const world = savedWorld();
   world.start("a", HOURLY);

@@ -152,7 +152,9 @@ export class FakeWorld {
       const times = this.begun[kind].filter((time) => time <= now);
       return times.length === 0 ? null : new Date(Math.max(...times.map(Number)));
     };
-    const status = { readAt: now.toISOString(), backups: [], total: this.begun.save.length, points: { windows: [], gaps: [], single: null }, failed: [] };
+    const saves = this.begun.save.map((time) => time.toISOString()).toSorted();
+    const single = saves.length === 0 ? null : { count: saves.length, from: saves[0]!, to: saves.at(-1)! };
+    const status = { readAt: now.toISOString(), backups: [], total: saves.length, points: { windows: [], gaps: [], single }, failed: [] };
     return { status, lastBegun: { save: newest("save"), verify: newest("verify"), prune: newest("prune") } };
   }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseGapKey, parseSegmentKey } from "../../src/repository/names.ts";
-import { type NamedGap, type NamedSegment, recoveryPoints } from "../../src/repository/recovery-windows.ts";
+import { type NamedGap, type NamedSegment, recoveryPoints, recoverySpan } from "../../src/repository/recovery-windows.ts";
 import { runs, SEED } from "../support/counts.ts";
 
 const T = "aaaabbbbcccc";
@@ -28,6 +28,13 @@ test("recovery points: without segments, backups are points by themselves, from 
     gaps: [],
     single: { count: 3, from: at(10), to: at(30) },
   });
+});
+
+test("recovery points: their span is from the first to the last of all, in windows or not", () => {
+  expect(recoverySpan(recoveryPoints([], [], []))).toBeNull();
+  expect(recoverySpan(recoveryPoints([backup(300), backup(100)], [], []))).toEqual({ from: at(10), to: at(30) });
+  expect(recoverySpan(recoveryPoints([backup(100), backup(400)], [segment(401), segment(450)], []))).toEqual({ from: at(10), to: at(45) });
+  expect(recoverySpan(recoveryPoints([backup(100), backup(500)], [segment(101), segment(150)], []))).toEqual({ from: at(10), to: at(50) });
 });
 
 test("recovery points: segments that follow a backup reach to the first revision of the last one, and beyond", () => {

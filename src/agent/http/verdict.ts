@@ -36,10 +36,10 @@ const DAMAGE_FRESH_MS = 7 * 24 * 60 * 60 * 1000;
 const OVERDUE_MS = 5 * 60 * 1000;
 
 export function verdictOf(status: AgentStatus): Verdict {
-  const { catalogue } = status;
+  const { catalogue, recovery } = status;
   const backups = datedBackups(catalogue?.backups ?? []).filter(isRestorable);
   const newest = backups.at(-1) ?? null;
-  const recoverableTo = catalogue === null ? null : recoveryPoint(catalogue, newest);
+  const recoverableTo = recovery?.to ?? null;
   const problems = problemsOf(status, backups).toSorted((a, b) => (a.level === b.level ? 0 : a.level === "bad" ? -1 : 1));
   const worst: Level = problems[0]?.level ?? "ok";
   const isEmpty = catalogue !== null && catalogue.total === 0;
@@ -52,16 +52,6 @@ export function verdictOf(status: AgentStatus): Verdict {
   const to = ageText(recoverableTo, Date.parse(status.now));
   const headline = { ok: "Everything is recoverable", warn: "Recoverable, but look at this", bad: `Something is wrong; recoverable to ${to}` }[worst];
   return { level: worst, headline, ...found };
-}
-
-function recoveryPoint({ points }: CatalogueStatus, newest: DatedBackup | null): string | null {
-  const times = [...points.windows.map(({ to }) => to), points.single?.to, newest?.createdAt].filter((time) => time !== undefined);
-  return (
-    times
-      .filter((time) => !Number.isNaN(Date.parse(time)))
-      .toSorted((a, b) => Date.parse(a) - Date.parse(b))
-      .at(-1) ?? null
-  );
 }
 
 function problemsOf(status: AgentStatus, restorable: readonly DatedBackup[]): Problem[] {

@@ -2,7 +2,9 @@ import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { PAGE_POLICY } from "../../../src/agent/http/page.ts";
+import { type AgentStatus, TASK_KINDS } from "../../../src/agent/status.ts";
 import { expectThrown } from "../../support/failures.ts";
+import { rowsOf, sectionOf } from "../../support/markdown.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { bearer, converse, type Served, serve, TOKEN } from "./served.ts";
 import { allWell, everythingFails, notReadYet, running, standby } from "./statuses.ts";
@@ -47,6 +49,28 @@ test("routes: each says what it is for, in its own format, never to be kept, and
   expect(await (await served.fetch("/status")).json()).toEqual(allWell);
   expect(await (await served.fetch("/metrics")).text()).toBe("# TYPE etcdsafe_build_info gauge\netcdsafe_build_info 1\n");
   expect(await (await served.fetch("/")).text()).toContain("Everything is recoverable");
+});
+
+test("routes: the page names the fields of /status, and no others", async () => {
+  await using served = await serve();
+  served.agent.status = everythingFails;
+  const status = (await (await served.fetch("/status")).json()) as AgentStatus;
+  const rows = rowsOf(sectionOf("agent-http.md", "What `/status` says"));
+  const named = (cell: string | undefined) => [...cell!.matchAll(/`(\w+)`/g)].map(([, name]) => name!);
+  expect(rows.flatMap(([fields]) => named(fields)).toSorted()).toEqual(Object.keys(status).toSorted());
+  const within: Readonly<Record<string, readonly unknown[]>> = {
+    lease: [status.lease, served.agent.status.lease.error ?? {}, allWell.lease.holder],
+    tasks: status.tasks,
+    recovery: [allWell.recovery],
+    catalogue: [allWell.catalogue, allWell.catalogue!.points],
+    configuration: [status.configuration, status.configuration.refused],
+  };
+  for (const [field, objects] of Object.entries(within)) {
+    const said = named(rows.find(([fields]) => fields === `\`${field}\``)![1]);
+    const fields = [...new Set(objects.flatMap((object) => Object.keys(object as object)))];
+    const values = field === "tasks" ? TASK_KINDS : [];
+    expect(said.toSorted(), field).toEqual([...fields, ...values].toSorted());
+  }
 });
 
 test("routes: ready is who has read the repository, and who stands by; who is not says why", async () => {

@@ -1,5 +1,7 @@
 // What agents may say of themselves, from all well to everything failing.
+
 import type { AgentStatus, BackupStatus, CatalogueStatus, FinishedJob, RunningJob, TaskStatus } from "../../../src/agent/status.ts";
+import { recoverySpan } from "../../../src/repository/recovery-windows.ts";
 
 const NOW = "2026-11-22T03:07:12.345Z";
 const NOW_MS = Date.parse(NOW);
@@ -42,6 +44,12 @@ export function finished(kind: TaskStatus["kind"], ageMs: number, changes: Parti
   return { id, kind, state: "done", startedAt: ago(ageMs + 41_000), finishedAt: ago(ageMs), failure: null, lines: [], ...changes };
 }
 
+/** As an agent computes it. */
+export function recoveryOf(catalogue: CatalogueStatus | null): AgentStatus["recovery"] {
+  const span = catalogue === null ? null : recoverySpan(catalogue.points);
+  return span === null ? null : { ...span, lagSeconds: Math.round((NOW_MS - Date.parse(span.to)) / 1000) };
+}
+
 export function status(changes: Partial<AgentStatus> = {}): AgentStatus {
   return {
     version: "0.1.0",
@@ -54,6 +62,7 @@ export function status(changes: Partial<AgentStatus> = {}): AgentStatus {
     role: "writer",
     lease: { holder: { host: "etcd-backup-7c9d5f6b8-x2x7q", pid: 1, since: ago(2 * DAY_MS) }, error: null },
     tasks: [],
+    recovery: recoveryOf(changes.catalogue ?? null),
     catalogue: null,
     configuration: { loadedAt: ago(9 * DAY_MS), refused: null },
     ...changes,

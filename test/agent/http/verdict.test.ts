@@ -12,6 +12,7 @@ import {
   manyBackups,
   nothingYet,
   notReadYet,
+  recoveryOf,
   standby,
   status,
   task,
@@ -19,7 +20,10 @@ import {
 
 const HOUR_MS = 60 * 60 * 1000;
 const texts = (of: AgentStatus) => verdictOf(of).problems.map(({ level, text }) => `${level}: ${text}`);
-const changed = (changes: Partial<AgentStatus>): AgentStatus => ({ ...allWell, ...changes });
+const changed = (changes: Partial<AgentStatus>): AgentStatus => {
+  const all = { ...allWell, ...changes };
+  return { ...all, recovery: recoveryOf(all.catalogue) };
+};
 const withSave = (changes: Partial<TaskStatus>) => changed({ tasks: [{ ...allWell.tasks[0]!, ...changes }, ...allWell.tasks.slice(1)] });
 const failedSave = finished("save", HOUR_MS, { state: "failed", failure: { reason: "etcd-unreachable", message: "no answer", hint: "look" } });
 
