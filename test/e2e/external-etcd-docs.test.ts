@@ -1,12 +1,16 @@
 // docs/external-etcd.md, done to the letter: its commands are taken from the page, the units from config/systemd, and tried on a real etcd of three members.
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Job } from "../../src/agent/status.ts";
+import type { CertificateFiles } from "../support/certificates.ts";
 import { runCli } from "../support/cli.ts";
-import { type CommandResult, runCommand } from "../support/command.ts";
+import { type CommandResult, runCommand, startCommand } from "../support/command.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { expectEnd, type GuardedEtcd, prepareGuardedEtcd } from "../support/guarded-etcd.ts";
 import { blocksOf, sectionOf, withInstead } from "../support/markdown.ts";
+import { claimPorts, releasePorts } from "../support/ports.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const PAGE = "external-etcd.md";
@@ -80,10 +84,15 @@ test("a host that is not in the certificate, and a key that another user may not
 
 const unit = (name: string) => readFile(new URL(`../../config/systemd/${name}`, import.meta.url), "utf8");
 
+/** The values of a unit's settings of this name. */
+async function settingsOf(name: string): Promise<(setting: string) => string[]> {
+  const text = await unit(name);
+  return (setting) => [...text.matchAll(new RegExp(`^${setting}=(.*)$`, "gm"))].map(([, value]) => value!);
+}
+
 /** The service's command as systemd starts it, by sh, with what stands for its paths here. */
 async function timedSave(repository: string): Promise<{ readonly command: string; readonly env: NodeJS.ProcessEnv }> {
-  const service = await unit("etcdsafe-save.service");
-  const settings = (name: string) => [...service.matchAll(new RegExp(`^${name}=(.*)$`, "gm"))].map(([, value]) => value!);
+  const settings = await settingsOf("etcdsafe-save.service");
   expect(settings("EnvironmentFile")).toEqual(["/etc/etcdsafe/save.env"]);
   const variables = withInstead(await unit("etcdsafe-save.env"), { [ENDPOINTS]: cluster.endpoints.join(","), "/var/backups/etcd": repository });
   const sources: Record<string, string> = {
@@ -109,35 +118,34 @@ async function systemTool(file: string, args: readonly string[], env = process.e
   });
 }
 
-test("the service's command saves with what systemd hands over, and systemd takes service and timer, and finds them as hardened as the page says", async () => {
-  const { command, env } = await timedSave(path("by-timer"));
-  const done = await runCommand("sh", ["-ec", command], { env });
-  expectEnd(done, 0);
-  expect(done.stdout).toMatch(/^state +proven/m);
-
-  const names = ["etcdsafe-save.service", "etcdsafe-save.timer"];
+/** systemd takes the units, and finds the service as hardened as the page says. */
+async function expectTaken(heading: string, service: string, ...others: readonly string[]): Promise<void> {
+  const names = [service, ...others];
   for (const name of names) {
-    expect(documented("On a timer")[0]).toContain(`config/systemd/${name}`);
+    expect(documented(heading)[0]).toContain(`config/systemd/${name}`);
     await writeFile(path(name), (await unit(name)).replace("/usr/local/bin/etcdsafe", path("bin/etcdsafe")));
   }
   const checked = await systemTool("systemd-analyze", ["verify", "--man=no", ...names.map(path)]);
   if (checked === undefined) return; // A host without systemd.
   expectEnd(checked, 0);
   expect(checked.stderr).toBe("");
-  const judged = await systemTool("systemd-analyze", ["security", "--offline=true", "--no-pager", path("etcdsafe-save.service")]);
-  const [, documentedFigure, version] = /exposure of (\d\.\d) \(systemd (\d+)/.exec(sectionOf(PAGE, "On a timer"))!;
+  const judged = await systemTool("systemd-analyze", ["security", "--offline=true", "--no-pager", path(service)]);
+  const [, documentedFigure, version] = /exposure of (\d\.\d) \(systemd (\d+)/.exec(sectionOf(PAGE, heading))!;
   const figure = Number(/exposure level for \S+: (\d+\.\d)/.exec(judged!.stdout)?.[1]);
   const here = /^systemd (\d+)/.exec((await systemTool("systemd-analyze", ["--version"]))!.stdout)?.[1];
   if (here === version) expect(figure).toBe(Number(documentedFigure));
   else expect(figure).toBeLessThan(Number(documentedFigure) + 0.5); // Others look at other things.
-});
+}
 
-test("the service's filter lets through every system call that a save makes", async () => {
-  const { command, env } = await timedSave(path("by-timer-traced"));
-  const expanded = await systemTool("systemd-analyze", ["syscall-filter", "--no-pager"]);
-  const traced = await systemTool("strace", ["--follow-forks", "--summary-only", "--output", path("calls"), "sh", "-ec", command], env);
-  if (expanded === undefined || traced === undefined) return; // A host without them.
-  expectEnd(traced, 0);
+/** In front of a command that is to tell which system calls it makes, all of its threads together; nothing on a host that lacks a tool for it. */
+async function traced(calls: string): Promise<readonly string[]> {
+  const tools = [await systemTool("systemd-analyze", ["--version"]), await systemTool("strace", ["--version"])];
+  return tools.includes(undefined) ? [] : ["strace", "--follow-forks", "--summary-only", "--output", calls];
+}
+
+/** The service's filter lets all of them through. */
+async function expectAllowed(service: string, calls: string): Promise<void> {
+  const expanded = (await systemTool("systemd-analyze", ["syscall-filter", "--no-pager"]))!;
   const sets = new Map(
     expanded.stdout
       .split("\n\n")
@@ -145,12 +153,96 @@ test("the service's filter lets through every system call that a save makes", as
       .map(([name, ...lines]) => [name!.trim(), lines.map((line) => line.trim()).filter((line) => !line.startsWith("#"))]),
   );
   const callsOf = (set: string): string[] => (sets.get(set) ?? []).flatMap((entry) => (entry.startsWith("@") ? callsOf(entry) : [entry]));
-  const filters = [...(await unit("etcdsafe-save.service")).matchAll(/^SystemCallFilter=(~?)(@[\w-]+)$/gm)];
+  const filters = [...(await unit(service)).matchAll(/^SystemCallFilter=(~?)(@[\w-]+)$/gm)];
   const inFilter = (negated: string) => filters.filter(([, sign]) => sign === negated).flatMap(([, , set]) => callsOf(set!));
   const [allowed, denied] = [new Set([...callsOf("@default"), ...inFilter("")]), new Set(inFilter("~"))];
-  const made = (await readFile(path("calls"), "utf8")).split("\n").flatMap((line) => /^ *[\d.]+ +[\d.]+ +\d+ +\d+ +(?:\d+ +)?(\w+)$/.exec(line)?.[1] ?? []);
+  const made = (await readFile(calls, "utf8")).split("\n").flatMap((line) => /^ *[\d.]+ +[\d.]+ +\d+ +\d+ +(?:\d+ +)?(\w+)$/.exec(line)?.[1] ?? []);
   expect(made).toEqual(expect.arrayContaining(["execve", "read", "epoll_ctl"]));
   expect(made.filter((call) => call !== "total" && (denied.has(call) || !allowed.has(call)))).toEqual([]);
+}
+
+test("the service's command saves with what systemd hands over, and systemd takes service and timer, and finds them as hardened as the page says", async () => {
+  const { command, env } = await timedSave(path("by-timer"));
+  const done = await runCommand("sh", ["-ec", command], { env });
+  expectEnd(done, 0);
+  expect(done.stdout).toMatch(/^state +proven/m);
+  await expectTaken("On a timer", "etcdsafe-save.service", "etcdsafe-save.timer");
+});
+
+test("the service's filter lets through every system call that a save makes", async () => {
+  const { command, env } = await timedSave(path("by-timer-traced"));
+  const [tracer, ...options] = await traced(path("calls"));
+  if (tracer === undefined) return;
+  expectEnd(await runCommand(tracer, [...options, "sh", "-ec", command], { env }), 0);
+  await expectAllowed("etcdsafe-save.service", path("calls"));
+});
+
+test("the agent's service saves, takes a renewed certificate without a restart, reads its settings when told to, stops in time, and needs no system call that is filtered", async () => {
+  const settings = await settingsOf("etcdsafe-agent.service");
+  await expectTaken("An agent instead", "etcdsafe-agent.service");
+  const file = (name: string) => ({ [`/etc/etcdsafe/etcd/${name}`]: path(`agent-${name}`) });
+  const own = { ...file("ca.crt"), ...file("client.crt"), ...file("client.key"), "/var/backups/etcd": path("by-agent") };
+  const config = withInstead(await unit("etcdsafe-agent.yaml"), { [ENDPOINTS.replaceAll(",", ", ")]: cluster.endpoints.join(", "), ...own });
+  const install = async ({ cert, key }: CertificateFiles) => {
+    await copyFile(cert, path("agent-client.crt"));
+    await copyFile(key, path("agent-client.key"));
+  };
+  await copyFile(etcd.authority.path, path("agent-ca.crt"));
+  await install(etcd.certificate("etcdsafe"));
+  await writeFile(path("agent.yaml"), config);
+  const token = "a-token-that-is-long-enough-for-anybody";
+  await writeFile(path("agent-token"), token, { mode: 0o600 });
+  const [port] = (await claimPorts(1)) as [number];
+  const env = { PATH: process.env["PATH"], ETCDSAFE_LISTEN: `127.0.0.1:${port}`, ETCDSAFE_LISTEN_TOKEN_FILE: path("agent-token") };
+  const command = withInstead(settings("ExecStart")[0]!, { "/usr/local/bin/etcdsafe": path("bin/etcdsafe"), "/etc/etcdsafe/agent.yaml": path("agent.yaml") });
+  const tracing = await traced(path("agent-calls"));
+  const [first, ...words] = [...tracing, "sh", "-ec", `echo $$ > ${path("agent.pid")}; exec ${command}`] as [string, ...string[]];
+  const agent = startCommand(first, words, { env, limitMs: 90_000 });
+  let hasStopped = false;
+  const url = `http://127.0.0.1:${port}`;
+  const mainProcess = async () => (await readFile(path("agent.pid"), "utf8")).trim();
+  const save = async () => {
+    const begun = await fetch(`${url}/backups`, { method: "POST", headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(20_000) });
+    for (const giveUpAt = performance.now() + 30_000; performance.now() < giveUpAt; await sleep(200)) {
+      const job = (await (await fetch(new URL(begun.headers.get("location")!, url), { signal: AbortSignal.timeout(20_000) })).json()) as Job;
+      if (job.state !== "running") return job;
+    }
+    throw new Error("the save that was asked for did not end");
+  };
+  try {
+    await agent.printed(/save: .*proven/);
+    const health = await runCommand("sh", ["-ec", documented("An agent instead")[1]!], { env: { ...env, PATH: `${path("bin")}:${env.PATH}` } });
+    expect(health).toMatchObject({ exitCode: 0, stdout: `The agent at ${url}/healthz is alive.\n` });
+    await install(etcd.certificate("stranger"));
+    await writeFile(path("agent-client.key"), "");
+    expect(await save()).toMatchObject({ state: "failed" });
+    await install(await etcd.authority.issue({ name: "renewed", commonName: "etcdsafe" }));
+    expect(await save()).toMatchObject({ state: "done" });
+
+    // The file is as it was: a changed one is found without being told of.
+    const reloading = withInstead(settings("ExecReload")[0]!, { $MAINPID: await mainProcess() });
+    expectEnd(await runCommand("sh", ["-ec", reloading]), 0);
+    await agent.printed(/the configuration was read again/);
+    const stoppingAt = performance.now();
+    process.kill(Number(await mainProcess()), "SIGTERM");
+    const stopped = await agent.finished;
+    hasStopped = true;
+    expectEnd(stopped, 0);
+    expect(performance.now() - stoppingAt).toBeLessThan(Number(settings("TimeoutStopSec")[0]) * 1000);
+    if (tracing.length > 0) await expectAllowed("etcdsafe-agent.service", path("agent-calls"));
+    await writeFile(path("agent.yaml"), "save-schedule: never\n");
+    const misconfigured = await runCommand("sh", ["-ec", command], { env });
+    expect(settings("RestartPreventExitStatus")).toEqual([String(misconfigured.exitCode)]);
+  } finally {
+    // What is traced outlives a tracer that was killed.
+    if (!hasStopped)
+      await mainProcess().then(
+        (pid) => process.kill(Number(pid), "SIGKILL"),
+        () => agent.signal("SIGKILL"),
+      );
+    await agent.finished.catch(() => undefined);
+    await releasePorts([port]);
+  }
 });
 
 test("a member that is down is told, and the others are majority enough", async () => {
