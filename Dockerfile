@@ -44,7 +44,8 @@ LABEL org.opencontainers.image.title="etcdsafe" \
 ENV HOME="/" TMPDIR="/tmp" XDG_CACHE_HOME="/tmp" SSL_CERT_FILE="/etc/ssl/certs/ca-certificates.crt"
 USER 65532:65532
 # Of an agent: does it answer, where its own arguments and this environment say? Whatever else process 1 is, a save say, is healthy as long as it runs: how that went,
-# its exit code tells. Each check starts a Node, which costs more than the agent's own minute: so it is not made more often. Kubernetes asks by probes of its own.
-HEALTHCHECK --interval=1m --timeout=15s --start-period=1m --retries=3 CMD ["/usr/local/bin/node", "/usr/local/lib/etcdsafe/bin/etcdsafe.js", "health", "1"]
+# its exit code tells. Each check starts a Node, which costs more than the agent's own minute: so it is not made more often, and on a busy host that start alone may take
+# ten seconds. Kubernetes asks by probes of its own.
+HEALTHCHECK --interval=1m --timeout=30s --start-period=1m --retries=3 CMD ["/usr/local/bin/node", "/usr/local/lib/etcdsafe/bin/etcdsafe.js", "health", "1"]
 ENTRYPOINT ["/usr/local/bin/node", "/usr/local/lib/etcdsafe/bin/etcdsafe.js"]
 CMD ["help"]

@@ -105,7 +105,7 @@ test("image: what it says of itself, and the bases are those of the Node that th
   expect(image).toMatchObject({ base: "scratch", user: "65532:65532", command: ["help"] });
   expect(image.healthcheck).toEqual({
     command: [...image.entrypoint, "health", "1"],
-    options: { interval: "1m", timeout: "15s", "start-period": "1m", retries: "3" },
+    options: { interval: "1m", timeout: "30s", "start-period": "1m", retries: "3" },
   });
   expect(image.labels).toMatchObject({
     "org.opencontainers.image.version": manifest.version,
