@@ -49,6 +49,8 @@ const IDLE_LIMIT_MS = 20_000;
 const CONNECTIONS_MAX = 128;
 /** What answers that are being sent have left when the server closes. */
 const CLOSE_GRACE_MS = 500;
+/** Node takes 0.0.0.0 in its place where the kernel has no IPv6, but only when it may choose. */
+const ALL_ADDRESSES = "::";
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 /** Throws CONFIG_INVALID where certificate, key, token or address cannot be used. */
@@ -110,7 +112,7 @@ function trackSockets(server: Server): Set<Socket> {
 
 async function listening(server: Server, { host, port }: ListenOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject).listen({ host, port }, resolve);
+  server.once("error", reject).listen(host === ALL_ADDRESSES ? { port } : { host, port }, resolve);
   try {
     await promise;
   } catch (error) {
