@@ -1,5 +1,6 @@
 // The variables that name proxies, read before Node's agents read them: those repeat a URL that they cannot parse, with the password that is in it.
 import { EtcdsafeError } from "../errors.ts";
+import { hasUsableCredentials } from "./percent-encoding.ts";
 
 const HINT =
   "Write it as http://USER:PASSWORD@HOST:PORT, with / \\ ? # % in the user and the password percent-encoded (%2F %5C %3F %23 %25); or give --storage-proxy, which counts instead.";
@@ -32,17 +33,8 @@ function usableUrl(variable: string, text: string): string {
   const url = URL.canParse(text) && !/\p{Cc}/u.test(text) ? new URL(text) : undefined;
   // After a password of digits and a slash, "12/x", all that follows is a path, and what is before it a host and a port.
   if (url === undefined || `${url.pathname}${url.search}${url.hash}`.includes("@")) throw unusable(variable, "is not the URL of a proxy");
-  if (!canDecode(url.username) || !canDecode(url.password)) throw unusable(variable, "has a % in its user or password that is not percent-encoded");
+  if (!hasUsableCredentials(url)) throw unusable(variable, "has a % in its user or password that is not percent-encoded");
   return url.href;
-}
-
-function canDecode(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function unusable(variable: string, why: string): EtcdsafeError {

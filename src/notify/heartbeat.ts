@@ -6,7 +6,6 @@
 
 import { reportFailed, sendReport } from "../http/report.ts";
 import type { HttpSend } from "../http/request.ts";
-import { secretUrl } from "../http/secret-url.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import { cutToBytes } from "./cut.ts";
 
@@ -22,9 +21,9 @@ export interface Heartbeat {
   ended(end: { readonly exitCode: number; readonly text: string }, options: CallOptions): Promise<void>;
 }
 
-/** Throws CONFIG_INVALID for a `url` that is none. */
-export function heartbeat(url: string, sender: HttpSend, runtime: Pick<Runtime, "sleep" | "randomBytes">): Heartbeat {
-  const base = secretUrl("the heartbeat's URL", url);
+/** `url`: one that requests can be sent to (src/config/hooks.ts). */
+export function heartbeat(url: URL, sender: HttpSend, runtime: Pick<Runtime, "sleep" | "randomBytes">): Heartbeat {
+  const base = new URL(url);
   // With one, overlapping runs of one check are told apart, and their durations are measured.
   if (!base.searchParams.has("rid")) base.search = `${base.search}${base.search === "" ? "?" : "&"}rid=${randomUuid(runtime.randomBytes(16))}`;
   const ping = async (to: URL, text: string, { signal }: CallOptions) => {

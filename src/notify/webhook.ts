@@ -1,7 +1,6 @@
 // A message to people, as Slack's incoming webhooks take it, and Mattermost, Rocket.Chat and Discord (with /slack behind its URL) after them.
 import { type ReportOptions, sendReport } from "../http/report.ts";
 import type { HttpSend } from "../http/request.ts";
-import { secretUrl } from "../http/secret-url.ts";
 import { cutEscaped } from "./cut.ts";
 
 /** Slack shows more behind a link only. */
@@ -15,12 +14,12 @@ export interface Notice {
   readonly lines: readonly string[];
 }
 
-/** At least once: whose answer is lost is sent again. Throws CONFIG_INVALID for a `url` that is none, REPORT_FAILED where it was not taken within 10 s. */
-export async function postNotice(url: string, { title, lines }: Notice, sender: HttpSend, options: ReportOptions): Promise<void> {
+/** At least once: whose answer is lost is sent again. `url`: as the heartbeat's. Throws REPORT_FAILED where it was not taken within 10 s. */
+export async function postNotice(url: URL, { title, lines }: Notice, sender: HttpSend, options: ReportOptions): Promise<void> {
   const text = cutEscaped([title, ...lines].join("\n"), TEXT_LENGTH_MAX, (character) => ESCAPED[character] ?? character);
   const report = {
     what: "post to the webhook at",
-    url: secretUrl("the webhook's URL", url),
+    url,
     contentType: "application/json; charset=utf-8",
     body: Buffer.from(JSON.stringify({ text })),
   };

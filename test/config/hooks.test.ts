@@ -12,7 +12,7 @@ async function hooksOf(flags: Partial<Record<OptionName, string>>, environment: 
   const given = new Map(Object.entries(flags).map(([name, text]) => [name as OptionName, [text]]));
   const { config } = await readConfig({ command: "save", flags: given, environment });
   const { hooks, faults } = await readHooks(config);
-  return { ...hooks, faults: faults.map(faultText) };
+  return { heartbeat: hooks.heartbeat?.href, notify: hooks.notify?.href, faults: faults.map(faultText) };
 }
 
 test("hooks: from files, as Kubernetes mounts them, and from the environment", async () => {
@@ -28,6 +28,12 @@ test("hooks: from files, as Kubernetes mounts them, and from the environment", a
 test.each([
   ["", /is empty$/],
   ["hidden", /holds no URL that begins with http:/],
+  ["http//me:hidden@a.example/", /holds no URL that begins with http:/],
+  ["gopher://me:hidden@a.example/", /holds no URL that begins with http:/],
+  ["https://a.example:port/hidden", /holds no URL that begins with http:/],
+  ["https://a.example/hidden hidden", /holds no URL that begins with http:/],
+  ["https://", /holds no URL that begins with http:/],
+  ["https://%hidden@a.example/", /has a % in its user or password that is not percent-encoded$/],
   ["https://a.example/hidden\nhttps://b.example/hidden\n", /holds more than one line with a URL$/],
   [undefined, /cannot be read: there is no such file$/],
 ])("hooks: what a file holds that is no URL is a fault, and not repeated (%#)", async (content, fault) => {
@@ -38,4 +44,11 @@ test.each([
   expect([notify, faults]).toEqual([undefined, [expect.stringMatching(fault)]]);
   expect(faults[0]).toContain("--notify-file");
   expect(faults[0]).not.toContain("hidden");
+});
+
+test("hooks: a URL that no request could be sent to is a fault before anything is done, wherever it is", async () => {
+  const environment = { ETCDSAFE_HEARTBEAT: "https://me:hid%den@a.example/", ETCDSAFE_NOTIFY: "https://hid%den@a.example/" };
+  const { heartbeat, notify, faults } = await hooksOf({}, environment);
+  const why = "has a % in its user or password that is not percent-encoded";
+  expect([heartbeat, notify, faults]).toEqual([undefined, undefined, [`ETCDSAFE_HEARTBEAT: ${why}`, `ETCDSAFE_NOTIFY: ${why}`]]);
 });

@@ -18,7 +18,7 @@ export function hurriedRuntime({ limitsHurry = 1 }: { readonly limitsHurry?: num
     sleep: async (delayMs, signal) => {
       const isLimit = delayMs >= LIMIT_MS_MIN;
       if (!isLimit) waits.push(Math.ceil(delayMs));
-      await delay(delayMs / (isLimit ? limitsHurry : HURRY), undefined, { signal });
+      await delay(delayMs / (isLimit ? limitsHurry : HURRY), undefined, { signal }).catch(() => signal.throwIfAborted());
     },
     randomBytes: (sizeBytes) => new Uint8Array(sizeBytes).fill(0xff), // The longest waits.
   };

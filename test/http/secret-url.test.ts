@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { type HttpSend, httpSender } from "../../src/http/request.ts";
-import { secretUrl, tellsOf } from "../../src/http/secret-url.ts";
+import { tellsOf } from "../../src/http/secret-url.ts";
 import { pushMetrics } from "../../src/metrics/pushgateway.ts";
 import { heartbeat } from "../../src/notify/heartbeat.ts";
 import { postNotice } from "../../src/notify/webhook.ts";
@@ -30,7 +30,7 @@ async function expectSilence(
   message: RegExp,
   { by = send, limitsHurry = 1 }: { readonly by?: HttpSend; readonly limitsHurry?: number } = {},
 ): Promise<{ readonly hint: string; readonly repeated: number }> {
-  const url = `${scheme}://${USER}${host}${PATH}`;
+  const url = new URL(`${scheme}://${USER}${host}${PATH}`);
   const runtime = hurriedRuntime({ limitsHurry });
   const { started, ended } = heartbeat(url, by, runtime);
   const notice = { title: "title", lines: [] };
@@ -40,7 +40,7 @@ async function expectSilence(
     () => started({ signal }),
     () => ended({ exitCode: 3, text: "" }, { signal }),
     () => postNotice(url, notice, by, { signal, runtime }),
-    () => pushMetrics({ url, job: "etcdsafe", text }, by, { signal, runtime }),
+    () => pushMetrics({ url: url.href, job: "etcdsafe", text }, by, { signal, runtime }),
   ]) {
     const error = await report().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(EtcdsafeError);
@@ -105,26 +105,8 @@ test("secret URLs: are not told by what nobody expected", async () => {
   await expectSilence("http", "service.example", /: TypeError$/, { by: broken });
 });
 
-test("secret URLs: one that is none is not repeated", async () => {
-  for (const url of [
-    `http//${USER}host${PATH}`,
-    `gopher://${USER}host${PATH}`,
-    `http://${USER}host:port${PATH}`,
-    `http://host${PATH}\n${PATH}`,
-    "http://%s3cret@host/",
-  ]) {
-    const runtime = hurriedRuntime();
-    const notice = { title: "title", lines: [] };
-    for (const report of [() => heartbeat(url, send, runtime), () => postNotice(url, notice, send, { signal, runtime })]) {
-      const error = await Promise.try<unknown, []>(report).catch((thrown: unknown) => thrown);
-      expect(error).toMatchObject({ name: "EtcdsafeError", code: "CONFIG_INVALID" });
-      expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(SECRETS);
-    }
-  }
-});
-
 test("secret URLs: what an answer tells of one is known from what it does not", () => {
-  const url = secretUrl("the URL", "https://me:pass@hooks.example/services/T00000000/abcdefghijklmnop/v1?key=%C3%A4%C3%B6");
+  const url = new URL("https://me:pass@hooks.example/services/T00000000/abcdefghijklmnop/v1?key=%C3%A4%C3%B6");
   for (const text of ["no_service", "invalid_token", "hooks.example is busy", "abcdefg is not there", "v10"]) expect(tellsOf(url, text)).toBe(false);
   for (const text of [
     "/Services/",

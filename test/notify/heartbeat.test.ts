@@ -12,7 +12,7 @@ const CHECK = "/ping/5bf66975-d4c7-4bf5-bcc8-b8d8a82ea278";
 
 test("heartbeat: a run is pinged at its start, and at its end with its text, all with one id", async () => {
   await using server = await startRecordingServer([ok]);
-  const { started, ended } = heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime());
+  const { started, ended } = heartbeat(new URL(`http://${server.host}${CHECK}`), send, hurriedRuntime());
   await started({ signal });
   await ended({ exitCode: 0, text: "saved 1 backup" }, { signal });
   expect(server.requests).toMatchObject([
@@ -31,39 +31,39 @@ test.each([
   ["a URL without a path", "", 1, `/1?rid=${RID}`],
 ])("heartbeat: tells %s", async (_, path, exitCode, expected) => {
   await using server = await startRecordingServer([ok]);
-  await heartbeat(`http://${server.host}${path}\n`, send, hurriedRuntime()).ended({ exitCode, text: "" }, { signal });
+  await heartbeat(new URL(`http://${server.host}${path}`), send, hurriedRuntime()).ended({ exitCode, text: "" }, { signal });
   expect(server.requests.map(({ url }) => url)).toEqual([expected]);
 });
 
 test("heartbeat: the user and the password of a URL are those of the request", async () => {
   await using server = await startRecordingServer([ok]);
-  await heartbeat(`http://me:p%40ss@${server.host}/`, send, hurriedRuntime()).started({ signal });
+  await heartbeat(new URL(`http://me:p%40ss@${server.host}/`), send, hurriedRuntime()).started({ signal });
   expect(server.requests[0]!.headers.authorization).toBe(`Basic ${Buffer.from("me:p@ss").toString("base64")}`);
 });
 
 test("heartbeat: a text is cut at 10 kB, and at a whole character", async () => {
   await using server = await startRecordingServer([ok]);
-  await heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime()).ended({ exitCode: 1, text: `a${"é".repeat(6000)}` }, { signal });
+  await heartbeat(new URL(`http://${server.host}${CHECK}`), send, hurriedRuntime()).ended({ exitCode: 1, text: `a${"é".repeat(6000)}` }, { signal });
   expect(server.requests[0]!.body).toBe(`a${"é".repeat(4998)}…`); // 1 + 9,996 + 3 bytes: another é would be too much.
 });
 
 test("heartbeat: what fails on the way is sent again, ever later", async () => {
   await using server = await startRecordingServer([status(500), reset, status(408), status(503), ok]);
   const runtime = hurriedRuntime();
-  await heartbeat(`http://${server.host}${CHECK}`, send, runtime).ended({ exitCode: 0, text: "done" }, { signal });
+  await heartbeat(new URL(`http://${server.host}${CHECK}`), send, runtime).ended({ exitCode: 0, text: "done" }, { signal });
   expect(server.requests.map(({ body }) => body)).toEqual(["done", "done", "done", "done", "done"]);
   expect(runtime.waits).toEqual([200, 400, 800, 1600]);
 });
 
 test("heartbeat: a ping without an answer is sent again", async () => {
   await using server = await startRecordingServer([silent, ok]);
-  await heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime({ limitsHurry: 10 })).started({ signal });
+  await heartbeat(new URL(`http://${server.host}${CHECK}`), send, hurriedRuntime({ limitsHurry: 10 })).started({ signal });
   expect(server.requests).toHaveLength(2);
 });
 
 test("heartbeat: is given up within 10 s, and says what the last attempt came to", async () => {
   await using server = await startRecordingServer([silent]);
-  const { started } = heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime({ limitsHurry: 10 }));
+  const { started } = heartbeat(new URL(`http://${server.host}${CHECK}`), send, hurriedRuntime({ limitsHurry: 10 }));
   const begunMs = performance.now();
   await expectThrown("REPORT_FAILED", () => started({ signal }), /^cannot ping the heartbeat at http:\/\/[\d.:]+: no answer within 4 s; given up after 10 s$/);
   expect(performance.now() - begunMs).toBeGreaterThan(900);
@@ -73,7 +73,7 @@ test("heartbeat: is given up within 10 s, and says what the last attempt came to
 
 test("heartbeat: is given up after six attempts", async () => {
   await using server = await startRecordingServer([status(500, "out of order")]);
-  const { started } = heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime());
+  const { started } = heartbeat(new URL(`http://${server.host}${CHECK}`), send, hurriedRuntime());
   await expectThrown("REPORT_FAILED", () => started({ signal }), /: HTTP status 500: out of order$/);
   expect(server.requests).toHaveLength(6);
 });
@@ -81,7 +81,7 @@ test("heartbeat: is given up after six attempts", async () => {
 test("heartbeat: an interrupted one ends with the signal's reason", async () => {
   await using server = await startRecordingServer([silent]);
   const interruption = new AbortController();
-  const { started } = heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime());
+  const { started } = heartbeat(new URL(`http://${server.host}${CHECK}`), send, hurriedRuntime());
   const pinged = started({ signal: interruption.signal });
   while (server.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   const reason = new Error("SIGTERM");
@@ -91,7 +91,7 @@ test("heartbeat: an interrupted one ends with the signal's reason", async () => 
 
 test.each([["not found"], ["rate limited"]])("heartbeat: a ping that is said to be ignored (%s) was none", async (why) => {
   await using server = await startRecordingServer([status(200, `OK (${why})`)]);
-  const { started } = heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime());
+  const { started } = heartbeat(new URL(`http://${server.host}${CHECK}`), send, hurriedRuntime());
   const { hint } = await expectThrown("REPORT_FAILED", () => started({ signal }), new RegExp(`: the ping was ignored: ${why}$`));
   expect(hint).toMatch(/^Check the URL/);
   expect(server.requests).toHaveLength(1);
@@ -100,13 +100,8 @@ test.each([["not found"], ["rate limited"]])("heartbeat: a ping that is said to 
 test.each([301, 302, 303, 307, 308])("heartbeat: a redirect (%i) is not followed", async (code) => {
   await using other = await startRecordingServer([ok]);
   await using server = await startRecordingServer([status(code, "", { location: `http://${other.host}${CHECK}` })]);
-  const { started } = heartbeat(`http://${server.host}${CHECK}`, send, hurriedRuntime());
+  const { started } = heartbeat(new URL(`http://${server.host}${CHECK}`), send, hurriedRuntime());
   const { hint } = await expectThrown("REPORT_FAILED", () => started({ signal }), new RegExp(`: HTTP status ${code}, a redirect$`));
   expect(hint).toMatch(/redirects are not followed/);
   expect([server.requests.length, other.requests.length]).toEqual([1, 0]);
-});
-
-test("heartbeat: a URL that is none is refused before anything is sent", async () => {
-  for (const url of ["", "hc-ping.com/abc", "ftp://hc-ping.com/abc", "http://", "http://hc-ping.com/a\nhttp://hc-ping.com/b", "http://%zz:b@hc-ping.com/"])
-    await expectThrown("CONFIG_INVALID", () => heartbeat(url, send, hurriedRuntime()), /^the heartbeat's URL .* not repeated here, as it is a secret$/);
 });
