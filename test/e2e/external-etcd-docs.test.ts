@@ -196,8 +196,8 @@ test("the agent's service saves, takes a renewed certificate without a restart, 
   const env = { PATH: process.env["PATH"], ETCDSAFE_LISTEN: `127.0.0.1:${port}`, ETCDSAFE_LISTEN_TOKEN_FILE: path("agent-token") };
   const command = withInstead(settings("ExecStart")[0]!, { "/usr/local/bin/etcdsafe": path("bin/etcdsafe"), "/etc/etcdsafe/agent.yaml": path("agent.yaml") });
   const tracing = await traced(path("agent-calls"));
-  const [first, ...words] = [...tracing, "sh", "-ec", `echo $$ > ${path("agent.pid")}; exec ${command}`] as [string, ...string[]];
-  const agent = startCommand(first, words, { env, limitMs: 90_000 });
+  const words = [...tracing, "sh", "-ec", `echo $$ > ${path("agent.pid")}; exec ${command}`];
+  const agent = startCommand(words[0]!, words.slice(1), { env, limitMs: 90_000 });
   let hasStopped = false;
   const url = `http://127.0.0.1:${port}`;
   const mainProcess = async () => (await readFile(path("agent.pid"), "utf8")).trim();
