@@ -25,6 +25,8 @@ const LEASE_EXPIRES_AFTER_SECONDS = 30;
 export async function run(invocation: Invocation): Promise<number> {
   const { runtime, signal } = invocation;
   requireRepository(invocation.config);
+  // From here on SIGHUP ends nothing.
+  using watch = watchConfiguration(watchedFiles(invocation.config), runtime.sleep);
   const live = { config: invocation.config, settings: agentSettings(invocation.config) };
   const now = (): Invocation => ({ ...invocation, config: live.config });
   const metrics = createMetrics(version());
@@ -57,7 +59,6 @@ export async function run(invocation: Invocation): Promise<number> {
   const served = { status: () => agent.status(), metrics: metricsNow, request: agent.request.bind(agent), job: agent.job.bind(agent) };
   await using server = await startAgentServer(served, listenOptions(invocation.config), { runtime });
   runtime.log({ level: "info", message: `the agent of ${live.settings.cluster} answers at ${server.url}` });
-  using watch = watchConfiguration(watchedFiles(invocation.config), runtime.sleep);
   const over = new AbortController();
   const reloading = reload(invocation, { live, agent, server, watch, signal: AbortSignal.any([signal, over.signal]) });
   await agent.run(signal);
