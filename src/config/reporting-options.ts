@@ -27,7 +27,8 @@ export const REPORTING_OPTIONS = {
     placeholder: "URL",
     group: "Reporting",
     commands: REPORTED,
-    description: "Ping this URL at the start, URL/start, at the end, URL, and after a failure, URL/<exit code>, as healthchecks.io takes it.",
+    description:
+      "Ping this URL at the start, URL/start, at the end, URL, and after a failure, URL/<exit code>, as healthchecks.io takes it. One with a path is a secret, and refused here: give --heartbeat-file.",
   },
   "heartbeat-file": {
     kind: "secret-file",
@@ -41,7 +42,8 @@ export const REPORTING_OPTIONS = {
     placeholder: "URL",
     group: "Reporting",
     commands: REPORTED,
-    description: "Post what failed, or wants to be looked at, to this webhook, as Slack takes it. That it cannot be reached is a warning.",
+    description:
+      "Post what failed, or wants to be looked at, to this webhook, as Slack takes it. That it cannot be reached is a warning. One with a path is a secret, and refused here: give --notify-file.",
   },
   "notify-file": {
     kind: "secret-file",

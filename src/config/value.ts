@@ -6,9 +6,6 @@ import { contentFault } from "./file-content.ts";
 import type { OptionSpec } from "./option.ts";
 import { formatRate, parseRate } from "./rate.ts";
 
-/** A UUID without its hyphens has 32, a token of Slack 24. */
-const SECRET_PART_LENGTH_MIN = 16;
-
 /** `refused` completes a sentence that begins with where the value came from; it never repeats a secret. */
 export type ReadValue =
   | { readonly value: string | number | boolean | readonly string[] /** Where it was given more than once. */; readonly all?: readonly string[] }
@@ -56,9 +53,10 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
 /** The same for a value that others can see, in arguments or a file: it may not be, or hold, a secret. */
 export function readOpenValue(spec: OptionSpec, text: string, directory?: string): ReadValue {
   if (spec.kind === "secret") return { refused: `is a secret, and ${NOT_HERE}` };
-  if (spec.kind === "hook" && isHttpUrl(text) && looksSecret(new URL(text)))
+  if (spec.kind === "hook" && isHttpUrl(text) && namesMoreThanServer(new URL(text)))
     return {
-      refused: "looks like a URL that only those who use it should know: give it in a file (--heartbeat-file, --notify-file), or as an environment variable",
+      refused:
+        "names more than a server, and whoever knows the rest may ping or post there: give the URL in a file (--heartbeat-file, --notify-file), or as an environment variable (ETCDSAFE_HEARTBEAT, ETCDSAFE_NOTIFY)",
     };
   if (spec.passwordAfterColon && text.includes(":")) return { refused: `looks like NAME:PASSWORD, and ${NOT_HERE}` };
   return readValue(spec, text, directory);
@@ -118,9 +116,9 @@ export function isHttpUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && !/\s/.test(text);
 }
 
-/** As those of Slack, Discord, Teams and healthchecks.io: with user information or a query, or with a part of the path as no person names one. */
-function looksSecret({ username, password, search, pathname }: URL): boolean {
-  return username !== "" || password !== "" || search !== "" || pathname.split("/").some((part) => part.length >= SECRET_PART_LENGTH_MIN && /\d/.test(part));
+/** Of nearly every service that is pinged or posted to, the path is the secret; which are none, nobody can tell by looking at them. */
+function namesMoreThanServer({ href, origin }: URL): boolean {
+  return href !== `${origin}/`;
 }
 
 /** Never repeated in a refusal: what is wrong with it may be a secret in it. */

@@ -78,15 +78,19 @@ test("value: a time is read with its offset, and becomes UTC", () => {
 test.each([
   "https://hooks.example/services/T00000000/B00000000/abcdefghijklmnopqrstuvw9",
   "https://hc.example/6a9f5c3e-2f1d-4c55-9f8a-0123456789ab",
-  "https://hooks.example/x?token=hidden",
-  "https://hidden@hooks.example/x",
-])("value: a URL that looks like a secret is taken where nobody else sees it (%#)", (url) => {
+  "https://kuma.example/api/push/hiddenkey",
+  "https://mattermost.example/hooks/xxxhiddenkeyxxx",
+  "http://127.0.0.1:8080/hidden",
+  "https://hooks.example/?token=hidden",
+  "https://hooks.example/#hidden",
+  "https://hidden@hooks.example/",
+])("value: a URL that names more than a server is taken only where nobody else sees it (%#)", (url) => {
   expect(readValue(spec("hook"), url)).toEqual({ value: url });
   const open = readOpenValue(spec("hook"), url);
-  expect(open).toEqual({ refused: expect.stringMatching(/^looks like a URL that only those who use it should know: .*--notify-file/) });
+  expect(open).toEqual({ refused: expect.stringMatching(/^names more than a server, .*--heartbeat-file, --notify-file.*ETCDSAFE_HEARTBEAT, ETCDSAFE_NOTIFY/) });
   expect(JSON.stringify(open)).not.toMatch(/hidden|abcdefgh|6a9f5c3e/);
 });
 
-test("value: any other URL of a hook may be typed", () => {
-  for (const url of ["http://relay.monitoring.svc:8080/notify/etcd", "https://hooks.example"]) expect(readOpenValue(spec("hook"), url)).toEqual({ value: url });
+test("value: the URL of a mere server may be typed", () => {
+  for (const url of ["http://relay.monitoring.svc:8080", "https://hooks.example/"]) expect(readOpenValue(spec("hook"), url)).toEqual({ value: url });
 });
