@@ -105,13 +105,14 @@ export class Agent {
     const { cluster, repositories, schedules, timezone } = this.#effects.settings();
     const isWriter = this.#lease !== undefined;
     const now = this.#effects.runtime.now();
+    const { status: catalogue, unreadable, newestBackupAt } = this.#catalogue;
     return {
       ...this.#identity,
       startedAt: this.#startedAt.toISOString(),
       now: now.toISOString(),
       ...{ cluster, repositories, role: isWriter ? "writer" : "standby", lease: this.#leaseStatus },
-      tasks: [...this.#tasks.values()].map((task) => task.status(schedules[task.kind], { timezone, now, isWriter })),
-      ...{ recovery: recoveryStatus(this.#catalogue.status, now), catalogue: this.#catalogue.status, configuration: this.#configuration },
+      tasks: [...this.#tasks.values()].map((task) => task.status(schedules[task.kind], { timezone, now, isWriter, newestBackupAt })),
+      ...{ recovery: recoveryStatus(catalogue, now), catalogue, unreadable, configuration: this.#configuration },
     };
   }
 
@@ -152,9 +153,15 @@ export class Agent {
   /** Once for each reason: a standby is one for months. */
   #tellStandby(error: EtcdsafeError): void {
     const { code, message } = error;
-    if (this.#leaseStatus.error?.code !== code)
-      this.#effects.runtime.log({ level: code === "WRITER_LOCKED" ? "info" : "warn", message: `standing by: ${message}` });
-    this.#leaseStatus = { holder: error instanceof WriterLockedError ? error.holder : null, error: { code, message } };
+    const { log } = this.#effects.runtime;
+    const { holder: knownHolder, error: knownError } = this.#leaseStatus;
+    if (error instanceof WriterLockedError) {
+      if (knownHolder === null) log({ level: "info", message: `standing by: ${message}` });
+      this.#leaseStatus = { holder: error.holder, error: null };
+    } else {
+      if (knownError?.code !== code) log({ level: "warn", message: `standing by: ${message}` });
+      this.#leaseStatus = { holder: null, error: { code, message } };
+    }
   }
 
   async #write(lease: WriterLease, stop: AbortSignal): Promise<void> {

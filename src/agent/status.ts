@@ -25,13 +25,15 @@ export interface AgentStatus {
   readonly recovery: { readonly from: string; readonly to: string; readonly lagSeconds: number } | null;
   /** What the repository held when it was read last; null before that. */
   readonly catalogue: CatalogueStatus | null;
+  /** Why the repository cannot be read, and since when no reading went well; null where the last one did, and before the first. */
+  readonly unreadable: { readonly since: string; readonly code: string; readonly message: string } | null;
   readonly configuration: { readonly loadedAt: string; readonly refused: { readonly at: string; readonly message: string } | null };
 }
 
 export interface LeaseStatus {
   /** Who holds it as far as this agent has seen; null where nobody does. */
   readonly holder: { readonly host: string; readonly pid: number; readonly since: string } | null;
-  /** What kept this agent from it last; null where nothing did. */
+  /** What kept this agent from it last; null where nothing did, and where that is only that another holds it. */
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
@@ -44,6 +46,11 @@ export interface TaskStatus {
   readonly nextRunAt: string | null;
   /** Whether that is a repetition after a failure. */
   readonly isRetry: boolean;
+  /**
+   * Of `save`: when the next backup is to be begun, by the schedule, counted from the newest one that a restore takes. Whoever writes, and whatever failed since. Null
+   * without a schedule, and where no such backup is known.
+   */
+  readonly expectedAt: string | null;
   readonly failuresInARow: number;
   readonly running: RunningJob | null;
   /** Of this process. */

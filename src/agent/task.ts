@@ -30,6 +30,14 @@ interface Known {
   failing: { inARow: number; endedAt: Date; reason: FailureReason } | null;
 }
 
+interface StatusInput {
+  readonly timezone: string;
+  readonly now: Date;
+  readonly isWriter: boolean;
+  /** Of those that a restore takes. */
+  readonly newestBackupAt: Date | null;
+}
+
 export class Task {
   readonly kind: TaskKind;
   #since: Date;
@@ -92,14 +100,16 @@ export class Task {
     return this.#last?.id === id ? this.#last : undefined;
   }
 
-  status(schedule: Schedule | null, { timezone, now, isWriter }: { readonly timezone: string; readonly now: Date; readonly isWriter: boolean }): TaskStatus {
+  status(schedule: Schedule | null, { timezone, now, isWriter, newestBackupAt }: StatusInput): TaskStatus {
     const next = isWriter ? this.next(schedule, now) : null;
+    const expectedAt = this.kind === "save" && newestBackupAt !== null ? schedule?.next(newestBackupAt) : null;
     return {
       kind: this.kind,
       schedule: schedule?.text ?? null,
       timezone,
       nextRunAt: next === null ? null : (next.at < now ? now : next.at).toISOString(),
       isRetry: next?.isRetry ?? false,
+      expectedAt: expectedAt?.toISOString() ?? null,
       failuresInARow: this.#known.failing?.inARow ?? 0,
       running: this.#running === undefined ? null : runningJob(this.kind, this.#running),
       last: this.#last,

@@ -33,6 +33,7 @@ export async function readAgentCatalogue(invocation: Invocation): Promise<AgentC
       verify: newestOf(entries, verifiedAt, now),
       prune: await lastPrune(repository.storage, cluster, { signal }),
     },
+    newestBackupAt: newestOf(entries.filter(isTaken), createdAt, now),
   };
 }
 
@@ -47,6 +48,11 @@ function newestOf(entries: readonly BriefCatalogueEntry[], timesOf: (entry: Brie
 
 function createdAt({ manifest }: BriefCatalogueEntry): readonly string[] {
   return manifest === null ? [] : [manifest.createdAt];
+}
+
+/** By `latest`. */
+function isTaken(entry: BriefCatalogueEntry): boolean {
+  return entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed");
 }
 
 function verifiedAt(entry: BriefCatalogueEntry): readonly string[] {

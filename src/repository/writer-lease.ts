@@ -42,7 +42,7 @@ export interface LeaseRequest {
 export class WriterLockedError extends EtcdsafeError {
   readonly holder: { readonly host: string; readonly pid: number; readonly since: string };
 
-  constructor(message: string, { holder: { host, pid }, acquiredAt: since }: LeaseFile) {
+  constructor(message: string, { holder: { host, pid }, acquiredAt: since }: Pick<LeaseFile, "holder" | "acquiredAt">) {
     super("WRITER_LOCKED", message);
     this.holder = { host, pid, since };
   }

@@ -81,7 +81,7 @@ test("agent: of two, one works and the other stands by; when it is gone, the oth
   await world.advance(65 * MINUTE_MS);
   expect(world.runs.map(({ agent }) => agent)).toEqual(["a", "a"]);
   expect([a.agent.status().role, b.agent.status().role]).toEqual(["writer", "standby"]);
-  expect(b.agent.status().lease).toEqual({ holder: null, error: { code: "WRITER_LOCKED", message: "agent on a is writing" } });
+  expect(b.agent.status().lease).toEqual({ holder: { host: "a", pid: 7, since: at("09:30:00").toISOString() }, error: null });
   expect([b.agent.request("save"), b.task("save").nextRunAt]).toEqual([undefined, null]);
   expect(world.messages("b")).toEqual(["info: standing by: agent on a is writing"]);
   a.vanish();
@@ -176,12 +176,12 @@ test("agent: a repository that is not reached is tried until it is, and said onc
   const world = worldAt();
   world.isReachable = false;
   const { agent } = world.start("a", HOURLY);
-  await world.advance(HOUR_MS);
+  await world.advance(HOUR_MS - SECOND_MS);
   expect(world.runs).toEqual([]);
   expect(agent.status()).toMatchObject({ role: "standby", catalogue: null, lease: { holder: null, error: { code: "STORAGE_UNREACHABLE" } } });
   expect(world.messages("a")).toEqual(["warn: standing by: the store does not answer", "warn: the repository could not be read: the store does not answer"]);
   world.isReachable = true;
-  await world.advance(11 * SECOND_MS);
+  await world.advance(10 * SECOND_MS);
   expect(world.runs).toHaveLength(1);
   expect(agent.status()).toMatchObject({ role: "writer", catalogue: { total: 0 } });
 });
@@ -213,7 +213,7 @@ test("agent: a repository that goes away loses the lease, and is written to agai
   expect(world.faults).toEqual([]);
 });
 
-test("agent: a catalogue that cannot be read any more stops no schedule, is tried again, and said once", async () => {
+test("agent: a catalogue that cannot be read any more stops no schedule, is tried again, and said once an hour", async () => {
   const world = savedWorld();
   const { agent } = world.start("a", HOURLY);
   await world.advance(MINUTE_MS);
@@ -224,13 +224,30 @@ test("agent: a catalogue that cannot be read any more stops no schedule, is trie
   expect(agent.status().catalogue?.readAt).toBe(readAt);
   expect(world.catalogueReads - reads).toBeGreaterThan(100);
   expect(world.catalogueReads - reads).toBeLessThan(1_000);
-  expect(world.messages("a").filter((message) => message.startsWith("warn"))).toHaveLength(1);
+  const warnings = () => world.messages("a").filter((message) => message.startsWith("warn"));
+  expect(warnings()).toHaveLength(2);
+  expect(agent.status().unreadable).toEqual({ since: at("09:35:00").toISOString(), code: "STORAGE_UNREACHABLE", message: "the store does not answer" });
   world.readsCatalogue = true;
   await world.advance(MINUTE_MS);
-  expect(agent.status().catalogue?.readAt).not.toBe(readAt);
+  expect(agent.status()).toMatchObject({ unreadable: null, catalogue: { readAt: expect.not.stringMatching(readAt!) } });
   world.readsCatalogue = false;
   await world.advance(10 * MINUTE_MS);
-  expect(world.messages("a").filter((message) => message.startsWith("warn"))).toHaveLength(2);
+  expect(warnings()).toHaveLength(3);
+});
+
+test("agent: when the next backup is to be there is counted from the newest one, by the schedule, also by who stands by and while saves fail", async () => {
+  const world = savedWorld();
+  const started = [world.start("a", { ...HOURLY, verify: "5 * * * *" }), world.start("b", HOURLY)];
+  const expected = () => started.map((each) => each.task("save").expectedAt?.slice(11, 16));
+  expect(expected()).toEqual([undefined, undefined]);
+  await world.advance(45 * MINUTE_MS);
+  expect(expected()).toEqual(["11:00", "11:00"]);
+  expect(started[0]!.task("verify").expectedAt).toBeNull();
+  world.behaviour = () => ({ takesMs: SECOND_MS, failure: { reason: "corrupt", message: "no", hint: "" } });
+  await world.advance(2 * HOUR_MS);
+  expect(expected()).toEqual(["11:00", "11:00"]);
+  started[1]!.configure({});
+  expect(expected()).toEqual(["11:00", undefined]);
 });
 
 test("agent: a catalogue that can never be read, or takes for ever, keeps nobody from saving", async () => {

@@ -39,7 +39,7 @@ test("agent: one that cannot reach etcd gives the lease back, and one that can s
     ["a", "failed"],
     ["b", "done"],
   ]);
-  expect(a.agent.status()).toMatchObject({ role: "standby", lease: { holder: null } });
+  expect(a.agent.status()).toMatchObject({ role: "standby", lease: { holder: { host: "b" } } });
   expect(world.messages("a")).toContain("warn: this agent gives the lease back for 20 s: no member answers");
   expect(world.faults).toEqual([]);
 });

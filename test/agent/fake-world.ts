@@ -7,7 +7,7 @@ import { parseSchedule } from "../../src/agent/schedule.ts";
 import { TASK_KINDS, type TaskKind } from "../../src/agent/status.ts";
 import type { RunEnd } from "../../src/agent/task.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
-import type { WriterLease } from "../../src/repository/writer-lease.ts";
+import { type WriterLease, WriterLockedError } from "../../src/repository/writer-lease.ts";
 import type { CallOptions, LogEvent, Progress } from "../../src/runtime.ts";
 
 export const SECOND_MS = 1000;
@@ -134,7 +134,7 @@ export class FakeWorld {
   take(agent: FakeAgent): WriterLease {
     if (!this.isReachable) throw new EtcdsafeError("STORAGE_UNREACHABLE", "the store does not answer");
     const { holder } = this;
-    if (holder !== undefined) throw new EtcdsafeError("WRITER_LOCKED", `agent on ${holder.agent.name} is writing`);
+    if (holder !== undefined) throw new WriterLockedError(`agent on ${holder.agent.name} is writing`, holder.file);
     this.#holder = new FakeLease(this, agent, ++this.#epoch);
     return this.#holder;
   }
@@ -155,7 +155,8 @@ export class FakeWorld {
     const saves = this.begun.save.map((time) => time.toISOString()).toSorted();
     const single = saves.length === 0 ? null : { count: saves.length, from: saves[0]!, to: saves.at(-1)! };
     const status = { readAt: now.toISOString(), backups: [], total: saves.length, points: { windows: [], gaps: [], single }, failed: [] };
-    return { status, lastBegun: { save: newest("save"), verify: newest("verify"), prune: newest("prune") } };
+    const lastBegun = { save: newest("save"), verify: newest("verify"), prune: newest("prune") };
+    return { status, lastBegun, newestBackupAt: lastBegun.save };
   }
 
   async run(
@@ -200,6 +201,7 @@ class FakeLease implements WriterLease {
   /** Its process is gone. */
   isGone = false;
   givesBack: () => Promise<void> = async () => undefined;
+  readonly file: ConstructorParameters<typeof WriterLockedError>[1];
   readonly #world: FakeWorld;
   readonly #lost = new AbortController();
   readonly #stopped = new AbortController();
@@ -209,6 +211,7 @@ class FakeLease implements WriterLease {
     this.agent = agent;
     this.epoch = epoch;
     this.expiresMs = world.time.monotonicMs() + EXPIRES_AFTER_MS;
+    this.file = { holder: { id: "x", host: agent.name, pid: 7, purpose: "agent" }, acquiredAt: this.storeTime.toISOString() };
     void this.#beat();
   }
 

@@ -61,7 +61,7 @@ test("task: steps are those under way, and what came of it stays to be asked for
     { step: "snapshot", doneBytes: 3, totalBytes: 5 },
     { step: "upload", doneBytes: 0, totalBytes: null },
   ];
-  const status = () => task.status(HOURLY, { timezone: "UTC", now, isWriter: true });
+  const status = () => task.status(HOURLY, { timezone: "UTC", now, isWriter: true, newestBackupAt: null });
   expect(task.job("one")).toMatchObject({ state: "running", steps });
   expect(status()).toMatchObject({ kind: "save", schedule: "0 * * * *", nextRunAt: null, running: { id: "one", steps }, last: null });
   onProgress({ step: "snapshot", doneBytes: 5, done: true });
@@ -76,7 +76,7 @@ test("task: steps are those under way, and what came of it stays to be asked for
 
 test("task: failures in a row are counted until one succeeds; what was stopped is none", async () => {
   const task = new Task("save", at("09:00:00"));
-  const inARow = () => task.status(HOURLY, { timezone: "UTC", now: at("09:40:00"), isWriter: true }).failuresInARow;
+  const inARow = () => task.status(HOURLY, { timezone: "UTC", now: at("09:40:00"), isWriter: true, newestBackupAt: null }).failuresInARow;
   await ran(task, at("09:01:00"), at("09:02:00"), failed("etcd-unreachable"));
   await ran(task, at("09:03:00"), at("09:04:00"), failed("deadline-exceeded"));
   expect(inARow()).toBe(2);
@@ -116,7 +116,7 @@ test("task: what another did since it failed here is not tried again, and what i
   expect(task.next(HOURLY, at("12:30:00"))).toEqual({ at: at("10:11:00"), isRetry: true });
   task.learn(at("12:00:00"), at("12:30:00"));
   expect(task.next(HOURLY, at("12:30:00"))).toEqual({ at: at("13:00:00"), isRetry: false });
-  expect(task.status(HOURLY, { timezone: "UTC", now: at("12:30:00"), isWriter: true }).failuresInARow).toBe(0);
+  expect(task.status(HOURLY, { timezone: "UTC", now: at("12:30:00"), isWriter: true, newestBackupAt: null }).failuresInARow).toBe(0);
 });
 
 test("task: a host's clock that was a year ahead, and went back, puts nothing off by more than the schedule does", async () => {
@@ -140,7 +140,7 @@ test("task: a host's clock that was a year ahead, and went back, puts nothing of
 test("task: when it comes next is told to nobody where another writes, and is never in the past", () => {
   const task = new Task("save", new Date(0));
   const now = at("09:30:00");
-  expect(task.status(HOURLY, { timezone: "UTC", now, isWriter: true }).nextRunAt).toBe(now.toISOString());
-  expect(task.status(HOURLY, { timezone: "UTC", now, isWriter: false }).nextRunAt).toBeNull();
-  expect(task.status(null, { timezone: "UTC", now, isWriter: true })).toMatchObject({ schedule: null, nextRunAt: null });
+  expect(task.status(HOURLY, { timezone: "UTC", now, isWriter: true, newestBackupAt: null }).nextRunAt).toBe(now.toISOString());
+  expect(task.status(HOURLY, { timezone: "UTC", now, isWriter: false, newestBackupAt: null }).nextRunAt).toBeNull();
+  expect(task.status(null, { timezone: "UTC", now, isWriter: true, newestBackupAt: null })).toMatchObject({ schedule: null, nextRunAt: null });
 });

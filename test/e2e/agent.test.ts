@@ -158,7 +158,7 @@ test("of two agents one works; the other takes over when that is killed, and one
   await using first = await startAgent(repository, "--save-schedule", "@yearly");
   await first.until(done("save"));
   await using second = await startAgent(repository, "--save-schedule", "@yearly");
-  const standby = await second.until(({ lease, catalogue }) => lease.error?.code === "WRITER_LOCKED" && catalogue !== null);
+  const standby = await second.until(({ lease, catalogue }) => lease.holder !== null && catalogue !== null);
   expect(standby).toMatchObject({ role: "standby", lease: { holder: { pid: first.process.pid } }, catalogue: { total: 1 } });
   expect((await second.post("/backups")).status).toBe(409);
 
@@ -168,7 +168,7 @@ test("of two agents one works; the other takes over when that is killed, and one
   await second.until(({ role }) => role === "writer", TAKE_OVER_LIMIT_MS);
   const { total } = (await second.until(({ catalogue }) => catalogue !== null)).catalogue!;
   first.process.signal("SIGCONT");
-  const woken = await first.until(({ role, lease }) => role === "standby" && lease.error !== null, TAKE_OVER_LIMIT_MS);
+  const woken = await first.until(({ role, lease }) => role === "standby" && lease.holder?.pid === second.process.pid, TAKE_OVER_LIMIT_MS);
   expect(lastOf(woken, "save")).toMatchObject({ state: "failed" });
   expect((await second.post("/backups")).status).toBe(202);
   const after = await second.until((status) => (status.catalogue?.total ?? 0) > total);

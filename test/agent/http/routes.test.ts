@@ -63,6 +63,7 @@ test("routes: the page names the fields of /status, and no others", async () => 
     tasks: status.tasks,
     recovery: [allWell.recovery],
     catalogue: [allWell.catalogue, allWell.catalogue!.points],
+    unreadable: [notReadYet.unreadable],
     configuration: [status.configuration, status.configuration.refused],
   };
   for (const [field, objects] of Object.entries(within)) {

@@ -36,7 +36,7 @@ export function catalogue(backups: readonly BackupStatus[], changes: Partial<Cat
 }
 
 export function task(kind: TaskStatus["kind"], changes: Partial<TaskStatus> = {}): TaskStatus {
-  return { kind, schedule: null, timezone: "UTC", nextRunAt: null, isRetry: false, failuresInARow: 0, running: null, last: null, ...changes };
+  return { kind, schedule: null, timezone: "UTC", nextRunAt: null, isRetry: false, expectedAt: null, failuresInARow: 0, running: null, last: null, ...changes };
 }
 
 export function finished(kind: TaskStatus["kind"], ageMs: number, changes: Partial<FinishedJob> = {}): FinishedJob {
@@ -64,12 +64,14 @@ export function status(changes: Partial<AgentStatus> = {}): AgentStatus {
     tasks: [],
     recovery: recoveryOf(changes.catalogue ?? null),
     catalogue: null,
+    unreadable: null,
     configuration: { loadedAt: ago(9 * DAY_MS), refused: null },
     ...changes,
   };
 }
 
-const save = { schedule: "0 * * * *", nextRunAt: ago(-53 * MINUTE_MS) };
+const expectedAt = ago(-53 * MINUTE_MS);
+const save = { schedule: "0 * * * *", nextRunAt: expectedAt, expectedAt };
 const verify = { schedule: "30 4 * * *", nextRunAt: ago(-83 * MINUTE_MS) };
 const prune = { schedule: "15 5 * * 0", nextRunAt: ago(-26 * HOUR_MS) };
 
@@ -105,23 +107,36 @@ export const allWell = status({
 
 export const nothingYet = status({
   startedAt: ago(20_000),
-  tasks: [task("save", save), task("verify", verify), task("prune")],
+  tasks: [task("save", { ...save, expectedAt: null }), task("verify", verify), task("prune")],
   catalogue: catalogue([]),
   configuration: { loadedAt: ago(20_000), refused: null },
 });
 
+const NO_STORE = { code: "STORAGE_UNREACHABLE", message: "s3://acme-etcd-backups/prod: getaddrinfo EAI_AGAIN minio.storage.svc" };
 export const notReadYet = status({
   startedAt: ago(20_000),
   role: "standby",
-  lease: { holder: null, error: { code: "STORAGE_UNREACHABLE", message: "s3://acme-etcd-backups/prod: getaddrinfo EAI_AGAIN minio.storage.svc" } },
+  lease: { holder: null, error: NO_STORE },
   tasks: [task("save", { schedule: save.schedule }), task("verify", { schedule: verify.schedule })],
+  unreadable: { since: ago(19_000), ...NO_STORE },
 });
 
 export const standby = status({
   role: "standby",
   lease: { holder: { host: "etcd-backup-7c9d5f6b8-p4mzt", pid: 1, since: ago(2 * DAY_MS) }, error: null },
-  tasks: [task("save", { schedule: save.schedule }), task("verify", { schedule: verify.schedule }), task("prune")],
+  tasks: [task("save", { schedule: save.schedule, expectedAt }), task("verify", { schedule: verify.schedule }), task("prune")],
   catalogue: catalogue(hourly(30)),
+});
+
+/** For 20 minutes; nobody noticed by anything else. */
+export const unreadable = status({
+  ...allWell,
+  catalogue: { ...allWell.catalogue!, readAt: ago(24 * MINUTE_MS) },
+  unreadable: {
+    since: ago(20 * MINUTE_MS),
+    code: "REPOSITORY_INVALID",
+    message: "etcdsafe-repository.json of s3://acme-etcd-backups/prod is no JSON: Expected property name or '}' at position 1",
+  },
 });
 
 export const everythingFails = status({
@@ -133,6 +148,7 @@ export const everythingFails = status({
     task("save", {
       ...save,
       nextRunAt: ago(-4 * MINUTE_MS),
+      expectedAt: ago(28 * HOUR_MS + 7 * MINUTE_MS),
       isRetry: true,
       failuresInARow: 29,
       last: finished("save", 6 * MINUTE_MS, { state: "failed", failure: { reason: "etcd-unreachable", message: UNREACHABLE.message, hint: UNREACHABLE.hint } }),
@@ -210,7 +226,13 @@ export const running: RunningJob = {
 
 export const aSaveRuns = status({
   tasks: [
-    task("save", { ...save, running, last: finished("save", 66 * MINUTE_MS, { lines: ["backup 20261122T020012Z-aaaaaa: proven"] }) }),
+    task("save", {
+      ...save,
+      nextRunAt: null,
+      expectedAt: ago(7 * MINUTE_MS),
+      running,
+      last: finished("save", 66 * MINUTE_MS, { lines: ["backup 20261122T020012Z-aaaaaa: proven"] }),
+    }),
     task("verify", verify),
     task("prune", prune),
   ],
@@ -269,4 +291,4 @@ export const manyBackups = status({
   ),
 });
 
-export const ALL = { allWell, nothingYet, notReadYet, standby, everythingFails, aSaveRuns, manyBackups };
+export const ALL = { allWell, nothingYet, notReadYet, standby, unreadable, everythingFails, aSaveRuns, manyBackups };
