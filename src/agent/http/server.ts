@@ -44,9 +44,11 @@ const LIMITS = {
   connectionsCheckingInterval: 1_000,
 } as const satisfies ServerOptions;
 const HANDSHAKE_LIMIT_MS = 10_000;
-/** Of a connection on which nothing moves: an answer that nobody takes. */
-const IDLE_LIMIT_MS = 20_000;
+/** Of a connection on which nothing moves: an answer that nobody takes. Node looks twice at one that has something to send, so that it may be twice as long. */
+const IDLE_LIMIT_MS = 7_000;
 const CONNECTIONS_MAX = 128;
+/** For HTTP/1.0, as load balancers' checks speak it: without a Host header. */
+const NO_HOST = "localhost";
 /** What answers that are being sent have left when the server closes. */
 const CLOSE_GRACE_MS = 500;
 /** Node takes 0.0.0.0 in its place where the kernel has no IPv6, but only when it may choose. */
@@ -64,11 +66,10 @@ export async function startAgentServer(
   if (token !== undefined && pair === undefined && !LOOPBACK.test(listen.host))
     runtime.log({ level: "warn", message: "the bearer token travels unencrypted: give --listen-cert and --listen-key", fields: { listen: listen.host } });
   const routes = createRoutes(agent, token, runtime);
-  const listener = getRequestListener(routes.fetch, { overrideGlobalObjects: false, errorHandler: answerError }) as RequestListener;
+  const listener = getRequestListener(routes.fetch, { hostname: NO_HOST, overrideGlobalObjects: false, errorHandler: answerError }) as RequestListener;
   const secure = pair && createTlsServer({ ...LIMITS, handshakeTimeout: HANDSHAKE_LIMIT_MS, minVersion: "TLSv1.2", cert: pair.cert, key: pair.key }, listener);
   const server = secure ?? createPlainServer(LIMITS, listener);
   server.setTimeout(IDLE_LIMIT_MS); // Without a listener of the event, such a connection is destroyed.
-  server.maxConnections = CONNECTIONS_MAX;
   server.on("clientError", answerMalformed);
   const sockets = trackSockets(server);
   await listening(server, listen);
@@ -100,14 +101,23 @@ async function readPair(files: { readonly certFile: string; readonly keyFile: st
   return pair;
 }
 
-/** All of them, also those that have not sent anything or shaken hands yet. */
+/** All of them, the oldest first, also those that have not sent anything or shaken hands yet; never more than there may be. */
 function trackSockets(server: Server): Set<Socket> {
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
+    if (sockets.size >= CONNECTIONS_MAX) makeRoom(sockets);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
   return sockets;
+}
+
+/** The oldest one of whoever has the most goes: nobody can keep the others out, whose liveness probe would end the agent. */
+function makeRoom(sockets: Set<Socket>): void {
+  const byPeer = Map.groupBy(sockets, ({ remoteAddress }) => remoteAddress);
+  const [oldest] = [...byPeer.values()].reduce((most, each) => (each.length > most.length ? each : most));
+  sockets.delete(oldest!);
+  oldest!.destroy();
 }
 
 async function listening(server: Server, { host, port }: ListenOptions): Promise<void> {

@@ -1,15 +1,16 @@
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createAuthority } from "../../support/certificates.ts";
 import { expectThrown } from "../../support/failures.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
-import { bearer, converse, serve, TOKEN, tlsGet } from "./served.ts";
+import { bearer, converse, type Served, serve, TOKEN, tlsGet } from "./served.ts";
 
-const PORT = /:(\d+)$/;
+const portOf = ({ url }: Pick<Served, "url">): number => Number(new URL(url).port);
 
 test("TLS: answers with its certificate, shows a rotated one after reload, and keeps it where the next pair is bad", async () => {
   await using directory = await temporaryDirectory();
@@ -75,7 +76,7 @@ test("TLS: plain HTTP gets nothing", async () => {
 
 test("listening: an address that is taken or is none of this host's is refused", async () => {
   await using served = await serve();
-  const port = Number(PORT.exec(served.url)![1]);
+  const port = portOf(served);
   await expectThrown("CONFIG_INVALID", () => serve({ port }), /^cannot listen on 127\.0\.0\.1:\d+: another process does$/);
   await expectThrown("CONFIG_INVALID", () => serve({ host: "192.0.2.1" }), /^cannot listen on 192\.0\.2\.1:0: this host has no such address$/);
 });
@@ -93,7 +94,7 @@ test("bodies: one that is too long is refused at once, and one without a length 
   const tokenFile = join(directory.path, "token");
   await writeFile(tokenFile, TOKEN, { mode: 0o600 });
   await using served = await serve({ tokenFile });
-  const huge = await served.fetch("/backups", { ...bearer(TOKEN), body: new Uint8Array(2_000_000) });
+  const huge = await served.fetch("/backups", { ...bearer(TOKEN), body: new Uint8Array(200_000) });
   expect([huge.status, await huge.json()]).toEqual([413, { error: "no request needs a body that long" }]);
   const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1000)) });
   const init = { ...bearer(TOKEN), body: endless, duplex: "half" } as RequestInit;
@@ -131,15 +132,61 @@ test("slow clients: who sends a head byte by byte, nothing at all, or a body tha
   for (const { closedAfterMs } of [trickled, silent, bodiless]) expect(closedAfterMs).toBeLessThan(20_000);
 });
 
-test("connections: there are only so many, and a server that is full recovers when they end", async () => {
+test("slow clients: one that takes no answers is dropped with those it has not got yet", async () => {
   await using served = await serve();
-  const port = Number(PORT.exec(served.url)![1]);
-  const sockets = Array.from({ length: 140 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
-  await Promise.all(sockets.map((socket) => once(socket, "connect")));
-  await expect(served.fetch("/healthz")).rejects.toThrow();
-  for (const socket of sockets) socket.destroy();
-  await sleep(100);
-  expect((await served.fetch("/healthz")).status).toBe(200);
+  const asked = 1_000;
+  const socket = connect(portOf(served), "127.0.0.1").on("error", () => undefined);
+  socket.pause().write("GET /status HTTP/1.1\r\nHost: a\r\n\r\n".repeat(asked));
+  await sleep(15_500); // Twice the limit.
+  const answered = (await text(socket)).split("HTTP/1.1 200 OK").length - 1;
+  expect(answered).toBeGreaterThan(0);
+  expect(answered).toBeLessThan(asked);
+});
+
+test("connections: there are only so many, and the oldest of whoever has the most makes room for the next", async () => {
+  await using served = await serve({ host: "::" });
+  const port = portOf(served);
+  const open = async (host: string) => {
+    const socket = connect(port, host).on("error", () => undefined);
+    socket.resume().write("GET /heal");
+    await once(socket, "connect");
+    return socket;
+  };
+  const another = await open("::1");
+  const many: Socket[] = [];
+  for (let count = 0; count < 300; count++) many.push(await open("127.0.0.1"));
+  const [healthz, fromElsewhere] = await Promise.all(["127.0.0.1", "[::1]"].map((host) => fetch(`http://${host}:${port}/healthz`)));
+  expect([healthz!.status, fromElsewhere!.status]).toEqual([200, 200]);
+  const isClosed = () => many.map(({ closed }) => closed);
+  const closed = 300 + 3 - 128;
+  await expect.poll(() => isClosed().filter(Boolean).length, { timeout: 5_000 }).toBe(closed);
+  expect(isClosed().lastIndexOf(true)).toBe(closed - 1); // No newer one than that.
+  expect(another.closed).toBe(false);
+  for (const socket of [another, ...many]) socket.destroy();
+});
+
+test("connections: who fills them again and again keeps no probe out", async () => {
+  await using served = await serve();
+  const over = new AbortController();
+  const flood = async () => {
+    while (!over.signal.aborted) {
+      const socket = connect(portOf(served), "127.0.0.1").on("error", () => undefined);
+      socket.resume().write("GET /heal");
+      await Promise.race([once(socket, "close"), sleep(5)]);
+    }
+  };
+  const floods = Array.from({ length: 4 }, flood);
+  await sleep(300);
+  for (let count = 0; count < 5; count++) expect((await served.fetch("/healthz", { headers: { Connection: "close" } })).status).toBe(200);
+  over.abort();
+  await Promise.all(floods);
+});
+
+test("requests: HTTP/1.0 needs no host, as load balancers ask", async () => {
+  await using served = await serve();
+  const { received } = await converse(served.url, ["GET /healthz HTTP/1.0\r\n\r\n"]);
+  expect(received).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nok\n$/);
+  expect((await converse(served.url, ["GET /healthz HTTP/1.1\r\n\r\n"])).received).toMatch(/^HTTP\/1\.1 400 /);
 });
 
 test("closing: waits for no connection that is kept alive, silent, half a request or half a handshake", async () => {
@@ -147,7 +194,7 @@ test("closing: waits for no connection that is kept alive, silent, half a reques
   const { cert, key } = await (await createAuthority(directory.path)).issue({ name: "server" });
   for (const tls of [undefined, { certFile: cert, keyFile: key }]) {
     const served = await serve({ tls });
-    const port = Number(PORT.exec(served.url)![1]);
+    const port = portOf(served);
     const sockets = ["", "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /heal", "\x16\x03\x01"].map((sent) => {
       const socket = connect(port, "127.0.0.1").on("error", () => undefined);
       socket.resume().write(sent);
