@@ -5,14 +5,15 @@ import type { AgentStatus } from "../agent/status.ts";
 import type { Config } from "../config/config.ts";
 import type { AgentFacts } from "../metrics/agent-facts.ts";
 
-export async function agentFacts({ cluster, role, tasks, recovery }: AgentStatus, config: Config): Promise<AgentFacts> {
+export async function agentFacts({ cluster, role, tasks, recovery, catalogue }: AgentStatus, config: Config): Promise<AgentFacts> {
   const nextOf = (kind: string) => {
     const at = tasks.find((task) => task.kind === kind)?.nextRunAt ?? null;
     return at === null ? null : new Date(at);
   };
   const nextRuns = { save: nextOf("save"), verify: nextOf("verify"), prune: nextOf("prune") };
   const recoveryWindow = recovery === null ? null : { from: new Date(recovery.from), to: new Date(recovery.to) };
-  return { cluster, role, nextRuns, recoveryWindow, certificates: await certificatesOf(config) };
+  const damagedBackups = catalogue === null ? null : catalogue.backups.filter(({ state }) => state === "damaged").length;
+  return { cluster, role, nextRuns, recoveryWindow, damagedBackups, certificates: await certificatesOf(config) };
 }
 
 async function certificatesOf(config: Config): Promise<AgentFacts["certificates"]> {

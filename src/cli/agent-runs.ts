@@ -13,6 +13,7 @@ import { pruned } from "./prune.ts";
 import { type ReportedRun, runReported } from "./reporting.ts";
 import { author, openForVerifying, openNamedStorage } from "./repository.ts";
 import { typedRules } from "./retention-policy.ts";
+import type { Verified } from "./verified-text.ts";
 import { verifyOptions } from "./verify-options.ts";
 
 /** Nothing of it goes to standard output. */
@@ -53,6 +54,7 @@ async function verifyStored(invocation: Invocation): Promise<number> {
   const atDefaultLevel = config.origin("level").kind === "default";
   const options = { ...(await verifyOptions(invocation, config.get("level"))), atDefaultLevel };
   let exitCode = 0;
+  const all: Verified[] = [];
   await inEach(invocation, async (one) => {
     const repository = await openForVerifying(one);
     const wanted = { level: options.level, hasKeys: options.keys !== undefined, againAfterMs: config.get("verify-again-after"), now: runtime.now() };
@@ -60,10 +62,13 @@ async function verifyStored(invocation: Invocation): Promise<number> {
     const names = ids.map((id) => ({ cluster, id }));
     const verified = await verifyBackups(repository, names, await author(), options);
     one.record?.noteVerified(verified);
+    all.push(...verified);
     one.record?.lines.push(`${verified.filter(({ outcome }) => outcome === "passed").length} of ${names.length} read back and good`);
     if (verified.some(({ outcome }) => outcome === "failed")) exitCode = CORRUPT;
     else if (exitCode === 0 && verified.some(({ outcome }) => outcome === "not-verified")) exitCode = PARTLY_DONE;
   });
+  // What is damaged is due each time: where nothing was found so, nothing is on record as such.
+  invocation.record?.noteLook(cluster, options.level, all);
   return exitCode;
 }
 

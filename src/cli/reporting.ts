@@ -58,7 +58,7 @@ export async function runReported(invocation: Invocation, run: RunCommand, { wan
   await starting;
   const facts = await factsOf(invocation, record, end, { startedAt, wantsFacts });
   const lines = [...record.lines, ...(end.error === undefined ? [] : [`${end.error.code}: ${end.error.message}`, end.error.hint])];
-  const what = `etcdsafe ${invocation.command}${facts.clusters.length === 0 ? "" : ` of ${facts.clusters.join(", ")}`} on ${hostname()}`;
+  const what = `etcdsafe ${invocation.command}${facts.clusters.length === 0 ? "" : ` of ${facts.clusters.map(({ cluster }) => cluster).join(", ")}`} on ${hostname()}`;
   const how = facts.failure === null ? (record.isDoubtful ? "wants to be looked at" : "is done") : `failed: ${facts.failure}`;
   await Promise.all([
     told(invocation, "the heartbeat", async (options) => pulse?.ended({ exitCode: end.exitCode, text: lines.join("\n") }, options)),
@@ -96,11 +96,13 @@ async function factsOf(
       async (options) => void record.repositories.push(...(await repositoryFacts({ ...invocation, ...options }))),
     );
   }
-  const { saved, verified, phases, moved, repositories } = record;
-  const clusters = config.get("all-clusters") ? [...new Set(verified.map(({ cluster }) => cluster))] : [config.get("cluster")];
+  const { saved, pruned, verified, looks, phases, moved, repositories } = record;
   const failure = failureReason(exitCode, error?.code);
+  const clusters = config.get("all-clusters")
+    ? [...record.exitCodes].map(([cluster, own]) => ({ cluster, failure: error === undefined ? failureReason(own, undefined) : failure }))
+    : [{ cluster: config.get("cluster"), failure }];
   const action = command as RunAction; // Only these have the options that ask for it.
-  return { action, clusters, startedAt, finishedAt: runtime.now(), failure, saved, verified, phases, moved, repositories };
+  return { action, clusters, startedAt, finishedAt: runtime.now(), failure, saved, pruned, verified, looks, phases, moved, repositories };
 }
 
 async function metricsOf(invocation: Invocation, facts: RunFacts, send: Awaited<ReturnType<typeof httpSender>>["send"]): Promise<Promise<void>[]> {

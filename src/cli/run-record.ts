@@ -1,12 +1,19 @@
 // What a run of a command does, noted while it does it: for metrics and messages at its end.
-import type { MovedBytes, RepositoryFacts, SavedFacts, VerifiedFacts } from "../metrics/run-facts.ts";
+import type { ErrorCode } from "../errors.ts";
+import { failureReason } from "../metrics/reasons.ts";
+import type { Look, MovedBytes, RepositoryFacts, RunFacts, SavedFacts, VerifiedFacts } from "../metrics/run-facts.ts";
 import { parseBackupId } from "../repository/names.ts";
+import { VERIFICATION_LEVELS } from "../repository/sidecars.ts";
 import type { PruneResult } from "../retention/prune.ts";
 import type { Runtime } from "../runtime.ts";
 import { counted } from "../storage/counted.ts";
 import { placeOf } from "../storage/place.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { VerifyLevel } from "../verify/options.ts";
+import { PARTLY_DONE } from "./exit-codes.ts";
+import type { PrunedRepository } from "./save-prune.ts";
 import type { SaveOutcome } from "./save-text.ts";
+import type { VerifiedRepository } from "./save-verify.ts";
 import type { Verified } from "./verified-text.ts";
 
 /** Of a step's name, which may also tell which backup or repository it is about, what it does: few enough to be labels. */
@@ -18,10 +25,14 @@ export class RunRecord {
   readonly #moved = new Map<string, MovedBytes>();
   readonly phases = new Map<string, number>();
   readonly verified: VerifiedFacts[] = [];
+  readonly looks: Look[] = [];
+  /** By cluster, of a run about all of them. */
+  readonly exitCodes = new Map<string, number>();
   readonly repositories: RepositoryFacts[] = [];
   /** What it came to, for people. */
   readonly lines: string[] = [];
   saved: SavedFacts | null = null;
+  pruned: RunFacts["pruned"] = null;
   /** Done, and yet somebody should look at it. */
   isDoubtful = false;
 
@@ -29,14 +40,11 @@ export class RunRecord {
     this.#monotonicMs = monotonicMs;
   }
 
-  noteSave({ saved, suspects, verifications, prunes }: SaveOutcome): void {
+  noteSave({ saved, suspects }: Pick<SaveOutcome, "saved" | "suspects">): void {
     const { manifest, state, stateWhy, members, rawSizeBytes, repositories = [] } = saved;
     this.isDoubtful = state === "suspect" || state === "partial" || suspects.length > 0;
     this.lines.push(`${manifest?.id ?? saved.file ?? "the snapshot"}: ${state}, ${stateWhy}`);
     for (const { location, failure } of repositories) if (failure !== null) this.lines.push(`not stored in ${location}: ${failure.message}`);
-    for (const { location, failure } of verifications) if (failure !== null) this.lines.push(`not read back from ${location}: ${failure.message}`);
-    for (const { location, failure } of prunes) if (failure !== null) this.lines.push(`${location} was not pruned: ${failure.message}`);
-    this.noteVerified(verifications.flatMap(({ result }) => (result === null ? [] : [result])));
     if (manifest === null) return;
     const count = (outcome: keyof SavedFacts["members"]) => members.filter((member) => member.outcome === outcome).length;
     this.saved = {
@@ -46,7 +54,37 @@ export class RunRecord {
       rawSizeBytes,
       storedSizeBytes: manifest.objects.reduce((sum, { storedSizeBytes }) => sum + storedSizeBytes, 0),
       members: { agreed: count("agreed"), disagreed: count("disagreed"), "not-comparable": count("not-comparable"), unreachable: count("unreachable") },
+      isDamaged: false,
     };
+  }
+
+  /** After noteSave: what was read back in each repository that has the backup. */
+  noteReadBack(verifications: readonly VerifiedRepository[]): void {
+    for (const { location, failure } of verifications) if (failure !== null) this.lines.push(`not read back from ${location}: ${failure.message}`);
+    this.noteVerified(verifications.flatMap(({ result }) => (result === null ? [] : [result])));
+    const isDamaged = verifications.length > 0 && verifications.every(({ result }) => result?.outcome === "failed");
+    if (this.saved !== null) this.saved = { ...this.saved, isDamaged };
+  }
+
+  /** Of a save. What failed in one repository counts, however it went in others. */
+  notePrunes(prunes: readonly PrunedRepository[]): void {
+    for (const { location, failure } of prunes) if (failure !== null) this.lines.push(`${location} was not pruned: ${failure.message}`);
+    if (prunes.length === 0) return;
+    const failed = prunes.find(({ failure }) => failure !== null)?.failure;
+    const isPartly = failed !== undefined || prunes.some(({ result }) => (result?.failures.length ?? 0) > 0);
+    this.pruned = { failure: failureReason(isPartly ? PARTLY_DONE : 0, failed?.code as ErrorCode | undefined) };
+  }
+
+  /** Of all clusters, what became of one: the exit code of a run about it alone. */
+  noteCluster(cluster: string, exitCode: number): void {
+    this.exitCodes.set(cluster, exitCode);
+  }
+
+  /** After noteVerified: that these are all that a schedule wants verified of the cluster. `asked`: how deep. */
+  noteLook(cluster: string, asked: VerifyLevel, verified: readonly Verified[]): void {
+    if (verified.some(({ outcome }) => outcome === "not-verified")) return;
+    const levels = verified.map(({ level }) => level);
+    this.looks.push({ cluster, level: VERIFICATION_LEVELS.find((level) => (levels as readonly string[]).includes(level)) ?? asked });
   }
 
   noteVerified(verified: readonly Verified[]): void {
@@ -56,7 +94,8 @@ export class RunRecord {
       // What is no backup of a repository's vouches for none.
       const createdAt = "backup" in each ? parseBackupId(each.backup ?? "")?.createdAt : undefined;
       if (createdAt === undefined || !("cluster" in each) || each.outcome === "not-verified") continue;
-      const { cluster, level, outcome, finishedAt } = each;
+      const { cluster, state, outcome, finishedAt } = each;
+      const level = state === null ? "stored-bytes" : each.level;
       this.verified.push({ cluster, level, outcome, createdAt, finishedAt: new Date(finishedAt) });
     }
   }

@@ -8,5 +8,7 @@ export interface AgentFacts {
   readonly nextRuns: Readonly<Record<RunAction, Date | null>>;
   /** Null where nothing is known of the repository, or nothing can be rebuilt. */
   readonly recoveryWindow: { readonly from: Date; readonly to: Date } | null;
+  /** On record as such in the repository; null where nothing is known of it. */
+  readonly damagedBackups: number | null;
   readonly certificates: readonly { readonly certificate: "client" | "ca" | "listen"; readonly expiresAt: Date }[];
 }

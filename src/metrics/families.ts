@@ -44,7 +44,7 @@ export const FAMILIES = {
   },
   etcdsafe_recovery_point_timestamp_seconds: {
     labels: ["cluster"],
-    help: `When the snapshot of the last stored backup that is proven or unconfirmed was taken, ${TIME}.`,
+    help: `When the snapshot of the last stored backup that is proven or unconfirmed, and not damaged, was taken, ${TIME}.`,
   },
   etcdsafe_last_backup_state: {
     labels: ["cluster", "state"],
@@ -72,7 +72,7 @@ export const FAMILIES = {
   },
   etcdsafe_last_verification_backups: {
     labels: ["cluster", "level", "outcome"],
-    help: "How many stored backups the last verification at this level found so; each repository's copy counts.",
+    help: "How many stored backups the last verification at this level or a deeper one found so; each repository's copy counts.",
   },
   etcdsafe_repository_backups: {
     labels: ["cluster", "store"],
@@ -81,6 +81,10 @@ export const FAMILIES = {
   etcdsafe_repository_size_bytes: {
     labels: ["cluster", "store"],
     help: "Size of all objects in the repositories on this kind of store, of those that the last run listed, in bytes.",
+  },
+  etcdsafe_repository_damaged_backups: {
+    labels: ["cluster"],
+    help: "How many backups are on record as damaged in the repository.",
   },
   etcdsafe_recovery_window_start_timestamp_seconds: {
     labels: ["cluster"],

@@ -2,9 +2,11 @@
 // to textfile.ts or pushgateway.ts, a process that goes on records run after run.
 import { Gauge, Registry } from "prom-client";
 import type { BackupState } from "../repository/manifest.ts";
+import type { VerificationLevel } from "../repository/sidecars.ts";
 import type { AgentFacts } from "./agent-facts.ts";
 import { FAMILIES, type FamilyName, type LabelsOf } from "./families.ts";
-import type { RunFacts, SavedFacts, VerifiedFacts } from "./run-facts.ts";
+import type { FailureReason } from "./reasons.ts";
+import type { ClusterEnd, RunAction, RunFacts, SavedFacts, VerifiedFacts } from "./run-facts.ts";
 import { subjectKey } from "./subject.ts";
 
 export interface Metrics {
@@ -23,6 +25,9 @@ interface Sample<Name extends FamilyName> {
 /** True for those that `latest` takes. */
 const STATES: Readonly<Record<BackupState, boolean>> = { proven: true, unconfirmed: true, suspect: false, partial: false };
 
+/** As sidecars.ts has them: each includes those before it. */
+const LEVELS: readonly VerificationLevel[] = ["stored-bytes", "hash", "structure"];
+
 /** `version`: of etcdsafe. */
 export function createMetrics(version: string): Metrics {
   const families = new Families();
@@ -31,23 +36,27 @@ export function createMetrics(version: string): Metrics {
     record: (facts) => {
       recordRun(families, facts, version);
       if (facts.saved !== null) recordSaved(families, facts.saved);
-      for (const [cluster, level] of verifiedLevels(facts.verified)) recordVerified(families, facts.verified, { cluster, level });
+      for (const [cluster, level] of verifiedLevels(facts.verified)) recordPassed(families, facts.verified, { cluster, level });
+      recordCounts(families, facts);
       recordRepositories(families, facts.repositories);
     },
     recordAgent: (facts) => recordAgent(families, facts),
   };
 }
 
-function recordAgent(families: Families, { cluster, role, nextRuns, recoveryWindow, certificates }: AgentFacts): void {
+function recordAgent(families: Families, { cluster, role, nextRuns, recoveryWindow, damagedBackups, certificates }: AgentFacts): void {
   const labels = { cluster };
   families.say(
     "etcdsafe_writer_lease_state",
     ["writer", "standby"].map((each) => ({ labels: { cluster, role: each }, value: each === role ? 1 : 0 })),
   );
-  for (const [action, at] of Object.entries(nextRuns)) families.sayOrNot("etcdsafe_next_run_timestamp_seconds", { cluster, action }, at);
-  families.sayOrNot("etcdsafe_recovery_window_start_timestamp_seconds", labels, recoveryWindow?.from ?? null);
+  for (const [action, at] of Object.entries(nextRuns)) families.sayOrNot("etcdsafe_next_run_timestamp_seconds", { cluster, action }, at && seconds(at));
+  families.sayOrNot("etcdsafe_recovery_window_start_timestamp_seconds", labels, recoveryWindow && seconds(recoveryWindow.from));
   // After a restart, and in standby, no save of this process has told it.
   if (recoveryWindow !== null) families.say("etcdsafe_recovery_point_timestamp_seconds", [{ labels, value: seconds(recoveryWindow.to) }]);
+  families.sayOrNot("etcdsafe_repository_damaged_backups", labels, damagedBackups);
+  // Another agent verifies now. This one would go on saying what it has found, whatever becomes of it.
+  if (role === "standby") for (const level of LEVELS) families.forget("etcdsafe_last_verification_backups", { cluster, level });
   families.say(
     "etcdsafe_certificate_expiry_timestamp_seconds",
     certificates.map(({ certificate, expiresAt }) => ({ labels: { cluster, certificate }, value: seconds(expiresAt) })),
@@ -55,18 +64,14 @@ function recordAgent(families: Families, { cluster, role, nextRuns, recoveryWind
 }
 
 function recordRun(families: Families, facts: RunFacts, version: string): void {
-  const { action, startedAt, finishedAt, failure } = facts;
-  const clusters: readonly { readonly cluster?: string }[] = facts.clusters.length === 0 ? [{}] : facts.clusters.map((cluster) => ({ cluster }));
-  for (const cluster of clusters) {
-    const labels = { ...cluster, action };
-    families.say("etcdsafe_build_info", [{ labels: { ...labels, version }, value: 1 }]);
-    families.say("etcdsafe_last_attempt_timestamp_seconds", [{ labels, value: seconds(startedAt) }]);
-    if (failure === null) families.say("etcdsafe_last_success_timestamp_seconds", [{ labels, value: seconds(finishedAt) }]);
-    else families.say("etcdsafe_last_failure_timestamp_seconds", [{ labels: { ...labels, reason: failure }, value: seconds(finishedAt) }]);
+  const { action, startedAt, finishedAt, failure, clusters, pruned } = facts;
+  for (const end of clusters.length === 0 ? [{ failure }] : clusters) {
+    recordEnd(families, facts, { ...end, action, version });
+    if (pruned !== null) recordEnd(families, facts, { ...end, ...pruned, action: "prune", version });
   }
   if (failure !== null) return; // How far it came would be taken for what it needs.
   // Of several clusters together: which of them took it is not known, and with each it would be counted again.
-  const labels = { ...(clusters.length === 1 && clusters[0]), action };
+  const labels = { ...(clusters.length === 1 && { cluster: clusters[0]!.cluster }), action };
   families.say("etcdsafe_last_success_duration_seconds", [{ labels, value: (finishedAt.getTime() - startedAt.getTime()) / 1000 }]);
   families.say(
     "etcdsafe_last_success_phase_duration_seconds",
@@ -78,10 +83,23 @@ function recordRun(families: Families, facts: RunFacts, version: string): void {
   );
 }
 
-function recordSaved(families: Families, { cluster, createdAt, state, rawSizeBytes, storedSizeBytes, members }: SavedFacts): void {
+interface End extends Partial<ClusterEnd> {
+  readonly action: RunAction;
+  readonly failure: FailureReason | null;
+  readonly version: string;
+}
+
+function recordEnd(families: Families, { startedAt, finishedAt }: RunFacts, { failure, version, ...labels }: End): void {
+  families.say("etcdsafe_build_info", [{ labels: { ...labels, version }, value: 1 }]);
+  families.say("etcdsafe_last_attempt_timestamp_seconds", [{ labels, value: seconds(startedAt) }]);
+  if (failure === null) families.say("etcdsafe_last_success_timestamp_seconds", [{ labels, value: seconds(finishedAt) }]);
+  else families.say("etcdsafe_last_failure_timestamp_seconds", [{ labels: { ...labels, reason: failure }, value: seconds(finishedAt) }]);
+}
+
+function recordSaved(families: Families, { cluster, createdAt, state, rawSizeBytes, storedSizeBytes, members, isDamaged }: SavedFacts): void {
   const labels = { cluster };
   families.say("etcdsafe_last_backup_timestamp_seconds", [{ labels, value: seconds(createdAt) }]);
-  if (STATES[state]) families.say("etcdsafe_recovery_point_timestamp_seconds", [{ labels, value: seconds(createdAt) }]);
+  if (STATES[state] && !isDamaged) families.say("etcdsafe_recovery_point_timestamp_seconds", [{ labels, value: seconds(createdAt) }]);
   families.say(
     "etcdsafe_last_backup_state",
     Object.keys(STATES).map((each) => ({ labels: { cluster, state: each }, value: each === state ? 1 : 0 })),
@@ -100,18 +118,30 @@ function verifiedLevels(verified: readonly VerifiedFacts[]): readonly (readonly 
   return [...new Map(verified.map(({ cluster, level }) => [`${cluster} ${level}`, [cluster, level] as const])).values()];
 }
 
-/** What was found bad counts, and moves no time. */
-function recordVerified(families: Families, verified: readonly VerifiedFacts[], { cluster, level }: VerifiedSubject): void {
+/** What was found bad moves no time. */
+function recordPassed(families: Families, verified: readonly VerifiedFacts[], { cluster, level }: VerifiedSubject): void {
   const labels = { cluster, level };
-  const all = verified.filter((each) => each.cluster === cluster && each.level === level);
-  const passed = all.filter(({ outcome }) => outcome === "passed");
-  families.say("etcdsafe_last_verification_backups", [
-    { labels: { ...labels, outcome: "passed" }, value: passed.length },
-    { labels: { ...labels, outcome: "failed" }, value: all.length - passed.length },
-  ]);
+  const passed = verified.filter((each) => each.cluster === cluster && each.level === level && each.outcome === "passed");
   if (passed.length === 0) return;
   families.say("etcdsafe_last_verified_timestamp_seconds", [{ labels, value: Math.max(...passed.map(({ finishedAt }) => seconds(finishedAt))) }]);
   families.say("etcdsafe_verified_backup_timestamp_seconds", [{ labels, value: Math.max(...passed.map(({ createdAt }) => seconds(createdAt))) }]);
+}
+
+/** That backups are damaged, whoever reads them says; that none is, who has looked at all, and at least as deep. */
+function recordCounts(families: Families, { verified, looks }: RunFacts): void {
+  for (const cluster of new Set([...verified, ...looks].map((each) => each.cluster))) {
+    const look = looks.find((each) => each.cluster === cluster);
+    const depth = look === undefined ? -1 : LEVELS.indexOf(look.level);
+    for (const [index, level] of LEVELS.entries()) {
+      const all = verified.filter((each) => each.cluster === cluster && LEVELS.indexOf(each.level) >= index);
+      const failed = all.filter(({ outcome }) => outcome === "failed").length;
+      if (failed === 0 && index > depth) continue;
+      families.say("etcdsafe_last_verification_backups", [
+        { labels: { cluster, level, outcome: "passed" }, value: all.length - failed },
+        { labels: { cluster, level, outcome: "failed" }, value: failed },
+      ]);
+    }
+  }
 }
 
 function recordRepositories(families: Families, repositories: RunFacts["repositories"]): void {
@@ -150,10 +180,14 @@ class Families {
     for (const [subject, about] of Map.groupBy(samples, ({ labels }) => subjectKey(labels))) bySubject.set(subject, about);
   }
 
-  /** `time`: null where there is nothing to tell, also of what was told before. */
-  sayOrNot<Name extends FamilyName>(name: Name, labels: LabelsOf<Name>, time: Date | null): void {
-    if (time === null) this.#said.get(name)?.delete(subjectKey(labels));
-    else this.say(name, [{ labels, value: seconds(time) }]);
+  /** `value`: null where there is nothing to tell, also of what was told before. */
+  sayOrNot<Name extends FamilyName>(name: Name, labels: LabelsOf<Name>, value: number | null): void {
+    if (value === null) this.forget(name, labels);
+    else this.say(name, [{ labels, value }]);
+  }
+
+  forget<Name extends FamilyName>(name: Name, labels: LabelsOf<Name>): void {
+    this.#said.get(name)?.delete(subjectKey(labels));
   }
 
   async text(): Promise<string> {

@@ -7,8 +7,8 @@ export type RunAction = "save" | "verify" | "prune";
 
 export interface RunFacts {
   readonly action: RunAction;
-  /** The names of the clusters it was about; none where it ended before that was known. */
-  readonly clusters: readonly string[];
+  /** What it was about; none where it ended before that was known. */
+  readonly clusters: readonly ClusterEnd[];
   readonly startedAt: Date;
   readonly finishedAt: Date;
   /** Null where all was done. */
@@ -18,10 +18,19 @@ export interface RunFacts {
   readonly moved: readonly MovedBytes[];
   /** Of a save that stored a backup. */
   readonly saved: SavedFacts | null;
+  /** Of a save that also pruned. */
+  readonly pruned: { readonly failure: FailureReason | null } | null;
   /** What was read back from the store, one entry for each backup. */
   readonly verified: readonly VerifiedFacts[];
+  readonly looks: readonly Look[];
   /** Of each repository that the run has listed. */
   readonly repositories: readonly RepositoryFacts[];
+}
+
+export interface ClusterEnd {
+  readonly cluster: string;
+  /** Null where all was done that was to be done for this cluster. */
+  readonly failure: FailureReason | null;
 }
 
 export interface MovedBytes {
@@ -40,15 +49,25 @@ export interface SavedFacts {
   readonly storedSizeBytes: number;
   /** How many members said what of it. */
   readonly members: Readonly<Record<"agreed" | "disagreed" | "not-comparable" | "unreachable", number>>;
+  /** It was read back, and is bad in every repository that has it. */
+  readonly isDamaged: boolean;
 }
 
 export interface VerifiedFacts {
   readonly cluster: string;
+  /** That by which it was found so: of a manifest that cannot be read, the first, as all begin with it. */
   readonly level: VerificationLevel;
   /** When the backup was made. */
   readonly createdAt: Date;
   readonly finishedAt: Date;
   readonly outcome: "passed" | "failed";
+}
+
+/** A cluster of which all that a schedule wants verified was read. Nothing else can say that no backup is damaged any more. */
+export interface Look {
+  readonly cluster: string;
+  /** The shallowest at which a backup was read; that which was asked for where there was none to read. */
+  readonly level: VerificationLevel;
 }
 
 export interface RepositoryFacts {

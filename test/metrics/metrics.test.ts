@@ -45,7 +45,7 @@ test("metrics: a save sets nothing that tells of a verification, and leaves what
   const verified = (series: Record<string, string>) => Object.entries(series).filter(([key]) => /^\w*verif/.test(key));
   expect(verified(await said(saveRun()))).toEqual([]);
   const before = verified(await said(verifyRun()));
-  expect(before).toHaveLength(4);
+  expect(before).toHaveLength(8);
   const later = saveRun({ startedAt: minute(60), finishedAt: minute(62), saved: savedFacts({ createdAt: minute(61) }) });
   expect(verified(await said(verifyRun(), later))).toEqual(before);
 });
@@ -91,6 +91,76 @@ test("metrics: each level has a time of its own, whatever a later run reads less
     'etcdsafe_last_verified_timestamp_seconds{cluster="prod",level="stored-bytes"}': minuteSeconds(64),
     'etcdsafe_verified_backup_timestamp_seconds{cluster="prod",level="stored-bytes"}': minuteSeconds(60),
   });
+});
+
+const counts = (series: Record<string, string>) =>
+  Object.entries(series).flatMap(([key, value]) => {
+    const [, level, outcome] = /^etcdsafe_last_verification_backups\{cluster="prod",level="([\w-]+)",outcome="(\w+)"\}$/.exec(key) ?? [];
+    return outcome === "failed" ? [`${level} ${value}`] : [];
+  });
+const damaged = verifiedFacts({ outcome: "failed" });
+
+test("metrics: that backups are damaged is taken back only by who looks at all, and can read it, at least as deep", async () => {
+  const look = verifyRun([verifiedFacts(), damaged], { failure: "corrupt" });
+  const found = ["stored-bytes 1", "hash 1", "structure 1"];
+  expect(counts(await said(look))).toEqual(found);
+  const others: Readonly<Record<string, RunFacts>> = {
+    "a save that reads its own back": saveRun({ verified: [verifiedFacts()] }),
+    "one that somebody names": verifyRun([verifiedFacts()], { looks: [] }),
+    "a look at another cluster": verifyRun([verifiedFacts({ cluster: "stage" })], { clusters: ["stage"] }),
+    "a save alone": saveRun(),
+  };
+  for (const [who, run] of Object.entries(others)) expect([who, ...counts(await said(look, run))]).toEqual([who, ...found]);
+  const shallower = verifyRun([verifiedFacts({ level: "hash" })]);
+  expect(counts(await said(look, shallower))).toEqual(["stored-bytes 0", "hash 0", "structure 1"]);
+  expect(counts(await said(look, verifyRun()))).toEqual(["stored-bytes 0", "hash 0", "structure 0"]);
+  // Of an agent, when nothing is on record as damaged, and nothing due.
+  expect(counts(await said(look, verifyRun([], { looks: [{ cluster: "prod", level: "structure" }] })))).toEqual(["stored-bytes 0", "hash 0", "structure 0"]);
+});
+
+test("metrics: that a backup is damaged says whoever finds it", async () => {
+  const found = verifiedFacts({ level: "hash", outcome: "failed" });
+  for (const run of [saveRun({ verified: [found] }), verifyRun([found], { looks: [], failure: "corrupt" })])
+    expect(counts(await said(verifyRun(), run))).toEqual(["stored-bytes 1", "hash 1", "structure 0"]);
+  // What no look has counted is not counted as none.
+  expect(await said(verifyRun([verifiedFacts()], { looks: [] }))).not.toHaveProperty([
+    'etcdsafe_last_verification_backups{cluster="prod",level="structure",outcome="failed"}',
+  ]);
+});
+
+test("metrics: an agent on standby counts nothing, and tells what is on record as damaged", async () => {
+  const metrics = createMetrics("1.2.3");
+  metrics.record(verifyRun([damaged]));
+  const agent = { cluster: "prod", nextRuns: { save: null, verify: null, prune: null }, recoveryWindow: null, certificates: [] };
+  metrics.recordAgent({ ...agent, role: "writer", damagedBackups: 1 });
+  expect(counts(seriesOf(await metrics.text()))).toEqual(["stored-bytes 1", "hash 1", "structure 1"]);
+  metrics.recordAgent({ ...agent, role: "standby", damagedBackups: 1 });
+  const series = seriesOf(await metrics.text());
+  expect([counts(series), series['etcdsafe_repository_damaged_backups{cluster="prod"}']]).toEqual([[], "1"]);
+  metrics.recordAgent({ ...agent, role: "standby", damagedBackups: null });
+  expect(seriesOf(await metrics.text())).not.toHaveProperty(['etcdsafe_repository_damaged_backups{cluster="prod"}']);
+});
+
+test("metrics: a backup that was found damaged right after its save is no recovery point", async () => {
+  const later = saveRun({ saved: savedFacts({ createdAt: minute(61), isDamaged: true }), failure: "corrupt" });
+  expect(await said(saveRun(), later)).toMatchObject({
+    'etcdsafe_last_backup_timestamp_seconds{cluster="prod"}': minuteSeconds(61),
+    'etcdsafe_recovery_point_timestamp_seconds{cluster="prod"}': minuteSeconds(1),
+  });
+});
+
+test("metrics: a save that pruned is a run of prune as well, with an end of its own", async () => {
+  const refused = saveRun({ failure: "partly-done", pruned: { failure: "refused" } });
+  expect(await said(refused)).toMatchObject({
+    'etcdsafe_last_failure_timestamp_seconds{action="save",cluster="prod",reason="partly-done"}': minuteSeconds(2),
+    'etcdsafe_last_attempt_timestamp_seconds{action="prune",cluster="prod"}': minuteSeconds(0),
+    'etcdsafe_last_failure_timestamp_seconds{action="prune",cluster="prod",reason="refused"}': minuteSeconds(2),
+  });
+  expect(await said(saveRun({ pruned: { failure: null } }))).toHaveProperty(
+    ['etcdsafe_last_success_timestamp_seconds{action="prune",cluster="prod"}'],
+    minuteSeconds(2),
+  );
+  expect(Object.keys(await said(saveRun())).filter((key) => key.includes("prune"))).toEqual([]);
 });
 
 test("metrics: a failure keeps the last success and what it took, and each reason its own time", async () => {
@@ -139,6 +209,18 @@ test("metrics: of several clusters each has its times, and what they took togeth
     'etcdsafe_last_success_phase_duration_seconds{action="verify",phase="read"}': "90",
     'etcdsafe_last_success_moved_bytes{action="verify",direction="read",store="s3"}': "1000000",
   });
+});
+
+test("metrics: of several clusters each has its own end", async () => {
+  const ends = [
+    { cluster: "prod", failure: null },
+    { cluster: "stage", failure: "cannot-decrypt" },
+  ] as const;
+  const series = await said(verifyRun([], { clusters: ends, failure: "partly-done" }));
+  expect(Object.keys(series).filter((key) => /success|failure/.test(key))).toEqual([
+    'etcdsafe_last_success_timestamp_seconds{action="verify",cluster="prod"}',
+    'etcdsafe_last_failure_timestamp_seconds{action="verify",cluster="stage",reason="cannot-decrypt"}',
+  ]);
 });
 
 test("metrics: a run that ended before its cluster was known is told without one", async () => {

@@ -15,7 +15,7 @@ import { claimPorts, releasePorts } from "../support/ports.ts";
 import { type Pushgateway, startPushgateway } from "../support/pushgateway.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
-import { failedRun, minute, savedFacts, saveRun, verifiedFacts, verifyRun } from "./run-facts.ts";
+import { failedRun, minute, type RunChanges, savedFacts, saveRun, verifiedFacts, verifyRun } from "./run-facts.ts";
 import { seriesOf } from "./series.ts";
 
 const LIMIT_MS = 30_000;
@@ -60,7 +60,7 @@ function numbers(series: Record<string, string>): Record<string, number> {
   return Object.fromEntries(Object.entries(series).map(([key, value]) => [key, Number(value)]));
 }
 
-const stage: Partial<RunFacts> = { clusters: ["stage"], saved: savedFacts({ cluster: "stage", createdAt: minute(31) }), repositories: [] };
+const stage: RunChanges = { clusters: ["stage"], saved: savedFacts({ cluster: "stage", createdAt: minute(31) }), repositories: [] };
 
 test("pushgateway: holds after push upon push what a process that records all runs says", async () => {
   const metrics = createMetrics("1.2.3");

@@ -9,7 +9,7 @@ import { writeTextfile } from "../../src/metrics/textfile.ts";
 import { expectThrown } from "../support/failures.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testRuntime } from "../support/test-runtime.ts";
-import { failedRun, minute, minuteSeconds, savedFacts, saveRun, verifiedFacts, verifyRun } from "./run-facts.ts";
+import { failedRun, minute, minuteSeconds, type RunChanges, savedFacts, saveRun, verifiedFacts, verifyRun } from "./run-facts.ts";
 import { seriesOf } from "./series.ts";
 
 const LIMIT_MS = 30_000;
@@ -33,7 +33,7 @@ async function seriesIn(path: string): Promise<Record<string, string>> {
   return seriesOf(await readFile(path, "utf8"));
 }
 
-const stage: Partial<RunFacts> = { clusters: ["stage"], saved: savedFacts({ cluster: "stage", createdAt: minute(31) }), repositories: [] };
+const stage: RunChanges = { clusters: ["stage"], saved: savedFacts({ cluster: "stage", createdAt: minute(31) }), repositories: [] };
 
 test("textfile: the runs of two clusters and two actions do not erase what the others said", async () => {
   await using directory = await temporaryDirectory();

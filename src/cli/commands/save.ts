@@ -59,6 +59,8 @@ export async function run(invocation: Invocation): Promise<number> {
   if (config.get("output") === "-") runtime.log({ level: "info", message: savedText(outcome).trimEnd() });
   else output.print(savedDocument(outcome, config), () => savedText(outcome));
   invocation.record?.noteSave(outcome);
+  invocation.record?.noteReadBack(verifications);
+  invocation.record?.notePrunes(prunes);
   if (isDamaged) return CORRUPT;
   const isPartly = prunes.some(({ result, failure }) => failure !== null || (result?.failures.length ?? 0) > 0);
   return isPartly || [...verifications, ...(saved.repositories ?? [])].some(({ failure }) => failure !== null) ? PARTLY_DONE : 0;

@@ -11,6 +11,7 @@ import { requireNoProof } from "../protection.ts";
 import { asEtcdsafeError } from "../report-error.ts";
 import { type Unread, type Verified, verifiedText } from "../verified-text.ts";
 import { verifyOptions } from "../verify-options.ts";
+import { noteVerification } from "../verify-record.ts";
 import { openReport, type VerifyReport } from "../verify-report.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -21,7 +22,7 @@ export async function run(invocation: Invocation): Promise<number> {
     throw error;
   });
   output.print({ verified }, () => verifiedText(verified));
-  invocation.record?.noteVerified(verified);
+  noteVerification(invocation, verified, exitCodeOf);
   const exitCode = exitCodeOf(verified);
   try {
     await report.verified(verified);
