@@ -52,13 +52,17 @@ export async function verifyStream(name: string, stream: ByteStream, options: Ve
   });
 }
 
-async function verification(file: string, { level, runtime }: VerifyOptions, examine: (examination: Examination) => Promise<void>): Promise<FileVerification> {
+async function verification(file: string, { level, provesOrigin, runtime }: VerifyOptions, examine: (examination: Examination) => Promise<void>): Promise<FileVerification> {
   if (level === "stored-bytes") {
     throw new EtcdsafeError("USAGE", `${file} has no manifest to compare its stored bytes with`, { hint: "For a file, --level is hash or structure." });
   }
   const examination = new Examination();
   const startedAt = runtime.now().toISOString();
   await examine(examination);
+  if (provesOrigin === true) {
+    const text = "nobody has signed it, whatever keys are trusted: integrity only, origin not proven";
+    examination.findings.push({ severity: "warning", object: file, offset: null, text });
+  }
   const { outcome, readSizeBytes, hashKv, failure, findings } = examination;
   const finishedAt = runtime.now().toISOString();
   return { file, level, outcome, startedAt, finishedAt, readSizeBytes, hashKv, failure, findings, findingsTotal: findings.length };

@@ -13,7 +13,7 @@ export interface VerifyOptions extends CallOptions {
   readonly atDefaultLevel?: boolean;
   /** What opens encrypted backups. */
   readonly keys?: AgeKeys | undefined;
-  /** Whether manifests can only be read where somebody who is trusted has signed them. */
+  /** Whether manifests can only be read where somebody who is trusted has signed them. Of what has none, that is a warning. */
   readonly provesOrigin?: boolean;
   /** Where a snapshot goes that is to be looked into and is no file yet. */
   readonly spoolDirectory: string;

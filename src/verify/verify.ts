@@ -9,7 +9,7 @@ import type { Author, Repository } from "../repository/repository.ts";
 import { type Verification, writeVerification } from "../repository/sidecars.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
-import { Examination, type Failure } from "./examination.ts";
+import { Examination, type Failure, type ObjectFinding } from "./examination.ts";
 import type { VerifyLevel, VerifyOptions } from "./options.ts";
 import { examineObject, MANIFEST_OBJECT } from "./stored-object.ts";
 
@@ -41,35 +41,44 @@ export async function verifyBackup(repository: Repository, name: BackupName, aut
   const { storage } = repository;
   const startedAt = options.runtime.now().toISOString();
   const first = await examineBackup(storage, name, options);
-  const { level, examination, state } = first.examination.outcome === "passed" ? first : await examineAgain(storage, name, first, options);
+  const { depth, examination, state } = first.examination.outcome === "passed" ? first : await examineAgain(storage, name, first, options);
   if (examination.failure?.code === "STORAGE_NOT_FOUND" && (await storage.stat(manifestKey(cluster, id), options)) === undefined) {
     throw new EtcdsafeError("BACKUP_NOT_FOUND", `${id} of cluster ${cluster} was removed from ${storage.location} while it was verified`);
   }
-  const { outcome, failure, findings, hashKv, readSizeBytes } = examination;
-  const facts = { backup: id, level, outcome, startedAt, finishedAt: options.runtime.now().toISOString(), readSizeBytes, hashKv, failure, findings };
+  const { outcome, failure, hashKv, readSizeBytes } = examination;
+  const about = { backup: id, level: depth.level, outcome, startedAt, finishedAt: options.runtime.now().toISOString() };
+  const facts = { ...about, readSizeBytes, hashKv, failure, findings: examination.findings };
   // Whom this reader trusts says nothing of what the store holds: others may trust somebody else.
   const isUntrusted = failure?.code === "MANIFEST_UNTRUSTED";
   if (!isUntrusted) await keepResult(() => writeVerification(storage, cluster, author, facts, options), id, options);
-  return { cluster, ...facts, state, findingsTotal: findings.length, origin: options.provesOrigin === true && !isUntrusted ? "signed" : "not-proven" };
+  const findings = [...facts.findings, ...depth.lessened]; // Nor what this reader lacked.
+  const origin = options.provesOrigin === true && !isUntrusted ? "signed" : "not-proven";
+  return { cluster, ...facts, findings, findingsTotal: findings.length, state, origin };
+}
+
+interface Depth {
+  readonly level: VerifyLevel;
+  /** Why it is not the one that is usual. */
+  readonly lessened: readonly ObjectFinding[];
 }
 
 interface Examined {
-  readonly level: VerifyLevel;
+  readonly depth: Depth;
   readonly examination: Examination;
   readonly state: BackupState | null;
 }
 
-async function examineBackup(storage: Storage, name: BackupName, options: VerifyOptions, knownLevel?: VerifyLevel): Promise<Examined> {
+async function examineBackup(storage: Storage, name: BackupName, options: VerifyOptions, knownDepth?: Depth): Promise<Examined> {
   const examination = new Examination();
   const manifest = await readTrusted(storage, name, examination, options);
-  const level = knownLevel ?? (manifest === undefined ? options.level : levelFor(manifest, options));
-  for (const object of manifest?.objects ?? []) await examineObject(storage, { manifest: manifest!, object }, examination, { ...options, level });
-  return { level, examination, state: manifest?.state ?? null };
+  const depth = knownDepth ?? (manifest === undefined ? { level: options.level, lessened: [] } : depthFor(manifest, options));
+  for (const object of manifest?.objects ?? []) await examineObject(storage, { manifest: manifest!, object }, examination, { ...options, level: depth.level });
+  return { depth, examination, state: manifest?.state ?? null };
 }
 
 /** What is damaged in the store is so twice; what was changed on the way here, or in this host's memory, condemns no backup. */
 async function examineAgain(storage: Storage, name: BackupName, first: Examined, options: VerifyOptions): Promise<Examined> {
-  const again = await examineBackup(storage, name, { ...options, stepPrefix: `${options.stepPrefix}again: ` }, first.level);
+  const again = await examineBackup(storage, name, { ...options, stepPrefix: `${options.stepPrefix}again: ` }, first.depth);
   const { examination } = again;
   examination.readSizeBytes += first.examination.readSizeBytes;
   if (examination.outcome === "failed") return again;
@@ -80,12 +89,12 @@ async function examineAgain(storage: Storage, name: BackupName, first: Examined,
 }
 
 /** The deepest that the keys allow, unless one was asked for; and says so where it is not the usual one. */
-function levelFor({ id, objects }: Manifest, { level, keys, atDefaultLevel, runtime }: VerifyOptions): VerifyLevel {
+function depthFor({ id, objects }: Manifest, { level, keys, atDefaultLevel, runtime }: VerifyOptions): Depth {
   const encrypted = objects.find(({ encryption }) => encryption !== null);
-  if (encrypted === undefined || keys !== undefined || atDefaultLevel !== true) return level;
-  const message = `${id} is encrypted ${encryptedTo(encrypted)}, and no key was given (--identity-file, --passphrase-file): only its stored bytes are verified`;
-  runtime.log({ level: "warn", message });
-  return "stored-bytes";
+  if (encrypted === undefined || keys !== undefined || atDefaultLevel !== true) return { level, lessened: [] };
+  const text = `encrypted ${encryptedTo(encrypted)}, and no key was given (--identity-file, --passphrase-file): only its stored bytes are verified`;
+  runtime.log({ level: "warn", message: `${id} is ${text}` });
+  return { level: "stored-bytes", lessened: [{ severity: "warning", object: encrypted.name, offset: null, text }] };
 }
 
 /** Verifies all of `backups`, going on after every one that fails or cannot be read. Throws only when aborted. */

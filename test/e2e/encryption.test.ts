@@ -66,7 +66,13 @@ test("encrypted save: list and show say to whom, without any key", async () => {
 
 test("encrypted save: verified as deep as the keys allow, and it says so", async () => {
   const without = await expectExit(0, ["verify", "--repository", original, "-o", "json"]);
-  expect(JSON.parse(without.stdout).verified).toMatchObject([{ level: "stored-bytes", outcome: "passed", origin: "not-proven" }]);
+  const [lessened] = JSON.parse(without.stdout).verified;
+  expect(lessened).toMatchObject({ level: "stored-bytes", outcome: "passed", origin: "not-proven", findingsTotal: 1 });
+  expect(lessened.findings).toMatchObject([{ severity: "warning", object: "snapshot.db.zst.age", text: expect.stringMatching(/no key was given/) }]);
+  // What this reader lacked is no finding about the backup.
+  const records = join(original, "default/verifications", lessened.backup);
+  const [record] = await readdir(records);
+  expect(JSON.parse(await readFile(join(records, record!), "utf8"))).toMatchObject({ level: "stored-bytes", findings: [], findingsTotal: 0 });
   expect(logLines(without.stderr)).toContainEqual(
     expect.objectContaining({ level: "warn", message: expect.stringMatching(/only its stored bytes are verified/) }),
   );

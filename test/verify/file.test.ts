@@ -133,3 +133,10 @@ test("a stream that fails rejects with its error, and leaves nothing in the spoo
   await expect(verifyStream("-", failing(), optionsFor("structure", directory.path))).rejects.toThrow("the pipe broke");
   expect(await readdir(directory.path)).toEqual([]);
 });
+
+test("a file passes with a warning where somebody's signature is wanted: it has none", async () => {
+  await using directory = await temporaryDirectory("verify");
+  const result = await verifyStream("snapshot.db", streamOf(raw), { ...optionsFor("hash", directory.path), provesOrigin: true });
+  expect(result).toMatchObject({ outcome: "passed", findingsTotal: 1 });
+  expect(result.findings).toEqual([{ severity: "warning", object: "snapshot.db", offset: null, text: expect.stringMatching(/origin not proven$/) }]);
+});
