@@ -29,6 +29,12 @@ export interface Invocation extends CallOptions {
 /** Resolves to the exit code. */
 export type RunCommand = (invocation: Invocation) => Promise<number>;
 
+export interface LoadedCommand {
+  readonly run: RunCommand;
+  /** Tells of a run that was stopped while it waited to begin. */
+  notBegun?(invocation: Invocation): Promise<void>;
+}
+
 /** A verb, as help and docs/cli.md show it. */
 export interface CommandInfo {
   readonly summary: string;
@@ -40,7 +46,7 @@ export interface CommandInfo {
   readonly example?: string;
   /** What `-o json` prints: the fields of its document, and what they mean. */
   readonly json: Readonly<Record<string, string>>;
-  load(): Promise<{ readonly run: RunCommand }>;
+  load(): Promise<LoadedCommand>;
 }
 
 export interface Operand {

@@ -2,7 +2,7 @@
 // what went wrong, not its attributes, and counts two of one classname and name once (docs.gitlab.com/ci/testing/unit_test_reports); others show the suites.
 import { parseBackupId } from "../repository/names.ts";
 import { printableLine } from "./printable.ts";
-import { findingsText, type Verified } from "./verified-text.ts";
+import { findingsText, isBad, type Verified } from "./verified-text.ts";
 
 /** Backups that `latest` or `oldest` did not mean, and why. */
 export interface PassedOver {
@@ -59,8 +59,8 @@ function testCase(verified: Verified): TestCase {
   const text = findingsText(verified);
   if (verified.outcome === "not-verified") {
     const { code, message } = verified.failure;
-    // That there is no backup where there should be one was found out; of what could not be read, nothing was.
-    const kind = verified.backup === null && code === "BACKUP_NOT_FOUND" ? "failure" : "error";
+    // That a repository is damaged, or that there is no backup where there should be one, was found out; of what else could not be read, nothing was.
+    const kind = isBad(verified) || (verified.backup === null && code === "BACKUP_NOT_FOUND") ? "failure" : "error";
     return { ...about, timeMs: 0, properties: { level: verified.level }, result: { kind, type: code, message, text } };
   }
   const { failure, startedAt, finishedAt } = verified;

@@ -89,11 +89,18 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
   session.reporter = reporter;
   session.terminationLog = config.get("termination-log");
   for (const note of notes) reporter.log(note);
-  const { run } = await COMMANDS[parsed.command].load();
+  const { run, notBegun } = await COMMANDS[parsed.command].load();
   const runtime = makeRuntime(remembering(reporter, session));
   const invocation = { ...parsed, config, faults, environment, output: makeOutput(format, process.stdout), runtime, signal };
   const jitterMs = config.get("jitter");
-  if (jitterMs !== undefined && !isAboutConfig) await waitAPartOf(jitterMs, runtime, signal);
+  if (jitterMs !== undefined && !isAboutConfig) {
+    try {
+      await waitAPartOf(jitterMs, runtime, signal);
+    } catch (error) {
+      await notBegun?.(invocation);
+      throw error;
+    }
+  }
   if (isAboutConfig || parsed.command === "agent" || !TOLD_BY.some((name) => config.get(name) !== undefined)) return run(invocation);
   return (await import("./reporting.ts")).reported(invocation, run);
 }

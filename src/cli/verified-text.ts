@@ -1,7 +1,10 @@
 // What `verify` found, for people: a line for each backup or file, and below it every finding.
+import { ERRORS, type ErrorCode } from "../errors.ts";
+import type { Failure } from "../verify/examination.ts";
 import type { FileVerification } from "../verify/file.ts";
 import type { ForeignNotVerified, ForeignVerification } from "../verify/foreign.ts";
 import type { BackupVerification, NotVerified } from "../verify/verify.ts";
+import { CORRUPT } from "./exit-codes.ts";
 import { formatCount, formatSize, formatSpan } from "./format.ts";
 import { printableLine } from "./printable.ts";
 import type { NothingVerified } from "./verify-repositories.ts";
@@ -16,6 +19,16 @@ interface InRepository {
 
 /** More than these nobody reads; JSON has more. */
 const FINDINGS_SHOWN = 20;
+
+/** Whether it is known to be bad; so is a repository or cluster whose own files are damaged, which keeps everything in it from being read. */
+export function isBad({ outcome, failure }: Verified): boolean {
+  return outcome === "failed" || (failure !== null && exitCodeOfFailure(failure) === CORRUPT);
+}
+
+/** Of a run that does nothing else. */
+export function exitCodeOfFailure({ code }: Failure): number {
+  return ERRORS[code as ErrorCode].exit;
+}
 
 export function verifiedText(verified: readonly Verified[]): string {
   const inSeveral = new Set(verified.map(({ repository }) => repository)).size > 1;
@@ -46,7 +59,7 @@ export function placedNameOf(verified: Verified): string {
 
 /** `passed  structure, 20.5 MB read in 0.3 s, HashKV 1480317217 at revision 12351` */
 function outcomeText(verified: Verified): string {
-  if (verified.outcome === "not-verified") return "NOT READ";
+  if (verified.outcome === "not-verified") return isBad(verified) ? "DAMAGED" : "NOT READ";
   const { outcome, level, readSizeBytes, startedAt, finishedAt, hashKv } = verified;
   const span = formatSpan(Date.parse(finishedAt) - Date.parse(startedAt));
   const hash = hashKv === null ? "" : `, HashKV ${hashKv.hash} at revision ${hashKv.revision}`;

@@ -51,6 +51,12 @@ test("junit: what is bad is a failure, what could not be read an error, what was
   expect(cases[0]!.properties).toMatchObject({ revision: "12351" }); // By its id, where nothing could be computed.
 });
 
+test("junit: a repository that is damaged itself is a failure, although nothing in it could be read", () => {
+  const invalid = { code: "REPOSITORY_INVALID", message: "etcdsafe-repository.json is damaged", hint: "" };
+  const damaged: Verified = { repository, cluster: "prod", backup: null, level: "structure", outcome: "not-verified", failure: invalid };
+  expect(readJunit(junitXml([damaged], []))).toMatchObject([{ status: "failed", output: expect.stringMatching(/REPOSITORY_INVALID: etcdsafe-/) }]);
+});
+
 test("junit: the same backup in several repositories, and files, are test cases of their own", () => {
   const file: Verified = {
     ...{ file: "./snapshot.db", level: "hash", outcome: "passed", ...times },

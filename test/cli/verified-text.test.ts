@@ -49,10 +49,18 @@ test("a finding is told with its place where it has one, and of a backup with it
   expect(shown({ ...backup, findings: [{ ...finding, object: "snapshot.db.zst", offset: 7, text: "bad" }] })).toBe("  error: snapshot.db.zst, byte 7: bad");
 });
 
+const unreachable = { code: "STORAGE_UNREACHABLE", message: "the store does not answer", hint: "Check the network." };
+
 test("several: names of one width, one that could not be read, and a count of each at the end", () => {
-  const unread: Verified = { cluster: "p", backup: "b", level: "structure", outcome: "not-verified", failure };
+  const unread: Verified = { cluster: "p", backup: "b", level: "structure", outcome: "not-verified", failure: unreachable };
   const lines = verifiedText([passed, unread, { ...passed, outcome: "failed", failure }]).split("\n");
   expect(lines[1]).toMatch(/^p\/b {40,} {2}NOT READ$/);
-  expect(lines[2]).toBe("  OBJECT_CORRUPT: it was changed");
+  expect(lines[2]).toBe("  STORAGE_UNREACHABLE: the store does not answer");
   expect(lines.at(-2)).toBe("3 backups: 1 passed, 1 failed, 1 could not be read");
+});
+
+test("a place in which nothing can be read because it is damaged is said to be that", () => {
+  const invalid = { code: "REPOSITORY_INVALID", message: "its own file is damaged", hint: "" };
+  const unread: Verified = { repository: "/b", cluster: "p", backup: null, level: "structure", outcome: "not-verified", failure: invalid };
+  expect(verifiedText([unread])).toMatch(/^p {2}DAMAGED\n {2}REPOSITORY_INVALID: its own file is damaged\n/);
 });

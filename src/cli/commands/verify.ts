@@ -1,6 +1,6 @@
 // `etcdsafe verify [BACKUP|FILE|-]`
 import { addAbortSignal } from "node:stream";
-import { ERRORS, hasCode } from "../../errors.ts";
+import { hasCode } from "../../errors.ts";
 import { verifyFile, verifyStream } from "../../verify/file.ts";
 import type { VerifyOptions } from "../../verify/options.ts";
 import type { Invocation } from "../command.ts";
@@ -9,7 +9,7 @@ import { orForeign, requireFileOrForeign } from "../foreign.ts";
 import { type Operand, readOperand, requireSnapshotFile } from "../operand.ts";
 import { requireNoProof } from "../protection.ts";
 import { asEtcdsafeError } from "../report-error.ts";
-import { type Unread, type Verified, verifiedText } from "../verified-text.ts";
+import { exitCodeOfFailure, isBad, type Unread, type Verified, verifiedText } from "../verified-text.ts";
 import { verifyOptions } from "../verify-options.ts";
 import { noteVerification } from "../verify-record.ts";
 import { openReport, type VerifyReport } from "../verify-report.ts";
@@ -31,6 +31,11 @@ export async function run(invocation: Invocation): Promise<number> {
     runtime.log({ level: "error", message: asEtcdsafeError(error).message }); // What was found is more.
   }
   return exitCode;
+}
+
+/** A report of an earlier run would be taken for that of this one. Throws FILE_FAILED. */
+export async function notBegun(invocation: Invocation): Promise<void> {
+  await (await openReport(invocation)).failed(invocation.signal.reason);
 }
 
 async function verify(invocation: Invocation, report: VerifyReport): Promise<readonly Verified[]> {
@@ -87,8 +92,8 @@ async function isFile(path: string, invocation: Invocation): Promise<boolean> {
 
 /** Bad is worse than unknown, and unknown is only part of it where others were read. */
 function exitCodeOf(verified: readonly Verified[]): number {
-  if (verified.some(({ outcome }) => outcome === "failed")) return CORRUPT;
+  if (verified.some(isBad)) return CORRUPT;
   const unread = verified.filter((each): each is Unread => each.outcome === "not-verified");
   if (unread.length === 0) return 0;
-  return unread.length < verified.length ? PARTLY_DONE : ERRORS[unread[0]!.failure.code as keyof typeof ERRORS].exit;
+  return unread.length < verified.length ? PARTLY_DONE : exitCodeOfFailure(unread[0]!.failure);
 }

@@ -139,7 +139,7 @@ test("verify in several repositories: one document, in which one that is bad, an
   expect(text.stdout).toMatch(/\n2 backups: 1 passed, 1 failed; nothing was verified in 1 place\n/);
 });
 
-test("verify in several repositories: exit code 3 where some could not be read, that of the first where none could, 0 where all are good", async () => {
+test("verify in several repositories: exit code 6 where one is damaged, 3 where some could not be read, that of the first where none could, 0 where all are good", async () => {
   const of = (...names: readonly string[]) => verify(["latest", ...names.flatMap((name) => ["--repository", at(name)])]);
   expect((await of("good", "absent")).exitCode).toBe(3);
   expect((await of("absent", "missing")).exitCode).toBe(8);
@@ -148,6 +148,18 @@ test("verify in several repositories: exit code 3 where some could not be read, 
   expect(outcomes(good).map((row: string[]) => [row[0], row[3]])).toEqual([
     ["good", "passed"],
     ["copy", "passed"],
+  ]);
+  // One that is damaged itself is so in company too, however little of it could be read.
+  await cp(at("good"), at("broken"), { recursive: true });
+  await chmod(at("broken/etcdsafe-repository.json"), 0o600);
+  await writeFile(at("broken/etcdsafe-repository.json"), "{");
+  expectFailure("REPOSITORY_INVALID", await of("broken"), { message: /etcdsafe-repository\.json/, hint: /this file was damaged/ });
+  const result = await verify(["latest", "--repository", at("good"), "--repository", at("broken"), "--junit", at("broken.xml")]);
+  expect(result.exitCode).toBe(6);
+  expect(outcomes(result).at(-1)).toEqual(["broken", "default", null, "not-verified", "REPOSITORY_INVALID"]);
+  expect((await junit("broken.xml")).map(({ name, status }) => [name, status])).toEqual([
+    [second, "success"],
+    ["can be verified", "failed"],
   ]);
   const list = at("list.yaml");
   await writeFile(list, "repository:\n  - good\n  - absent\n");
@@ -195,6 +207,19 @@ test("verify --junit: a run that was stopped by a signal leaves no report of an 
   silent.close();
   expect(await junit("stopped.xml")).toMatchObject([
     { classname: "s3://bucket/etcd/default", status: "error", output: expect.stringMatching(/INTERRUPTED: stopped by SIGTERM/) },
+  ]);
+});
+
+test("verify --junit: nor does one that was stopped while it waited to begin", async () => {
+  await writeFile(at("waiting.xml"), "the report of yesterday");
+  const waiting = startCli(["verify", "--repository", at("good"), "--junit", at("waiting.xml"), "--jitter", "24h"], { env: GITHUB });
+  await waiting.printed(/beginning in .* \(--jitter\)/);
+  waiting.signal("SIGTERM");
+  const stopped = await waiting.finished;
+  expect(stopped.exitCode).toBe(143);
+  expect(stopped.stderr).toMatch(/^::error title=INTERRUPTED%3A default in .*::stopped by SIGTERM/m);
+  expect(await junit("waiting.xml")).toMatchObject([
+    { classname: at("good/default"), status: "error", output: expect.stringMatching(/INTERRUPTED: stopped by SIGTERM/) },
   ]);
 });
 
