@@ -18,7 +18,7 @@ interface One {
   isReady: boolean;
 }
 
-/** Rejects only where nothing is stored anywhere: with what the first of the repositories failed with. All are given the same backup id. */
+/** Rejects only where nothing is stored anywhere, an abort included: with what the first of the repositories failed with. All are given the same backup id. */
 export class SeveralTargets implements SaveTarget {
   readonly #all: readonly One[];
   /** Failures that each repository has been told of already. */
@@ -64,11 +64,12 @@ export class SeveralTargets implements SaveTarget {
     const received: Received = { id, createdAt, observed, snapshot, check: (options) => orAborted(checking, options.signal) };
     const storing = this.#all.map((one) => this.#storeIn(one, received, checking, take));
     const ended = await Promise.allSettled(storing);
-    await checking;
-    take.signal.throwIfAborted();
-    const saved = ended.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
-    const [first] = saved;
-    if (first === undefined) throw (ended[0] as PromiseRejectedResult).reason;
+    const [first] = ended.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+    if (first === undefined) {
+      await checking;
+      take.signal.throwIfAborted();
+      throw (ended[0] as PromiseRejectedResult).reason;
+    }
     return { ...first, repositories: ended.map((each, index) => storedIn(this.#all[index]!.target, each)) };
   }
 

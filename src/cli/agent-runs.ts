@@ -13,16 +13,20 @@ import { pruned } from "./prune.ts";
 import { type ReportedRun, runReported } from "./reporting.ts";
 import { author, openForVerifying, openNamedStorage } from "./repository.ts";
 import { typedRules } from "./retention-policy.ts";
+import { RunRecord } from "./run-record.ts";
 import type { Verified } from "./verified-text.ts";
 import { verifyOptions } from "./verify-options.ts";
 
 /** Nothing of it goes to standard output. */
 const SILENT: Invocation["output"] = { format: "json", print: () => undefined };
 
-/** `invocation`: with the configuration as it is now. Throws CONFIG_INVALID where whom to tell cannot be read. */
+/** `invocation`: with the configuration as it is now. */
 export async function runTask(kind: TaskKind, invocation: Invocation): Promise<ReportedRun> {
   const run = await RUNS[kind]();
-  return runReported({ ...invocation, ...AS[kind](invocation), output: SILENT, operands: [] }, run, { wantsFacts: true });
+  return runReported({ ...invocation, ...AS[kind](invocation), output: SILENT, operands: [] }, run, {
+    record: new RunRecord(invocation.runtime),
+    wantsFacts: true,
+  });
 }
 
 export function runEnd({ facts, error, lines }: ReportedRun): RunEnd {

@@ -1,7 +1,8 @@
 // SIGINT, SIGTERM and SIGHUP: the first one asks the command to stop and clean up, another one a second later ends the process at once.
 import type { CommandName } from "../config/option.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { ERRORS, EtcdsafeError } from "../errors.ts";
 import { readOperand } from "./operand.ts";
+import { asEtcdsafeError } from "./report-error.ts";
 
 /** What an interrupted command has left, where the table's "Nothing half done is listed" does not fit. */
 const HINTS: Partial<Record<CommandName, string>> = {
@@ -21,32 +22,39 @@ type Signal = keyof typeof EXIT_CODES;
 
 /** Why everything was told to stop. */
 export class InterruptedError extends EtcdsafeError {
-  readonly exitCode: number;
+  readonly by: Signal;
 
-  constructor(signal: Signal) {
-    super("INTERRUPTED", `stopped by ${signal}`);
-    this.exitCode = EXIT_CODES[signal];
+  constructor(signal: Signal, details: { readonly hint?: string; readonly cause?: unknown } = {}) {
+    super("INTERRUPTED", `stopped by ${signal}`, details);
+    this.by = signal;
+  }
+
+  get exitCode(): number {
+    return EXIT_CODES[this.by];
   }
 }
 
+/** The same end, with what it means for what was being done. */
+export function withHint(reason: EtcdsafeError, hint: string): EtcdsafeError {
+  const details = { hint, cause: reason };
+  return reason instanceof InterruptedError ? new InterruptedError(reason.by, details) : new EtcdsafeError(reason.code, reason.message, details);
+}
+
 export interface Interruption extends Disposable {
+  /** Aborted with an InterruptedError. */
   readonly signal: AbortSignal;
-  /** 129, 130 or 143 once a signal came. */
-  readonly exitCode: number | undefined;
 }
 
 /** `signals`: those that stop the command. `onFirst` tells the user that the process is stopping. */
 export function watchInterruption(signals: readonly Signal[], onFirst: (signal: Signal) => void): Interruption {
   const controller = new AbortController();
-  let exitCode: number | undefined;
   let firstAtMs = 0;
   const stop = (signal: Signal) => {
-    if (exitCode !== undefined) {
+    if (controller.signal.aborted) {
       if (performance.now() - firstAtMs < SAME_WITHIN_MS) return;
       // What was left half done is never listed as a backup, so that leaving at once is safe.
       process.exit(EXIT_CODES[signal]);
     }
-    exitCode = EXIT_CODES[signal];
     firstAtMs = performance.now();
     onFirst(signal);
     controller.abort(new InterruptedError(signal));
@@ -54,20 +62,36 @@ export function watchInterruption(signals: readonly Signal[], onFirst: (signal: 
   for (const signal of signals) process.on(signal, stop);
   return {
     signal: controller.signal,
-    get exitCode() {
-      return exitCode;
-    },
     [Symbol.dispose]: () => {
       for (const signal of signals) process.off(signal, stop);
     },
   };
 }
 
-/** Why the command ended, with what that means for it. */
-export function interruptedError({ signal }: Interruption, command: CommandName | undefined, operands: readonly string[]): unknown {
-  const { reason } = signal;
-  const hint = command === "verify" && isFile(operands) ? "Nothing was stored; run it again." : command === undefined ? undefined : HINTS[command];
-  return hint === undefined ? reason : new EtcdsafeError("INTERRUPTED", (reason as EtcdsafeError).message, { hint });
+interface What {
+  /** Undefined where it was not known yet. */
+  readonly command: CommandName | undefined;
+  readonly operands: readonly string[];
+}
+
+/** Why a command ended that threw this: whatever failed after a signal failed because of it, and what that has left is said as it fits the command. */
+export function whyEnded(thrown: unknown, signal: AbortSignal, { command, operands }: What): EtcdsafeError {
+  const error = asEtcdsafeError(thrown);
+  if (!signal.aborted) return error;
+  const reason = asEtcdsafeError(signal.reason);
+  if (error.code === reason.code && error.cause === reason) return error; // By withHint: the command knows better.
+  const hint =
+    command === undefined || reason.code !== "INTERRUPTED"
+      ? undefined
+      : command === "verify" && isFile(operands)
+        ? "Nothing was stored; run it again."
+        : HINTS[command];
+  return hint === undefined ? reason : withHint(reason, hint);
+}
+
+/** Of a command that ended with `error`. */
+export function exitCodeFor(error: EtcdsafeError): number {
+  return error instanceof InterruptedError ? error.exitCode : ERRORS[error.code].exit;
 }
 
 /** Of a file no result is stored anywhere. */

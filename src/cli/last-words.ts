@@ -4,7 +4,7 @@ import { EXIT_CODES } from "./exit-codes.ts";
 /** Kubernetes' terminationMessagePath, where nobody says another. */
 export const DEFAULT_TERMINATION_LOG = "/dev/termination-log";
 
-/** `path`: none where nobody reads it. `message`: what ended it, or was logged last as worth a warning. Never throws: there is nobody left to tell. */
+/** `path`: none where nobody reads it. `message`: what ended it, and what it came to. Never throws: there is nobody left to tell. */
 export async function leaveLastWords(path: string | undefined, exitCode: number, message: string): Promise<void> {
   if (exitCode === 0 || path === undefined) return;
   const meaning = EXIT_CODES.find(([codes]) => codes.split(", ").includes(String(exitCode)))?.[1] ?? "failure";

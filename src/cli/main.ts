@@ -1,32 +1,51 @@
 // The command line: arguments → configuration → one command → exit code. Everything a command needs is loaded when it runs.
+import { existsSync } from "node:fs";
 import { type Config, type Environment, readConfig } from "../config/config.ts";
 import { throwFaults } from "../config/config-error.ts";
 import type { CommandName } from "../config/option.ts";
 import { optionsOf } from "../config/options.ts";
 import type { Fault } from "../config/origin.ts";
-import { TOLD_BY } from "../config/reporting-options.ts";
-import { ERRORS } from "../errors.ts";
+import { REPORTED, TOLD_BY } from "../config/reporting-options.ts";
+import type { EtcdsafeError } from "../errors.ts";
 import type { LogEvent, Runtime } from "../runtime.ts";
 import { COMMANDS } from "./catalogue.ts";
+import type { LoadedCommand, RunCommand } from "./command.ts";
 import { settleConflicts } from "./conflicts.ts";
 import { formatSpan } from "./format.ts";
-import { interruptedError, SIGNALS, watchInterruption } from "./interruption.ts";
+import { exitCodeFor, SIGNALS, watchInterruption, whyEnded } from "./interruption.ts";
 import { DEFAULT_TERMINATION_LOG, leaveLastWords } from "./last-words.ts";
 import { makeReporter, type Reporter } from "./log.ts";
 import { makeOutput } from "./output.ts";
 import { type ParsedArguments, parseArguments } from "./program.ts";
-import { asEtcdsafeError, errorJson, errorText } from "./report-error.ts";
+import { asEtcdsafeError, errorJson, errorLines, errorText } from "./report-error.ts";
+import type { End } from "./reporting.ts";
+import type { RunRecord } from "./run-record.ts";
 import { makeRuntime } from "./runtime.ts";
-import { guardStandardStreams } from "./standard-streams.ts";
+import { guardStandardStreams, type StandardStreams } from "./standard-streams.ts";
 import { formatHint } from "./usage-error.ts";
 import { version } from "./version.ts";
+
+/** Who waits to hear how a run ended does not wait longer for a reader of its result. */
+const FLUSH_LIMIT_MS = 5_000;
 
 /** Runs one command; `argv` is what follows the program's name. Resolves to the exit code and never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   const environment: Environment = process.env;
   const terminationLog = environment["ETCDSAFE_TERMINATION_LOG"] ?? DEFAULT_TERMINATION_LOG;
-  const session: Session = { json: asksForJson(argv, environment), reporter: undefined, command: undefined, operands: [], terminationLog, trouble: "" };
-  process.on("uncaughtException", (error) => process.exit(reportError(error, session)));
+  const session: Session = {
+    json: asksForJson(argv, environment),
+    reporter: undefined,
+    command: undefined,
+    operands: [],
+    terminationLog,
+    record: undefined,
+    trouble: "",
+  };
+  process.on("uncaughtException", (thrown) => {
+    const error = asEtcdsafeError(thrown);
+    reportError(error, session);
+    process.exit(exitCodeFor(error));
+  });
   const streams = guardStandardStreams();
   // To an agent, SIGHUP says that its configuration is to be read again.
   const stopping = argv[0] === "agent" ? SIGNALS.filter((signal) => signal !== "SIGHUP") : SIGNALS;
@@ -35,17 +54,15 @@ export async function main(argv: readonly string[]): Promise<number> {
   );
   try {
     const parsed = parseArguments(argv, version(), (text) => process.stdout.write(text));
-    const exitCode = parsed === undefined ? 0 : await runCommand(parsed, environment, interruption.signal, session);
+    const exitCode = parsed === undefined ? 0 : await runCommand(parsed, { environment, signal: interruption.signal, streams, session });
     await streams.flushed();
-    await leaveLastWords(session.terminationLog, exitCode, session.trouble);
+    await speakLast(session, { exitCode, error: undefined });
     return exitCode;
-  } catch (error) {
-    // Whatever failed after a signal failed because of it.
-    const exitCode =
-      interruption.exitCode === undefined
-        ? reportError(error, session)
-        : reportError(interruptedError(interruption, session.command, session.operands), session, interruption.exitCode);
-    await leaveLastWords(session.terminationLog, exitCode, session.trouble);
+  } catch (thrown) {
+    const error = whyEnded(thrown, interruption.signal, session);
+    const exitCode = exitCodeFor(error);
+    reportError(error, session);
+    await speakLast(session, { exitCode, error });
     // A reader who takes nothing any more would keep the process alive.
     if (process.stdout.writableLength > 0) process.exit(exitCode);
     return exitCode;
@@ -62,20 +79,36 @@ interface Session {
   operands: readonly string[];
   /** Undefined where the command has none: `health` does not speak for the container's own process. */
   terminationLog: string | undefined;
-  /** The last that was worth a warning, or ended the command. */
+  /** Where somebody is to be told how it went. */
+  record: RunRecord | undefined;
+  /** The last that was worth a warning. */
   trouble: string;
 }
 
-async function runCommand(parsed: ParsedArguments, environment: Environment, signal: AbortSignal, session: Session): Promise<number> {
+interface Surroundings {
+  readonly environment: Environment;
+  readonly signal: AbortSignal;
+  readonly streams: StandardStreams;
+  readonly session: Session;
+}
+
+async function runCommand(parsed: ParsedArguments, { environment, signal, streams, session }: Surroundings): Promise<number> {
   session.command = parsed.command;
   session.operands = parsed.operands;
   const { config: given, faults } = await readConfig({ ...parsed, environment });
   session.json = given.get("format") === "json" || given.get("log-format") === "json";
   const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
-  if (!isAboutConfig && parsed.command !== "health" && faults.length > 0)
-    throwFaults([...faults, ...(await connectionFaults(parsed.command, given, environment))], formatHint(parsed, faults));
   const notes: LogEvent[] = [];
-  const config = settleConflicts(given, parsed.command, parsed.operands, (note) => void notes.push(note));
+  let config = given;
+  let refuse: RunCommand | undefined;
+  try {
+    if (!isAboutConfig && parsed.command !== "health" && faults.length > 0)
+      throwFaults([...faults, ...(await connectionFaults(parsed.command, given, environment))], formatHint(parsed, faults));
+    config = settleConflicts(given, parsed.command, parsed.operands, (note) => void notes.push(note));
+  } catch (error) {
+    // By what of it could be read, it is told as any other failure.
+    refuse = () => Promise.reject(error);
+  }
   const format = config.get("format") ?? "text";
   const logFormat = config.get("log-format") ?? format;
   session.json = format === "json" || logFormat === "json";
@@ -89,11 +122,11 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
   session.reporter = reporter;
   session.terminationLog = config.get("termination-log");
   for (const note of notes) reporter.log(note);
-  const { run, notBegun } = await COMMANDS[parsed.command].load();
+  const { run, notBegun }: LoadedCommand = refuse === undefined ? await COMMANDS[parsed.command].load() : { run: refuse };
   const runtime = makeRuntime(remembering(reporter, session));
   const invocation = { ...parsed, config, faults, environment, output: makeOutput(format, process.stdout), runtime, signal };
   const jitterMs = config.get("jitter");
-  if (jitterMs !== undefined && !isAboutConfig) {
+  if (jitterMs !== undefined && refuse === undefined && !isAboutConfig) {
     try {
       await waitAPartOf(jitterMs, runtime, signal);
     } catch (error) {
@@ -101,8 +134,30 @@ async function runCommand(parsed: ParsedArguments, environment: Environment, sig
       throw error;
     }
   }
-  if (isAboutConfig || parsed.command === "agent" || !TOLD_BY.some((name) => config.get(name) !== undefined)) return run(invocation);
-  return (await import("./reporting.ts")).reported(invocation, run);
+  if (!isReported(parsed.command)) return run(invocation);
+  const isTold = TOLD_BY.some((name) => config.get(name) !== undefined);
+  // Outside of containers nobody hears last words, and a record takes modules that not all of these commands load.
+  if (!isTold && !existsSync(session.terminationLog ?? "")) return run(invocation);
+  const record = new (await import("./run-record.ts")).RunRecord(runtime);
+  session.record = record;
+  if (!isTold) return run({ ...invocation, record });
+  const flushed: RunCommand = async (own) => {
+    const exitCode = await run(own);
+    await streams.flushed(FLUSH_LIMIT_MS);
+    return exitCode;
+  };
+  return (await import("./reporting.ts")).reported(invocation, flushed, { record, onEnd: (end) => speakLast(session, end) });
+}
+
+/** Those of whose runs somebody is told. An agent's are not those of its process. */
+function isReported(command: CommandName): boolean {
+  return (REPORTED as readonly CommandName[]).includes(command);
+}
+
+/** Before anybody is told who has to be waited for, and once more when all is over, with what went wrong since. */
+async function speakLast({ terminationLog, record, trouble }: Session, { exitCode, error }: End): Promise<void> {
+  const lines = [...errorLines(error), ...(record?.lines ?? [])];
+  await leaveLastWords(terminationLog, exitCode, lines.length === 0 ? trouble : lines.join("\n"));
 }
 
 function remembering({ log, progress, ...reporter }: Reporter, session: Session): Reporter {
@@ -128,15 +183,10 @@ async function connectionFaults(command: CommandName, config: Config, environmen
   return (await (await import("../config/connection.ts")).readConnection(config, environment)).faults;
 }
 
-/** Prints the error; gives the exit code, the error's own where none is given. */
-function reportError(error: unknown, session: Session, exitCode?: number): number {
-  const { json, reporter } = session;
-  const known = asEtcdsafeError(error);
-  session.trouble = `${known.code}: ${known.message}\n${known.hint}`;
-  const code = exitCode ?? ERRORS[known.code].exit;
+function reportError(error: EtcdsafeError, { json, reporter }: Session): void {
+  const exitCode = exitCodeFor(error);
   reporter?.[Symbol.dispose](); // Or a progress bar would be drawn over it.
-  process.stderr.write(json ? errorJson(known, code, new Date()) : errorText(known, code));
-  return code;
+  process.stderr.write(json ? errorJson(error, exitCode, new Date()) : errorText(error, exitCode));
 }
 
 /** For errors that come before the configuration is read. */

@@ -2,6 +2,13 @@
 import { ERRORS, type ErrorCode, EtcdsafeError, FormatError } from "../errors.ts";
 import { printable } from "./printable.ts";
 
+/** Why something was not done, as documents have it. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
 /** Whatever was thrown, as an error of the table. Only a fault of etcdsafe itself becomes INTERNAL. */
 export function asEtcdsafeError(error: unknown): EtcdsafeError {
   if (error instanceof EtcdsafeError) return error;
@@ -15,10 +22,22 @@ export function asEtcdsafeError(error: unknown): EtcdsafeError {
 }
 
 /** What kept one part of the work from being done. Throws what ends all of it: an abort, and faults of etcdsafe itself. */
-export function expectedFailure(error: unknown, signal: AbortSignal): { readonly code: ErrorCode; readonly message: string; readonly hint: string } {
+export function expectedFailure(error: unknown, signal: AbortSignal): Failure {
   if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL" || signal.aborted) throw error;
   const { code, message, hint } = error;
   return { code, message, hint };
+}
+
+/** The same of what is done for a backup that is stored by then, so that an abort is one reason more. `later`: how what an abort has kept from being done is made up for. */
+export function failureBehind(error: unknown, signal: AbortSignal, later: string): Failure {
+  if (!signal.aborted) return expectedFailure(error, signal);
+  const { code, message } = asEtcdsafeError(signal.reason);
+  return { code, message, hint: later };
+}
+
+/** What ended a run, for whoever is told of it; empty where nothing did. */
+export function errorLines(error: EtcdsafeError | undefined): readonly string[] {
+  return error === undefined ? [] : [`${error.code}: ${error.message}`, error.hint];
 }
 
 /** Three lines of text: `error: …`, `hint: …`, `code: …`. A fault of etcdsafe itself also says where it happened. */

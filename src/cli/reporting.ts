@@ -2,24 +2,29 @@
 import { hostname } from "node:os";
 import { throwFaults } from "../config/config-error.ts";
 import { readHooks } from "../config/hooks.ts";
-import { ERRORS, type EtcdsafeError } from "../errors.ts";
-import { httpSender } from "../http/request.ts";
+import type { EtcdsafeError } from "../errors.ts";
+import { OutOfTime } from "../http/report.ts";
+import { type HttpSend, httpSender } from "../http/request.ts";
 import { failureReason } from "../metrics/reasons.ts";
 import type { RunAction, RunFacts } from "../metrics/run-facts.ts";
+import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Invocation, RunCommand } from "./command.ts";
-import { InterruptedError } from "./interruption.ts";
-import { asEtcdsafeError } from "./report-error.ts";
+import { exitCodeFor, whyEnded } from "./interruption.ts";
+import { asEtcdsafeError, errorLines } from "./report-error.ts";
 import { repositoryFacts } from "./repository-facts.ts";
-import { RunRecord } from "./run-record.ts";
+import type { RunRecord } from "./run-record.ts";
 import { version } from "./version.ts";
 
-/** For each of those who are told: a run that is over must not wait for them for long. */
+/** For all who are told, together: a run that is over must not wait for them for long. */
 const TELLING_LIMIT_MS = 10_000;
+/** The same of a run that is to stop: Kubernetes kills what has not ended 30 s after it was asked to, and dropping an upload may have taken 10 s of them. */
+const HURRIED_LIMIT_MS = 5_000;
 const IDLE_LIMIT_MS = 5_000;
 /** What Prometheus calls the pushed metrics' job. */
 const JOB = "etcdsafe";
 
-interface End {
+/** How a run ended. */
+export interface End {
   readonly exitCode: number;
   /** What ended it, where something did. */
   readonly error: EtcdsafeError | undefined;
@@ -32,70 +37,78 @@ export interface ReportedRun extends End {
   readonly lines: readonly string[];
 }
 
-/** As `run`, and tells of it. Throws as runReported. */
-export async function reported(invocation: Invocation, run: RunCommand): Promise<number> {
+/** `onEnd`: told first, before anybody who has to be waited for. */
+interface ReportOptions {
+  readonly record: RunRecord;
+  onEnd?(end: End): Promise<void>;
+}
+
+/** As `run`, and tells of it. */
+export async function reported(invocation: Invocation, run: RunCommand, options: ReportOptions): Promise<number> {
   const wantsFacts = invocation.config.get("textfile") !== undefined || invocation.config.get("pushgateway") !== undefined;
-  const { error, exitCode } = await runReported(invocation, run, { wantsFacts });
+  const { error, exitCode } = await runReported(invocation, run, { ...options, wantsFacts });
   if (error !== undefined) throw error;
   return exitCode;
 }
 
 /**
- * Tells of whatever becomes of `run`. `wantsFacts`: somebody asks how much is in the repository afterwards. Throws CONFIG_INVALID, with nothing done, where a
- * file that names whom to tell cannot be read.
+ * Tells of whatever becomes of `run`. `wantsFacts`: somebody asks how much is in the repository afterwards. Where a file that names whom to tell cannot be
+ * read, that is what becomes of it, and the others are told.
  */
-export async function runReported(invocation: Invocation, run: RunCommand, { wantsFacts }: { readonly wantsFacts: boolean }): Promise<ReportedRun> {
-  const { config, runtime } = invocation;
+export async function runReported(
+  invocation: Invocation,
+  run: RunCommand,
+  { record, onEnd, wantsFacts }: ReportOptions & { readonly wantsFacts: boolean },
+): Promise<ReportedRun> {
+  const { config, runtime, signal } = invocation;
   const { hooks, faults } = await readHooks(config);
-  throwFaults(faults);
   const { send } = await httpSender({ caFile: undefined, proxy: undefined, idleLimitMs: IDLE_LIMIT_MS, triesMax: 1 });
-  const record = new RunRecord(runtime);
   const startedAt = runtime.now();
   const pulse = hooks.heartbeat === undefined ? undefined : (await import("../notify/heartbeat.ts")).heartbeat(hooks.heartbeat, send, runtime);
   // Beside the run, which is not to wait for it.
-  const starting = told(invocation, "the heartbeat", async (options) => pulse?.started(options));
-  const end = await ended(invocation, () => run({ ...invocation, runtime: record.runtime(runtime), record }));
-  await starting;
-  const facts = await factsOf(invocation, record, end, { startedAt, wantsFacts });
-  const lines = [...record.lines, ...(end.error === undefined ? [] : [`${end.error.code}: ${end.error.message}`, end.error.hint])];
+  const starting = told(invocation, "the heartbeat", async () => pulse?.started({ signal }).catch(unlessAborted(signal)));
+  const end = await ended(invocation, async () => {
+    throwFaults(faults);
+    return run({ ...invocation, runtime: record.runtime(runtime), record });
+  });
+  await onEnd?.(end);
+  const facts = factsOf(invocation, record, end, { startedAt });
+  const lines = [...record.lines, ...errorLines(end.error)];
   const what = `etcdsafe ${invocation.command}${facts.clusters.length === 0 ? "" : ` of ${facts.clusters.map(({ cluster }) => cluster).join(", ")}`} on ${hostname()}`;
   const how = facts.failure === null ? (record.isDoubtful ? "wants to be looked at" : "is done") : `failed: ${facts.failure}`;
+  using limit = tellingLimit(signal);
+  const options = { signal: limit.signal, runtime };
+  const listing = wantsFacts && invocation.command !== "verify" ? listed(invocation, record, options) : undefined;
+  const tell = (whom: string, telling: () => Promise<void>) => told(invocation, whom, telling);
   await Promise.all([
-    told(invocation, "the heartbeat", async (options) => pulse?.ended({ exitCode: end.exitCode, text: lines.join("\n") }, options)),
-    told(invocation, "the webhook", async (options) => {
+    tell("the heartbeat", async () => {
+      await starting; // Or it would seem to have begun after it ended.
+      await pulse?.ended({ exitCode: end.exitCode, text: lines.join("\n") }, options);
+    }),
+    tell("the webhook", async () => {
       if (hooks.notify === undefined || (facts.failure === null && !record.isDoubtful)) return;
       const { postNotice } = await import("../notify/webhook.ts");
-      await postNotice(hooks.notify, { title: `${what} ${how}`, lines }, send, { ...options, runtime });
+      await postNotice(hooks.notify, { title: `${what} ${how}`, lines }, send, options);
     }),
-    ...(await metricsOf(invocation, facts, send)),
+    tell("the metrics", async () => {
+      await listing;
+      await tellMetrics(invocation, facts, { send, options });
+    }),
   ]);
   return { ...end, facts, lines };
 }
 
-async function ended({ signal }: Invocation, run: () => Promise<number>): Promise<End> {
+async function ended(invocation: Invocation, run: () => Promise<number>): Promise<End> {
   try {
     return { exitCode: await run(), error: undefined };
   } catch (thrown) {
-    // Whatever failed after a signal failed because of it.
-    const error = asEtcdsafeError(signal.aborted ? signal.reason : thrown);
-    return { exitCode: error instanceof InterruptedError ? error.exitCode : ERRORS[error.code].exit, error };
+    const error = whyEnded(thrown, invocation.signal, invocation);
+    return { exitCode: exitCodeFor(error), error };
   }
 }
 
-async function factsOf(
-  invocation: Invocation,
-  record: RunRecord,
-  { exitCode, error }: End,
-  { startedAt, wantsFacts }: { readonly startedAt: Date; readonly wantsFacts: boolean },
-): Promise<RunFacts> {
+function factsOf(invocation: Invocation, record: RunRecord, { exitCode, error }: End, { startedAt }: { readonly startedAt: Date }): RunFacts {
   const { config, command, runtime } = invocation;
-  if (wantsFacts && command !== "verify") {
-    await told(
-      invocation,
-      "what is in the repository",
-      async (options) => void record.repositories.push(...(await repositoryFacts({ ...invocation, ...options }))),
-    );
-  }
   const { saved, pruned, verified, looks, phases, moved, repositories } = record;
   const failure = failureReason(exitCode, error?.code);
   const clusters = config.get("all-clusters")
@@ -105,35 +118,80 @@ async function factsOf(
   return { action, clusters, startedAt, finishedAt: runtime.now(), failure, saved, pruned, verified, looks, phases, moved, repositories };
 }
 
-async function metricsOf(invocation: Invocation, facts: RunFacts, send: Awaited<ReturnType<typeof httpSender>>["send"]): Promise<Promise<void>[]> {
+/** Notes what is in the repository. Nobody waits for that once the run is to stop. */
+async function listed(invocation: Invocation, record: RunRecord, limit: CallOptions): Promise<void> {
+  const { signal: stop } = invocation;
+  const signal = AbortSignal.any([stop, limit.signal]);
+  await told(invocation, "what is in the repository", async () => {
+    if (stop.aborted) return;
+    const facts = await repositoryFacts({ ...invocation, signal }).catch(unlessAborted(stop));
+    record.repositories.push(...(facts ?? []));
+  });
+}
+
+interface Telling {
+  readonly send: HttpSend;
+  readonly options: CallOptions & { readonly runtime: Runtime };
+}
+
+async function tellMetrics(invocation: Invocation, facts: RunFacts, { send, options }: Telling): Promise<void> {
   const { config, runtime } = invocation;
   const [path, url] = [config.get("textfile"), config.get("pushgateway")];
-  if (path === undefined && url === undefined) return [];
+  if ((path === undefined && url === undefined) || !isClusterKnown(invocation)) return;
   const { createMetrics } = await import("../metrics/metrics.ts");
   const metrics = createMetrics(version());
   metrics.record(facts);
   const text = await metrics.text();
-  return [
-    told(invocation, "the metrics", async (options) => {
+  await Promise.all([
+    told(invocation, "the metrics", async () => {
       if (path === undefined) return;
       const { writeTextfile } = await import("../metrics/textfile.ts");
-      const { unreadableLines } = await writeTextfile(path, text, { ...options, runtime });
+      const { unreadableLines } = await writeTextfile(path, text, options);
       if (unreadableLines > 0) runtime.log({ level: "warn", message: `${path} held ${unreadableLines} lines that are no metrics: they are gone` });
     }),
-    told(invocation, "the metrics", async (options) => {
-      if (url !== undefined) await (await import("../metrics/pushgateway.ts")).pushMetrics({ url, job: JOB, text }, send, { ...options, runtime });
+    told(invocation, "the metrics", async () => {
+      if (url !== undefined) await (await import("../metrics/pushgateway.ts")).pushMetrics({ url, job: JOB, text }, send, options);
     }),
-  ];
+  ]);
 }
 
-/** Within a bound, and whatever comes of it. Also where the run was interrupted: that is news. */
-async function told({ runtime }: Invocation, what: string, tell: (options: { readonly signal: AbortSignal }) => Promise<void>): Promise<void> {
+/** Of a configuration that is refused, it may be what could not be read: a failure of a cluster that there is not would be told for ever. */
+function isClusterKnown({ config, faults }: Invocation): boolean {
+  if (config.origin("cluster").kind !== "default") return true;
+  return !faults.some(({ key, origin }) => key === "cluster" || (key === undefined && origin.kind === "file"));
+}
+
+/** Whatever comes of it. Also where the run was interrupted: that is news. */
+async function told({ runtime }: Invocation, what: string, tell: () => Promise<void>): Promise<void> {
   try {
-    await tell({ signal: AbortSignal.timeout(TELLING_LIMIT_MS) });
+    await tell();
   } catch (thrown) {
-    const error = asEtcdsafeError(thrown);
-    const { message } =
-      error.code === "INTERNAL" && (thrown as Error).name === "TimeoutError" ? { message: `no answer within ${TELLING_LIMIT_MS / 1000} s` } : error;
-    runtime.log({ level: "warn", message: `${what}: ${message}` });
+    const { message, hint } = thrown instanceof OutOfTime ? { message: `no answer within ${thrown.limitMs / 1000} s`, hint: "" } : asEtcdsafeError(thrown);
+    runtime.log({ level: "warn", message: `${what}: ${[message, hint].filter((text) => text !== "").join(". ")}` });
   }
+}
+
+/** Of what is given up because of `stop`, nobody hears. */
+function unlessAborted(stop: AbortSignal) {
+  return (error: unknown): undefined => {
+    if (!stop.aborted) throw error;
+  };
+}
+
+/** Aborted with OutOfTime once they have had their time, of which there is less from when the run is to stop. */
+function tellingLimit(stop: AbortSignal): CallOptions & Disposable {
+  const over = new AbortController();
+  const timers: NodeJS.Timeout[] = [];
+  const endAfter = (limitMs: number) => void timers.push(setTimeout(() => over.abort(new OutOfTime(limitMs)), limitMs));
+  const hurry = () => endAfter(HURRIED_LIMIT_MS);
+  endAfter(TELLING_LIMIT_MS);
+  if (stop.aborted) hurry();
+  stop.addEventListener("abort", hurry);
+  return {
+    signal: over.signal,
+    [Symbol.dispose]: () => {
+      stop.removeEventListener("abort", hurry);
+      for (const timer of timers) clearTimeout(timer);
+    },
+  };
 }

@@ -6,7 +6,7 @@ import type { PruneResult } from "../retention/prune.ts";
 import type { Invocation } from "./command.ts";
 import { inRepository } from "./in-repository.ts";
 import { pruned } from "./prune.ts";
-import { expectedFailure } from "./report-error.ts";
+import { type Failure, failureBehind } from "./report-error.ts";
 import { openNamedStorage } from "./repository.ts";
 import { typedRules } from "./retention-policy.ts";
 
@@ -14,7 +14,7 @@ export interface PrunedRepository {
   readonly location: string;
   /** Null where it failed, as `failure` says. */
   readonly result: PruneResult | null;
-  readonly failure: { readonly code: string; readonly message: string; readonly hint: string } | null;
+  readonly failure: Failure | null;
 }
 
 /** Throws USAGE where rules were typed that nothing would follow, and for what could not be pruned by anybody. */
@@ -24,34 +24,37 @@ export function requirePruning({ config }: Invocation): void {
     throw new EtcdsafeError("USAGE", `--${rule} is a rule of retention, and nothing is pruned without --prune`, { hint: "Add --prune, or leave it out." });
 }
 
-/** Empty where nothing is to be pruned: not asked for, or the new backup is no good one to rely on. */
-export async function pruneAfterSave(invocation: Invocation, saved: Saved, locations: readonly (string | undefined)[]): Promise<PrunedRepository[]> {
+/** Nothing where nothing is to be pruned: not asked for, or the new backup is no good one to rely on. Of an abort as verifyAfterSave. */
+export async function* pruneAfterSave(invocation: Invocation, saved: Saved, locations: readonly (string | undefined)[]): AsyncGenerator<PrunedRepository> {
   const { config } = invocation;
-  if (!config.get("prune") || saved.manifest === null) return [];
+  if (!config.get("prune") || saved.manifest === null) return;
   if (saved.state !== "proven" && saved.state !== "unconfirmed") {
     invocation.runtime.log({ level: "warn", message: `nothing is pruned: the new backup is ${saved.state}` });
-    return [];
+    return;
   }
-  const results: PrunedRepository[] = [];
   for (const [index, location] of locations.entries()) {
     const failed = saved.repositories?.[index]?.failure ?? null;
-    if (failed === null) results.push(await pruneOne(inRepository(invocation, location)));
+    if (failed === null) yield await pruneOne(inRepository(invocation, location));
   }
-  return results;
 }
 
 async function pruneOne(invocation: Invocation): Promise<PrunedRepository> {
   const { runtime, signal } = invocation;
-  let location = "";
+  let location = invocation.config.get("repository") ?? "";
   try {
+    signal.throwIfAborted();
     const repository = await openToWrite(await openNamedStorage(invocation), invocation);
     location = repository.storage.location;
     const { result } = await pruned(invocation, repository);
     for (const { message } of result.failures) runtime.log({ level: "warn", message: `pruned only in part: ${message}` });
     return { location, result, failure: null };
   } catch (error) {
-    const { code, message, hint } = expectedFailure(error, signal);
-    runtime.log({ level: "warn", message: `the backup is stored, but ${location} was not pruned: ${message}. ${hint}`, fields: { code } });
+    const { code, message, hint } = failureBehind(error, signal, "What it has not removed, the next prune does.");
+    runtime.log({
+      level: "warn",
+      message: `the backup is stored, but the prune of ${location} was not done to its end: ${message}. ${hint}`,
+      fields: { code },
+    });
     return { location, result: null, failure: { code, message, hint } };
   }
 }

@@ -6,7 +6,9 @@ import { encryptedTo } from "../repository/object-decoder.ts";
 import { bundleText } from "./bundle-text.ts";
 import { databaseHashText, formatSize, formatSpan } from "./format.ts";
 import { facts } from "./output.ts";
+import { printableLine } from "./printable.ts";
 import { resultText } from "./prune-text.ts";
+import type { Failure } from "./report-error.ts";
 import type { PrunedRepository } from "./save-prune.ts";
 import type { VerifiedRepository } from "./save-verify.ts";
 import { tagsText } from "./tags.ts";
@@ -58,12 +60,20 @@ export function savedDocument({ saved, suspects, verifications, prunes }: SaveOu
   };
 }
 
-function verificationText({ location, result }: VerifiedRepository): string {
-  return result === null ? `${location} was not read back\n` : `read back from ${location}\n${verifiedText([result])}`;
+function verificationText({ location, result, failure }: VerifiedRepository): string {
+  return result === null ? notDoneText(`${location} was not read back`, failure) : `read back from ${location}\n${verifiedText([result])}`;
 }
 
 function prunesText(prunes: readonly PrunedRepository[]): string {
-  return prunes.map(({ location, result }) => (result === null ? `${location} was not pruned\n` : `pruned ${location}\n${resultText(result)}`)).join("");
+  return prunes
+    .map(({ location, result, failure }) =>
+      result === null ? notDoneText(`the prune of ${location} was not done to its end`, failure) : `pruned ${location}\n${resultText(result)}`,
+    )
+    .join("");
+}
+
+function notDoneText(what: string, failure: Failure | null): string {
+  return `${what}${failure === null ? "" : `: ${printableLine(failure.message)}`}\n`;
 }
 
 function storedInText({ location, manifest, failure }: StoredIn): string {

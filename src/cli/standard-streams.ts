@@ -2,8 +2,8 @@
 import { EtcdsafeError } from "../errors.ts";
 
 export interface StandardStreams {
-  /** Waits until all of standard output is written. Throws FILE_FAILED when it could not be. */
-  flushed(): Promise<void>;
+  /** Waits until all of standard output is written, or for `limitMs`: somebody may read it page by page. Throws FILE_FAILED when it could not be. */
+  flushed(limitMs?: number): Promise<void>;
 }
 
 export function guardStandardStreams(): StandardStreams {
@@ -13,8 +13,11 @@ export function guardStandardStreams(): StandardStreams {
   });
   process.stderr.on("error", () => undefined); // There is nowhere left to say so.
   return {
-    flushed: async () => {
-      await new Promise((resolve) => process.stdout.write("", resolve));
+    flushed: async (limitMs) => {
+      await new Promise((resolve) => {
+        if (limitMs !== undefined) setTimeout(resolve, limitMs).unref();
+        process.stdout.write("", resolve);
+      });
       if (failure !== undefined) throw new EtcdsafeError("FILE_FAILED", `standard output cannot be written: ${failure.message}`, { cause: failure });
     },
   };

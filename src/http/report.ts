@@ -45,8 +45,8 @@ export interface ReportOptions extends CallOptions {
 
 /**
  * POSTs the report; resolves to the reason that the answer gives, its first line, "" where it says nothing. Broken connections, silence, and the statuses
- * 408, 429 and 5xx are tried again, as late as Retry-After asks. Throws REPORT_FAILED when it gives up, after 10 s at most; an abort throws the signal's
- * reason.
+ * 408, 429 and 5xx are tried again, as late as Retry-After asks. Throws REPORT_FAILED when it gives up, after 10 s at most, or by an abort with OutOfTime; any
+ * other abort throws the signal's reason.
  */
 export async function sendReport(report: Report, send: HttpSend, { signal, runtime }: ReportOptions): Promise<string> {
   let last = "no answer";
@@ -63,8 +63,9 @@ export async function sendReport(report: Report, send: HttpSend, { signal, runti
   try {
     return await within(LIMIT_MS, attempts, { signal, runtime });
   } catch (error) {
+    const reason: unknown = signal.aborted ? signal.reason : error;
+    if (reason instanceof OutOfTime) throw reportFailed(report, `${last}; given up after ${reason.limitMs / 1000} s`);
     signal.throwIfAborted();
-    if (error instanceof OutOfTime) throw reportFailed(report, `${last}; given up after ${LIMIT_MS / 1000} s`);
     const { message, next } = failureOf(error, report);
     throw reportFailed(report, message, next.hint);
   }
@@ -145,7 +146,8 @@ class AttemptFailed extends Error {
   }
 }
 
-class OutOfTime extends Error {
+/** As the reason of an abort, it gives a report up as its own limit does. */
+export class OutOfTime extends Error {
   readonly limitMs: number;
 
   constructor(limitMs: number) {

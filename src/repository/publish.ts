@@ -13,6 +13,9 @@ import { type LockPolicy, versionLocker } from "./object-lock.ts";
 import type { Author, Repository } from "./repository.ts";
 import { encodeSignature, type SigningKey, signatureKey } from "./signature.ts";
 
+/** Less than an agent gives to what it has told to stop. */
+const PUBLISH_GRACE_MS = 2_000;
+
 /** A backup being written; either published or abandoned in the end. */
 export interface BackupUpload {
   /** Aborted with WRITER_LEASE_LOST once another process writes or removes this backup: whatever is done for it has to end. */
@@ -26,7 +29,7 @@ export interface BackupUpload {
   /** Removes what a writer that died has left, by keys. Throws STORAGE_CONFLICT where the backup was finished meanwhile. */
   discard(keys: readonly string[], options: CallOptions): Promise<void>;
   /**
-   * Writes the manifest, after which the backup exists, and takes the marker away. The objects it names must be there. `asStored`: its bytes in another
+   * Writes the manifest, after which the backup exists, and takes the marker away. An abort after it began does not end it before that had time to be done. The objects it names must be there. `asStored`: its bytes in another
    * repository, and the signature there, to be stored as they are. Throws WRITER_LEASE_LOST where another process may have removed what the manifest names.
    */
   publish(manifest: Manifest, options: CallOptions & { readonly asStored?: StoredManifest }): Promise<void>;
@@ -123,18 +126,22 @@ export async function beginUpload(
       await marker.requireHeld({ signal });
       publishing = true;
       let isThere = false;
+      using late = abortedLate(options.signal);
+      const unhurried = { signal: orLost(late) };
       try {
-        const info = await storage.put(key, streamOf(bytes), { signal, ifAbsent: true });
+        const info = await storage.put(key, streamOf(bytes), { ...unhurried, ifAbsent: true });
         isThere = true;
         // Whoever took the marker before this may have removed objects; whoever takes it afterwards sees the manifest.
-        await marker.requireUntouched(options);
-        await lockVersion?.(info, { signal });
+        await marker.requireUntouched(late);
+        await lockVersion?.(info, unhurried);
       } catch (error) {
         await marker.stop(); // Whether the manifest arrived is not known for certain, so nothing is removed.
+        if (options.signal.aborted)
+          runtime.log({ level: "warn", message: `${id} ${isThere ? "is" : "may be"} in ${storage.location}: it was being published. \`etcdsafe list\` tells` });
         if (!lost.aborted || hasCode(error, "STORAGE_CONFLICT")) throw error;
         throw lostWhilePublished(`${id} ${isThere ? "is" : "may be"} in ${storage.location}`, id, lost.reason as EtcdsafeError);
       }
-      await marker.remove(options).catch((error: unknown) => {
+      await marker.remove(late).catch((error: unknown) => {
         runtime.log({ level: "warn", message: `${id} is stored, but its upload marker could not be removed: ${(error as Error).message}` });
       });
     },
@@ -150,6 +157,24 @@ export async function beginUpload(
       }
     },
     reasonOf: (error) => (lost.aborted && !hasCode(error, "WRITER_LEASE_LOST") ? lost.reason : error),
+  };
+}
+
+/** As `signal`, but later: whoever stops is to know whether there is a backup, and all that is left is small. */
+function abortedLate(signal: AbortSignal): CallOptions & Disposable {
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const begin = () => {
+    timer = setTimeout(() => late.abort(signal.reason), PUBLISH_GRACE_MS);
+  };
+  if (signal.aborted) begin();
+  signal.addEventListener("abort", begin);
+  return {
+    signal: late.signal,
+    [Symbol.dispose]: () => {
+      signal.removeEventListener("abort", begin);
+      clearTimeout(timer);
+    },
   };
 }
 

@@ -5,6 +5,7 @@ import type { Saved } from "../../src/backup/save-target.ts";
 import { SeveralTargets } from "../../src/backup/several-targets.ts";
 import type { TakeOptions } from "../../src/backup/take.ts";
 import { openSpool } from "../../src/bytes/spool.ts";
+import { EtcdsafeError } from "../../src/errors.ts";
 import type { ObservedCluster } from "../../src/repository/cluster-file.ts";
 import { expectThrown } from "../support/failures.ts";
 import { madeUpClients } from "../support/made-up-members.ts";
@@ -50,4 +51,35 @@ test("several targets: that the snapshot is no good is the failure of the save, 
   expect(runtime.logged).toEqual([]);
   await several.failed(error, "check", take);
   expect(told).toEqual(["a", "b"]);
+});
+
+test("several targets: what is stored when the save is stopped is told, and of the others that they were not done", async () => {
+  const saved = { manifest: { id: "stored" } } as unknown as Saved;
+  const target = (location: string, storeReceived: (received: Received, take: TakeOptions) => Promise<Saved>) =>
+    ({ location, prepare: async () => undefined, storeReceived, failed: async () => undefined }) as unknown as RepositoryTarget;
+  const stop = new AbortController();
+  const runtime = testRuntime();
+  const { clients } = madeUpClients(() => ({ id: 1n, snapshot: buildSnapshot({ rows: plainRows(REVISION - 1) }), revision: REVISION }));
+  const several = new SeveralTargets([
+    target("a", async (_, { signal }) => {
+      stop.abort(new EtcdsafeError("DEADLINE_EXCEEDED", "late"));
+      throw signal.reason;
+    }),
+    target("b", async (received, take) => {
+      await received.check(take).catch(() => undefined); // Done by then, in truth.
+      return saved;
+    }),
+  ]);
+  const take = {
+    ...{ clients, selection: { quorum: true }, serving: { endpoint: "http://m1" }, which: "none", whyNone: "made up", stallLimitMs: 10_000 },
+    ...{ onPhase: () => undefined, signal: stop.signal, runtime },
+  } as unknown as TakeOptions;
+  await several.prepare(OBSERVED, take);
+  await using directory = await temporaryDirectory("several");
+  await using spool = await openSpool(directory.path, DAMAGED.length);
+  const { repositories } = await several.store(OBSERVED, spool, take);
+  expect(repositories).toMatchObject([
+    { location: "a", manifest: null, failure: { code: "DEADLINE_EXCEEDED", message: "late" } },
+    { location: "b", manifest: { id: "stored" }, failure: null },
+  ]);
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { interruptedError } from "../../src/cli/interruption.ts";
+import { exitCodeFor, InterruptedError, whyEnded, withHint } from "../../src/cli/interruption.ts";
 import type { CommandName } from "../../src/config/option.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import { NODE } from "../support/cli.ts";
@@ -27,7 +27,7 @@ function start(body: string, signals = "SIGNALS") {
 const STOPS = `interruption.signal.addEventListener("abort", () => {
   clearInterval(keepAlive);
   console.log(interruption.signal.reason.code, interruption.signal.reason.message);
-  process.exitCode = interruption.exitCode;
+  process.exitCode = interruption.signal.reason.exitCode;
 });`;
 
 test.each([
@@ -54,12 +54,18 @@ test("interruption: a signal that means something else to the command does not s
 });
 
 test("interruption: what is left is said as it fits the command", () => {
-  const interruption = { signal: AbortSignal.abort(new EtcdsafeError("INTERRUPTED", "stopped by SIGINT")), exitCode: 130, [Symbol.dispose]: () => undefined };
-  const hintOf = (command: CommandName | undefined, ...operands: string[]) => (interruptedError(interruption, command, operands) as EtcdsafeError).hint;
+  const reason = new InterruptedError("SIGTERM");
+  const ended = (command: CommandName | undefined, operands: readonly string[], thrown: unknown = new Error("broken")) =>
+    whyEnded(thrown, AbortSignal.abort(reason), { command, operands });
+  const hintOf = (command: CommandName | undefined, ...operands: string[]) => ended(command, operands).hint;
   expect(hintOf("restore")).toBe("Nothing was put in place; run it again.");
   for (const operands of [[], ["latest"]]) expect(hintOf("verify", ...operands)).toMatch(/^Results are stored /);
   for (const operand of ["./x.db", "-"]) expect(hintOf("verify", operand)).toBe("Nothing was stored; run it again.");
   for (const command of ["save", undefined] as const) expect(hintOf(command)).toBe("Nothing half done is listed; run it again.");
+  expect(exitCodeFor(ended("restore", []))).toBe(143);
+  // A command that has done something by then says so itself; what fails in it because of the signal does not.
+  expect(ended("verify", [], withHint(reason, "It is stored."))).toMatchObject({ message: "stopped by SIGTERM", hint: "It is stored.", exitCode: 143 });
+  expect(hintOf("save")).toBe(ended("save", [], new EtcdsafeError("INTERRUPTED", "the check was given up", { hint: "No." })).hint);
 });
 
 test("interruption: another signal a second later ends at once", async () => {
@@ -75,7 +81,7 @@ test("interruption: another signal a second later ends at once", async () => {
 const STOPS_SLOWLY = `interruption.signal.addEventListener("abort", () => setTimeout(() => {
   clearInterval(keepAlive);
   console.log("cleaned up");
-  process.exitCode = interruption.exitCode;
+  process.exitCode = interruption.signal.reason.exitCode;
 }, 300));`;
 
 test("interruption: a signal within the second is the first one again, and what it asked for goes on", async () => {

@@ -381,3 +381,31 @@ test("publish: a removal that takes more than ten minutes is given up, and other
   expect(JSON.parse(Buffer.from(inner.bytesOf(MARKER)!).toString())).toMatchObject({ heartbeatSeconds: 1200 });
   await upload.abandon(1);
 });
+
+test("publish: an abort while the manifest is on its way lets it arrive, so that whoever stops knows that there is a backup", async () => {
+  const stop = new AbortController();
+  const stopping = wrapped(inner, {
+    put: async (key, body, options) => {
+      if (key === MANIFEST) stop.abort(new EtcdsafeError("INTERRUPTED", "stopped"));
+      options.signal.throwIfAborted();
+      return inner.put(key, body, options);
+    },
+  });
+  const upload = await begin(stopping);
+  const object = await putSnapshot(upload);
+  await upload.publish({ ...manifest, objects: [object] }, { signal: stop.signal });
+  expect(await keys()).toEqual([MANIFEST, OBJECT]);
+  expect(logged).toEqual([]);
+});
+
+test("publish: a store that stands still with the manifest is not waited for after an abort, and what that may have left is said", async () => {
+  const upload = await begin(stallingStorage(inner, { operations: ["put"], key: /manifest/ }));
+  const object = await putSnapshot(upload);
+  const stop = new AbortController();
+  const publishing = upload.publish({ ...manifest, objects: [object] }, { signal: stop.signal });
+  publishing.catch(() => undefined); // Awaited below.
+  await expect.poll(async () => (await inner.stat(MARKER, { signal }))!.version).toBe("3"); // Renewed for the manifest.
+  stop.abort(new EtcdsafeError("INTERRUPTED", "stopped"));
+  await expectThrown("INTERRUPTED", () => publishing, /^stopped$/);
+  expect(logged).toEqual([{ level: "warn", message: `${manifest.id} may be in memory:: it was being published. \`etcdsafe list\` tells` }]);
+});

@@ -2,7 +2,7 @@
 import { fileTarget, streamTarget } from "../../backup/file-target.ts";
 import type { RepositoryTargetOptions } from "../../backup/repository-target.ts";
 import { DEFAULT_SPOOL_DIRECTORY, save } from "../../backup/save.ts";
-import type { SaveTarget } from "../../backup/save-target.ts";
+import type { SaveResult, SaveTarget } from "../../backup/save-target.ts";
 import type { BundleRequest } from "../../bundle/gather.ts";
 import type { Config } from "../../config/config.ts";
 import { formatDuration } from "../../config/duration.ts";
@@ -15,55 +15,77 @@ import { connectionOf } from "../connection.ts";
 import { withDeadline } from "../deadline.ts";
 import { CORRUPT, PARTLY_DONE } from "../exit-codes.ts";
 import { inRepository } from "../in-repository.ts";
+import { withHint } from "../interruption.ts";
 import { askedProtection, trustedKeysOf } from "../protection.ts";
 import { author, lockOf, openNamedStorage } from "../repository.ts";
-import { pruneAfterSave, requirePruning } from "../save-prune.ts";
-import { savedDocument, savedText } from "../save-text.ts";
-import { verifyAfterSave } from "../save-verify.ts";
+import { type PrunedRepository, pruneAfterSave, requirePruning } from "../save-prune.ts";
+import { type SaveOutcome, savedDocument, savedText } from "../save-text.ts";
+import { type VerifiedRepository, verifyAfterSave } from "../save-verify.ts";
 import { tagsOf } from "../tags.ts";
 import { writeOutTo } from "../write-out.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
-  const { config, output, runtime } = invocation;
-  const spoolDirectory = config.get("no-spool") || config.get("output") === "-" ? undefined : (config.get("spool-dir") ?? DEFAULT_SPOOL_DIRECTORY);
+  const { config, signal } = invocation;
   requirePruning(invocation);
-  const connection = await connectionOf(invocation);
-  const startedMs = runtime.monotonicMs();
   const limitMs = config.get("deadline");
   const exceeded = limitMs === undefined ? "" : `the save took longer than ${formatDuration(limitMs)} (${originText(config.origin("deadline"))})`;
-  // Of several repositories, one that does not answer may still be waited for when the save has failed for another reason.
-  const ended = new AbortController();
-  const saving = withDeadline(limitMs, AbortSignal.any([invocation.signal, ended.signal]), exceeded, async (signal) =>
-    save(
-      {
-        connection,
-        member: config.get("member"),
-        checkMembers: config.get("check-members"),
-        stallLimitMs: config.get("stall-limit"),
-        spoolDirectory,
-        target: await targetOf({ ...invocation, signal }),
-      },
-      { runtime, signal },
-    ),
-  );
-  const { saved, suspects } = await saving.finally(() => ended.abort());
+  const { saved, verifications, prunes } = await withDeadline(limitMs, signal, exceeded, async (limited) => saveAndTell({ ...invocation, signal: limited }));
+  const failed = [...(saved.repositories ?? []), ...verifications, ...prunes].some(({ failure }) => failure !== null);
+  if (failed && signal.aborted) throw withHint(signal.reason, `${saved.manifest?.id} is stored, and listed. The warnings before name what else was not done.`);
+  if (isDamaged(verifications)) return CORRUPT;
+  return failed || prunes.some(({ result }) => (result?.failures.length ?? 0) > 0) ? PARTLY_DONE : 0;
+}
+
+/** What was stored is told whatever becomes of the rest: an abort leaves that undone, and does not reject any more. */
+async function saveAndTell(invocation: Invocation): Promise<SaveOutcome> {
+  const { config, output, runtime } = invocation;
+  const startedMs = runtime.monotonicMs();
+  const { saved, suspects } = await saveSnapshot(invocation);
+  invocation.record?.noteSave({ saved, suspects });
   for (const message of saved.warnings) runtime.log({ level: "warn", message });
   const spanMs = runtime.monotonicMs() - startedMs;
   const locations = saved.repositories === undefined ? [undefined] : distinctPlaces(config.all("repository"));
-  const verifications = await verifyAfterSave(invocation, saved, locations);
-  // What is not as it was stored is no reason to remove what was stored before.
-  const isDamaged = verifications.some(({ result }) => result?.outcome === "failed");
-  const prunes = isDamaged ? [] : await pruneAfterSave(invocation, saved, locations);
+  const verifications: VerifiedRepository[] = [];
+  const prunes: PrunedRepository[] = [];
   const outcome = { saved, suspects, spanMs, verifications, prunes };
-  // Standard output holds the snapshot itself then.
-  if (config.get("output") === "-") runtime.log({ level: "info", message: savedText(outcome).trimEnd() });
-  else output.print(savedDocument(outcome, config), () => savedText(outcome));
-  invocation.record?.noteSave(outcome);
-  invocation.record?.noteReadBack(verifications);
-  invocation.record?.notePrunes(prunes);
-  if (isDamaged) return CORRUPT;
-  const isPartly = prunes.some(({ result, failure }) => failure !== null || (result?.failures.length ?? 0) > 0);
-  return isPartly || [...verifications, ...(saved.repositories ?? [])].some(({ failure }) => failure !== null) ? PARTLY_DONE : 0;
+  try {
+    for await (const each of verifyAfterSave(invocation, saved, locations)) verifications.push(each);
+    // What is not as it was stored is no reason to remove what was stored before.
+    if (!isDamaged(verifications)) for await (const each of pruneAfterSave(invocation, saved, locations)) prunes.push(each);
+  } finally {
+    invocation.record?.noteReadBack(verifications);
+    invocation.record?.notePrunes(prunes);
+    // Standard output holds the snapshot itself then.
+    if (config.get("output") === "-") runtime.log({ level: "info", message: savedText(outcome).trimEnd() });
+    else output.print(savedDocument(outcome, config), () => savedText(outcome));
+  }
+  return outcome;
+}
+
+function isDamaged(verifications: readonly VerifiedRepository[]): boolean {
+  return verifications.some(({ result }) => result?.outcome === "failed");
+}
+
+async function saveSnapshot(invocation: Invocation): Promise<SaveResult> {
+  const { config, runtime } = invocation;
+  // Of several repositories, one that does not answer may still be waited for when the save has failed for another reason.
+  const ended = new AbortController();
+  const signal = AbortSignal.any([invocation.signal, ended.signal]);
+  try {
+    return await save(
+      {
+        connection: await connectionOf(invocation),
+        member: config.get("member"),
+        checkMembers: config.get("check-members"),
+        stallLimitMs: config.get("stall-limit"),
+        spoolDirectory: config.get("no-spool") || config.get("output") === "-" ? undefined : (config.get("spool-dir") ?? DEFAULT_SPOOL_DIRECTORY),
+        target: await targetOf({ ...invocation, signal }),
+      },
+      { runtime, signal },
+    );
+  } finally {
+    ended.abort();
+  }
 }
 
 async function targetOf(invocation: Invocation): Promise<SaveTarget> {
