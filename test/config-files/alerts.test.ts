@@ -13,6 +13,7 @@ import { backups, healthy, PUSHED, runs, series, type Target, textfileOf } from 
 import { unknownIn } from "./known-series.ts";
 import { promtool } from "./promtool.ts";
 import { always, between, DAY, every, HOUR, promtoolTest, type Scenario, type SeriesMap, standing, type Values } from "./scenario.ts";
+import { readBack, told, verification } from "./told.ts";
 
 interface Rule {
   readonly alert?: string;
@@ -63,6 +64,9 @@ function says(
     annotations: { ...(description.includes("{{") ? {} : { description }), runbook_url, ...annotations },
   };
 }
+
+/** All is well, but for what verifications have found, which a scenario tells. */
+const DAMAGE: SeriesMap = Object.fromEntries(Object.entries(WELL).filter(([key]) => !/verif/.test(key) || key.includes(`cluster="stage"`)));
 
 /** Saves that fail from an hour on, until another. */
 const failing = (action: string, reason: string, from: number, to: number): SeriesMap => ({
@@ -276,21 +280,77 @@ const SCENARIOS: readonly Scenario[] = [
     ),
   },
   {
-    name: "EtcdsafeDamageFound",
+    name: "EtcdsafeDamageFound: one backup, whatever good ones are read by then, until all were looked at",
+    series: {
+      ...DAMAGE,
+      ...(await told([
+        verification(0, ["passed", "passed"]),
+        verification(HOUR, ["passed", "failed"]),
+        readBack(2 * HOUR, "structure", "passed"), // save --verify
+        verification(3 * HOUR, ["passed"], { looks: [] }), // verify ID
+        verification(4 * HOUR, ["passed"], { looks: [], failure: "repository-unreachable" }), // It began to look, and could not go on.
+        verification(5 * HOUR, ["passed", "passed"]),
+      ])),
+    },
+    firing: {
+      "1h": [],
+      "1h10m": ["EtcdsafeDamageFound prod"],
+      "2h55m": ["EtcdsafeDamageFound prod"],
+      "3h55m": ["EtcdsafeDamageFound prod"],
+      "4h55m": ["EtcdsafeDamageFound prod", "EtcdsafeVerifyFailing prod reason=repository-unreachable"],
+      "5h5m": [],
+    },
+    says: says("EtcdsafeDamageFound", "1h10m", { cluster: "prod" }, { summary: "Backups of etcd cluster prod are damaged." }),
+  },
+  {
+    name: "EtcdsafeDamageFound: by the save that reads its backup back, until all were looked at",
+    series: {
+      ...DAMAGE,
+      ...(await told([
+        verification(0, ["passed"]),
+        readBack(HOUR, "stored-bytes", "failed"),
+        readBack(2 * HOUR, "stored-bytes", "passed"),
+        verification(3 * HOUR, ["passed", "passed"]),
+      ])),
+    },
+    firing: { "1h": [], "1h10m": ["EtcdsafeDamageFound prod"], "2h55m": ["EtcdsafeDamageFound prod"], "3h5m": [] },
+  },
+  {
+    name: "EtcdsafeDamageFound: the repository itself, so that no backup is counted, and then cannot be reached either",
+    series: {
+      ...DAMAGE,
+      ...(await told([
+        verification(0, ["passed"]),
+        verification(HOUR, [], { failure: "corrupt" }),
+        verification(2 * HOUR, [], { failure: "repository-unreachable" }),
+        verification(3 * HOUR, ["passed"]),
+      ])),
+    },
+    firing: {
+      "1h": [],
+      "1h10m": ["EtcdsafeDamageFound prod"],
+      "2h20m": ["EtcdsafeDamageFound prod", "EtcdsafeVerifyFailing prod reason=repository-unreachable"],
+      "3h5m": [],
+    },
+  },
+  {
+    name: "EtcdsafeDamageFound: the repository itself, by a run about all clusters, which knew none of them",
     series: {
       ...WELL,
-      [series("etcdsafe_last_verification_backups", { cluster: "prod", level: "structure", outcome: "failed" })]: between(HOUR, 2 * HOUR, always(3), always(0)),
+      [series("etcdsafe_last_failure_timestamp_seconds", { action: "verify", reason: "corrupt" })]: between(HOUR, 2 * DAY, always(HOUR)),
     },
-    firing: { "1h": [], "1h5m": ["EtcdsafeDamageFound prod"], "2h": [] },
-    says: says(
-      "EtcdsafeDamageFound",
-      "1h5m",
-      { cluster: "prod", level: "structure" },
-      {
-        summary: "3 stored backups of etcd cluster prod are damaged.",
-        description: "The last verification at level structure read them back and found them bad.",
-      },
-    ),
+    everyMinutes: 15,
+    firing: { "45m": [], "1h15m": ["EtcdsafeDamageFound "], "23h": ["EtcdsafeDamageFound "], "1d": [] },
+    says: says("EtcdsafeDamageFound", "1h15m", {}, { summary: "Backups of etcd clusters, or their repository, are damaged." }),
+  },
+  {
+    name: "EtcdsafeDamageFound: on record in the repository, as agents read it",
+    series: {
+      ...WELL,
+      [series("etcdsafe_repository_damaged_backups", { cluster: "agent" }, AGENT)]: between(HOUR, 2 * HOUR, always(1), always(0)),
+      [series("etcdsafe_repository_damaged_backups", { cluster: "agent" }, STANDBY)]: always(0),
+    },
+    firing: { "1h": [], "1h5m": ["EtcdsafeDamageFound agent"], "2h": [] },
   },
   {
     name: "EtcdsafeNeverVerified",
@@ -355,11 +415,11 @@ const SCENARIOS: readonly Scenario[] = [
   },
   ...FAILURE_REASONS.flatMap((reason): Scenario[] => {
     const alerts = {
-      verify: reason === "corrupt" ? [] : ["EtcdsafeVerifyFailing"],
+      verify: [reason === "corrupt" ? "EtcdsafeDamageFound" : "EtcdsafeVerifyFailing"],
       prune: [reason === "refused" ? "EtcdsafePruneRefused" : "EtcdsafePruneFailing"],
     };
     return Object.entries(alerts).map(([action, names]) => {
-      const firing = names.map((alert) => `${alert} prod reason=${reason}`);
+      const firing = names.map((alert) => (alert === "EtcdsafeDamageFound" ? `${alert} prod` : `${alert} prod reason=${reason}`));
       return {
         name: `${action} fails: ${reason}`,
         series: { ...WELL, ...failing(action, reason, HOUR, DAY) },
