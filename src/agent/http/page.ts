@@ -1,10 +1,10 @@
 // GET /: one page that a person reads at 3 a.m. Everything is in it, and can be read without its script, which only keeps it fresh.
 import { createHash } from "node:crypto";
 import type { AgentStatus } from "../status.ts";
-import { type Html, html, trusted } from "./html.ts";
+import { type Content, type Html, html, trusted } from "./html.ts";
 import { PAGE_SCRIPT } from "./page-script.ts";
 import { PAGE_STYLE } from "./page-style.ts";
-import { aboutSection, backupsSection, failuresSection, leaseSection, runningSection, tasksSection } from "./sections.ts";
+import { aboutSection, backupsSection, drawHint, failuresSection, leaseSection, runningSection, tasksSection } from "./sections.ts";
 import { timelineSection } from "./timeline-section.ts";
 import { type Level, type Problem, type Verdict, verdictOf } from "./verdict.ts";
 import { ageText, countText, timeText } from "./words.ts";
@@ -66,14 +66,13 @@ function verdictSection(status: AgentStatus, verdict: Verdict): Html {
   const { level, headline, recoverableTo, newest, newestVerified, problems } = verdict;
   const nowMs = Date.parse(status.now);
   const unknown = status.catalogue === null ? "not known" : "none";
-  const nextSave = status.tasks.find(({ kind }) => kind === "save")?.nextRunAt ?? null;
   return html`<section id="verdict" class="${level}">
 <h2><span class="sign" aria-hidden="true">${MARKS[level]}</span> ${headline}</h2>
 <dl class="facts">
 <div><dt>Recoverable to</dt><dd>${recoverableTo === null ? (status.catalogue === null ? "not known" : "nothing") : html`<strong>${ageText(recoverableTo, nowMs)}</strong> ${timeText(recoverableTo)}`}</dd></div>
 <div><dt>Newest good backup</dt><dd>${newest === null ? unknown : html`<strong>${newest.state}</strong> ${newest.id}${newest.revision !== null && `, revision ${newest.revision}`}`}</dd></div>
 <div><dt>Newest read back</dt><dd>${newestVerified === null ? unknown : html`<strong>${ageText(newestVerified.createdAt, nowMs)}</strong> ${timeText(newestVerified.createdAt)}, checked ${ageText(newestVerified.verified!.finishedAt, nowMs)} (${newestVerified.verified!.level})`}</dd></div>
-<div><dt>Next save</dt><dd>${nextSave === null ? (status.role === "standby" ? "the writer’s business" : "not scheduled") : html`<strong>${ageText(nextSave, nowMs)}</strong> ${timeText(nextSave)}`}</dd></div>
+<div><dt>Next save</dt><dd>${nextSave(status)}</dd></div>
 </dl>
 ${
   problems.length > 0 &&
@@ -83,8 +82,18 @@ ${
 </section>`;
 }
 
+function nextSave({ tasks, role, lease, now }: AgentStatus): Content {
+  const save = tasks.find(({ kind }) => kind === "save");
+  const nowMs = Date.parse(now);
+  if (save !== undefined && save.running !== null) return html`<strong>runs now</strong> since ${timeText(save.running.startedAt)}`;
+  if (save !== undefined && save.nextRunAt !== null) return html`<strong>${ageText(save.nextRunAt, nowMs)}</strong> ${timeText(save.nextRunAt)}`;
+  if (role === "writer") return "not scheduled";
+  if (lease.holder === null) return "not known, as who writes is not";
+  return `the writer’s business${save === undefined || save.expectedAt === null ? "" : `, due ${ageText(save.expectedAt, nowMs)}`}`;
+}
+
 function drawProblem({ level, text, message, hint }: Problem): Html {
-  return html`<li class="${level}"><strong>${text}</strong>${message !== undefined && html`<span class="message">${message}</span>`}${hint !== undefined && html`<span class="hint">${hint}</span>`}</li>
+  return html`<li class="${level}"><strong>${text}</strong>${message !== undefined && html`<span class="message">${message}</span>`}${drawHint(hint)}</li>
 `;
 }
 

@@ -6,6 +6,7 @@ import type { Job } from "../status.ts";
 import type { BearerToken } from "./bearer-token.ts";
 import { PAGE_POLICY, renderPage } from "./page.ts";
 import type { ServedAgent } from "./server.ts";
+import { isUnread } from "./verdict.ts";
 
 type Env = { Bindings: HttpBindings };
 
@@ -71,10 +72,11 @@ function notAllowed(allowed: string): (context: Context<Env>) => Response {
 }
 
 function readiness(context: Context<Env>, agent: ServedAgent): Response {
-  const { role, catalogue, lease, tasks } = agent.status();
-  if (role === "standby" || catalogue !== null) return context.json({ ready: true, role });
-  const failed = tasks.flatMap(({ last }) => last?.failure?.message ?? [])[0] ?? lease.error?.message;
-  return context.json({ ready: false, role, why: `the repository has not been read yet${failed === undefined ? "" : `: ${failed}`}` }, 503);
+  const status = agent.status();
+  const { role, catalogue, unreadable } = status;
+  if (role === "standby" || (catalogue !== null && !isUnread(status))) return context.json({ ready: true, role });
+  const why = catalogue === null ? "the repository has not been read yet" : `the repository was read last at ${catalogue.readAt}`;
+  return context.json({ ready: false, role, why: `${why}${unreadable === null ? "" : `: ${unreadable.message}`}` }, 503);
 }
 
 /** 202 for a job that begins, 200 for the one that runs already. */

@@ -3,7 +3,7 @@ import type { FailedAttempt } from "../../repository/attempts.ts";
 import type { AgentStatus, BackupStatus, FinishedJob, RunningJob, TaskStatus } from "../status.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { stateClass } from "./picture.ts";
-import { ageText, countText, sizeText, spanText, timeText } from "./words.ts";
+import { ageText, countText, DAY_MS, sizeText, spanText, timeText } from "./words.ts";
 
 /** The page is read whole every few seconds; `/status` has the rest. */
 const BACKUPS_SHOWN_MAX = 25;
@@ -46,19 +46,20 @@ function percentOf(doneBytes: number, totalBytes: number | null): number | null 
   return totalBytes === null || totalBytes <= 0 ? null : Math.round(Math.min(100, Math.max(0, (100 * doneBytes) / totalBytes)) * 10) / 10;
 }
 
-export function tasksSection({ tasks, now, role }: AgentStatus): Html {
+export function tasksSection({ tasks, now, role, lease }: AgentStatus): Html {
   const nowMs = Date.parse(now);
   return html`<section id="tasks">
 <h2>What is next, and how it went last</h2>
-${role === "standby" && html`<p class="quiet">This agent stands by: the writer does what is scheduled.</p>`}
+${role === "standby" && html`<p class="quiet">This agent ${lease.holder === null ? "does not write: it does nothing by its schedules" : "stands by: the writer does what is scheduled"}.</p>`}
 <div class="cards">${tasks.map((task) => drawTask(task, nowMs))}</div>
 </section>`;
 }
 
-function drawTask({ kind, schedule, timezone, nextRunAt, isRetry, failuresInARow, last }: TaskStatus, nowMs: number): Html {
+function drawTask({ kind, schedule, timezone, nextRunAt, isRetry, failuresInARow, running, last }: TaskStatus, nowMs: number): Html {
+  const quietly = running === null ? "no next run" : "runs now";
   return html`<div class="card">
 <h3>${kind}</h3>
-<p>${nextRunAt === null ? html`<span class="quiet">no next run</span>` : html`<strong>${ageText(nextRunAt, nowMs)}</strong>${isRetry && " (again, after a failure)"} <span class="quiet">${timeText(nextRunAt)}</span>`}</p>
+<p>${nextRunAt === null ? html`<span class="quiet">${quietly}</span>` : html`<strong>${ageText(nextRunAt, nowMs)}</strong>${isRetry && " (again, after a failure)"} <span class="quiet">${timeText(nextRunAt)}</span>`}</p>
 <p class="quiet">${schedule === null ? "only when somebody asks" : html`schedule <code>${schedule}</code> ${timezone}`}${failuresInARow > 0 && html`, <span class="bad">failed ${failuresInARow === 1 ? "once" : `${failuresInARow} times`} in a row</span>`}</p>
 ${last === null ? html`<p class="quiet">not run yet by this process</p>` : drawFinished(last, nowMs)}
 </div>
@@ -77,20 +78,40 @@ export function leaseSection({ role, lease, host, pid, now }: AgentStatus): Html
   const isThis = holder !== null && holder.host === host && holder.pid === pid;
   return html`<section id="lease">
 <h2>Who writes</h2>
-<p>${holder === null ? html`<strong>Nobody</strong> holds the writer’s lease as far as this agent has seen.` : html`<strong>${isThis ? "This agent" : holder.host}</strong>${isThis && html` on ${holder.host}`} (process ${holder.pid}) since ${timeText(holder.since)}, ${ageText(holder.since, Date.parse(now))}.`}${role === "standby" && " This agent stands by, and takes over when the writer is gone."}</p>
+<p>${holder === null ? `This agent ${error === null ? "has not seen yet who" : "cannot see who"} writes.` : html`<strong>${isThis ? "This agent" : holder.host}</strong>${isThis && html` on ${holder.host}`} (process ${holder.pid}) since ${timeText(holder.since)}, ${ageText(holder.since, Date.parse(now))}.`}${role === "standby" && holder !== null && " This agent stands by, and takes over when the writer is gone."}</p>
 ${error !== null && html`<p class="message">${error.message} <span class="quiet">(${error.code})</span></p>`}
 </section>`;
 }
 
-export function failuresSection({ catalogue, now }: AgentStatus): Html {
-  const groups = repeated(catalogue?.failed ?? []);
+export function failuresSection(status: AgentStatus): Html {
+  const { catalogue, unreadable, now } = status;
   const nowMs = Date.parse(now);
+  const groups = repeated(catalogue?.failed ?? []);
+  const own = failedHereOnly(status);
+  const isNone = groups.length === 0 && own.length === 0;
   return html`<section id="failures">
 <h2>What failed in the last 7 days</h2>
-${catalogue === null ? html`<p class="quiet">Not known yet.</p>` : groups.length === 0 && html`<p class="quiet">Nothing.</p>`}
-${groups.length > 0 && html`<ul class="list">${groups.slice(0, FAILURES_SHOWN_MAX).map((group) => drawFailures(group, nowMs))}</ul>`}
+${catalogue === null ? html`<p class="quiet">Not known yet${own.length > 0 && ", but for what failed here"}.</p>` : isNone && html`<p class="quiet">Nothing${unreadable !== null && ` that was known when the repository was read ${ageText(catalogue.readAt, nowMs)}`}.</p>`}
+${!isNone && html`<ul class="list">${own.map((task) => drawFailedHere(task, nowMs))}${groups.slice(0, FAILURES_SHOWN_MAX).map((group) => drawFailures(group, nowMs))}</ul>`}
 ${groups.length > FAILURES_SHOWN_MAX && html`<p class="quiet">Others are older; <a href="status">status</a> has them.</p>`}
 </section>`;
+}
+
+type FailedTask = TaskStatus & { readonly last: FinishedJob & { readonly failure: NonNullable<FinishedJob["failure"]> } };
+
+/** What the repository does not tell: it may be away, and what was done in part is no failed attempt there. */
+function failedHereOnly({ tasks, catalogue, now }: AgentStatus): FailedTask[] {
+  const isWithin = (time: string, { startedAt, finishedAt }: FinishedJob) =>
+    Date.parse(time) >= Date.parse(startedAt) && Date.parse(time) <= Date.parse(finishedAt);
+  const isKnown = (job: FinishedJob) => catalogue?.failed.some(({ action, finishedAt }) => action === job.kind && isWithin(finishedAt, job)) ?? false;
+  const isOld = ({ finishedAt }: FinishedJob) => Date.parse(now) - Date.parse(finishedAt) > 7 * DAY_MS;
+  return tasks.filter((task): task is FailedTask => task.last !== null && task.last.failure !== null && !isKnown(task.last) && !isOld(task.last));
+}
+
+function drawFailedHere({ kind, failuresInARow, last: { id, finishedAt, failure } }: FailedTask, nowMs: number): Html {
+  return html`<li><p><strong>${kind}</strong> ${ageText(finishedAt, nowMs)} <span class="quiet">${timeText(finishedAt)}, ${failure.reason}, job ${id} of this process${failuresInARow > 1 && `; ${failuresInARow} times in a row`}</span></p>
+<p class="message">${failure.message}</p>${drawHint(failure.hint)}</li>
+`;
 }
 
 /** What failed in the same way several times in turn is told once. */
@@ -108,8 +129,12 @@ function drawFailures(group: readonly FailedAttempt[], nowMs: number): Html {
   const { action, phase, finishedAt, failure } = group[0]!;
   const earliest = group.at(-1)!;
   return html`<li><p><strong>${action}</strong> ${ageText(finishedAt, nowMs)} <span class="quiet">${timeText(finishedAt)}, while: ${phase}, ${failure.code}${group.length > 1 && `; ${group.length} times since ${timeText(earliest.finishedAt)}`}</span></p>
-<p class="message">${failure.message}</p><p class="hint">${failure.hint}</p></li>
+<p class="message">${failure.message}</p>${drawHint(failure.hint)}</li>
 `;
+}
+
+export function drawHint(hint: string | undefined): Content {
+  return hint !== undefined && hint !== "" && html`<span class="hint">${hint}</span>`;
 }
 
 export function backupsSection({ catalogue, now }: AgentStatus): Html {
@@ -141,7 +166,7 @@ export function aboutSection({ version, host, pid, startedAt, now, repositories,
   return html`<section id="about">
 <h2>About this agent</h2>
 <dl class="facts">
-<div><dt>Repositories</dt><dd>${repositories.map((location) => html`<code>${location}</code> `)}${catalogue !== null && `read ${ageText(catalogue.readAt, nowMs)}`}</dd></div>
+<div><dt>Repositories</dt><dd>${repositories.map((location, index) => html`<p><code>${location}</code>, ${index > 0 ? "written to, and not read here" : catalogue === null ? "not read yet" : `read ${ageText(catalogue.readAt, nowMs)}`}</p>`)}</dd></div>
 <div><dt>Process</dt><dd>etcdsafe ${version}, process ${pid} on ${host}, up since ${timeText(startedAt)} (${ageText(startedAt, nowMs)})</dd></div>
 <div><dt>Configuration</dt><dd>loaded ${timeText(configuration.loadedAt)} (${ageText(configuration.loadedAt, nowMs)})</dd></div>
 <div><dt>For machines</dt><dd class="links"><a href="status">status</a> <a href="metrics">metrics</a> <a href="readyz">readyz</a> <a href="healthz">healthz</a></dd></div>

@@ -2,22 +2,22 @@
 import type { AgentStatus, CatalogueStatus } from "../status.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { drawTimeline } from "./picture.ts";
-import { datedBackups, gapsBetween } from "./timeline.ts";
+import { datedBackups, expectedBackupAt, gapsBetween } from "./timeline.ts";
 import { countText, DAY_MS, dayText, spanText, timeText } from "./words.ts";
 
 const GAPS_TOLD_MAX = 5;
 
-export function timelineSection({ catalogue, now }: AgentStatus): Html {
+export function timelineSection({ catalogue, now, tasks }: AgentStatus): Html {
   return html`<section id="timeline">
 <h2>Backups over time</h2>
-${catalogue === null ? html`<p class="quiet">Not known yet: the repository has not been read.</p>` : drawCatalogue(catalogue, Date.parse(now))}
+${catalogue === null ? html`<p class="quiet">Not known yet: the repository has not been read.</p>` : drawCatalogue(catalogue, Date.parse(now), expectedBackupAt(tasks))}
 </section>`;
 }
 
-function drawCatalogue({ backups, total, points, failed }: CatalogueStatus, nowMs: number): Content {
+function drawCatalogue({ backups, total, points, failed }: CatalogueStatus, nowMs: number, expectedAt: string | null): Content {
   if (Number.isNaN(nowMs)) return undefined;
   const dated = datedBackups(backups);
-  const gaps = gapsBetween(dated, nowMs);
+  const gaps = gapsBetween(dated, nowMs, expectedAt);
   const oldestMs = dated[0]?.timeMs ?? nowMs;
   const picture = { backups: dated, gaps, windows: points.windows, failed, toMs: nowMs };
   const told = gaps.toReversed().slice(0, GAPS_TOLD_MAX);

@@ -1,6 +1,6 @@
 // What somebody who was woken wants to know first: can everything be recovered, to when, and what is wrong. Pure.
 import type { AgentStatus, CatalogueStatus, TaskStatus } from "../status.ts";
-import { type DatedBackup, datedBackups, gapsBetween, isRestorable } from "./timeline.ts";
+import { type DatedBackup, datedBackups, expectedBackupAt, gapsBetween, isRestorable } from "./timeline.ts";
 import { ageText, countText, spanText, timeText } from "./words.ts";
 
 export type Level = "ok" | "warn" | "bad";
@@ -32,11 +32,19 @@ const FAILURES_IN_A_ROW_BAD = 3;
 const OPEN_GAP_BAD_MS = 24 * 60 * 60 * 1000;
 /** A damaged backup from before that is known, and others have followed it. */
 const DAMAGE_FRESH_MS = 7 * 24 * 60 * 60 * 1000;
-/** A schedule is not kept to the second. */
-const OVERDUE_MS = 5 * 60 * 1000;
+/** Three readings' time. What was known of the repository before is no knowledge any more. */
+const UNREAD_MS = 15 * 60 * 1000;
+/** As far as clocks may differ. */
+const AHEAD_MS = 5 * 60 * 1000;
+
+/** Whether nobody knows what the repository holds: for a quarter of an hour no reading of it went well. */
+export function isUnread({ catalogue, unreadable, startedAt, now }: AgentStatus): boolean {
+  return Date.parse(now) - Date.parse(catalogue?.readAt ?? unreadable?.since ?? startedAt) > UNREAD_MS;
+}
 
 export function verdictOf(status: AgentStatus): Verdict {
-  const { catalogue, recovery } = status;
+  const { catalogue, recovery, unreadable } = status;
+  const nowMs = Date.parse(status.now);
   const backups = datedBackups(catalogue?.backups ?? []).filter(isRestorable);
   const newest = backups.at(-1) ?? null;
   const recoverableTo = recovery?.to ?? null;
@@ -44,12 +52,16 @@ export function verdictOf(status: AgentStatus): Verdict {
   const worst: Level = problems[0]?.level ?? "ok";
   const isEmpty = catalogue !== null && catalogue.total === 0;
   const found = { recoverableTo, newest, newestVerified: backups.findLast(({ verified }) => verified !== null) ?? null, problems };
-  if (catalogue === null) return { level: worst === "bad" ? "bad" : "warn", headline: "Not known yet: the repository has not been read", ...found };
+  if (catalogue === null) {
+    const headline = unreadable === null ? "Not known yet: the repository has not been read" : "Not known: the repository cannot be read";
+    return { level: worst === "bad" ? "bad" : "warn", headline, ...found };
+  }
+  if (isUnread(status)) return { level: "bad", headline: `Not known: the repository was read last ${ageText(catalogue.readAt, nowMs)}`, ...found };
   if (recoverableTo === null) {
     if (isEmpty) return { level: worst === "bad" ? "bad" : "warn", headline: "No backup yet: nothing can be recovered", ...found };
     return { level: "bad", headline: "Nothing can be recovered: no backup is usable", ...found };
   }
-  const to = ageText(recoverableTo, Date.parse(status.now));
+  const to = ageText(recoverableTo, nowMs);
   const headline = { ok: "Everything is recoverable", warn: "Recoverable, but look at this", bad: `Something is wrong; recoverable to ${to}` }[worst];
   return { level: worst, headline, ...found };
 }
@@ -57,41 +69,52 @@ export function verdictOf(status: AgentStatus): Verdict {
 function problemsOf(status: AgentStatus, restorable: readonly DatedBackup[]): Problem[] {
   const { catalogue, tasks } = status;
   const nowMs = Date.parse(status.now);
+  const past = restorable.filter(({ timeMs }) => timeMs <= nowMs);
   return [
+    ...readingProblems(status),
     ...leaseProblems(status),
     ...tasks.flatMap((task) => taskProblems(task, nowMs)),
-    ...(catalogue === null ? [] : [...catalogueProblems(catalogue, restorable, nowMs), ...verificationProblems(tasks, catalogue, restorable)]),
-    ...(catalogue === null || tasks.some(({ kind, failuresInARow }) => kind === "save" && failuresInARow > 0) ? [] : attemptProblems(catalogue, restorable)),
+    ...(catalogue === null
+      ? []
+      : [...stateProblems(catalogue, nowMs), ...timeProblems(tasks, restorable, nowMs), ...verificationProblems(tasks, catalogue, restorable)]),
+    ...(catalogue === null || tasks.some(({ kind, failuresInARow }) => kind === "save" && failuresInARow > 0) ? [] : attemptProblems(catalogue, past)),
     ...configurationProblems(status),
   ];
 }
 
-function leaseProblems({ role, lease }: AgentStatus): Problem[] {
-  const { holder, error } = lease;
-  const said = { message: error === null ? undefined : `${error.message} (${error.code})` };
-  if (holder === null && role === "standby")
-    return [{ level: error === null ? "warn" : "bad", text: "No agent holds the writer's lease: nothing is backed up until one does", ...said }];
-  return error === null
-    ? []
-    : [{ level: "warn", text: role === "writer" ? "Trouble with the writer's lease" : "This agent could not take the writer's lease", ...said }];
+function readingProblems(status: AgentStatus): Problem[] {
+  const { catalogue, unreadable, now } = status;
+  if (unreadable === null && (catalogue === null || !isUnread(status))) return [];
+  const level = isUnread(status) ? "bad" : "warn";
+  const known = catalogue === null ? "" : `: what stands here was read ${ageText(catalogue.readAt, Date.parse(now))}`;
+  if (unreadable === null) return [{ level, text: `No reading of the repository comes to its end${known}` }];
+  return [{ level, text: `The repository cannot be read since ${timeText(unreadable.since)}${known}`, message: `${unreadable.message} (${unreadable.code})` }];
+}
+
+/** Who stands by and knows for whom has no problem. */
+function leaseProblems({ role, lease: { holder, error }, repositories }: AgentStatus): Problem[] {
+  if (error === null) return role === "writer" || holder !== null ? [] : [{ level: "warn", text: "This agent has not seen yet who writes" }];
+  const message = `${error.message} (${error.code})`;
+  if (role === "writer") return [{ level: "warn", text: "Trouble with the writer's lease", message }];
+  const hint =
+    repositories.length > 1
+      ? "The lease is kept in the first repository: while no agent has it, no backup is made in any repository."
+      : "While no agent has the writer's lease, no backup is made.";
+  return [{ level: "bad", text: "This agent does not write, and cannot see who does", message, hint }];
 }
 
 const NAMES = { save: "The save", verify: "The verification", prune: "The prune" } as const;
 
 function taskProblems(task: TaskStatus, nowMs: number): Problem[] {
   const { kind, last, failuresInARow, nextRunAt, running, isRetry } = task;
-  if (last?.state === "failed") {
-    const isBad = failuresInARow >= FAILURES_IN_A_ROW_BAD || last.failure?.reason === "corrupt";
-    const times = failuresInARow > 1 ? `${failuresInARow} times in a row` : `at ${timeText(last.finishedAt)}`;
-    const next = running !== null ? "; it runs again now" : isRetry && nextRunAt !== null ? `; tried again ${ageText(nextRunAt, nowMs)}` : "";
-    return [{ level: isBad ? "bad" : "warn", text: `${NAMES[kind]} failed ${times}${next}`, message: last.failure?.message, hint: last.failure?.hint }];
-  }
-  if (running === null && nextRunAt !== null && nowMs - Date.parse(nextRunAt) > OVERDUE_MS)
-    return [{ level: "warn", text: `${NAMES[kind]} should have begun ${ageText(nextRunAt, nowMs)}` }];
-  return [];
+  if (last?.state !== "failed") return [];
+  const isBad = failuresInARow >= FAILURES_IN_A_ROW_BAD || last.failure?.reason === "corrupt";
+  const times = failuresInARow > 1 ? `${failuresInARow} times in a row` : `at ${timeText(last.finishedAt)}`;
+  const next = running !== null ? "; it runs again now" : isRetry && nextRunAt !== null ? `; tried again ${ageText(nextRunAt, nowMs)}` : "";
+  return [{ level: isBad ? "bad" : "warn", text: `${NAMES[kind]} failed ${times}${next}`, message: last.failure?.message, hint: last.failure?.hint }];
 }
 
-function catalogueProblems({ backups }: CatalogueStatus, restorable: readonly DatedBackup[], nowMs: number): Problem[] {
+function stateProblems({ backups }: CatalogueStatus, nowMs: number): Problem[] {
   const problems: Problem[] = [];
   const damaged = backups.filter(({ state }) => state === "damaged");
   if (damaged.length > 0) {
@@ -107,11 +130,24 @@ function catalogueProblems({ backups }: CatalogueStatus, restorable: readonly Da
   const newest = datedBackups(backups).at(-1);
   if (newest !== undefined && newest.state !== "damaged" && !isRestorable(newest))
     problems.push({ level: "warn", text: `The newest backup is ${newest.state}: a restore takes an older one`, message: newest.id });
-  const open = gapsBetween(restorable, nowMs).find(({ isOpen }) => isOpen);
-  if (open !== undefined) {
-    const sinceMs = open.toMs - open.fromMs;
-    problems.push({ level: sinceMs > OPEN_GAP_BAD_MS ? "bad" : "warn", text: `No new backup for ${spanText(sinceMs)}, longer than usual` });
+  return problems;
+}
+
+function timeProblems(tasks: readonly TaskStatus[], restorable: readonly DatedBackup[], nowMs: number): Problem[] {
+  const problems: Problem[] = [];
+  const newest = restorable.at(-1);
+  if (newest !== undefined && newest.timeMs - nowMs > AHEAD_MS) {
+    const text = `The newest backup is dated ${spanText(newest.timeMs - nowMs)} ahead: the clock of whoever made it was wrong, or this one is`;
+    problems.push({ level: "warn", text, message: newest.id });
   }
+  const expectedAt = expectedBackupAt(tasks);
+  const open = gapsBetween(restorable, nowMs, expectedAt).find(({ isOpen }) => isOpen);
+  if (open === undefined) return problems;
+  const isBad = (expectedAt === null ? open.toMs - open.fromMs : nowMs - Date.parse(expectedAt)) > OPEN_GAP_BAD_MS;
+  // One that is being made is late only if that goes on for long.
+  if (!isBad && tasks.some(({ kind, running }) => kind === "save" && running !== null)) return problems;
+  const why = expectedAt === null ? ", longer than usual" : `: by the schedule one was due ${ageText(expectedAt, nowMs)}`;
+  problems.push({ level: isBad ? "bad" : "warn", text: `No new backup for ${spanText(open.toMs - open.fromMs)}${why}` });
   return problems;
 }
 

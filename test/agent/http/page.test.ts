@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { PAGE_POLICY, renderPage } from "../../../src/agent/http/page.ts";
 import type { AgentStatus } from "../../../src/agent/status.ts";
 import { runs, SEED } from "../../support/counts.ts";
-import { ALL, allWell, aSaveRuns, everythingFails, manyBackups, nothingYet, notReadYet, standby } from "./statuses.ts";
+import { ALL, ago, allWell, aSaveRuns, everythingFails, finished, manyBackups, nothingYet, notReadYet, standby, task, unreadable } from "./statuses.ts";
 
 interface Element {
   readonly name: string;
@@ -147,9 +147,12 @@ test("page: tells in words what somebody wants to know at 3 a.m.", () => {
   );
   expect(textOf(nothingYet)).toContain("No backup yet: nothing can be recovered");
   expect(textOf(notReadYet)).toMatch(
-    /Not known yet: the repository has not been read.*nothing is backed up until one does.*EAI_AGAIN.*Nobody holds the writer’s lease/,
+    /Not known: the repository cannot be read.*Next save not known, as who writes is not.*cannot see who does.*EAI_AGAIN.*no backup is made in any repository.*This agent cannot see who writes\. /,
   );
-  expect(textOf(standby)).toMatch(/Next save the writer’s business.*etcd-backup-7c9d5f6b8-p4mzt \(process 1\) since .*This agent stands by/);
+  expect(textOf(notReadYet)).not.toMatch(/[Nn]obody|takes over/);
+  expect(textOf(unreadable)).toMatch(/✕ Not known: the repository was read last 24 min ago.*Nothing that was known when the repository was read 24 min ago\./);
+  expect(textOf(standby)).toMatch(/Next save the writer’s business, due in 53 min .*etcd-backup-7c9d5f6b8-p4mzt \(process 1\) since .*This agent stands by/);
+  expect(textOf(aSaveRuns)).toMatch(/Next save runs now since 2026-11-22 03:06:38 UTC.*What is next, and how it went last save runs now schedule/);
   expect(textOf(aSaveRuns)).toMatch(
     /Running now save for 34 s since 2026-11-22 03:06:38 UTC, job save-7f3c9a2b receiving the snapshot 66 %, 1\.4 GB of 2\.1 GB storing 301\.0 MB/,
   );
@@ -159,6 +162,47 @@ test("page: tells in words what somebody wants to know at 3 a.m.", () => {
   expect(failing).toMatch(/save 6 min ago 2026-11-22 03:01:12 UTC, while: connecting to etcd, ETCD_UNREACHABLE; 29 times since 2026-11-20 23:01:12 UTC/);
   expect(failing).toMatch(/Longer than usual without a backup: 29 h 7 min from 2026-11-20 22:00:04 UTC, until now\./);
   expect(textOf(manyBackups)).toMatch(/the newest 500 of 1234 backups .*Every revision from 48180000 to 48211930 and on .*And 1209 older backups/);
+});
+
+test("page: which repository was read is told, of each", () => {
+  expect(textOf(allWell)).toContain("s3://acme-etcd-backups/prod, read 4 min ago file:///var/backups/etcd, written to, and not read here");
+  expect(textOf(notReadYet)).toContain("s3://acme-etcd-backups/prod, not read yet");
+});
+
+test("page: what failed here and left nothing in the repository is told with what did, once", () => {
+  const failures = (of: AgentStatus) => /What failed in the last 7 days (.*) Newest backups/.exec(textOf(of))![1];
+  const failure = { reason: "partly-done", message: "s3://bkt/dead: connection refused", hint: "" } as const;
+  const partlyDone = task("save", { failuresInARow: 2, last: finished("save", 360_000, { id: "save-1", state: "failed", failure }) });
+  const told = "save 6 min ago 2026-11-22 03:01:12 UTC, partly-done, job save-1 of this process; 2 times in a row s3://bkt/dead: connection refused";
+  expect(failures({ ...allWell, tasks: [partlyDone] })).toBe(told);
+  expect(failures({ ...notReadYet, tasks: [partlyDone] })).toBe(`Not known yet, but for what failed here. ${told}`);
+  const noted = {
+    action: "save",
+    phase: "uploading",
+    backup: null,
+    startedAt: ago(400_000),
+    finishedAt: ago(361_000),
+    failure: { code: "STORAGE_FULL", message: "full", hint: "" },
+  } as const;
+  const other = { ...noted, finishedAt: ago(3_600_000) };
+  expect(failures({ ...allWell, tasks: [partlyDone], catalogue: { ...allWell.catalogue!, failed: [noted] } })).toBe(
+    "save 6 min ago 2026-11-22 03:01:11 UTC, while: uploading, STORAGE_FULL full",
+  );
+  expect(failures({ ...allWell, tasks: [partlyDone], catalogue: { ...allWell.catalogue!, failed: [other] } })).toMatch(
+    /^save 6 min ago .* refused save 1 h ago .* full$/,
+  );
+  expect(failures({ ...allWell, tasks: [task("save", { last: finished("save", 8 * 86_400_000, { state: "failed", failure }) })] })).toBe("Nothing.");
+});
+
+test("page: where there is no advice, nothing points to it", () => {
+  const hints = (of: AgentStatus) =>
+    elementsOf(renderPage(of)).filter(({ attributes: own }) => own.some(([name, value]) => name === "class" && value === "hint"));
+  const failed = finished("verify", 60_000, { state: "failed", failure: { reason: "corrupt", message: "bad", hint: "" } });
+  const attempt = { ...everythingFails.catalogue!.failed[0]!, failure: { code: "X", message: "y", hint: "" } };
+  expect(hints({ ...allWell, tasks: [...allWell.tasks, task("verify", { last: failed })], catalogue: { ...allWell.catalogue!, failed: [attempt] } })).toEqual(
+    [],
+  );
+  expect(hints(everythingFails).map(({ text }) => text)).not.toContain("");
 });
 
 test("page: the picture has a mark for each backup, gap, window and failure, and says the same in words", () => {

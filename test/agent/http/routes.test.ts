@@ -7,7 +7,7 @@ import { expectThrown } from "../../support/failures.ts";
 import { rowsOf, sectionOf } from "../../support/markdown.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { bearer, converse, type Served, serve, TOKEN } from "./served.ts";
-import { allWell, everythingFails, notReadYet, running, standby } from "./statuses.ts";
+import { allWell, everythingFails, notReadYet, running, standby, unreadable } from "./statuses.ts";
 
 const PATHS = ["/", "/healthz", "/readyz", "/metrics", "/status"];
 
@@ -74,7 +74,7 @@ test("routes: the page names the fields of /status, and no others", async () => 
   }
 });
 
-test("routes: ready is who has read the repository, and who stands by; who is not says why", async () => {
+test("routes: ready is who has read the repository within a quarter of an hour, and who stands by; who is not says why", async () => {
   await using served = await serve();
   const readiness = async () => {
     const answer = await served.fetch("/readyz");
@@ -90,8 +90,15 @@ test("routes: ready is who has read the repository, and who stands by; who is no
   ]);
   served.agent.status = { ...allWell, catalogue: null };
   expect(await readiness()).toEqual([503, { ready: false, role: "writer", why: "the repository has not been read yet" }]);
-  served.agent.status = { ...everythingFails, catalogue: null };
-  expect(await readiness()).toMatchObject([503, { why: expect.stringMatching(/^the repository has not been read yet: none of the endpoints answers/) }]);
+  served.agent.status = { ...allWell, unreadable: unreadable.unreadable };
+  expect(await readiness()).toEqual([200, { ready: true, role: "writer" }]);
+  served.agent.status = unreadable;
+  expect(await readiness()).toMatchObject([
+    503,
+    { why: expect.stringMatching(/^the repository was read last at 2026-11-22T02:43:12.345Z: etcdsafe-repository.json .* is no JSON/) },
+  ]);
+  served.agent.status = { ...unreadable, role: "standby" };
+  expect(await readiness()).toEqual([200, { ready: true, role: "standby" }]);
   expect((await served.fetch("/healthz")).status).toBe(200);
 });
 

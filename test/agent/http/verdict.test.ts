@@ -13,18 +13,30 @@ import {
   nothingYet,
   notReadYet,
   recoveryOf,
+  running,
   standby,
   status,
   task,
+  unreadable,
 } from "./statuses.ts";
 
-const HOUR_MS = 60 * 60 * 1000;
+const MINUTE_MS = 60 * 1000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 const texts = (of: AgentStatus) => verdictOf(of).problems.map(({ level, text }) => `${level}: ${text}`);
 const changed = (changes: Partial<AgentStatus>): AgentStatus => {
   const all = { ...allWell, ...changes };
   return { ...all, recovery: recoveryOf(all.catalogue) };
 };
 const withSave = (changes: Partial<TaskStatus>) => changed({ tasks: [{ ...allWell.tasks[0]!, ...changes }, ...allWell.tasks.slice(1)] });
+const attempt = (ageMs: number) => ({
+  action: "save" as const,
+  phase: "uploading",
+  backup: null,
+  startedAt: ago(ageMs),
+  finishedAt: ago(ageMs),
+  failure: { code: "STORAGE_FULL", message: "no space", hint: "free some" },
+});
 const failedSave = finished("save", HOUR_MS, { state: "failed", failure: { reason: "etcd-unreachable", message: "no answer", hint: "look" } });
 
 test("verdict: all is well where the writer has saved, verified and has nothing to complain about", () => {
@@ -35,12 +47,41 @@ test("verdict: all is well where the writer has saved, verified and has nothing 
     problems: [],
   });
   expect(verdictOf(aSaveRuns)).toMatchObject({ level: "ok" });
-  expect(verdictOf(standby)).toMatchObject({ level: "ok" });
+  expect(verdictOf(standby)).toMatchObject({ level: "ok", problems: [] });
 });
 
 test("verdict: what nobody knows is not called good", () => {
-  expect(verdictOf(notReadYet)).toMatchObject({ level: "bad", recoverableTo: null, headline: "Not known yet: the repository has not been read" });
-  expect(verdictOf(changed({ catalogue: null }))).toMatchObject({ level: "warn", recoverableTo: null });
+  expect(verdictOf(notReadYet)).toMatchObject({ level: "bad", recoverableTo: null, headline: "Not known: the repository cannot be read" });
+  expect(verdictOf(changed({ catalogue: null }))).toMatchObject({
+    level: "warn",
+    recoverableTo: null,
+    headline: "Not known yet: the repository has not been read",
+  });
+});
+
+test("verdict: a repository that cannot be read is a warning at once, and after a quarter of an hour nothing is called good any more", () => {
+  const why = { since: ago(MINUTE_MS), code: "REPOSITORY_INVALID", message: "it is no JSON" };
+  const readAgo = (ageMs: number) => ({ ...allWell.catalogue!, readAt: ago(ageMs) });
+  const atOnce = changed({ catalogue: readAgo(5 * MINUTE_MS), unreadable: why });
+  expect(verdictOf(atOnce)).toMatchObject({
+    level: "warn",
+    headline: "Recoverable, but look at this",
+    problems: [
+      {
+        level: "warn",
+        text: "The repository cannot be read since 2026-11-22 03:06:12 UTC: what stands here was read 5 min ago",
+        message: "it is no JSON (REPOSITORY_INVALID)",
+      },
+    ],
+  });
+  expect(verdictOf(unreadable)).toMatchObject({ level: "bad", headline: "Not known: the repository was read last 24 min ago" });
+  expect(texts(unreadable)).toEqual(["bad: The repository cannot be read since 2026-11-22 02:47:12 UTC: what stands here was read 24 min ago"]);
+  // Whatever keeps it from being read, also where nobody says so.
+  const hangs = changed({ catalogue: readAgo(72 * HOUR_MS) });
+  expect(verdictOf(hangs)).toMatchObject({ level: "bad", headline: "Not known: the repository was read last 3 d ago" });
+  expect(texts(hangs)).toEqual(["bad: No reading of the repository comes to its end: what stands here was read 3 d ago"]);
+  expect(texts(changed({ catalogue: readAgo(14 * MINUTE_MS) }))).toEqual([]);
+  expect(texts({ ...standby, unreadable: why })[0]).toMatch(/^warn: The repository cannot be read/);
 });
 
 test("verdict: an empty repository has nothing to recover; one whose backups are all bad is worse", () => {
@@ -55,7 +96,7 @@ test("verdict: everything that fails is told, the worst first", () => {
     "bad: The save failed 29 times in a row; tried again in 4 min",
     "bad: The verification failed at 2026-11-21 05:07:12 UTC",
     "bad: 2 backups are damaged",
-    "bad: No new backup for 29 h 7 min, longer than usual",
+    "bad: No new backup for 29 h 7 min: by the schedule one was due 28 h 7 min ago",
     "warn: Trouble with the writer's lease",
     "warn: The prune failed 2 times in a row",
     "warn: A changed configuration was refused at 2026-11-22 02:17:12 UTC: the former one is in force",
@@ -69,9 +110,41 @@ test("verdict: one failure is a warning, the third in a row is more; a corrupt b
   expect(verdictOf(withSave({ failuresInARow: 1, last: corrupt }))).toMatchObject({ level: "bad" });
 });
 
-test("verdict: a run that is overdue, a schedule that is missing, and backups that nobody reads back are told", () => {
-  expect(texts(withSave({ nextRunAt: ago(HOUR_MS) }))).toEqual(["warn: The save should have begun 1 h ago"]);
-  expect(texts(withSave({ nextRunAt: ago(60_000) }))).toEqual([]);
+test("verdict: a backup that is late by the schedule is told, by a standby too, however few there are; one that is being made is not, unless for long", () => {
+  const only = (ageMs: number) => catalogue([backup(ageMs, { verified: { level: "structure", finishedAt: ago(0) } })]);
+  const late = (ageMs: number, changes: Partial<TaskStatus> = {}) => ({
+    ...changed({ catalogue: only(ageMs) }),
+    tasks: [task("save", { schedule: "0 * * * *", expectedAt: ago(ageMs - HOUR_MS), ...changes })],
+  });
+  expect(texts(late(2 * HOUR_MS))).toEqual(["warn: No new backup for 2 h: by the schedule one was due 1 h ago"]);
+  expect(texts(late(400 * DAY_MS))).toEqual(["bad: No new backup for 400 d: by the schedule one was due 399 d 23 h ago"]);
+  expect(texts({ ...late(2 * HOUR_MS), role: "standby", lease: standby.lease })).toEqual(texts(late(2 * HOUR_MS)));
+  expect(texts(late(70 * MINUTE_MS))).toEqual([]);
+  expect(texts(late(2 * HOUR_MS, { running }))).toEqual([]);
+  expect(verdictOf(late(30 * HOUR_MS, { running }))).toMatchObject({ level: "bad" });
+});
+
+test("verdict: a backup that is dated ahead is told, and hides nothing", () => {
+  const ahead = catalogue([backup(-5 * HOUR_MS), backup(3 * HOUR_MS)], { failed: [attempt(60_000)] });
+  expect(
+    texts({
+      ...standby,
+      catalogue: ahead,
+      tasks: [task("save", { schedule: "0 * * * *", expectedAt: ago(2 * HOUR_MS) }), task("verify", { schedule: "@daily" })],
+    }),
+  ).toEqual([
+    "warn: The newest backup is dated 5 h ahead: the clock of whoever made it was wrong, or this one is",
+    "warn: No new backup for 3 h: by the schedule one was due 2 h ago",
+    "warn: A save failed since the newest backup",
+  ]);
+  expect(texts(changed({ catalogue: catalogue([backup(-MINUTE_MS), backup(HOUR_MS)]) }))).toEqual([]);
+});
+
+test("verdict: without a schedule, what is longer than usual is told; that it is missing, too, and backups that nobody reads back", () => {
+  const usual = catalogue([9, 10, 11, 12].map((hours) => backup(hours * HOUR_MS)));
+  expect(texts({ ...standby, tasks: [task("save", { schedule: "@daily" }), task("verify", { schedule: "@daily" })], catalogue: usual })).toEqual([
+    "warn: No new backup for 9 h, longer than usual",
+  ]);
   expect(texts(withSave({ schedule: null }))).toEqual(["warn: No schedule says when backups are made: only who asks gets one"]);
   const unread = catalogue([backup(HOUR_MS / 2)]);
   expect(texts(changed({ catalogue: unread }))).toEqual([]);
@@ -80,20 +153,18 @@ test("verdict: a run that is overdue, a schedule that is missing, and backups th
   ]);
 });
 
-test("verdict: without a writer nothing is backed up", () => {
-  const nobody = { role: "standby", lease: { holder: null, error: null } } as const;
-  expect(texts(changed(nobody))).toEqual(["warn: No agent holds the writer's lease: nothing is backed up until one does"]);
+test("verdict: who cannot see who writes claims nothing of others; with several repositories it says that the first one counts for all", () => {
+  const notYet = { role: "standby", lease: { holder: null, error: null } } as const;
+  expect(texts(changed(notYet))).toEqual(["warn: This agent has not seen yet who writes"]);
+  const noEtcd = { role: "standby", lease: { holder: null, error: { code: "ETCD_UNREACHABLE", message: "no endpoint answers" } } } as const;
+  const problem = { level: "bad", text: "This agent does not write, and cannot see who does", message: "no endpoint answers (ETCD_UNREACHABLE)" };
+  const first = "The lease is kept in the first repository: while no agent has it, no backup is made in any repository.";
+  expect(verdictOf(changed(noEtcd)).problems).toEqual([{ ...problem, hint: first }]);
+  const alone = changed({ ...noEtcd, repositories: ["file:///var/backups/etcd"] });
+  expect(verdictOf(alone).problems).toEqual([{ ...problem, hint: "While no agent has the writer's lease, no backup is made." }]);
 });
 
 test("verdict: a standby sees in the repository that saves fail since the newest backup, and an older failure is none", () => {
-  const attempt = (ageMs: number) => ({
-    action: "save" as const,
-    phase: "uploading",
-    backup: null,
-    startedAt: ago(ageMs),
-    finishedAt: ago(ageMs),
-    failure: { code: "STORAGE_FULL", message: "no space", hint: "free some" },
-  });
   const seen = (...ages: readonly number[]) => ({ ...standby, catalogue: { ...standby.catalogue!, failed: ages.map(attempt) } });
   expect(texts(seen(60_000))).toEqual(["warn: A save failed since the newest backup"]);
   expect(texts(seen(60_000, 120_000, 180_000, HOUR_MS))).toEqual(["bad: 3 saves failed since the newest backup"]);
