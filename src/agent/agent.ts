@@ -39,10 +39,11 @@ const STANDBY_POLL_MS = 10_000;
 const TICK_MS = 5_000;
 /** A repository of which nobody can tell what it holds is still written to. */
 const UNREAD_LIMIT_MS = 60_000;
-/** What runs may come to its end for so long when the agent is stopped; then it is told to drop what it does, and has so long for that; then the lease is given back. */
+/** What runs may come to its end for so long when the agent is stopped; then it is told to drop what it does, and has so long for that; then the lease is given back, for so long, and nobody waits longer for a store that hangs and does not listen. */
 const FINISH_LIMIT_MS = 4_000;
 const DROP_LIMIT_MS = 3_000;
-const GIVE_BACK_LIMIT_MS = 2_000;
+const GIVE_BACK_LIMIT_MS = 1_500;
+const DEAF_LIMIT_MS = 500;
 
 export class Agent {
   readonly #identity: AgentIdentity;
@@ -245,10 +246,15 @@ export class Agent {
   }
 
   async #giveBack(lease: WriterLease): Promise<void> {
-    const over = new AbortController();
+    const [over, late] = [new AbortController(), new AbortController()];
     const { runtime } = this.#effects;
+    const limited = async () => {
+      await runtime.sleep(GIVE_BACK_LIMIT_MS, over.signal);
+      late.abort(new EtcdsafeError("INTERRUPTED", "the store does not answer in time"));
+      await runtime.sleep(DEAF_LIMIT_MS, over.signal);
+    };
     try {
-      await Promise.race([lease[Symbol.asyncDispose](), runtime.sleep(GIVE_BACK_LIMIT_MS, over.signal).catch(() => undefined)]);
+      await Promise.race([lease.release({ signal: late.signal }), limited().catch(() => undefined)]);
     } catch (error) {
       runtime.log({ level: "warn", message: `the writer lease could not be given back, and expires by itself: ${expectedError(error).message}` });
     } finally {

@@ -6,8 +6,11 @@ const MINUTE_MS = 60_000;
 /** After the first failure, and after each further one twice as long. */
 const FIRST_BACKOFF_MS = MINUTE_MS;
 const BACKOFF_MS_MAX = 30 * MINUTE_MS;
-/** Failures that may be gone when it is tried again; all others need somebody, and are tried when they would be anyway. */
-const PASSING: ReadonlySet<FailureReason> = new Set(["failure", "etcd-unreachable", "repository-unreachable", "locked", "deadline-exceeded", "partly-done"]);
+/**
+ * Failures that may be gone when it is tried again; all others need somebody, and are tried when they would be anyway. So does what was partly done: again and again,
+ * it would fill the repositories that do answer with backups, until retention has removed all older ones.
+ */
+const PASSING: ReadonlySet<FailureReason> = new Set(["failure", "etcd-unreachable", "repository-unreachable", "locked", "deadline-exceeded"]);
 
 export interface TaskHistory {
   /** When it was begun last, by this agent or, as far as the repository tells, by another; null where nobody knows of any. */

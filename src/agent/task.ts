@@ -30,6 +30,9 @@ interface Known {
   failing: { inARow: number; endedAt: Date; reason: FailureReason } | null;
 }
 
+/** For whoever asked for one, and comes back for it after others of its kind. */
+const FINISHED_KEPT = 100;
+
 interface StatusInput {
   readonly timezone: string;
   readonly now: Date;
@@ -43,7 +46,8 @@ export class Task {
   #since: Date;
   readonly #known: Known = { lastBegunAt: null, failing: null };
   #running: Running | undefined;
-  #last: FinishedJob | null = null;
+  /** The last ones, oldest first. */
+  readonly #finished: FinishedJob[] = [];
 
   /** `since`: as TaskHistory has it. */
   constructor(kind: TaskKind, since: Date) {
@@ -97,7 +101,7 @@ export class Task {
 
   job(id: string): Job | undefined {
     if (this.#running?.id === id) return runningJob(this.kind, this.#running);
-    return this.#last?.id === id ? this.#last : undefined;
+    return this.#finished.findLast((job) => job.id === id);
   }
 
   status(schedule: Schedule | null, { timezone, now, isWriter, newestBackupAt }: StatusInput): TaskStatus {
@@ -112,7 +116,7 @@ export class Task {
       expectedAt: expectedAt?.toISOString() ?? null,
       failuresInARow: this.#known.failing?.inARow ?? 0,
       running: this.#running === undefined ? null : runningJob(this.kind, this.#running),
-      last: this.#last,
+      last: this.#finished.at(-1) ?? null,
     };
   }
 
@@ -131,7 +135,8 @@ export class Task {
     if (failure === null) this.#known.failing = null;
     else if (failure.reason !== "interrupted") this.#known.failing = { inARow: before + 1, endedAt, reason: failure.reason };
     const [from, to] = [startedAt.toISOString(), endedAt.toISOString()];
-    this.#last = { id, kind, state: failure === null ? "done" : "failed", startedAt: from, finishedAt: to, failure, lines };
+    this.#finished.push({ id, kind, state: failure === null ? "done" : "failed", startedAt: from, finishedAt: to, failure, lines });
+    if (this.#finished.length > FINISHED_KEPT) this.#finished.shift();
     this.#running = undefined;
   }
 }

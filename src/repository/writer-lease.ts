@@ -19,6 +19,7 @@ import { writerLeaseSchema } from "./schemas/writer-lease.ts";
 type LeaseFile = z.infer<typeof writerLeaseSchema>;
 type LeaseRuntime = Pick<Runtime, "now" | "monotonicMs" | "sleep" | "randomBytes" | "log">;
 
+/** Disposing of it gives it back, and takes until it would expire at most. */
 export interface WriterLease extends AsyncDisposable {
   /** One more each time the lease changes hands. */
   readonly epoch: bigint;
@@ -28,6 +29,8 @@ export interface WriterLease extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Renews the lease, to be called right before anything is published or deleted. Throws WRITER_LEASE_LOST. */
   requireHeld(options: CallOptions): Promise<void>;
+  /** Gives it back for whoever cannot wait that long. Where that fails, it is said, and the lease expires by itself. */
+  release(options: CallOptions): Promise<void>;
 }
 
 export interface LeaseRequest {
@@ -141,12 +144,16 @@ class HeldLease implements WriterLease {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.release({ signal: AbortSignal.timeout(this.#file.expiresAfterSeconds * 1000) });
+  }
+
+  async release(options: CallOptions): Promise<void> {
     this.#stopped.abort();
     await this.#beating;
     if (this.#lost.signal.aborted) return;
     const now = this.#runtime.now().toISOString();
     const released = { ...this.#file, heartbeatAt: now, releasedAt: now };
-    await this.#put(released, this.#info!.version, { signal: AbortSignal.timeout(this.#file.expiresAfterSeconds * 1000) }).catch((error: Error) => {
+    await this.#put(released, this.#info!.version, options).catch((error: Error) => {
       this.#runtime.log({ level: "warn", message: `${this.#key} could not be given back, and expires by itself: ${error.message}` });
     });
   }

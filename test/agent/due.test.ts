@@ -53,7 +53,7 @@ test("due: what may be gone is tried again, what needs somebody is not, of every
   const again = FAILURE_REASONS.filter(
     (reason) => nextRun(DAILY, { lastBegunAt: at("03:00:00"), failing: failed("03:10:00", 1, reason), since: EPOCH })!.isRetry,
   );
-  expect(again.toSorted()).toEqual(["deadline-exceeded", "etcd-unreachable", "failure", "locked", "partly-done", "repository-unreachable"]);
+  expect(again.toSorted()).toEqual(["deadline-exceeded", "etcd-unreachable", "failure", "locked", "repository-unreachable"]);
 });
 
 test("due: of any history, a run is never earlier than allowed, and always comes where the schedule goes on", () => {

@@ -233,6 +233,10 @@ class FakeLease implements WriterLease {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  async release(): Promise<void> {
     this.#stopped.abort();
     if (this.isGone) return;
     await this.givesBack();

@@ -74,6 +74,24 @@ test("task: steps are those under way, and what came of it stays to be asked for
   expect(status()).toMatchObject({ running: null, last: { id: "one" }, failuresInARow: 1, isRetry: true, nextRunAt: "2026-11-22T09:21:00.000Z" });
 });
 
+test("task: whoever asked for a run can ask what became of it after a hundred others, not for ever", async () => {
+  const task = new Task("save", at("09:00:00"));
+  for (let count = 0; count <= 100; count++) {
+    task.begin(
+      `job-${count}`,
+      () => at("09:10:00"),
+      async () => ({ failure: null, lines: [`${count}`] }),
+      NEVER_STOPPED,
+    );
+    await task.ended();
+  }
+  expect([task.job("job-0"), task.job("job-1")?.id, task.job("job-100")]).toEqual([
+    undefined,
+    "job-1",
+    expect.objectContaining({ state: "done", lines: ["100"] }),
+  ]);
+});
+
 test("task: failures in a row are counted until one succeeds; what was stopped is none", async () => {
   const task = new Task("save", at("09:00:00"));
   const inARow = () => task.status(HOURLY, { timezone: "UTC", now: at("09:40:00"), isWriter: true, newestBackupAt: null }).failuresInARow;

@@ -129,8 +129,17 @@ test("an agent that comes back catches up what was missed with one run", async (
   const { tasks } = await agent.until(done("save"));
   const save = tasks.find(({ kind }) => kind === "save")!;
   expect(Date.parse(save.nextRunAt!)).toBeGreaterThan(Date.now());
-  await sleep(6_000); // Longer than the agent looks what is due.
-  expect((await agent.status()).catalogue!.total).toBe(4);
+  expect((await agent.until(({ catalogue }) => catalogue?.total !== 3)).catalogue!.total).toBe(4);
+});
+
+test("SIGHUP ends no agent that is still starting", async () => {
+  // What an agent needs is loaded after the command line has begun to listen to SIGTERM.
+  const hangUp = 'process.on("newListener", (name) => name === "SIGTERM" && process.kill(process.pid, "SIGHUP"))';
+  const args = ["agent", "--endpoints", cluster.endpoints[0]!, "--repository", at("hung-up"), "--listen", "127.0.0.1:0"];
+  const running = startCli(args, { nodeArguments: ["--import", `data:text/javascript,${encodeURIComponent(hangUp)}`] });
+  await running.printed(/answers at http/);
+  running.signal("SIGTERM");
+  expect((await running.finished).exitCode).toBe(0);
 });
 
 test("a configuration that changes is taken over, and one that is wrong is refused, loudly, and changes nothing", async () => {
@@ -145,7 +154,7 @@ test("a configuration that changes is taken over, and one that is wrong is refus
   await writeFile(config, stringify({ "save-schedule": "every hour", "verify-schedule": "@weekly" }));
   agent.process.signal("SIGHUP");
   const { configuration, ...refused } = await agent.until((status) => status.configuration.refused !== null);
-  expect(configuration.refused!.message).toMatch(/--save-schedule: "every hour" .* is no schedule/);
+  expect(configuration.refused!.message).toMatch(/save-schedule .*agent\.yaml:1\): "every hour" .* is no schedule/);
   expect([scheduleOf("save")({ configuration, ...refused }), scheduleOf("verify")({ configuration, ...refused })]).toEqual(["@yearly", "@daily"]);
   await rm(config);
   await writeFile(config, stringify({ "save-schedule": "@monthly" }));
@@ -178,6 +187,14 @@ test("of two agents one works; the other takes over when that is killed, and one
   expect((await second.process.finished).exitCode).toBe(0);
   // Given back, it is free at once.
   await first.until(({ role }) => role === "writer");
+  // Whatever hangs, also what does not listen: here the store does.
+  process.kill(server.pid, "SIGSTOP");
+  const stoppedAt = performance.now();
+  first.process.signal("SIGTERM");
+  const stopped = await first.process.finished.finally(() => process.kill(server.pid, "SIGCONT"));
+  expect(stopped.exitCode).toBe(0);
+  expect(performance.now() - stoppedAt).toBeLessThan(10_000);
+  expect(stopped.stderr).toMatch(/writer\.json could not be given back, and expires by itself.*\n.*the agent has stopped/);
   const s3 = ["--s3-endpoint", server.url, "--s3-path-style"];
   const { verified } = JSON.parse((await expectExit(0, ["verify", "--all", "--repository", repository, ...s3, "-o", "json"], server.env)).stdout);
   expect(verified).toHaveLength(total + 1);

@@ -14,6 +14,8 @@ import { temporaryDirectory } from "./temporary-directory.ts";
 
 export interface S3Server {
   readonly url: string;
+  /** For tests that make it hang. */
+  readonly pid: number;
   readonly keys: { readonly accessKeyId: string; readonly secretAccessKey: string };
   /** With the user's own rights; path style, as all local servers need. */
   readonly client: S3Client;
@@ -90,6 +92,7 @@ export async function startVersitygw({ tls, objectsSizeBytes }: S3ServerOptions 
   let buckets = 0;
   return {
     url,
+    pid: child.pid!,
     keys: KEYS,
     client,
     env: { AWS_ACCESS_KEY_ID: KEYS.accessKeyId, AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey, AWS_REGION: "us-east-1" },
