@@ -6,7 +6,7 @@ import { PAGE_SCRIPT } from "./page-script.ts";
 import { PAGE_STYLE } from "./page-style.ts";
 import { aboutSection, backupsSection, drawHint, failuresSection, leaseSection, runningSection, tasksSection } from "./sections.ts";
 import { timelineSection } from "./timeline-section.ts";
-import { type Level, type Problem, type Verdict, verdictOf } from "./verdict.ts";
+import { isUnread, type Level, type Problem, type Verdict, verdictOf } from "./verdict.ts";
 import { ageText, countText, timeText } from "./words.ts";
 
 /** What the page needs and nothing else: its own style and script, known by their hashes, and itself to read again. */
@@ -65,11 +65,12 @@ ${aboutSection(status)}
 function verdictSection(status: AgentStatus, verdict: Verdict): Html {
   const { level, headline, recoverableTo, newest, newestVerified, problems } = verdict;
   const nowMs = Date.parse(status.now);
-  const unknown = status.catalogue === null ? "not known" : "none";
+  const { catalogue } = status;
+  const unknown = catalogue === null ? "not known" : "none";
   return html`<section id="verdict" class="${level}">
 <h2><span class="sign" aria-hidden="true">${MARKS[level]}</span> ${headline}</h2>
 <dl class="facts">
-<div><dt>Recoverable to</dt><dd>${recoverableTo === null ? (status.catalogue === null ? "not known" : "nothing") : html`<strong>${ageText(recoverableTo, nowMs)}</strong> ${timeText(recoverableTo)}`}</dd></div>
+<div><dt>Recoverable to${catalogue !== null && isUnread(status) && ", as it was then"}</dt><dd>${recoverableTo === null ? (catalogue === null ? "not known" : "nothing") : html`<strong>${ageText(recoverableTo, nowMs)}</strong> ${timeText(recoverableTo)}`}</dd></div>
 <div><dt>Newest good backup</dt><dd>${newest === null ? unknown : html`<strong>${newest.state}</strong> ${newest.id}${newest.revision !== null && `, revision ${newest.revision}`}`}</dd></div>
 <div><dt>Newest read back</dt><dd>${newestVerified === null ? unknown : html`<strong>${ageText(newestVerified.createdAt, nowMs)}</strong> ${timeText(newestVerified.createdAt)}, checked ${ageText(newestVerified.verified!.finishedAt, nowMs)} (${newestVerified.verified!.level})`}</dd></div>
 <div><dt>Next save</dt><dd>${nextSave(status)}</dd></div>

@@ -166,7 +166,7 @@ export function aboutSection({ version, host, pid, startedAt, now, repositories,
   return html`<section id="about">
 <h2>About this agent</h2>
 <dl class="facts">
-<div><dt>Repositories</dt><dd>${repositories.map((location, index) => html`<p><code>${location}</code>, ${index > 0 ? "written to, and not read here" : catalogue === null ? "not read yet" : `read ${ageText(catalogue.readAt, nowMs)}`}</p>`)}</dd></div>
+<div><dt>Repositories</dt><dd>${repositories.map((location, index) => html`<p><code>${location}</code>, ${index > 0 ? "saved to as well, not read here" : catalogue === null ? "not read yet" : `read ${ageText(catalogue.readAt, nowMs)}`}</p>`)}</dd></div>
 <div><dt>Process</dt><dd>etcdsafe ${version}, process ${pid} on ${host}, up since ${timeText(startedAt)} (${ageText(startedAt, nowMs)})</dd></div>
 <div><dt>Configuration</dt><dd>loaded ${timeText(configuration.loadedAt)} (${ageText(configuration.loadedAt, nowMs)})</dd></div>
 <div><dt>For machines</dt><dd class="links"><a href="status">status</a> <a href="metrics">metrics</a> <a href="readyz">readyz</a> <a href="healthz">healthz</a></dd></div>

@@ -88,7 +88,9 @@ function readingProblems(status: AgentStatus): Problem[] {
   const level = isUnread(status) ? "bad" : "warn";
   const known = catalogue === null ? "" : `: what stands here was read ${ageText(catalogue.readAt, Date.parse(now))}`;
   if (unreadable === null) return [{ level, text: `No reading of the repository comes to its end${known}` }];
-  return [{ level, text: `The repository cannot be read since ${timeText(unreadable.since)}${known}`, message: `${unreadable.message} (${unreadable.code})` }];
+  return [
+    { level, text: `The repository could not be read since ${timeText(unreadable.since)}${known}`, message: `${unreadable.message} (${unreadable.code})` },
+  ];
 }
 
 /** Who stands by and knows for whom has no problem. */

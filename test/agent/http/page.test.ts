@@ -150,7 +150,9 @@ test("page: tells in words what somebody wants to know at 3 a.m.", () => {
     /Not known: the repository cannot be read.*Next save not known, as who writes is not.*cannot see who does.*EAI_AGAIN.*no backup is made in any repository.*This agent cannot see who writes\. /,
   );
   expect(textOf(notReadYet)).not.toMatch(/[Nn]obody|takes over/);
-  expect(textOf(unreadable)).toMatch(/✕ Not known: the repository was read last 24 min ago.*Nothing that was known when the repository was read 24 min ago\./);
+  expect(textOf(unreadable)).toMatch(
+    /✕ Not known: the repository was read last 24 min ago Recoverable to, as it was then 7 min ago .*Nothing that was known when the repository was read 24 min ago\./,
+  );
   expect(textOf(standby)).toMatch(/Next save the writer’s business, due in 53 min .*etcd-backup-7c9d5f6b8-p4mzt \(process 1\) since .*This agent stands by/);
   expect(textOf(aSaveRuns)).toMatch(/Next save runs now since 2026-11-22 03:06:38 UTC.*What is next, and how it went last save runs now schedule/);
   expect(textOf(aSaveRuns)).toMatch(
@@ -165,7 +167,7 @@ test("page: tells in words what somebody wants to know at 3 a.m.", () => {
 });
 
 test("page: which repository was read is told, of each", () => {
-  expect(textOf(allWell)).toContain("s3://acme-etcd-backups/prod, read 4 min ago file:///var/backups/etcd, written to, and not read here");
+  expect(textOf(allWell)).toContain("s3://acme-etcd-backups/prod, read 4 min ago file:///var/backups/etcd, saved to as well, not read here");
   expect(textOf(notReadYet)).toContain("s3://acme-etcd-backups/prod, not read yet");
 });
 

@@ -69,19 +69,19 @@ test("verdict: a repository that cannot be read is a warning at once, and after 
     problems: [
       {
         level: "warn",
-        text: "The repository cannot be read since 2026-11-22 03:06:12 UTC: what stands here was read 5 min ago",
+        text: "The repository could not be read since 2026-11-22 03:06:12 UTC: what stands here was read 5 min ago",
         message: "it is no JSON (REPOSITORY_INVALID)",
       },
     ],
   });
   expect(verdictOf(unreadable)).toMatchObject({ level: "bad", headline: "Not known: the repository was read last 24 min ago" });
-  expect(texts(unreadable)).toEqual(["bad: The repository cannot be read since 2026-11-22 02:47:12 UTC: what stands here was read 24 min ago"]);
+  expect(texts(unreadable)).toEqual(["bad: The repository could not be read since 2026-11-22 02:47:12 UTC: what stands here was read 24 min ago"]);
   // Whatever keeps it from being read, also where nobody says so.
   const hangs = changed({ catalogue: readAgo(72 * HOUR_MS) });
   expect(verdictOf(hangs)).toMatchObject({ level: "bad", headline: "Not known: the repository was read last 3 d ago" });
   expect(texts(hangs)).toEqual(["bad: No reading of the repository comes to its end: what stands here was read 3 d ago"]);
   expect(texts(changed({ catalogue: readAgo(14 * MINUTE_MS) }))).toEqual([]);
-  expect(texts({ ...standby, unreadable: why })[0]).toMatch(/^warn: The repository cannot be read/);
+  expect(texts({ ...standby, unreadable: why })[0]).toMatch(/^warn: The repository could not be read/);
 });
 
 test("verdict: an empty repository has nothing to recover; one whose backups are all bad is worse", () => {
