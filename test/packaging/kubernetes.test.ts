@@ -48,6 +48,20 @@ const cronJobs = (objects: readonly KubernetesObject[]): PodOf[] =>
     .filter(({ kind }) => kind === "CronJob")
     .map(({ metadata, spec }) => ({ name: metadata.name, spec, job: spec.jobTemplate.spec, pod: spec.jobTemplate.spec.template.spec }));
 
+const CONTROL_PLANE = { key: "node-role.kubernetes.io/control-plane", operator: "Exists", effect: "NoSchedule" };
+/** Where what reads a node's files runs, by overlay. */
+const ON_NODES: Readonly<Record<string, { readonly nodeSelector: object; readonly tolerations: readonly object[] }>> = {
+  kubeadm: { nodeSelector: { "node-role.kubernetes.io/control-plane": "" }, tolerations: [CONTROL_PLANE] },
+  k3s: {
+    nodeSelector: { "node-role.kubernetes.io/etcd": "true" },
+    tolerations: [
+      CONTROL_PLANE,
+      { key: "node-role.kubernetes.io/etcd", operator: "Exists", effect: "NoExecute" },
+      { key: "CriticalAddonsOnly", operator: "Exists" },
+    ],
+  },
+};
+
 describe.each(OVERLAYS)("overlay %s", (overlay) => {
   test("is what the API takes, with all components too", async () => {
     const plain = await kustomized(join(CONFIG, "kubernetes/overlays", overlay));
@@ -73,10 +87,10 @@ describe.each(OVERLAYS)("overlay %s", (overlay) => {
       const [container] = pod.containers;
       expect(spec, name).toMatchObject({ concurrencyPolicy: "Forbid", startingDeadlineSeconds: 600, successfulJobsHistoryLimit: 3, failedJobsHistoryLimit: 3 });
       expect(spec.suspend, name).toBe(/restore|pre-upgrade/.test(name));
-      expect(job.podFailurePolicy.rules[0], name).toEqual({
-        action: "FailJob",
-        onExitCodes: { containerName: "etcdsafe", operator: "In", values: [2, 3, 6, 8, 9, 10] },
-      });
+      expect(job.podFailurePolicy.rules, name).toEqual([
+        { action: "FailJob", onExitCodes: { containerName: "etcdsafe", operator: "In", values: [2, 3, 6, 8, 9, 10] } },
+        { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
+      ]);
       const seconds = (option: string) =>
         60 * Number(new RegExp(`^--${option}=(\\d+)m$`).exec(container.args.find((arg: string) => arg.startsWith(`--${option}=`)))?.[1] ?? 0);
       expect(job.activeDeadlineSeconds, name).toBeGreaterThan((job.backoffLimit + 1) * (seconds("deadline") + seconds("jitter")) + 30);
@@ -91,9 +105,11 @@ describe.each(OVERLAYS)("overlay %s", (overlay) => {
       expect(container.terminationMessagePolicy, name).toBe("FallbackToLogsOnError");
       expect(container.resources.requests.memory, name).toBe("256Mi");
       expect(pod.volumes.find(({ name: volume }: { name: string }) => volume === "spool").emptyDir.sizeLimit, name).toBe("9Gi");
-      const onNode = overlay !== "external-etcd" && /save|pre-upgrade/.test(name);
-      expect(pod.hostNetwork, name).toBe(onNode ? true : undefined);
-      expect(pod.securityContext.runAsUser, name).toBe(onNode ? 0 : 65532);
+      const onNode = /save|pre-upgrade/.test(name) ? ON_NODES[overlay] : undefined;
+      const { hostNetwork, dnsPolicy, nodeSelector, tolerations } = pod;
+      const placed = { hostNetwork: true, dnsPolicy: "ClusterFirstWithHostNet", ...onNode };
+      expect({ hostNetwork, dnsPolicy, nodeSelector, tolerations }, name).toEqual(onNode === undefined ? {} : placed);
+      expect(pod.securityContext.runAsUser, name).toBe(onNode === undefined ? 65532 : 0);
       const writable = container.volumeMounts.filter(({ readOnly }: { readOnly?: boolean }) => readOnly !== true);
       expect(writable.map(({ mountPath }: { mountPath: string }) => mountPath).toSorted(), name).toEqual(
         name === "etcdsafe-restore" ? ["/restore", "/tmp"] : ["/tmp"],
@@ -102,6 +118,27 @@ describe.each(OVERLAYS)("overlay %s", (overlay) => {
     }
     expect(objectNamed(objects, "ServiceAccount", "etcdsafe")).toMatchObject({ automountServiceAccountToken: false });
     expect(objects.some(({ kind }) => /Role/.test(kind))).toBe(false);
+  });
+});
+
+/** To ports of TCP, and UDP where it is said. */
+const toPorts = (ports: readonly (number | { protocol: "UDP"; port: number })[], addresses: readonly string[] = []) => ({
+  ...(addresses.length === 0 ? {} : { to: addresses.map((cidr) => ({ ipBlock: { cidr } })) }),
+  ports: ports.map((port) => (typeof port === "number" ? { protocol: "TCP", port } : port)),
+});
+
+test.each([
+  ["s3-keys", []],
+  ["aws", [toPorts([80], ["169.254.170.23/32", "fd00:ec2::23/128"])]],
+  ["google", [toPorts([80, 988], ["169.254.169.254/32", "169.254.169.252/32"])]],
+  ["azure", []],
+] as const)("with %s, the network lets through what a run asks, and nothing that asks a run", async (access, cloud) => {
+  const { spec } = objectNamed(await around.objects("s3://backups/etcd", "external-etcd", access === "s3-keys" ? [] : [access]), "NetworkPolicy", "etcdsafe");
+  expect(spec).toEqual({
+    podSelector: { matchLabels: { "app.kubernetes.io/name": "etcdsafe" } },
+    policyTypes: ["Ingress", "Egress"],
+    ingress: [],
+    egress: [toPorts([{ protocol: "UDP", port: 53 }, 53]), toPorts([2379]), toPorts([443]), ...cloud],
   });
 });
 

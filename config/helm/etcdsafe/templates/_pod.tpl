@@ -77,6 +77,9 @@ spec:
     - key: node-role.kubernetes.io/etcd
       operator: Exists
       effect: NoExecute
+    # Of servers that are to run nothing else, as k3s' own addons tolerate it.
+    - key: CriticalAddonsOnly
+      operator: Exists
     {{- end }}
   {{- end }}
   {{- if $isAgent }}
