@@ -79,6 +79,8 @@ function statusOf(url: string, signal: AbortSignal): Promise<number> {
       resolve(answer.statusCode ?? 0);
       answer.destroy();
     });
+    // All that comes after a server that goes on in another protocol (status 101).
+    request.on("close", () => reject(new Error("the connection was closed without an answer")));
     request.end();
   });
 }

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createAuthority } from "../../support/certificates.ts";
@@ -98,6 +98,17 @@ test("health: another status is no sign of life, and no proxy is asked in the ag
   const env = { HTTP_PROXY: proxy, http_proxy: proxy, HTTPS_PROXY: proxy, https_proxy: proxy, NODE_USE_ENV_PROXY: "1", ETCDSAFE_LISTEN: `127.0.0.1:${nobody}` };
   expectFailure("AGENT_UNHEALTHY", await runCli(["health"], { env }), { message: /ECONNREFUSED/ });
   expect(webRequests).toBe(before);
+});
+
+test("health: a server that goes on in another protocol is no agent", async () => {
+  const other = createTcpServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: another\r\n\r\n"));
+  }).listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  expectFailure("AGENT_UNHEALTHY", await runCli(["health", "--listen", `127.0.0.1:${port}`]), { message: /closed without an answer/ });
+  other.close();
 });
 
 test("health: a process that does something else is alive; one of another program says nothing about where the agent is", async () => {
