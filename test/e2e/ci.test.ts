@@ -8,7 +8,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { NODE } from "../support/cli.ts";
-import { type CommandResult, runCommand } from "../support/command.ts";
+import { type CommandResult, type RunningCommand, runCommand, startCommand } from "../support/command.ts";
 import { startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
 import { readJunit } from "../support/junit-report.ts";
@@ -60,8 +60,8 @@ const storeEnvironment = () => ({ ...server.env, ETCDSAFE_S3_ENDPOINT: server.ur
 
 interface Pipeline {
   readonly name: "github-actions" | "gitlab-ci";
-  /** Runs what the file runs, but for what installs etcdsafe. */
-  run(repository: string, secret: string): Promise<Ran>;
+  /** Runs what the file runs, but for what installs etcdsafe. `level`: what the operator sets it to, if anything. */
+  run(repository: string, secret: string, level?: string): Promise<Ran>;
 }
 
 interface Ran extends CommandResult {
@@ -73,27 +73,29 @@ interface Ran extends CommandResult {
 const PIPELINES: readonly Pipeline[] = [
   {
     name: "github-actions",
-    run: async (repository, secret) => {
+    run: async (repository, secret, level = "") => {
       const { jobs } = await file("github-actions");
       const [step, ...others] = jobs.verify.steps.filter(({ run }: Step) => run?.includes("etcdsafe verify"));
       expect(others).toEqual([]);
-      const values: Record<string, string> = { "vars.ETCDSAFE_REPOSITORY": repository, "secrets.ETCDSAFE_IDENTITY": secret };
-      const env = Object.fromEntries(Object.entries<string>(step.env).map(([name, text]) => [name, text.replace(EXPRESSION, (_, key) => values[key] ?? "")]));
+      const values: Record<string, string> = { "vars.ETCDSAFE_REPOSITORY": repository, "secrets.ETCDSAFE_IDENTITY": secret, "vars.ETCDSAFE_LEVEL": level };
+      const filledIn = (text: string) => text.replace(EXPRESSION, (_, key, otherwise) => values[key] || otherwise || "");
+      const env = Object.fromEntries(Object.entries<string>(step.env).map(([name, text]) => [name, filledIn(text)]));
       return inJob(step.run, { ...env, GITHUB_ACTIONS: "true" }, "etcdsafe.xml", "bash", "--noprofile", "--norc", "-eo", "pipefail");
     },
   },
   {
     name: "gitlab-ci",
-    run: async (repository, secret) => {
+    run: async (repository, secret, level) => {
       const job = (await file("gitlab-ci"))["verify-etcd-backups"];
-      const env = { ...job.variables, ETCDSAFE_REPOSITORY: repository, IDENTITY: secret, AWS_ID_TOKEN: "token-of-the-job", GITLAB_CI: "true" };
+      const set = { ETCDSAFE_REPOSITORY: repository, IDENTITY: secret, ...(level === undefined ? {} : { ETCDSAFE_LEVEL: level }) };
+      const env = { ...job.variables, ...set, AWS_ID_TOKEN: "token-of-the-job", GITLAB_CI: "true" }; // What the project sets beats the file.
       return inJob(job.script.join("\n"), env, job.artifacts.reports.junit, "bash", "-eo", "pipefail");
     },
   },
 ];
 
 /** What GitHub puts in before the shell sees it. */
-const EXPRESSION = /\$\{\{\s*([\w.]+)\s*\}\}/g;
+const EXPRESSION = /\$\{\{\s*([\w.]+)(?:\s*\|\|\s*'(.*?)')?\s*\}\}/g;
 
 interface Step {
   readonly run?: string;
@@ -107,16 +109,30 @@ async function file(name: Pipeline["name"]): Promise<any> {
 
 let jobs = 0;
 
-async function inJob(script: string, given: Readonly<Record<string, string>>, report: string, ...shell: readonly [string, ...string[]]): Promise<Ran> {
+interface Job {
+  readonly running: RunningCommand;
+  ended(): Promise<Ran>;
+}
+
+type Shell = readonly [program: string, ...args: string[]];
+
+async function startJob(script: string, given: Readonly<Record<string, string>>, report: string, [program, ...args]: Shell): Promise<Job> {
   const workspace = at(`job-${jobs++}`);
   const temporary = join(workspace, "tmp");
   await mkdir(temporary, { recursive: true });
   const runner = { PATH: `${at("bin")}:${process.env["PATH"]}`, HOME: workspace, TMPDIR: temporary, RUNNER_TEMP: workspace, XDG_CACHE_HOME: "/dev/null" };
   await writeFile(join(workspace, "script.sh"), script);
-  const [program, ...args] = shell;
-  const result = await runCommand(program, [...args, "script.sh"], { cwd: workspace, env: { ...storeEnvironment(), ...runner, ...given } });
-  const left = (await readdir(workspace, { recursive: true })).filter((name) => !["script.sh", "tmp", report].includes(name));
-  return { ...result, junit: await readFile(join(workspace, report), "utf8"), left };
+  const running = startCommand(program, [...args, "script.sh"], { cwd: workspace, env: { ...storeEnvironment(), ...runner, ...given } });
+  const ended = async () => {
+    const result = await running.finished;
+    const left = (await readdir(workspace, { recursive: true })).filter((name) => !["script.sh", "tmp", report].includes(name));
+    return { ...result, junit: await readFile(join(workspace, report), "utf8"), left };
+  };
+  return { running, ended };
+}
+
+async function inJob(script: string, given: Readonly<Record<string, string>>, report: string, ...shell: Shell): Promise<Ran> {
+  return (await startJob(script, given, report, shell)).ended();
 }
 
 describe.each(PIPELINES)("config/ci/$name.yaml", ({ name, run }) => {
@@ -149,11 +165,14 @@ describe.each(PIPELINES)("config/ci/$name.yaml", ({ name, run }) => {
     },
   );
 
-  test("verifies what it can without an identity", async () => {
-    const ran = await run(repositories.file.good, "");
-    expect(ran.exitCode, ran.stderr).toBe(0);
-    expect(readJunit(ran.junit)).toMatchObject([{ status: "success", properties: { level: "stored-bytes" } }]);
-    expect(ran.stderr).toMatch(/only its stored bytes are verified/);
+  test("is red where an identity is needed and missing, and verifies what it can where somebody says that there is none", async () => {
+    const lost = await run(repositories.file.good, "");
+    expect(lost.exitCode, lost.stderr).toBe(10);
+    expect(readJunit(lost.junit)).toMatchObject([{ status: "error", output: expect.stringMatching(/DECRYPTION_KEY_MISSING: .*no key was given/) }]);
+    if (name === "github-actions") expect(lost.stderr).toMatch(/^::error title=DECRYPTION_KEY_MISSING%3A default in /m);
+    const shallow = await run(repositories.file.good, "", "stored-bytes");
+    expect(shallow.exitCode, shallow.stderr).toBe(0);
+    expect(readJunit(shallow.junit)).toMatchObject([{ status: "success", properties: { level: "stored-bytes" } }]);
   });
 
   test("is red where the repository is not there, with an error in the report", async () => {
@@ -202,4 +221,30 @@ test("config/ci/gitlab-ci.yaml: a role is taken on by the token of the job, whic
   const { stdout, stderr, left } = await inJob(job.script.join("\n"), env, "etcdsafe.xml", "bash", "-eo", "pipefail");
   expect(stdout, stderr).toBe("600\n600\ntoken-of-the-job\n0\n");
   expect(left).toEqual([]);
+});
+
+test.each([
+  ["bash", "-eo", "pipefail"],
+  ["dash", "-e"],
+] as const)("config/ci/gitlab-ci.yaml: a job that is cancelled leaves no key behind, whichever shell it runs in: %s", async (...shell) => {
+  const job = (await file("gitlab-ci"))["verify-etcd-backups"];
+  await mkdir(at("waiting"), { recursive: true });
+  const waiting = 'trap "touch etcdsafe.xml; exit 143" TERM; cat "$ETCDSAFE_IDENTITY_FILE" > /dev/null && echo begun; sleep 60 & wait "$!"';
+  await writeFile(at("waiting/etcdsafe"), `#!/bin/bash\n${waiting}\n`, { mode: 0o755 });
+  const env = { IDENTITY: identity, PATH: `${at("waiting")}:${process.env["PATH"]}` };
+  const { running, ended } = await startJob(job.script.join("\n"), env, "etcdsafe.xml", ["setsid", ...shell]);
+  await running.printed(/begun/);
+  process.kill(-running.pid, "SIGTERM"); // As runners do it: every process of the job.
+  expect(await ended()).toMatchObject({ signal: "SIGTERM", left: [] });
+});
+
+test("config/ci/gitlab-ci.yaml: where nothing can be installed, the report of the job before is not taken for that of this one", async () => {
+  const job = (await file("gitlab-ci"))["verify-etcd-backups"];
+  expect(job.variables).toMatchObject({ GIT_STRATEGY: "none" });
+  await mkdir(at("offline"), { recursive: true });
+  await writeFile(at("offline/npm"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+  await writeFile(at("offline/etcdsafe.xml"), "that of yesterday");
+  const env = { ...job.variables, PATH: `${at("offline")}:${process.env["PATH"]}` };
+  const { exitCode } = await runCommand("bash", ["-ec", job.before_script.join("\n")], { cwd: at("offline"), env });
+  expect([exitCode, await readdir(at("offline"))]).toEqual([1, ["npm"]]);
 });
