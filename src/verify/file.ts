@@ -52,7 +52,11 @@ export async function verifyStream(name: string, stream: ByteStream, options: Ve
   });
 }
 
-async function verification(file: string, { level, provesOrigin, runtime }: VerifyOptions, examine: (examination: Examination) => Promise<void>): Promise<FileVerification> {
+async function verification(
+  file: string,
+  { level, provesOrigin, runtime }: VerifyOptions,
+  examine: (examination: Examination) => Promise<void>,
+): Promise<FileVerification> {
   if (level === "stored-bytes") {
     throw new EtcdsafeError("USAGE", `${file} has no manifest to compare its stored bytes with`, { hint: "For a file, --level is hash or structure." });
   }

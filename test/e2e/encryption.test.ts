@@ -76,6 +76,11 @@ test("encrypted save: verified as deep as the keys allow, and it says so", async
   expect(logLines(without.stderr)).toContainEqual(
     expect.objectContaining({ level: "warn", message: expect.stringMatching(/only its stored bytes are verified/) }),
   );
+  const told = await expectExit(0, ["verify", "--repository", original, "--junit", at("lessened.xml")], { GITHUB_ACTIONS: "true" });
+  expect(told.stderr).toMatch(/^::warning title=.*::snapshot\.db\.zst\.age: encrypted to .*: only its stored bytes are verified$/m);
+  expect(await readFile(at("lessened.xml"), "utf8")).toMatch(
+    /<system-out> {2}warning: snapshot\.db\.zst\.age: encrypted to .*: only its stored bytes are verified\n/,
+  );
   const withKey = await expectExit(0, ["verify", "--repository", original, "--identity-file", `${at("other.txt")},${at("own.txt")}`, "-o", "json"]);
   expect(JSON.parse(withKey.stdout).verified).toMatchObject([{ level: "structure", outcome: "passed" }]);
   expectFailure("DECRYPTION_KEY_MISSING", await runCli(["verify", "--level", "structure", "--repository", original]), {
