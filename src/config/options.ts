@@ -141,7 +141,8 @@ export const OPTIONS = {
     group: "What to do",
     commands: ["save"],
     defaultText: "none",
-    description: "Give the whole save up after this long. For a snapshot, etcdctl understands its command timeout as this.",
+    description:
+      "Give the whole save up after this long, --verify and --prune included: where the backup is stored by then, it stays, and the exit code is 3. For a snapshot, etcdctl understands its command timeout as this.",
   },
 
   ...BUNDLE_OPTIONS,

@@ -1,9 +1,6 @@
 // Whom a run tells how it went: metrics, heartbeats, messages and last words, of saves of a real etcd; and that none of it changes how a run ends.
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -13,6 +10,7 @@ import { runCli, startCli } from "../support/cli.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
 import { expectFailure } from "../support/failures.ts";
+import { startHook } from "../support/hook.ts";
 import { type Pushgateway, startPushgateway } from "../support/pushgateway.ts";
 import { expectExit } from "../support/saving.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -32,32 +30,6 @@ afterAll(async () => {
   await cluster?.stop();
   await directory.remove();
 });
-
-interface Hook extends AsyncDisposable {
-  readonly url: string;
-  readonly asked: { readonly path: string; readonly body: string }[];
-}
-
-/** Takes everything; or answers with `status`. */
-async function startHook(status = 200): Promise<Hook> {
-  const asked: { path: string; body: string }[] = [];
-  const server = createServer(async (incoming, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk);
-    asked.push({ path: incoming.url!.replace(/\?.*/, ""), body: Buffer.concat(chunks).toString() });
-    response.writeHead(status).end("OK");
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    url,
-    asked,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}
 
 const saving = (repository: string, ...more: readonly string[]) => ["save", "--endpoints", cluster.endpoints[0]!, "--repository", at(repository), ...more];
 
@@ -97,7 +69,7 @@ test("a save tells of itself: at its start and end, in a file, and to a Pushgate
   }
 
   const success = valueIn(await readFile(at("etcd.prom"), "utf8"), "etcdsafe_last_success_timestamp_seconds", { action: "save" });
-  hook.asked.length = 0;
+  hook.forget();
   const failed = await runCli(["save", "--endpoints", NOBODY, "--repository", at("told"), ...told], { env });
   expectFailure("ETCD_UNREACHABLE", failed, { message: /cannot connect/ });
   expect(hook.asked.map((each) => each.path)).toEqual(

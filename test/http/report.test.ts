@@ -1,7 +1,7 @@
 // What holds for whatever is reported, besides what is tested with the services that are told.
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { type ReportOptions, sendReport } from "../../src/http/report.ts";
+import { OutOfTime, type ReportOptions, sendReport } from "../../src/http/report.ts";
 import { httpSender } from "../../src/http/request.ts";
 import { expectThrown } from "../support/failures.ts";
 import { hurriedRuntime } from "./hurried-runtime.ts";
@@ -29,6 +29,18 @@ test("report: one that is given up while it waits for the next attempt says what
     / 503; given up after 10 s$/,
   );
   expect(server.requests).toHaveLength(1);
+});
+
+test("report: one that somebody else gives up for want of time says what the last attempt came to as well", async () => {
+  await using server = await startRecordingServer([status(429, "slow down", { "retry-after": "9" })]);
+  const over = new AbortController();
+  const { sleep, randomBytes } = hurriedRuntime();
+  const waiting: ReportOptions["runtime"]["sleep"] = (delayMs, stop) => {
+    if (delayMs >= 9_000 && delayMs < LIMIT_MS) over.abort(new OutOfTime(5_000));
+    return sleep(delayMs, stop);
+  };
+  const telling = () => sendReport(reportTo(server.host), send, { signal: over.signal, runtime: { sleep: waiting, randomBytes } });
+  await expectThrown("REPORT_FAILED", telling, /^cannot tell http:\/\/[\d.:]+: HTTP status 429: slow down; given up after 5 s$/);
 });
 
 test("report: of an answer the first line is told, and what it announces", async () => {
