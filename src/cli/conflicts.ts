@@ -7,6 +7,7 @@ import { type Fault, rankOf } from "../config/origin.ts";
 import { REPORTED } from "../config/reporting-options.ts";
 import { EtcdsafeError } from "../errors.ts";
 import type { LogEvent } from "../runtime.ts";
+import { readOperand } from "./operand.ts";
 
 interface Conflict {
   readonly commands: readonly CommandName[];
@@ -138,7 +139,7 @@ interface Settled {
 
 /**
  * The configuration without the options that others beat, each of which is logged. Throws USAGE for two of one origin that contradict each other, and
- * for an operand of `verify` beside what stands for several backups.
+ * for an operand of `verify` beside what stands for several backups, or for a file beside metrics.
  */
 export function settleConflicts(given: Config, command: CommandName, operands: readonly string[], log: (event: LogEvent) => void): Config {
   const config = command === "verify" && operands.length > 0 ? preferOperand(given, operands[0]!, log) : given;
@@ -197,10 +198,22 @@ function contradictionsIn(config: Config, command: CommandName): Contradiction[]
 }
 
 function preferOperand(config: Config, operand: string, log: (event: LogEvent) => void): Config {
-  const all = (["all", "all-clusters", "since"] as const).filter((name) => isGiven(config, name));
-  const typed = all.find((name) => config.origin(name).kind === "flag");
-  if (typed !== undefined) throw new EtcdsafeError("USAGE", `--${typed} and ${operand}: one or the other`, { hint: "Give one of the two." });
-  return all.length === 0 ? config : without(config, all, `${operand} is given: one or all`, log);
+  const one = preferTo(config, operand, { others: ["all", "all-clusters", "since"], why: "one or the other", log });
+  if (readOperand(operand).kind === "backup") return one;
+  return preferTo(one, operand, { others: ["textfile", "pushgateway"], why: "metrics are about a cluster's backups", log });
+}
+
+interface BesideOperand {
+  readonly others: readonly OptionName[];
+  readonly why: string;
+  log(event: LogEvent): void;
+}
+
+function preferTo(config: Config, operand: string, { others, why, log }: BesideOperand): Config {
+  const given = others.filter((name) => isGiven(config, name));
+  const typed = given.find((name) => config.origin(name).kind === "flag");
+  if (typed !== undefined) throw new EtcdsafeError("USAGE", `--${typed} and ${operand}: ${why}`, { hint: "Give one of the two." });
+  return given.length === 0 ? config : without(config, given, `${operand} is given: ${why}`, log);
 }
 
 function without(config: Config, names: readonly OptionName[], why: string, log: (event: LogEvent) => void): Config {

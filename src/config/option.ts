@@ -76,7 +76,7 @@ export interface OptionSpec {
   readonly default?: string;
   /** What happens without a value, where there is no default to show. */
   readonly defaultText?: string;
-  /** A string is refused unless `regex` matches; `is` completes "X is not …". */
+  /** A string or path is refused unless `regex` matches; `is` completes "X is not …". */
   readonly pattern?: { readonly regex: RegExp; readonly is: string };
   /** Bounds of a duration, count or rate, both allowed. */
   readonly atLeast?: string;

@@ -10,6 +10,7 @@ export const REPORTING_OPTIONS = {
   textfile: {
     kind: "path",
     placeholder: "FILE",
+    pattern: { regex: /\.prom$/, is: "a name that ends in .prom: node_exporter reads no other" },
     group: "Reporting",
     commands: REPORTED,
     description:

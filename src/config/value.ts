@@ -27,14 +27,14 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
       return spec.choices?.includes(text) ? { value: text } : { refused: `${quoted(text)} is none of ${spec.choices?.join(", ")}` };
     case "path":
     case "secret-file":
-      return { value: directory === undefined || text === "-" || isAbsolute(text) ? text : resolve(directory, text) };
+      return unlikePattern(spec, text) ?? { value: directory === undefined || text === "-" || isAbsolute(text) ? text : resolve(directory, text) };
     case "location":
       // Never repeated in the refusal: what stands before the @ may be a secret.
       if (/^[a-z][a-z0-9+.-]*:\/\/[^/]*@/i.test(text)) return { refused: "holds a user or a password, which a URL must not: it is printed and logged" };
       if (isMistypedUrl(text)) return { refused: "is no URL, which has two slashes after its colon; a path that begins so is written ./NAME" };
       return { value: directory === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || isAbsolute(text) ? text : resolve(directory, text) };
     case "string":
-      return spec.pattern === undefined || spec.pattern.regex.test(text) ? { value: text } : { refused: `${quoted(text)} is not ${spec.pattern.is}` };
+      return unlikePattern(spec, text) ?? { value: text };
     case "url":
       return readUrl(text);
     case "hook":
@@ -91,6 +91,10 @@ function readBoolean(text: string): ReadValue {
   if (/^(1|t|T|TRUE|true|True)$/.test(text)) return { value: true };
   if (/^(0|f|F|FALSE|false|False)$/.test(text)) return { value: false };
   return { refused: `${quoted(text)} is neither true nor false` };
+}
+
+function unlikePattern({ pattern }: OptionSpec, text: string): ReadValue | undefined {
+  return pattern === undefined || pattern.regex.test(text) ? undefined : { refused: `${quoted(text)} is not ${pattern.is}` };
 }
 
 function readDuration(spec: OptionSpec, text: string): ReadValue {

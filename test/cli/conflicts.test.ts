@@ -159,10 +159,22 @@ test("conflicts: the option that is named as the one that counts is the one that
 test("conflicts: an operand of verify leaves nothing to contradict among what stands for all backups", async () => {
   const environment = { ETCDSAFE_ALL_CLUSTERS: "true", ETCDSAFE_CLUSTER: "prod" };
   expect(await settled("verify", ["all-clusters", "cluster"], {}, environment, ["x.db"])).toEqual([
-    "ETCDSAFE_ALL_CLUSTERS does not count, as x.db is given: one or all",
+    "ETCDSAFE_ALL_CLUSTERS does not count, as x.db is given: one or the other",
     false,
     "prod",
   ]);
+});
+
+test("conflicts: of a file that is verified no metrics are told, of a cluster that it does not belong to", async () => {
+  const why = "metrics are about a cluster's backups";
+  for (const operand of ["x.db", "-"]) {
+    expect(await settled("verify", [], { textfile: "m.prom" }, {}, [operand])).toBe(`USAGE --textfile and ${operand}: ${why}`);
+    expect(await settled("verify", ["pushgateway"], {}, { ETCDSAFE_PUSHGATEWAY: "http://push.example:9091" }, [operand])).toEqual([
+      `ETCDSAFE_PUSHGATEWAY does not count, as ${operand} is given: ${why}`,
+      undefined,
+    ]);
+  }
+  expect(await settled("verify", ["textfile"], { textfile: "m.prom" }, {}, ["20261121T093000Z-01"])).toEqual(["m.prom"]);
 });
 
 test("conflicts: of random origins, what is left contradicts nothing, and what is dropped contradicts something stronger that is left", () => {

@@ -24,6 +24,7 @@ test("value: lists lose blanks and empty items", () => {
 test.each<[OptionSpec, string, string]>([
   [spec("boolean"), "yes", '"yes" is neither true nor false'],
   [spec("string"), "", "is empty"],
+  [optionSpec("textfile"), "etcdsafe.txt", '"etcdsafe.txt" is not a name that ends in .prom: node_exporter reads no other'],
   [spec("list"), " , ", "names nothing"],
   [spec("enum", { choices: ["a", "b"] }), "c", '"c" is none of a, b'],
   [spec("duration"), "10", '"10" is not a duration such as 30s, 5m or 1h30m'],
