@@ -75,7 +75,10 @@ async function prepared(pod: any, objects: readonly KubernetesObject[], around: 
   places.set(TERMINATION_LOG, message);
   const env: Record<string, string> = { ETCDSAFE_TERMINATION_LOG: TERMINATION_LOG, ...(await imageEnvironment()) };
   for (const { configMapRef } of container.envFrom ?? []) Object.assign(env, objectNamed(objects, "ConfigMap", configMapRef.name)["data"]);
-  for (const { name: variable, value } of container.env ?? []) env[variable] = value;
+  for (const { name: variable, value, valueFrom } of container.env ?? []) {
+    const set = valueFrom === undefined ? value : secretValue(valueFrom.secretKeyRef, around);
+    if (set !== undefined) env[variable] = set;
+  }
   const mapped = (text: string) => withPlaces(text, places);
   const here = Object.fromEntries(Object.entries(env).map(([variable, value]) => [variable, mapped(value)]));
   const { SSL_CERT_FILE: _, ...environment } = here; // The image's own.
@@ -113,6 +116,11 @@ async function materialised(volume: Volume, around: Surroundings, place: string,
     await chmod(join(place, key), defaultMode);
   }
   return place;
+}
+
+/** Undefined where the variable is then not set. */
+function secretValue({ name, key, optional }: { name: string; key: string; optional?: boolean }, { secrets }: Surroundings): string | undefined {
+  return secrets[name]?.[key] ?? (optional ? undefined : missing(`${key} of the Secret ${name}`));
 }
 
 function missing(what: string): never {

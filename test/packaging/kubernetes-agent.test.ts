@@ -184,7 +184,7 @@ test("with all components: it saves, pings, and answers where it is asked; SIGTE
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   try {
     const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`;
-    const secrets = { ...around.secrets, "etcdsafe-reporting": { heartbeat: `${url}/ping\n`, notify: `${url}/notify\n` } };
+    const secrets = { ...around.secrets, "etcdsafe-reporting": { heartbeat: `${url}/ping`, notify: `${url}/notify` } };
     const objects = await around.objects(`s3://${await around.server.createBucket()}/etcd`, "external-etcd", ALL);
     await using agent = await started(objects, { secrets });
     const [{ livenessProbe, readinessProbe }] = podOf(objects, "Deployment", NAME).containers;

@@ -103,6 +103,13 @@ describe.each(OVERLAYS)("overlay %s", (overlay) => {
       expect(pod.securityContext, name).toMatchObject({ seccompProfile: { type: "RuntimeDefault" }, fsGroup: 65532 });
       expect(container.securityContext, name).toEqual({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } });
       expect(container.terminationMessagePolicy, name).toBe("FallbackToLogsOnError");
+      const fromSecrets = (container.env ?? []).flatMap(({ valueFrom }: { valueFrom?: object }) => valueFrom ?? []);
+      const optional = (key: string) => ({ secretKeyRef: { name: "etcdsafe-reporting", key, optional: true } });
+      // What is missing, or empty, keeps nothing from running.
+      expect(fromSecrets, name).toEqual([
+        ...(name === "etcdsafe-restore" ? [] : [optional("notify")]),
+        ...(name === "etcdsafe-save" ? [optional("heartbeat")] : []),
+      ]);
       expect(container.resources.requests.memory, name).toBe("256Mi");
       expect(pod.volumes.find(({ name: volume }: { name: string }) => volume === "spool").emptyDir.sizeLimit, name).toBe("9Gi");
       const onNode = /save|pre-upgrade/.test(name) ? ON_NODES[overlay] : undefined;
@@ -237,21 +244,24 @@ test("components: the heartbeat is pinged, the identity opens what is verified, 
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   try {
     const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`;
-    const reporting = { secrets: { ...around.secrets, "etcdsafe-reporting": { heartbeat: `${url}/ping\n`, notify: `${url}/notify\n` } } };
+    const [heartbeat, notify] = [`${url}/ping`, `${url}/notify`];
+    const reporting = (secret: Record<string, string>, others: Surroundings["secrets"] = {}) => ({
+      secrets: { ...around.secrets, "etcdsafe-reporting": secret, ...others },
+    });
     const objects = await around.objects(`s3://${await around.server.createBucket()}/etcd`, "external-etcd", COMPONENTS);
     Object.assign(objectNamed(objects, "ConfigMap", "etcdsafe")["data"], { ETCDSAFE_KEEP_LAST: "1" });
-    expectEnd(await run(objects, "etcdsafe-save", reporting), 0);
-    const second = await run(objects, "etcdsafe-save", reporting);
+    // Whom to tell keeps no save from being made: one half of the Secret is missing, or empty.
+    expectEnd(await run(objects, "etcdsafe-save", reporting({ heartbeat })), 0);
+    const second = await run(objects, "etcdsafe-save", reporting({ heartbeat, notify: "" }));
     expectEnd(second, 0);
     expect(second.stdout).toMatch(/^1 backup removed, 1 kept\.$/m);
     expect(pings.filter((each) => /\/ping\?|\/ping$/.test(each)).length).toBe(2);
     expect(pings.filter((each) => each.includes("/ping/start")).length).toBe(2);
-    const verified = await run(objects, "etcdsafe-verify", reporting);
+    const verified = await run(objects, "etcdsafe-verify", reporting({ heartbeat, notify }));
     expectEnd(verified, 0);
     expect(verified.stdout).toMatch(/structure/);
-    const damaged = await run(objects, "etcdsafe-verify", {
-      secrets: { ...reporting.secrets, "etcdsafe-identity": { "identity.txt": await generateX25519Identity() } },
-    });
+    const identity = { "identity.txt": await generateX25519Identity() };
+    const damaged = await run(objects, "etcdsafe-verify", reporting({ notify }, { "etcdsafe-identity": identity }));
     expect(damaged.exitCode).toBe(10);
     expect(pings.some((each) => each.startsWith("POST /notify"))).toBe(true);
   } finally {

@@ -37,11 +37,12 @@
 {{- $secrets = append $secrets (list "identity") }}
 {{- $env = append $env (list "ETCDSAFE_IDENTITY_FILE" "/etc/etcdsafe/identity/identity.txt") }}
 {{- end }}
+{{- /* Variables and no files: one that is not there, or empty, then counts as not set, and keeps no backup from being made. */}}
+{{- $told := dict }}
 {{- if $reports }}
-{{- $secrets = append $secrets (list "reporting") }}
-{{- $env = append $env (list "ETCDSAFE_NOTIFY_FILE" "/etc/etcdsafe/reporting/notify") }}
+{{- $_ := set $told "ETCDSAFE_NOTIFY" "notify" }}
 {{- if has .kind (list "save" "agent") }}
-{{- $env = append $env (list "ETCDSAFE_HEARTBEAT_FILE" "/etc/etcdsafe/reporting/heartbeat") }}
+{{- $_ := set $told "ETCDSAFE_HEARTBEAT" "heartbeat" }}
 {{- end }}
 {{- end }}
 metadata:
@@ -111,11 +112,19 @@ spec:
       envFrom:
         - configMapRef:
             name: etcdsafe
-      {{- with $env }}
+      {{- if or $env $told }}
       env:
-        {{- range . }}
+        {{- range $env }}
         - name: {{ index . 0 }}
           value: {{ index . 1 }}
+        {{- end }}
+        {{- range $name, $key := $told }}
+        - name: {{ $name }}
+          valueFrom:
+            secretKeyRef:
+              name: etcdsafe-reporting
+              key: {{ $key }}
+              optional: true
         {{- end }}
       {{- end }}
       {{- if $isAgent }}
