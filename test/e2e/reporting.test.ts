@@ -106,6 +106,10 @@ test("a save verifies what it has stored where it is told to, from the store; no
   });
   expect(unread.stderr).toMatch(/the backup is stored, but was not read back/);
   expect(await metric("hash")).toBeUndefined();
+  // What came of the prune is that of a prune.
+  const ends = await readFile(at("verified.prom"), "utf8");
+  expect(valueIn(ends, "etcdsafe_last_failure_timestamp_seconds", { action: "save", reason: "partly-done" })).toBeGreaterThan(verifiedAt!);
+  expect(valueIn(ends, "etcdsafe_last_success_timestamp_seconds", { action: "prune" })).toBeGreaterThan(verifiedAt!);
 
   // What is damaged after the save moves nothing either, and a verification that finds it says so.
   const { backups } = JSON.parse((await expectExit(0, ["list", "--repository", at("verified"), "-o", "json"])).stdout);
@@ -122,9 +126,12 @@ test("a save verifies what it has stored where it is told to, from the store; no
 
 test("a save that finds its backup damaged in the store says so, removes nothing, and wants to be looked at", async () => {
   await using hook = await startHook();
-  await expectExit(0, saving("damaged"));
+  const metrics = ["--textfile", at("damaged.prom")];
+  const told = async (name: string) => valueIn(await readFile(at("damaged.prom"), "utf8"), name);
+  await expectExit(0, saving("damaged", ...metrics));
+  const recoveryPoint = await told("etcdsafe_recovery_point_timestamp_seconds");
   const lying = fileURLToPath(new URL("../support/corrupt-published.ts", import.meta.url));
-  const result = await runCli(saving("damaged", "--verify", "hash", "--prune", "--keep-last", "1", "-o", "json"), {
+  const result = await runCli(saving("damaged", ...metrics, "--verify", "hash", "--prune", "--keep-last", "1", "-o", "json"), {
     nodeArguments: ["--import", lying],
     env: { ETCDSAFE_NOTIFY: `${hook.url}/notice` },
   });
@@ -132,6 +139,57 @@ test("a save that finds its backup damaged in the store says so, removes nothing
   expect(JSON.parse(result.stdout)).toMatchObject({ verifications: [{ result: { outcome: "failed" } }], prunes: [] });
   expect(JSON.parse(hook.asked[0]!.body).text).toMatch(/failed: corrupt\n.*damaged/s);
   expect(JSON.parse((await expectExit(0, ["list", "--repository", at("damaged"), "-o", "json"])).stdout).backups).toHaveLength(2);
+  expect(await told("etcdsafe_last_backup_timestamp_seconds")).toBeGreaterThan(recoveryPoint!);
+  expect(await told("etcdsafe_recovery_point_timestamp_seconds")).toBe(recoveryPoint);
+});
+
+test("a damaged backup is told of until all were looked at and found good, and so is a damaged repository", async () => {
+  const prom = at("looked-at.prom");
+  const damaged = async () => valueIn(await readFile(prom, "utf8"), "etcdsafe_last_verification_backups", { level: "structure", outcome: "failed" });
+  const verify = ["verify", "--repository", at("looked-at"), "--textfile", prom];
+  const { manifest } = JSON.parse((await expectExit(0, saving("looked-at", "-o", "json"))).stdout);
+  await expectExit(0, saving("looked-at"));
+  const object = join(at("looked-at"), "default/backups", manifest.id, "snapshot.db.zst");
+  const bytes = await readFile(object);
+  await writeFile(object, bytes.with(bytes.length / 2, bytes.at(bytes.length / 2)! ^ 1));
+  await expectExit(6, [...verify, "--all"]);
+  expect(await damaged()).toBe(1);
+  const good = await expectExit(0, saving("looked-at", "--textfile", prom, "--verify", "structure", "-o", "json"));
+  await expectExit(0, [...verify, JSON.parse(good.stdout).manifest.id]);
+  expect(await damaged()).toBe(1);
+  await writeFile(object, bytes);
+  await expectExit(0, [...verify, "--all"]);
+  expect(await damaged()).toBe(0);
+
+  await writeFile(join(at("looked-at"), "etcdsafe-repository.json"), "{");
+  await expectExit(6, verify);
+  const said = await readFile(prom, "utf8");
+  const [failure, success] = [
+    valueIn(said, "etcdsafe_last_failure_timestamp_seconds", { action: "verify", reason: "corrupt" }),
+    valueIn(said, "etcdsafe_last_success_timestamp_seconds", { action: "verify" }),
+  ];
+  expect(failure).toBeGreaterThan(success!);
+});
+
+test("of all clusters each has its own end: that one cannot be decrypted is no failure of the others, and not passed over", async () => {
+  const [mine, theirs] = [await newAgeKeys(), await newAgeKeys()];
+  await writeFile(at("my-identity"), `${mine.keys.identities[0]}\n`);
+  await expectExit(0, saving("clusters", "--cluster", "aa", "--recipient", mine.recipients[0]!));
+  await expectExit(0, saving("clusters", "--cluster", "bb", "--recipient", theirs.recipients[0]!));
+  await expectExit(3, [
+    "verify",
+    "--all-clusters",
+    "--all",
+    "--repository",
+    at("clusters"),
+    "--identity-file",
+    at("my-identity"),
+    "--textfile",
+    at("clusters.prom"),
+  ]);
+  const text = await readFile(at("clusters.prom"), "utf8");
+  const ends = [...text.matchAll(/^etcdsafe_last_(success|failure)_timestamp_seconds\{(.*)\}/gm)].map(([, end, labels]) => `${end} ${labels}`);
+  expect(ends).toEqual(['failure cluster="bb",action="verify",reason="cannot-decrypt"', 'success cluster="aa",action="verify"']);
 });
 
 test("whoever cannot be told changes nothing: a warning each, without what only the URL's owner should know", async () => {
