@@ -92,14 +92,19 @@ export class Agent {
     }
   }
 
-  /** Whether something is to be done earlier than it was thought: the configuration has changed. */
-  configured(refused: { readonly message: string } | undefined): void {
-    const at = this.#effects.runtime.now().toISOString();
-    if (refused === undefined) {
-      this.#configuration = { loadedAt: at, refused: null };
-      this.#fitness.endAside();
-    } else this.#configuration = { ...this.#configuration, refused: { at, message: refused.message } };
+  /** The configuration is another one: something may be to be done earlier than it was thought. */
+  configured(): void {
+    this.#configuration = { ...this.#configuration, loadedAt: this.#effects.runtime.now().toISOString() };
+    this.#fitness.endAside();
     this.#wake();
+  }
+
+  /** What the agent's files hold and is not in force, and why; nothing where all is. */
+  refused(messages: readonly string[]): void {
+    const message = messages.join("; ");
+    const { refused } = this.#configuration;
+    const at = refused?.message === message ? refused.at : this.#effects.runtime.now().toISOString();
+    this.#configuration = { ...this.#configuration, refused: message === "" ? null : { at, message } };
   }
 
   status(): AgentStatus {

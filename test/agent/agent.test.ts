@@ -372,17 +372,23 @@ test("agent: stopped in standby, it is over at once", async () => {
   expect([b.isOver, world.holder?.agent.name]).toEqual([true, "a"]);
 });
 
-test("agent: a configuration that was read again counts at once; one that was refused is told, until one is taken", async () => {
+test("agent: a configuration that was read again counts at once; what was refused is told until it is in force", async () => {
   const world = savedWorld();
   const a = world.start("a", HOURLY);
   await world.advance(SECOND_MS);
   const loadedAt = a.agent.status().configuration.loadedAt;
-  a.agent.configured({ message: "it is wrong" });
-  expect(a.agent.status().configuration).toEqual({ loadedAt, refused: { at: at("09:30:01").toISOString(), message: "it is wrong" } });
+  a.agent.refused(["it is wrong", "there is no token"]);
+  const refused = { at: at("09:30:01").toISOString(), message: "it is wrong; there is no token" };
+  expect(a.agent.status().configuration).toEqual({ loadedAt, refused });
   await world.advance(SECOND_MS);
+  a.agent.refused(["it is wrong", "there is no token"]);
   a.configure({ save: "20 * * * *" });
   await world.advance(0);
-  expect(a.agent.status().configuration).toEqual({ loadedAt: at("09:30:02").toISOString(), refused: null });
+  expect(a.agent.status().configuration).toEqual({ loadedAt: at("09:30:02").toISOString(), refused });
+  a.agent.refused(["there is no token"]);
+  expect(a.agent.status().configuration.refused).toEqual({ at: at("09:30:02").toISOString(), message: "there is no token" });
+  a.agent.refused([]);
+  expect(a.agent.status().configuration.refused).toBeNull();
   expect(world.begunBy("save")).toEqual(["09:30:02"]);
   a.configure({});
   await world.advance(DAY_MS);

@@ -288,7 +288,7 @@ export class FakeAgent {
 
   configure(schedules: Partial<Record<TaskKind, string>>): void {
     this.settings = settingsOf(schedules);
-    this.agent.configured(undefined);
+    this.agent.configured();
   }
 
   stop(): void {

@@ -1,8 +1,7 @@
-import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { agentSettings, listenOptions, readAgain, watchConfiguration } from "../../src/cli/agent-settings.ts";
+import { agentSettings, listenOptions, readAgain } from "../../src/cli/agent-settings.ts";
 import { readConfig } from "../../src/config/config.ts";
 import type { OptionName } from "../../src/config/options.ts";
 import { expectThrown } from "../support/failures.ts";
@@ -79,111 +78,4 @@ test("agent settings: what is wrong with a file that was changed is said, and no
   await expectThrown("USAGE", () => again(), /^no-spool .* and spool-dir .*: there is no local copy to put there$/);
   await rm(path);
   await expectThrown("CONFIG_INVALID", () => again(), /agent\.yaml/);
-});
-
-/** Watches with a sleep that ends when somebody says so. */
-function watch(path: string | undefined) {
-  const over = new AbortController();
-  let polls = 0;
-  let poll = () => {};
-  const sleep = (_: number, signal: AbortSignal) =>
-    new Promise<void>((resolve, reject) => {
-      polls++;
-      poll = resolve;
-      if (signal.aborted) reject(signal.reason);
-      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    });
-  const watched = watchConfiguration(path === undefined ? [] : [path, "/dev/null"], sleep);
-  /** Until it sleeps again, or has told. */
-  const settled = async (before: number, told: () => boolean) => {
-    for (let tries = 0; tries < 400 && polls === before && !told(); tries++) await delay(5);
-  };
-  return {
-    over,
-    /** Whether it tells of a change, once it has looked again after `change`. */
-    async tells(change: () => Promise<unknown> | unknown): Promise<boolean> {
-      let told = false;
-      const stop = new AbortController();
-      const changed = watched.changed(AbortSignal.any([over.signal, stop.signal])).then(() => {
-        told = !stop.signal.aborted;
-      });
-      await settled(polls - 1, () => told);
-      const before = polls;
-      await change();
-      poll();
-      await settled(before, () => told);
-      stop.abort();
-      await changed;
-      return told;
-    },
-    watched,
-    [Symbol.dispose]: () => {
-      over.abort();
-      watched[Symbol.dispose]();
-    },
-  };
-}
-
-test("agent settings: a file that is written again, or replaced by a rename, has changed when its content has", async () => {
-  await using directory = await temporaryDirectory("agent-settings");
-  const path = join(directory.path, "agent.yaml");
-  await writeFile(path, "a: 1\n");
-  using watched = watch(path);
-  expect(await watched.tells(() => undefined)).toBe(false);
-  expect(await watched.tells(() => writeFile(path, "a: 2\n"))).toBe(true);
-  expect(await watched.tells(() => undefined)).toBe(false);
-  expect(await watched.tells(() => writeFile(path, "a: 2\n"))).toBe(false);
-  const replace = async (text: string) => {
-    await writeFile(`${path}.new`, text);
-    await rename(`${path}.new`, path);
-  };
-  expect(await watched.tells(() => replace("a: 3\n"))).toBe(true);
-  expect(await watched.tells(() => replace("a: 3\n"))).toBe(false);
-});
-
-test("agent settings: a file that is away is being replaced: it is looked at again when it is back", async () => {
-  await using directory = await temporaryDirectory("agent-settings");
-  const path = join(directory.path, "agent.yaml");
-  await writeFile(path, "a: 1\n");
-  using watched = watch(path);
-  expect(await watched.tells(() => rm(path))).toBe(false);
-  expect(await watched.tells(() => writeFile(path, "a: 1\n"))).toBe(false);
-  expect(await watched.tells(() => rm(path))).toBe(false);
-  expect(await watched.tells(() => writeFile(path, "a: 2\n"))).toBe(true);
-});
-
-test("agent settings: a ConfigMap's file changes by the link that its directory is", async () => {
-  await using directory = await temporaryDirectory("agent-settings");
-  // As kubelet does it: agent.yaml -> ..data/agent.yaml, ..data -> ..<time>, and the link ..data replaced by a rename.
-  const version = async (name: string, text: string) => {
-    await mkdir(join(directory.path, name));
-    await writeFile(join(directory.path, name, "agent.yaml"), text);
-    await symlink(name, join(directory.path, "..data_tmp"));
-    await rename(join(directory.path, "..data_tmp"), join(directory.path, "..data"));
-  };
-  await version("..2026_11_22_04_00_00.1", "a: 1\n");
-  await symlink("..data/agent.yaml", join(directory.path, "agent.yaml"));
-  using watched = watch(join(directory.path, "agent.yaml"));
-  expect(await watched.tells(() => undefined)).toBe(false);
-  expect(await watched.tells(() => version("..2026_11_22_05_00_00.2", "a: 2\n"))).toBe(true);
-  expect(await watched.tells(() => rm(join(directory.path, "..2026_11_22_04_00_00.1"), { recursive: true }))).toBe(false);
-  expect(await watched.tells(() => version("..2026_11_22_06_00_00.3", "a: 2\n"))).toBe(false);
-});
-
-test("agent settings: SIGHUP tells at once, also without a file and while nobody waits, and is no longer heard at the end", async () => {
-  const before = process.listenerCount("SIGHUP");
-  {
-    using watched = watch(undefined);
-    expect(await watched.tells(() => undefined)).toBe(false);
-    const { signal } = new AbortController();
-    const first = watched.watched.changed(signal);
-    process.emit("SIGHUP", "SIGHUP");
-    await first;
-    process.emit("SIGHUP", "SIGHUP");
-    process.emit("SIGHUP", "SIGHUP");
-    await watched.watched.changed(signal);
-    expect(await watched.tells(() => undefined)).toBe(false);
-    expect(process.listenerCount("SIGHUP")).toBe(before + 1);
-  }
-  expect(process.listenerCount("SIGHUP")).toBe(before);
 });

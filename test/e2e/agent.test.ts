@@ -132,14 +132,20 @@ test("an agent that comes back catches up what was missed with one run", async (
   expect((await agent.until(({ catalogue }) => catalogue?.total !== 3)).catalogue!.total).toBe(4);
 });
 
-test("SIGHUP ends no agent that is still starting", async () => {
+test("SIGHUP ends no agent that is still starting; SIGTERM does, and it says nothing of answering", async () => {
   // What an agent needs is loaded after the command line has begun to listen to SIGTERM.
-  const hangUp = 'process.on("newListener", (name) => name === "SIGTERM" && process.kill(process.pid, "SIGHUP"))';
-  const args = ["agent", "--endpoints", cluster.endpoints[0]!, "--repository", at("hung-up"), "--listen", "127.0.0.1:0"];
-  const running = startCli(args, { nodeArguments: ["--import", `data:text/javascript,${encodeURIComponent(hangUp)}`] });
-  await running.printed(/answers at http/);
-  running.signal("SIGTERM");
-  expect((await running.finished).exitCode).toBe(0);
+  const starting = (then: string) => {
+    const preload = `process.on("newListener", (name) => name === "SIGTERM" && ${then})`;
+    const args = ["agent", "--endpoints", cluster.endpoints[0]!, "--repository", at("starting"), "--listen", "127.0.0.1:0", "--listen-token-file", at("token")];
+    return startCli(args, { nodeArguments: ["--import", `data:text/javascript,${encodeURIComponent(preload)}`] });
+  };
+  const [hungUp, stopped] = [starting('process.kill(process.pid, "SIGHUP")'), starting('process.nextTick(() => process.kill(process.pid, "SIGTERM"))')];
+  await hungUp.printed(/answers at http/);
+  hungUp.signal("SIGTERM");
+  expect([(await hungUp.finished).exitCode, await stopped.finished]).toMatchObject([
+    0,
+    { exitCode: 0, stderr: expect.stringMatching(/^(warning: SIGTERM: stopping.*\n)?the agent has stopped\n$/) },
+  ]);
 });
 
 test("a configuration that changes is taken over, and one that is wrong is refused, loudly, and changes nothing", async () => {

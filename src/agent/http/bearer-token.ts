@@ -1,15 +1,14 @@
-// The token that whoever asks for something to be done has to show (RFC 6750). Its file is read again when it changes.
+// The token that whoever asks for something to be done has to show (RFC 6750). Its file is read again as soon as it has changed and somebody shows one.
 import { createHash, timingSafeEqual } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { readSecretFile } from "../../config/secret-file.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import type { Runtime } from "../../runtime.ts";
+import type { Reloadable } from "../reloading.ts";
 
-export interface BearerToken {
+export interface BearerToken extends Reloadable {
   /** Of an Authorization header. */
   check(header: string | undefined): Promise<"accepted" | "missing" | "wrong">;
-  /** Reads the file again; throws CONFIG_INVALID, and keeps the token. */
-  reload(): Promise<void>;
 }
 
 /** Fewer could be guessed. */
@@ -22,7 +21,6 @@ const OTHERS_MAY_READ = 0o004;
 export async function openBearerToken(path: string, runtime: Pick<Runtime, "log">): Promise<BearerToken> {
   let digest: Buffer = Buffer.alloc(0);
   let lookedAt = "";
-  let refused = "";
   const read = async () => {
     const { version, mode } = await look(path);
     lookedAt = version;
@@ -34,20 +32,14 @@ export async function openBearerToken(path: string, runtime: Pick<Runtime, "log"
   };
   const readWhereChanged = async () => {
     const { version } = await look(path);
-    if (version === lookedAt) return;
-    try {
-      await read();
-      refused = "";
-      runtime.log({ level: "info", message: "read the token's file again, which has changed", fields: { file: path } });
-    } catch (error) {
-      const { message } = error as Error;
-      if (message !== refused) runtime.log({ level: "error", message: `${message}; the former token stays in force`, fields: { file: path } });
-      refused = message;
-    }
+    // Why one is refused is told where it is taken.
+    if (version !== lookedAt) await read().catch(() => undefined);
   };
   await read();
   return {
-    reload: read,
+    name: "the bearer token",
+    files: [path],
+    take: read,
     async check(header) {
       const shown = header === undefined ? undefined : HEADER.exec(header)?.[1];
       if (shown === undefined) return "missing";

@@ -5,6 +5,11 @@ import { createSecureContext } from "node:tls";
 import { whyUnreadable } from "../../config/unreadable.ts";
 import { EtcdsafeError } from "../../errors.ts";
 
+export interface KeyFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 export interface KeyPair {
   readonly cert: Buffer;
   readonly key: Buffer;
@@ -12,7 +17,7 @@ export interface KeyPair {
 }
 
 /** Throws CONFIG_INVALID for what cannot serve: unreadable files, what is no PEM, a key of another certificate. */
-export async function readKeyPair(files: { readonly certFile: string; readonly keyFile: string }): Promise<KeyPair> {
+export async function readKeyPair(files: KeyFiles): Promise<KeyPair> {
   const [cert, key] = await Promise.all([read(files.certFile), read(files.keyFile)]);
   try {
     createSecureContext({ cert, key });

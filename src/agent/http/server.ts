@@ -1,14 +1,15 @@
 // The agent's HTTP interface (docs/agent-http.md): it tells how things are, and does what a bearer token asks for. Every wait for a client has an end.
 import { createServer as createPlainServer, type IncomingMessage, type RequestListener, type ServerOptions, STATUS_CODES } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { EtcdsafeError } from "../../errors.ts";
 import type { Runtime } from "../../runtime.ts";
+import type { Reloadable } from "../reloading.ts";
 import type { AgentStatus, Job } from "../status.ts";
 import { openBearerToken } from "./bearer-token.ts";
-import { type KeyPair, readKeyPair } from "./key-pair.ts";
+import { type KeyFiles, type KeyPair, readKeyPair } from "./key-pair.ts";
 import { createRoutes, HEADERS } from "./routes.ts";
 
 /** What is served. */
@@ -25,14 +26,14 @@ export interface ListenOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly tls: KeyFiles | undefined;
   readonly tokenFile: string | undefined;
 }
 
 export interface AgentServer extends AsyncDisposable {
   readonly url: string;
-  /** Reads certificate, key and token again; throws CONFIG_INVALID, and keeps the old ones. */
-  reload(): Promise<void>;
+  /** Its certificate with the key, and its token, as far as it has them; each throws CONFIG_INVALID. */
+  readonly reloadables: readonly Reloadable[];
 }
 
 /** Requests have no bodies and answers are made in memory: whoever takes longer is broken, or means harm. */
@@ -75,11 +76,7 @@ export async function startAgentServer(
   await listening(server, listen);
   return {
     url: urlOf(server, listen),
-    async reload() {
-      const fresh = listen.tls && (await readPair(listen.tls, runtime));
-      await token?.reload();
-      if (fresh !== undefined) secure?.setSecureContext({ cert: fresh.cert, key: fresh.key, minVersion: "TLSv1.2" });
-    },
+    reloadables: [secure && listen.tls && certificateOf(secure, listen.tls, runtime), token].filter((each) => each !== undefined),
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
@@ -90,7 +87,7 @@ export async function startAgentServer(
   };
 }
 
-async function readPair(files: { readonly certFile: string; readonly keyFile: string }, runtime: Pick<Runtime, "log" | "now">): Promise<KeyPair> {
+async function readPair(files: KeyFiles, runtime: Pick<Runtime, "log" | "now">): Promise<KeyPair> {
   const pair = await readKeyPair(files);
   if (pair.notAfter < runtime.now())
     runtime.log({
@@ -99,6 +96,14 @@ async function readPair(files: { readonly certFile: string; readonly keyFile: st
       fields: { file: files.certFile, notAfter: pair.notAfter.toISOString() },
     });
   return pair;
+}
+
+function certificateOf(server: TlsServer, files: KeyFiles, runtime: Pick<Runtime, "log" | "now">): Reloadable {
+  const take = async () => {
+    const { cert, key } = await readPair(files, runtime);
+    server.setSecureContext({ cert, key, minVersion: "TLSv1.2" });
+  };
+  return { name: "the certificate of the HTTP interface", files: [files.certFile, files.keyFile], take };
 }
 
 /** All of them, the oldest first, also those that have not sent anything or shaken hands yet; never more than there may be. */

@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { Agent, type AgentEffects } from "../../agent/agent.ts";
 import { startAgentServer } from "../../agent/http/server.ts";
+import { Reloading } from "../../agent/reloading.ts";
 import type { Config } from "../../config/config.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import { createMetrics } from "../../metrics/metrics.ts";
@@ -13,7 +14,7 @@ import { bindingGuard } from "../agent-binding.ts";
 import { readAgentCatalogue } from "../agent-catalogue.ts";
 import { agentFacts } from "../agent-facts.ts";
 import { runEnd, runTask } from "../agent-runs.ts";
-import { agentSettings, listenOptions, readAgain, watchConfiguration, watchedFiles } from "../agent-settings.ts";
+import { agentSettings, listenOptions, readAgain } from "../agent-settings.ts";
 import type { Invocation } from "../command.ts";
 import { inRepository } from "../in-repository.ts";
 import { author, openNamedStorage } from "../repository.ts";
@@ -24,10 +25,19 @@ const LEASE_EXPIRES_AFTER_SECONDS = 30;
 
 export async function run(invocation: Invocation): Promise<number> {
   const { runtime, signal } = invocation;
-  requireRepository(invocation.config);
-  // From here on SIGHUP ends nothing.
-  using watch = watchConfiguration(watchedFiles(invocation.config), runtime.sleep);
-  const live = { config: invocation.config, settings: agentSettings(invocation.config) };
+  const reloading = new Reloading({ runtime, refused: (messages) => agent.refused(messages) });
+  using _ = onHangUp(() => reloading.askFor());
+  const file = invocation.config.get("config");
+  const take = async () => {
+    const config = await configurationOf(invocation);
+    requireSame(first, config);
+    [live.config, live.settings] = [config, agentSettings(config)];
+    agent.configured();
+  };
+  await reloading.watch({ name: "the configuration", files: file === undefined ? [] : [file], take });
+  // It may have changed, and SIGHUP have told so, since the command line read it.
+  const first = await configurationOf(invocation);
+  const live = { config: first, settings: agentSettings(first) };
   const now = (): Invocation => ({ ...invocation, config: live.config });
   const metrics = createMetrics(version());
   const requireBound = bindingGuard();
@@ -57,45 +67,23 @@ export async function run(invocation: Invocation): Promise<number> {
   };
   const agent = new Agent({ version: version(), host: hostname(), pid: process.pid }, effects);
   const served = { status: () => agent.status(), metrics: metricsNow, request: agent.request.bind(agent), job: agent.job.bind(agent) };
-  await using server = await startAgentServer(served, listenOptions(invocation.config), { runtime });
-  runtime.log({ level: "info", message: `the agent of ${live.settings.cluster} answers at ${server.url}` });
+  await using server = await startAgentServer(served, listenOptions(first), { runtime });
+  for (const each of server.reloadables) await reloading.watch(each);
+  if (!signal.aborted) runtime.log({ level: "info", message: `the agent of ${live.settings.cluster} answers at ${server.url}` });
   const over = new AbortController();
-  const reloading = reload(invocation, { live, agent, server, watch, signal: AbortSignal.any([signal, over.signal]) });
+  const reloaded = reloading.run(AbortSignal.any([signal, over.signal]));
   await agent.run(signal);
   over.abort();
-  await reloading;
+  await reloaded;
   runtime.log({ level: "info", message: "the agent has stopped" });
   return 0;
 }
 
-interface Reloading {
-  readonly live: { config: Config; settings: ReturnType<typeof agentSettings> };
-  readonly agent: Agent;
-  readonly server: { reload(): Promise<void> };
-  readonly watch: ReturnType<typeof watchConfiguration>;
-  readonly signal: AbortSignal;
-}
-
-/** Takes over what can be; what is wrong changes nothing. */
-async function reload(invocation: Invocation, { live, agent, server, watch, signal }: Reloading): Promise<void> {
-  const { runtime } = invocation;
-  while (!signal.aborted) {
-    await watch.changed(signal);
-    if (signal.aborted) return;
-    try {
-      const config = await readAgain(invocation, invocation.environment);
-      requireRepository(config);
-      requireSame(invocation.config, config);
-      await server.reload();
-      [live.config, live.settings] = [config, agentSettings(config)];
-      agent.configured(undefined);
-      runtime.log({ level: "info", message: "the configuration was read again" });
-    } catch (error) {
-      if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
-      agent.configured(error);
-      runtime.log({ level: "error", message: `the configuration is refused, and the one before is kept: ${error.message}`, fields: { code: error.code } });
-    }
-  }
+/** As it is now. Throws what is wrong with it. */
+async function configurationOf(invocation: Invocation): Promise<Config> {
+  const config = await readAgain(invocation, invocation.environment);
+  requireRepository(config);
+  return config;
 }
 
 /** What the lease and the sockets were opened with. */
@@ -112,6 +100,11 @@ function requireRepository(config: Config): void {
   throw new EtcdsafeError("USAGE", "no repository is named", {
     hint: "Give --repository, ETCDSAFE_REPOSITORY, or the key repository of the file that --config names.",
   });
+}
+
+function onHangUp(listener: () => void): Disposable {
+  process.on("SIGHUP", listener);
+  return { [Symbol.dispose]: () => void process.off("SIGHUP", listener) };
 }
 
 function withProgress(runtime: Runtime, onProgress: Runtime["progress"]): Runtime {

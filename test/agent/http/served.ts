@@ -17,6 +17,8 @@ export interface Served extends AsyncDisposable {
   /** May be changed while it is served. */
   agent: { status: AgentStatus; running: RunningJob | undefined };
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Its certificate or its token. */
+  take(name: RegExp): Promise<void>;
 }
 
 export const TOKEN = "0123456789abcdef0123456789abcdef";
@@ -44,7 +46,8 @@ export async function serve(listen: Partial<ListenOptions> = {}, changes: Partia
   const server = await startAgentServer(agent, options, { runtime: { log: (event) => logged.push(event), now: () => new Date() } });
   const ask = (path: string, init: RequestInit = {}) =>
     fetch(`${server.url}${path}`, { redirect: "error", signal: AbortSignal.timeout(ANSWER_LIMIT_MS), ...init });
-  return { server, url: server.url, logged, requested, agent: state, fetch: ask, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  const take = async (name: RegExp) => server.reloadables.find((each) => name.test(each.name))!.take();
+  return { server, url: server.url, logged, requested, agent: state, fetch: ask, take, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
 export function bearer(token: string): RequestInit {

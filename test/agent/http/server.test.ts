@@ -12,7 +12,7 @@ import { bearer, converse, type Served, serve, TOKEN, tlsGet } from "./served.ts
 
 const portOf = ({ url }: Pick<Served, "url">): number => Number(new URL(url).port);
 
-test("TLS: answers with its certificate, shows a rotated one after reload, and keeps it where the next pair is bad", async () => {
+test("TLS: answers with its certificate, shows a rotated one once it is taken, and keeps it where the next pair is bad", async () => {
   await using directory = await temporaryDirectory();
   const authority = await createAuthority(directory.path);
   const ca = await readFile(authority.path, "utf8");
@@ -29,13 +29,13 @@ test("TLS: answers with its certificate, shows a rotated one after reload, and k
   expect(await tlsGet(`${served.url}/healthz`, ca)).toEqual({ status: 200, name: "first" });
   await install(second.cert, second.key);
   expect(await name()).toBe("first");
-  await served.server.reload();
+  await served.take(/certificate/);
   expect(await name()).toBe("second");
   await install(first.cert, second.key);
-  await expectThrown("CONFIG_INVALID", () => served.server.reload(), /tls\.crt and \S*tls\.key are no certificate and its private key: .*mismatch/);
+  await expectThrown("CONFIG_INVALID", () => served.take(/certificate/), /tls\.crt and \S*tls\.key are no certificate and its private key: .*mismatch/);
   expect(await name()).toBe("second");
   await writeFile(files.certFile, "no certificate");
-  await expectThrown("CONFIG_INVALID", () => served.server.reload(), /are no certificate and its private key/);
+  await expectThrown("CONFIG_INVALID", () => served.take(/certificate/), /are no certificate and its private key/);
   await expectThrown(
     "CONFIG_INVALID",
     () => serve({ tls: { ...files, keyFile: join(directory.path, "absent.key") } }),
@@ -45,25 +45,10 @@ test("TLS: answers with its certificate, shows a rotated one after reload, and k
   expect(served.logged).toEqual([]);
   const expired = await authority.issue({ name: "expired", validDays: { from: -3, to: -1 } });
   await install(expired.cert, expired.key);
-  await served.server.reload();
+  await served.take(/certificate/);
   expect(served.logged).toEqual([
     { level: "warn", message: "the certificate of the HTTP interface has expired", fields: { file: files.certFile, notAfter: expect.any(String) } },
   ]);
-});
-
-test("TLS: a token that cannot be read again leaves the certificate as it was, too", async () => {
-  await using directory = await temporaryDirectory();
-  const authority = await createAuthority(directory.path);
-  const ca = await readFile(authority.path, "utf8");
-  const [first, second] = [await authority.issue({ name: "first" }), await authority.issue({ name: "second" })];
-  const tokenFile = join(directory.path, "token");
-  await writeFile(tokenFile, TOKEN, { mode: 0o600 });
-  await using served = await serve({ tls: { certFile: first.cert, keyFile: first.key }, tokenFile });
-  await writeFile(first.cert, await readFile(second.cert));
-  await writeFile(first.key, await readFile(second.key));
-  await writeFile(tokenFile, "");
-  await expectThrown("CONFIG_INVALID", () => served.server.reload(), /the token's file \S+ is empty/);
-  expect(await tlsGet(`${served.url}/healthz`, ca)).toEqual({ status: 200, name: "first" });
 });
 
 test("TLS: plain HTTP gets nothing", async () => {
