@@ -52,6 +52,11 @@ metadata:
     {{- if eq $chart.Values.store.access "azure" }}
     azure.workload.identity/use: "true"
     {{- end }}
+  {{- if $isAgent }}
+  annotations:
+    # Its Pods take their variables when they start: other ones are other Pods.
+    checksum/config: {{ include (print $chart.Template.BasePath "/config.yaml") $chart | sha256sum }}
+  {{- end }}
 spec:
   {{- if not $isAgent }}
   restartPolicy: Never
@@ -106,7 +111,9 @@ spec:
       type: RuntimeDefault
   containers:
     - name: etcdsafe
-      image: "{{ $chart.Values.image.repository }}:{{ $chart.Values.image.tag | default $chart.Chart.AppVersion }}"
+      {{- with $chart.Values.image }}
+      image: "{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $chart.Chart.AppVersion }}{{ end }}"
+      {{- end }}
       args:
         {{- toYaml .args | nindent 8 }}
       envFrom:
@@ -186,6 +193,9 @@ spec:
         - name: restore
           mountPath: /restore
         {{- end }}
+        {{- with $chart.Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     # The snapshot lies here while it is looked into, up to the largest database that etcd is advised to have, 8 GiB; the agent's save and verification have one each.
     - name: spool
@@ -207,5 +217,8 @@ spec:
     - name: restore
       persistentVolumeClaim:
         claimName: etcdsafe-restore
+    {{- end }}
+    {{- with $chart.Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
