@@ -5,8 +5,9 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { generateX25519Identity } from "age-encryption";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ERRORS } from "../../src/errors.ts";
 import { expectEnd } from "../support/guarded-etcd.ts";
-import { rowsOf, sectionOf } from "../support/markdown.ts";
+import { blocksOf, rowsOf, sectionOf } from "../support/markdown.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { nodeFiles, objectNamed, runCronJob, type Surroundings } from "./kubelet.ts";
 import { CONFIG, kustomized, PAGE } from "./kubernetes.ts";
@@ -206,7 +207,35 @@ test("what fails ends with a code that the Job does not try again, and says why 
   expect(noBucket.exitCode).toBe(8);
   expect(values).toContain(noBucket.exitCode);
   expect(noBucket.terminationMessage).toMatch(/no-such-bucket/);
-  expect(rowsOf(sectionOf(PAGE, "What becomes of a run that fails"))[1]).toEqual([values.join(", "), "fails at once: the same again would end the same"]);
+  const rows = rowsOf(sectionOf(PAGE, "What becomes of a run that fails"));
+  expect(rows[1]).toEqual([values.join(", "), "fails at once: the same again would end the same"]);
+  const again = rows.filter(([, what]) => /^tries again, (twice|likewise)/.test(what!)).flatMap(([codes]) => codes!.match(/\d+/g)!.map(Number));
+  expect(again).toEqual([1, 4, 5, 7, 129, 130, 143, 137]);
+  for (const code of again) expect(values).not.toContain(code);
+});
+
+test("what is not permitted ends as what cannot be reached does, and says which it is", async () => {
+  const objects = await around.objects("s3://backups/etcd");
+  const store = { ...around.secrets["etcdsafe-store"], secretAccessKey: "wrong" };
+  const denied = await run(objects, "etcdsafe-verify", { secrets: { ...around.secrets, "etcdsafe-store": store } });
+  expect(denied).toMatchObject({ exitCode: 5, terminationMessage: expect.stringMatching(/denied|403/i) });
+  expect(ERRORS.ETCD_PERMISSION_DENIED.exit).toBe(4);
+  expect(sectionOf(PAGE, "What becomes of a run that fails")).toMatch(/with 5 where the store refuses the keys, with 4 where etcd refuses/);
+  // Root could make the directory.
+  if (process.getuid?.() !== 0) return;
+  Object.assign(objectNamed(objects, "ConfigMap", "etcdsafe")["data"], { ETCDSAFE_REPOSITORY: "backups/etcd" });
+  expect(await run(objects, "etcdsafe-save")).toMatchObject({ exitCode: 5, terminationMessage: expect.stringMatching(/mkdir|backups\/etcd/) });
+});
+
+test("the page's waits end with the Job, also with one that fails: kubectl waits for one condition, and a Job has none before it is over", () => {
+  const waits = ["Install", "Before an upgrade"].flatMap((heading) =>
+    blocksOf(sectionOf(PAGE, heading), "sh").flatMap((block) => block.match(/^kubectl .* wait .*$/gm) ?? []),
+  );
+  expect(waits.map((line) => [/--for=(\S+)/.exec(line)![1], /--timeout=(\S+)/.exec(line)![1]])).toEqual([
+    ["jsonpath='{.status.conditions[0].type}'", "15m"],
+    ["jsonpath='{.status.conditions[0].type}'", "50m"],
+    ["condition=complete", "1m"],
+  ]);
 });
 
 test.each([
