@@ -3,7 +3,7 @@
 // 2. The repository is asked whether this cluster may write under the name, before etcd is made to work.
 // 3. The snapshot is received, then checked while it is uploaded; its manifest, written last, makes it a backup.
 // 4. When other members hold other data, and no majority this, the backup is stored as suspect, and one is taken of a member that a majority may agree with.
-import { hostname, networkInterfaces, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { openSpool } from "../bytes/spool.ts";
 import { formatId, type MemberId } from "../bytes/u64.ts";
 import { possibleMajority } from "../cluster/agreement.ts";
@@ -21,6 +21,7 @@ import { observeCluster } from "./observe.ts";
 import type { Saved, SaveResult, SaveTarget } from "./save-target.ts";
 import { etcdDatabaseOnSameDisk } from "./shared-disk.ts";
 import type { SavePhase, TakeOptions } from "./take.ts";
+import { isThisHost } from "./this-host.ts";
 
 export interface SaveRequest {
   readonly connection: ConnectionOptions;
@@ -125,11 +126,6 @@ async function saveFrom(serving: Candidate, request: SaveRequest, observed: Obse
     });
   }
   return await target.store(observed, spool, { ...take, memberClockMs }); // Awaited here, or the spool would be closed first.
-}
-
-function isThisHost(host: string): boolean {
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
-  return host === "localhost" || host === hostname() || own.includes(host);
 }
 
 function report({ order, passedOver, quorum }: Selection, { connection }: SaveRequest, runtime: Runtime): void {
