@@ -11,6 +11,7 @@ import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { expectEnd, type GuardedEtcd, prepareGuardedEtcd } from "../support/guarded-etcd.ts";
 import { blocksOf, sectionOf, withInstead } from "../support/markdown.ts";
 import { claimPorts, releasePorts } from "../support/ports.ts";
+import { bootSystemd } from "../support/systemd.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const PAGE = "external-etcd.md";
@@ -137,13 +138,13 @@ async function expectTaken(heading: string, service: string, ...others: readonly
   else expect(figure).toBeLessThan(Number(documentedFigure) + 0.5); // Others look at other things.
 }
 
-/** In front of a command that is to tell which system calls it makes, all of its threads together; nothing on a host that lacks a tool for it. */
+/** In front of a command that is to tell which system calls it makes, in all of its threads; nothing on a host that lacks a tool for it. */
 async function traced(calls: string): Promise<readonly string[]> {
   const tools = [await systemTool("systemd-analyze", ["--version"]), await systemTool("strace", ["--version"])];
-  return tools.includes(undefined) ? [] : ["strace", "--follow-forks", "--summary-only", "--output", calls];
+  return tools.includes(undefined) ? [] : ["strace", "--follow-forks", "--string-limit=0", "--output", calls];
 }
 
-/** The service's filter lets all of them through. */
+/** The service's filters let all of them through, and sockets of all the families that are asked for. */
 async function expectAllowed(service: string, calls: string): Promise<void> {
   const expanded = (await systemTool("systemd-analyze", ["syscall-filter", "--no-pager"]))!;
   const sets = new Map(
@@ -156,9 +157,13 @@ async function expectAllowed(service: string, calls: string): Promise<void> {
   const filters = [...(await unit(service)).matchAll(/^SystemCallFilter=(~?)(@[\w-]+)$/gm)];
   const inFilter = (negated: string) => filters.filter(([, sign]) => sign === negated).flatMap(([, , set]) => callsOf(set!));
   const [allowed, denied] = [new Set([...callsOf("@default"), ...inFilter("")]), new Set(inFilter("~"))];
-  const made = (await readFile(calls, "utf8")).split("\n").flatMap((line) => /^ *[\d.]+ +[\d.]+ +\d+ +\d+ +(?:\d+ +)?(\w+)$/.exec(line)?.[1] ?? []);
-  expect(made).toEqual(expect.arrayContaining(["execve", "read", "epoll_ctl"]));
-  expect(made.filter((call) => call !== "total" && (denied.has(call) || !allowed.has(call)))).toEqual([]);
+  const traces = [...(await readFile(calls, "utf8")).matchAll(/^\d+ +(\w+)\((\w*)/gm)];
+  const made = new Set(traces.map(([, call]) => call!));
+  expect([...made]).toEqual(expect.arrayContaining(["execve", "read", "epoll_ctl"]));
+  expect([...made].filter((call) => denied.has(call) || !allowed.has(call))).toEqual([]);
+  const families = new Set(traces.filter(([, call]) => call === "socket").map(([, , family]) => family));
+  const [restricted] = (await settingsOf(service))("RestrictAddressFamilies");
+  expect(restricted!.split(" ")).toEqual(expect.arrayContaining([...families]));
 }
 
 test("the service's command saves with what systemd hands over, and systemd takes service and timer, and finds them as hardened as the page says", async () => {
@@ -243,6 +248,50 @@ test("the agent's service saves, takes a renewed certificate without a restart, 
     await agent.finished.catch(() => undefined);
     await releasePorts([port]);
   }
+});
+
+test("a systemd runs agent and service as the page sets them up; after three failures the service runs again once it is told to, reads back and prunes", async () => {
+  await using systemd = await bootSystemd();
+  if (systemd === undefined) return;
+  const shell = async (commands: string) => {
+    const done = await systemd.shell(commands);
+    expectEnd(done, 0);
+    return done;
+  };
+  const given = async (name: string, endpoints: string) => {
+    await writeFile(path(name), withInstead(await unit(name), { [endpoints]: cluster.endpoints.join(",") }));
+    return { [`config/systemd/${name}`]: path(name) };
+  };
+  const { cert, key } = etcd.certificate("etcdsafe");
+  const copies = Object.entries({ "ca.crt": etcd.authority.path, "client.crt": cert, "client.key": key });
+  const copied = (target: string) => copies.map(([name, source]) => `install -m 0400 ${source} ${target}/${name}`).join("\n");
+
+  await shell(`install -d -m 0700 /etc/etcd/pki\n${copied("/etc/etcd/pki")}`);
+  // As SUSE has it.
+  await shell("sed -i '/^USERGROUPS_ENAB/d' /etc/login.defs\necho USERGROUPS_ENAB no >> /etc/login.defs");
+  const [setUp, keep, onceMended] = documented("On a timer") as [string, string, string];
+  await shell(withInstead(setUp, await given("etcdsafe-save.env", ENDPOINTS)));
+  await shell("systemctl is-active etcdsafe-save.timer\nsystemctl stop etcdsafe-save.timer");
+
+  await shell(`install -d /root/own\n${copied("/root/own")}\ncd /root/own\n${documented("Certificates")[0]!}`);
+  await shell(withInstead(documented("An agent instead")[0]!, await given("etcdsafe-agent.yaml", ENDPOINTS.replaceAll(",", ", "))));
+  await systemd.printed("etcdsafe-agent", /save: .*proven/);
+  await shell("etcdsafe health\nsystemctl reload etcdsafe-agent");
+  await systemd.printed("etcdsafe-agent", /the configuration was read again/);
+  expect((await shell("systemctl stop etcdsafe-agent\nsystemctl show --property Result etcdsafe-agent")).stdout).toBe("Result=success\n");
+
+  const dropIns = "/etc/systemd/system/etcdsafe-save.service.d";
+  await shell(`mkdir ${dropIns}
+    printf '[Service]\\nRestartSec=0\\n' > ${dropIns}/sooner.conf
+    systemctl daemon-reload
+    mv /usr/local/bin/etcdsafe /usr/local/bin/away
+    ! systemctl start etcdsafe-save
+    timeout 20 sh -c 'until systemctl is-failed etcdsafe-save; do sleep 0.1; done'
+    mv /usr/local/bin/away /usr/local/bin/etcdsafe
+    ! systemctl start etcdsafe-save`);
+  await shell(keep);
+  await shell(onceMended);
+  await systemd.printed("etcdsafe-save", /^state +proven[\s\S]*passed +stored-bytes[\s\S]*0 backups removed, 2 kept/m);
 });
 
 test("a member that is down is told, and the others are majority enough", async () => {
