@@ -139,6 +139,7 @@ async function forward(take: TakeOptions, write: WriteOut, way: Way): Promise<Sa
   const hash = new TrailingHash();
   const totalBytes = stream.totalSizeBytes;
   let doneBytes = 0;
+  take.runtime.progress({ step: "stream", doneBytes, totalBytes });
   for await (const batch of stream) {
     const written = write(batch);
     for (const chunk of batch) {

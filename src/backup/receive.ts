@@ -11,6 +11,7 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 export async function receiveSnapshot(stream: SnapshotStream, spool: Spool, options: CallOptions & { readonly runtime: Runtime }): Promise<number> {
   const totalBytes = stream.totalSizeBytes;
   let doneBytes = 0;
+  options.runtime.progress({ step: "stream", doneBytes, totalBytes });
   for await (const batch of stream) {
     options.signal.throwIfAborted();
     await spool.append(batch);

@@ -127,10 +127,14 @@ export class RepositoryTarget implements SaveTarget {
         return checked;
       }, failedIn("check"));
       const { spool } = snapshot;
-      const raw = fromSpool(spool, snapshot.rawSizeBytes, options);
       const hash = new TrailingHash();
-      const storing = upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, raw, { ...options, rawHash: hash }).catch(failedIn("upload"));
-      const [object, checked] = await bothEnd(storing, checking);
+      const storing = async () => {
+        const totalBytes = snapshot.rawSizeBytes;
+        const object = await upload.put({ role: "snapshot", name: SNAPSHOT_OBJECT }, fromSpool(spool, totalBytes, options), { ...options, rawHash: hash });
+        options.runtime.progress({ step: "upload", doneBytes: totalBytes, totalBytes, done: true });
+        return object;
+      };
+      const [object, checked] = await bothEnd(storing().catch(failedIn("upload")), checking);
       take.onPhase("check");
       const { dataSha256 } = checkReceived(hash.finish(), { spoolDirectory: spool.directory });
       const { comparison, newestRowsAt, ...known } = checked;

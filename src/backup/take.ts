@@ -78,6 +78,7 @@ export async function receive(spool: Spool, options: TakeOptions): Promise<Recei
 export async function check({ spool, answers, rawSizeBytes }: ReceivedSnapshot, options: TakeOptions): Promise<CheckedSnapshot> {
   const { runtime, serving, which, whyNone } = options;
   options.onPhase("check");
+  runtime.progress({ step: "check", doneBytes: 0, totalBytes: rawSizeBytes });
   const report = await walkSnapshotFile(spool.path, {
     signal: options.signal,
     hashes: hashesToCompute(answers),

@@ -105,6 +105,7 @@ export async function examineHash(name: string, stream: ByteStream, examination:
 async function* reported(stream: ByteStream, { runtime, signal, stepPrefix }: VerifyOptions): AsyncGenerator<Uint8Array> {
   const step = `${stepPrefix}read`;
   let doneBytes = 0;
+  runtime.progress({ step, doneBytes });
   for await (const chunk of stream) {
     signal.throwIfAborted();
     doneBytes += chunk.length;

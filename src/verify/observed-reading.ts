@@ -17,6 +17,7 @@ export function observeReading(inner: Storage, totalBytes: number, examination: 
   const step = `${stepPrefix}read`;
   let doneBytes = 0;
   let ended = false;
+  runtime.progress({ step, doneBytes, totalBytes });
   const onBytes = (sizeBytes: number) => {
     const beforeBytes = doneBytes;
     doneBytes = Math.min(beforeBytes + sizeBytes, totalBytes);

@@ -21,6 +21,7 @@ export async function examineSnapshot(
 ): Promise<SnapshotFileCheck | undefined> {
   const step = `${stepPrefix}check`;
   let check: SnapshotFileCheck;
+  runtime.progress({ step, doneBytes: 0 });
   try {
     check = await checkSnapshotFile(path, { hashes, signal, onProgress: (doneBytes, totalBytes) => runtime.progress({ step, doneBytes, totalBytes }) });
   } catch (error) {
