@@ -21,13 +21,20 @@ export interface AgentSettings {
   readonly timezone: string;
 }
 
+export interface RunOptions extends CallOptions {
+  readonly lease: WriterLease;
+  readonly onProgress: (report: Progress) => void;
+  /** By somebody, not by a schedule. */
+  readonly isAsked: boolean;
+}
+
 export interface AgentEffects {
   readonly runtime: Pick<Runtime, "now" | "monotonicMs" | "sleep" | "log"> & { randomId(): string };
   readonly settings: () => AgentSettings;
   /** Throws WRITER_LOCKED where another holds it, CLUSTER_MISMATCH where the name is another cluster's, and whatever keeps the repository from being reached. */
   takeLease(options: CallOptions): Promise<WriterLease>;
   /** Does it once, and tells whom it is to be told; never rejects. */
-  run(kind: TaskKind, options: CallOptions & { readonly lease: WriterLease; readonly onProgress: (report: Progress) => void }): Promise<RunEnd>;
+  run(kind: TaskKind, options: RunOptions): Promise<RunEnd>;
   readCatalogue(options: CallOptions): Promise<AgentCatalogue>;
 }
 
@@ -132,7 +139,7 @@ export class Agent {
 
   /** Begins it, or gives the run that is under way. Undefined where this agent is not the writer. */
   request(kind: TaskKind): { readonly job: Job; readonly isNew: boolean } | undefined {
-    return this.#lease === undefined || this.#lease.signal.aborted ? undefined : this.#begin(kind, this.#lease);
+    return this.#lease === undefined || this.#lease.signal.aborted ? undefined : this.#begin(kind, this.#lease, true);
   }
 
   /** The lease, once it was free; undefined where the agent is stopped, or has to wait on. */
@@ -223,12 +230,12 @@ export class Agent {
     }
   }
 
-  #begin(kind: TaskKind, lease: WriterLease): { readonly job: Job; readonly isNew: boolean } {
+  #begin(kind: TaskKind, lease: WriterLease, isAsked = false): { readonly job: Job; readonly isNew: boolean } {
     const { runtime, run } = this.#effects;
     const signal = AbortSignal.any([lease.signal, this.#dropJobs.signal]);
     const once = async (options: Parameters<Parameters<Task["begin"]>[2]>[0]): Promise<RunEnd> => {
       try {
-        const end = await run(kind, { ...options, lease });
+        const end = await run(kind, { ...options, lease, isAsked });
         if (kind === "save") this.#fitness.noteSave(end);
         return end;
       } catch (error) {

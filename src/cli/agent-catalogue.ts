@@ -2,7 +2,7 @@
 import type { AgentCatalogue } from "../agent/catalogue-reading.ts";
 import type { BackupStatus } from "../agent/status.ts";
 import type { BriefCatalogueEntry } from "../repository/catalogue.ts";
-import { viewCatalogue } from "../repository/catalogue-view.ts";
+import { isRestorable, viewCatalogue } from "../repository/catalogue-view.ts";
 import { endOfRecord, prunesPrefix } from "../repository/names.ts";
 import { recognise } from "../repository/recognise.ts";
 import type { CallOptions } from "../runtime.ts";
@@ -33,7 +33,7 @@ export async function readAgentCatalogue(invocation: Invocation): Promise<AgentC
       verify: newestOf(entries, verifiedAt, now),
       prune: await lastPrune(repository.storage, cluster, { signal }),
     },
-    newestBackupAt: newestOf(entries.filter(isTaken), createdAt, now),
+    newestBackupAt: newestOf(entries.filter(isRestorable), createdAt, now),
   };
 }
 
@@ -48,11 +48,6 @@ function newestOf(entries: readonly BriefCatalogueEntry[], timesOf: (entry: Brie
 
 function createdAt({ manifest }: BriefCatalogueEntry): readonly string[] {
   return manifest === null ? [] : [manifest.createdAt];
-}
-
-/** By `latest`. */
-function isTaken(entry: BriefCatalogueEntry): boolean {
-  return entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed");
 }
 
 function verifiedAt(entry: BriefCatalogueEntry): readonly string[] {

@@ -11,7 +11,8 @@ export async function agentFacts({ cluster, role, tasks, recovery, catalogue }: 
     return at === null ? null : new Date(at);
   };
   const nextRuns = { save: nextOf("save"), verify: nextOf("verify"), prune: nextOf("prune") };
-  const recoveryWindow = recovery === null ? null : { from: new Date(recovery.from), to: new Date(recovery.to) };
+  const window = recovery === null ? null : { from: new Date(recovery.from), to: new Date(recovery.to) };
+  const recoveryWindow = catalogue === null ? undefined : window;
   const damagedBackups = catalogue === null ? null : catalogue.backups.filter(({ state }) => state === "damaged").length;
   return { cluster, role, nextRuns, recoveryWindow, damagedBackups, certificates: await certificatesOf(config) };
 }

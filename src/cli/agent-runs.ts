@@ -20,9 +20,9 @@ import { verifyOptions } from "./verify-options.ts";
 /** Nothing of it goes to standard output. */
 const SILENT: Invocation["output"] = { format: "json", print: () => undefined };
 
-/** `invocation`: with the configuration as it is now. */
-export async function runTask(kind: TaskKind, invocation: Invocation): Promise<ReportedRun> {
-  const run = await RUNS[kind]();
+/** `invocation`: with the configuration as it is now. `isAsked`: by somebody, not by a schedule. */
+export async function runTask(kind: TaskKind, invocation: Invocation, { isAsked }: { readonly isAsked: boolean }): Promise<ReportedRun> {
+  const run = await RUNS[kind](isAsked);
   return runReported({ ...invocation, ...AS[kind](invocation), output: SILENT, operands: [] }, run, {
     record: new RunRecord(invocation.runtime),
     wantsFacts: true,
@@ -35,9 +35,9 @@ export function runEnd({ facts, error, lines }: ReportedRun): RunEnd {
   return { failure: { reason: facts.failure, message, hint }, lines, error };
 }
 
-const RUNS: Readonly<Record<TaskKind, () => Promise<RunCommand>>> = {
+const RUNS: Readonly<Record<TaskKind, (isAsked: boolean) => Promise<RunCommand>>> = {
   save: async () => (await import("./commands/save.ts")).run,
-  verify: async () => verifyStored,
+  verify: async (isAsked) => (invocation) => verifyStored(invocation, isAsked),
   prune: async () => pruneAll,
 };
 
@@ -52,7 +52,7 @@ async function inEach(invocation: Invocation, work: (one: Invocation) => Promise
   for (const location of distinctPlaces(invocation.config.all("repository"))) await work(inRepository(invocation, location));
 }
 
-async function verifyStored(invocation: Invocation): Promise<number> {
+async function verifyStored(invocation: Invocation, isAsked: boolean): Promise<number> {
   const { config, runtime } = invocation;
   const cluster = config.get("cluster");
   const atDefaultLevel = config.origin("level").kind === "default";
@@ -61,13 +61,15 @@ async function verifyStored(invocation: Invocation): Promise<number> {
   const all: Verified[] = [];
   await inEach(invocation, async (one) => {
     const repository = await openForVerifying(one);
-    const wanted = { level: options.level, hasKeys: options.keys !== undefined, againAfterMs: config.get("verify-again-after"), now: runtime.now() };
+    const { level, keys } = options;
+    const wanted = { level, hasKeys: keys !== undefined, againAfterMs: config.get("verify-again-after"), isAsked, now: runtime.now() };
     const ids = dueForVerification(await listBriefly(repository, cluster, one), wanted);
     const names = ids.map((id) => ({ cluster, id }));
     const verified = await verifyBackups(repository, names, await author(), options);
     one.record?.noteVerified(verified);
     all.push(...verified);
-    one.record?.lines.push(`${verified.filter(({ outcome }) => outcome === "passed").length} of ${names.length} read back and good`);
+    const passed = verified.filter(({ outcome }) => outcome === "passed").length;
+    one.record?.lines.push(names.length === 0 ? "nothing was due to be read back" : `${passed} of ${names.length} read back and good`);
     if (verified.some(({ outcome }) => outcome === "failed")) exitCode = CORRUPT;
     else if (exitCode === 0 && verified.some(({ outcome }) => outcome === "not-verified")) exitCode = PARTLY_DONE;
   });

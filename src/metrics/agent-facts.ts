@@ -6,8 +6,8 @@ export interface AgentFacts {
   readonly role: "writer" | "standby";
   /** Null where none is planned. */
   readonly nextRuns: Readonly<Record<RunAction, Date | null>>;
-  /** Null where nothing is known of the repository, or nothing can be rebuilt. */
-  readonly recoveryWindow: { readonly from: Date; readonly to: Date } | null;
+  /** Null where nothing can be rebuilt; undefined where nothing is known of the repository. */
+  readonly recoveryWindow: { readonly from: Date; readonly to: Date } | null | undefined;
   /** On record as such in the repository; null where nothing is known of it. */
   readonly damagedBackups: number | null;
   readonly certificates: readonly { readonly certificate: "client" | "ca" | "listen"; readonly expiresAt: Date }[];

@@ -2,7 +2,7 @@
 import type { CallOptions } from "../runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type LateAttempts, readAttempts } from "./attempts.ts";
-import { type BriefCatalogueEntry, listBriefly } from "./catalogue.ts";
+import { type BriefCatalogueEntry, type BriefEntry, listBriefly } from "./catalogue.ts";
 import type { DocumentCache } from "./catalogue-cache.ts";
 import { gapsPrefix, parseGapKey, parseSegmentKey, segmentsPrefix } from "./names.ts";
 import { type Pin, readPins } from "./pins.ts";
@@ -36,8 +36,12 @@ export async function viewCatalogue(
 }
 
 /** As `latest` has it. */
+export function isRestorable(entry: BriefCatalogueEntry): entry is BriefEntry {
+  return entry.manifest !== null && (entry.state === "proven" || entry.state === "unconfirmed");
+}
+
 function restorable(entry: BriefCatalogueEntry) {
-  if (entry.manifest === null || (entry.state !== "proven" && entry.state !== "unconfirmed")) return [];
+  if (!isRestorable(entry)) return [];
   const { id, timeline, revision, createdAt } = entry.manifest;
   return [{ id, timeline, revision: BigInt(revision), createdAt }];
 }

@@ -1,5 +1,6 @@
 // Which stored backups are to be read back by now: each once, and again after some time. Pure.
 import type { BriefCatalogueEntry } from "../repository/catalogue.ts";
+import { isRestorable } from "../repository/catalogue-view.ts";
 import { VERIFICATION_LEVELS, type VerificationLevel } from "../repository/sidecars.ts";
 import type { VerifyLevel } from "./options.ts";
 
@@ -9,13 +10,16 @@ export interface DueRequest {
   readonly hasKeys: boolean;
   /** How long a verification that passed counts. */
   readonly againAfterMs: number;
+  /** Somebody wants to know now: the newest one that a restore takes is read, whenever it was read before. */
+  readonly isAsked: boolean;
   readonly now: Date;
 }
 
-/** Ids, in the order given. One that failed, or cannot be read, is looked at each time: somebody has to do something about it. */
-export function dueForVerification(entries: readonly BriefCatalogueEntry[], { level, hasKeys, againAfterMs, now }: DueRequest): string[] {
+/** `entries`: newest first. Ids, in the order given. One that failed, or cannot be read, is looked at each time: somebody has to do something about it. */
+export function dueForVerification(entries: readonly BriefCatalogueEntry[], { level, hasKeys, againAfterMs, isAsked, now }: DueRequest): string[] {
+  const wanted = isAsked ? entries.find(isRestorable) : undefined;
   return entries.flatMap((entry) => {
-    if (entry.manifest === null || entry.state === "damaged") return [entry.id];
+    if (entry.manifest === null || entry.state === "damaged" || entry === wanted) return [entry.id];
     const isClosed = !hasKeys && entry.manifest.objects.some(({ encryption }) => encryption !== null);
     const passedAt = newestPass(entry.verifications, isClosed ? "stored-bytes" : level);
     return passedAt === undefined || now.getTime() - passedAt >= againAfterMs ? [entry.id] : [];

@@ -141,6 +141,17 @@ test("metrics: an agent on standby counts nothing, and tells what is on record a
   expect(seriesOf(await metrics.text())).not.toHaveProperty(['etcdsafe_repository_damaged_backups{cluster="prod"}']);
 });
 
+test("metrics: where an agent sees that nothing can be rebuilt any more, there is no recovery point; where it sees nothing, there is the one of its save", async () => {
+  const metrics = createMetrics("1.2.3");
+  metrics.record(saveRun());
+  const agent = { cluster: "prod", role: "writer", nextRuns: { save: null, verify: null, prune: null }, damagedBackups: null, certificates: [] } as const;
+  const pointOf = async () => seriesOf(await metrics.text())['etcdsafe_recovery_point_timestamp_seconds{cluster="prod"}'];
+  metrics.recordAgent({ ...agent, recoveryWindow: undefined });
+  expect(await pointOf()).toBe(minuteSeconds(1));
+  metrics.recordAgent({ ...agent, recoveryWindow: null });
+  expect(await pointOf()).toBeUndefined();
+});
+
 test("metrics: a backup that was found damaged right after its save is no recovery point", async () => {
   const later = saveRun({ saved: savedFacts({ createdAt: minute(61), isDamaged: true }), failure: "corrupt" });
   expect(await said(saveRun(), later)).toMatchObject({

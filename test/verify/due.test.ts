@@ -6,7 +6,7 @@ import { type DueRequest, dueForVerification } from "../../src/verify/due.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const NOW = new Date("2026-11-22T04:00:00Z");
-const REQUEST: DueRequest = { level: "structure", hasKeys: true, againAfterMs: 30 * DAY_MS, now: NOW };
+const REQUEST: DueRequest = { level: "structure", hasKeys: true, againAfterMs: 30 * DAY_MS, isAsked: false, now: NOW };
 
 type Passed = Partial<Record<VerificationLevel, number>>;
 
@@ -69,4 +69,10 @@ test("due verifications: what failed, is damaged or cannot be read is looked at 
 test("due verifications: in the order given", () => {
   const entries = [entry("d"), entry("b", { structure: 1 }), { ...entry("c", { structure: 1 }), state: "damaged" as const }, entry("a")];
   expect(dueForVerification(entries, REQUEST)).toEqual(["d", "c", "a"]);
+});
+
+test("due verifications: whoever asks is told of the newest that a restore takes, also where it was just read back", () => {
+  const [suspect, newest, older] = [{ ...entry("c", { structure: 0 }), state: "suspect" as const }, entry("b", { structure: 0 }), entry("a", { structure: 0 })];
+  expect(dueForVerification([suspect, newest, older], { ...REQUEST, isAsked: true })).toEqual(["b"]);
+  expect(dueForVerification([suspect], { ...REQUEST, isAsked: true })).toEqual([]);
 });

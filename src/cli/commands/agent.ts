@@ -52,8 +52,8 @@ export async function run(invocation: Invocation): Promise<number> {
       const request = { cluster: live.settings.cluster, purpose: "agent", author: await author(), expiresAfterSeconds: LEASE_EXPIRES_AFTER_SECONDS };
       return takeWriterLease(repository, request, { ...options, runtime });
     },
-    run: async (kind, { onProgress, ...options }) => {
-      const reported = await runTask(kind, { ...now(), ...options, runtime: withProgress(runtime, onProgress) });
+    run: async (kind, { onProgress, isAsked, ...options }) => {
+      const reported = await runTask(kind, { ...now(), ...options, runtime: withProgress(runtime, onProgress) }, { isAsked });
       metrics.record(reported.facts);
       const { failure } = reported.facts;
       for (const line of reported.lines) runtime.log({ level: failure === null ? "info" : "warn", message: `${kind}: ${line}` });
