@@ -81,6 +81,13 @@ describe.each(MINORS_AT_HAND)("etcd %s", (minor) => {
       0,
     );
     expect((await etcd.shell("etcdctl put a b", cluster, minor, "watcher")).stderr).toContain("permission denied");
+    const granted = async (user: "root" | "watcher") =>
+      /lease (\w+) granted/.exec((await etcd.shell("etcdctl lease grant 600", cluster, minor, user)).stdout)![1]!;
+    const [another, held] = [await granted("root"), await granted("root")];
+    expectEnd(await etcd.shell(`etcdctl put held by-a-lease --lease ${held}`, cluster, minor, "root"), 0);
+    const onLeases = `etcdctl lease keep-alive --once ${another}; etcdctl lease revoke ${another}; etcdctl lease revoke ${await granted("watcher")}`;
+    expectEnd(await etcd.shell(onLeases, cluster, minor, "watcher"), 0);
+    expect((await etcd.shell(`etcdctl lease revoke ${held}`, cluster, minor, "watcher")).stderr).toContain("permission denied");
     expect((await etcd.shell("etcdctl get a", cluster, minor, "stranger")).stderr).toContain("permission denied");
     const adopt = (user: "watcher" | "stranger") =>
       runCli([
@@ -206,6 +213,15 @@ describe("S3", () => {
     const saved = await run(adding, bucket, ...locked);
     expectEnd(saved, 0);
     expectEnd(await run(adding, bucket, ...locked), 0);
+    const asOf = ["verify", "latest", "--as-of", new Date(Date.now() + 1_000).toISOString()];
+    for (const user of [unable, removing, await users.newUser("reading-now", policy("Who reads", bucket))])
+      expect(await run(user, bucket, ...asOf)).toMatchObject({ exitCode: 5, stderr: expect.stringContaining("STORAGE_DENIED") });
+    const [, ofBucket, ofObjects] = /add `(s3:\w+)` for the bucket, and `(s3:\w+)` for the objects/.exec(sectionOf("security.md", "Who reads"))!;
+    const readingThePast = withInstead(policy("Who reads", bucket), {
+      '"s3:ListBucket"': `"s3:ListBucket", "${ofBucket}"`,
+      '"s3:GetObject"': `"s3:GetObject", "${ofObjects}"`,
+    });
+    expectEnd(await run(await users.newUser("reading-the-past", readingThePast), bucket, ...asOf), 0);
     const Key = manifestOf(saved);
     await adding.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "{}" }));
     const { Versions = [] } = await users.root.client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: Key }));
