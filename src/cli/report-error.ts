@@ -21,18 +21,15 @@ export function asEtcdsafeError(error: unknown): EtcdsafeError {
   return new EtcdsafeError("INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
 }
 
-/** What kept one part of the work from being done. Throws what ends all of it: an abort, and faults of etcdsafe itself. */
-export function expectedFailure(error: unknown, signal: AbortSignal): Failure {
-  if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL" || signal.aborted) throw error;
-  const { code, message, hint } = error;
-  return { code, message, hint };
-}
-
-/** The same of what is done for a backup that is stored by then, so that an abort is one reason more. `later`: how what an abort has kept from being done is made up for. */
+/**
+ * What kept something from being done for a backup that is stored by then, so that an abort is one reason among others; `later`: how what that has left undone is
+ * made up for. Throws faults of etcdsafe itself.
+ */
 export function failureBehind(error: unknown, signal: AbortSignal, later: string): Failure {
-  if (!signal.aborted) return expectedFailure(error, signal);
-  const { code, message } = asEtcdsafeError(signal.reason);
-  return { code, message, hint: later };
+  const known = asEtcdsafeError(signal.aborted ? signal.reason : error);
+  if (known.code === "INTERNAL") throw error;
+  const { code, message, hint } = known;
+  return { code, message, hint: signal.aborted ? later : hint };
 }
 
 /** What ended a run, for whoever is told of it; empty where nothing did. */
