@@ -77,6 +77,8 @@ export async function bootSystemd(): Promise<BootedSystemd | undefined> {
     }
   };
   const stop = async () => {
+    // Their private directories lie in this host's /tmp.
+    await shell("systemctl stop '*.service'").catch(() => undefined);
     await processId().then(
       (pid) => process.kill(pid, "SIGKILL"),
       () => booted.signal("SIGKILL"),
