@@ -251,7 +251,7 @@ test("the agent's service saves, takes a renewed certificate without a restart, 
 });
 
 test("a systemd runs agent and service as the page sets them up; after three failures the service runs again once it is told to, reads back and prunes", async () => {
-  await using systemd = await bootSystemd();
+  await using systemd = await bootSystemd(directory.path);
   if (systemd === undefined) return;
   const shell = async (commands: string) => {
     const done = await systemd.shell(commands);

@@ -42,6 +42,11 @@ ln -sf ${INSTALLED}/bin/etcdsafe.js /usr/local/bin/etcdsafe
 mount -t tmpfs tmpfs /etc/systemd/system
 for target in sysinit basic network-online timers multi-user; do printf '[Unit]\\nDefaultDependencies=no\\n' > /etc/systemd/system/$target.target; done
 mount -t tmpfs tmpfs /run
+mkdir /run/files
+mount --bind "$FILES" /run/files
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mkdir -p "$FILES"
+mount --bind /run/files "$FILES"
 mkdir /run/printed /etc/systemd/system/service.d
 printf '[Service]\\nStandardOutput=append:/run/printed/%%n\\nStandardError=inherit\\n' > /etc/systemd/system/service.d/printed.conf
 mount -t proc proc /proc
@@ -59,11 +64,11 @@ export interface BootedSystemd extends AsyncDisposable {
   printed(service: string, pattern: RegExp): Promise<void>;
 }
 
-/** Undefined where there is none, or where this process, mostly for not being root, may not give it namespaces. */
-export async function bootSystemd(): Promise<BootedSystemd | undefined> {
+/** Of /tmp it sees `files` alone. Undefined where there is none, or where this process, mostly for not being root, may not give it namespaces. */
+export async function bootSystemd(files: string): Promise<BootedSystemd | undefined> {
   if (!(await isPossible())) return undefined;
   const directory = await temporaryDirectory("systemd");
-  const env = { PATH, CHECKOUT, DIRECTORY: directory.path, INSIDE };
+  const env = { PATH, CHECKOUT, DIRECTORY: directory.path, FILES: files, INSIDE };
   const booted = startCommand("setpriv", ["--pdeathsig", "KILL", "unshare", "--mount", "sh", "-ec", OUTSIDE], { env, limitMs: 180_000 });
   const processId = async () => Number(await readFile(join(directory.path, "pid"), "utf8"));
   const shell = async (commands: string) => {
@@ -77,8 +82,6 @@ export async function bootSystemd(): Promise<BootedSystemd | undefined> {
     }
   };
   const stop = async () => {
-    // Their private directories lie in this host's /tmp.
-    await shell("systemctl stop '*.service'").catch(() => undefined);
     await processId().then(
       (pid) => process.kill(pid, "SIGKILL"),
       () => booted.signal("SIGKILL"),
