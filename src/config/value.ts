@@ -37,8 +37,11 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
       return unlikePattern(spec, text) ?? { value: text };
     case "url":
       return readUrl(text);
-    case "hook":
-      return isHttpUrl(text) ? { value: text } : { refused: "is not a URL that begins with http:// or https://" };
+    case "hook": {
+      // As Kubernetes sets a variable from a Secret that was made of a file.
+      const url = text.replace(/\r?\n$/, "");
+      return isHttpUrl(url) ? { value: url } : { refused: "is not a URL that begins with http:// or https://" };
+    }
     case "time":
       return readTime(text);
     case "moment":

@@ -21,6 +21,7 @@ const PATTERNED: Partial<Record<OptionName, readonly string[]>> = {
       ["1d", "2h", "3m", "1y2d"],
     ]),
   ),
+  textfile: ["/a.prom", "/b.prom", "/c.prom", "/d.prom"],
   "s3-storage-class": ["A", "B", "C", "D"],
   "gs-storage-class": ["A", "B", "C", "D"],
   "gs-kms-key": [key("a"), key("b"), key("c"), key("d")],
@@ -38,7 +39,8 @@ function samples(name: OptionName): { text: string; value: unknown }[] {
   if (kind === "enum") return [0, 1, 0, 1].map((index) => ({ text: choices![index]!, value: choices![index]! }));
   if (paths !== undefined) return ["/a", "/b", "/c", "/d"].map((text) => ({ text: `${text},/x`, value: [text, "/x"] }));
   if (kind === "list") return ["a", "b", "c", "d"].map((text) => ({ text: `${text},x`, value: [text, "x"] }));
-  if (kind === "path" || kind === "secret-file" || kind === "location") return ["/a", "/b", "/c", "/d"].map((text) => ({ text, value: text }));
+  if (kind === "path" || kind === "secret-file" || kind === "location")
+    return (PATTERNED[name] ?? ["/a", "/b", "/c", "/d"]).map((text) => ({ text, value: text }));
   if (kind === "count") return [2, 3, 4, 5].map((value) => ({ text: String(value), value }));
   if (kind === "rate") return [2, 3, 4, 5].map((count) => ({ text: `${count}MiB`, value: count * 1024 * 1024 }));
   if (kind === "time" || kind === "moment")
