@@ -109,13 +109,13 @@ async function ended(invocation: Invocation, run: () => Promise<number>): Promis
 
 function factsOf(invocation: Invocation, record: RunRecord, { exitCode, error }: End, { startedAt }: { readonly startedAt: Date }): RunFacts {
   const { config, command, runtime } = invocation;
-  const { saved, pruned, verified, looks, phases, moved, repositories } = record;
+  const { saved, pruned, verified, looks, damaged, phases, moved, repositories } = record;
   const failure = failureReason(exitCode, error?.code);
   const clusters = config.get("all-clusters")
     ? [...record.exitCodes].map(([cluster, own]) => ({ cluster, failure: error === undefined ? failureReason(own, undefined) : failure }))
     : [{ cluster: config.get("cluster"), failure }];
   const action = command as RunAction; // Only these have the options that ask for it.
-  return { action, clusters, startedAt, finishedAt: runtime.now(), failure, saved, pruned, verified, looks, phases, moved, repositories };
+  return { action, clusters, startedAt, finishedAt: runtime.now(), failure, saved, pruned, verified, looks, damaged, phases, moved, repositories };
 }
 
 /** Notes what is in the repository. Nobody waits for that once the run is to stop. */

@@ -26,6 +26,7 @@ export class RunRecord {
   readonly phases = new Map<string, number>();
   readonly verified: VerifiedFacts[] = [];
   readonly looks: Look[] = [];
+  readonly damaged: { readonly cluster: string; readonly backups: number }[] = [];
   /** By cluster, of a run about all of them. */
   readonly exitCodes = new Map<string, number>();
   readonly repositories: RepositoryFacts[] = [];

@@ -84,7 +84,7 @@ export const FAMILIES = {
   },
   etcdsafe_repository_damaged_backups: {
     labels: ["cluster"],
-    help: "How many backups are on record as damaged in the repository.",
+    help: "How many backups are on record as damaged.",
   },
   etcdsafe_recovery_window_start_timestamp_seconds: {
     labels: ["cluster"],

@@ -39,6 +39,7 @@ export function createMetrics(version: string): Metrics {
       for (const [cluster, level] of verifiedLevels(facts.verified)) recordPassed(families, facts.verified, { cluster, level });
       recordCounts(families, facts);
       recordRepositories(families, facts.repositories);
+      for (const { cluster, backups } of facts.damaged) families.say("etcdsafe_repository_damaged_backups", [{ labels: { cluster }, value: backups }]);
     },
     recordAgent: (facts) => recordAgent(families, facts),
   };

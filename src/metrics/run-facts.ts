@@ -23,6 +23,8 @@ export interface RunFacts {
   /** What was read back from the store, one entry for each backup. */
   readonly verified: readonly VerifiedFacts[];
   readonly looks: readonly Look[];
+  /** How many backups of a cluster are on record as damaged, where the run has looked that up. */
+  readonly damaged: readonly { readonly cluster: string; readonly backups: number }[];
   /** Of each repository that the run has listed. */
   readonly repositories: readonly RepositoryFacts[];
 }

@@ -128,6 +128,15 @@ test("metrics: that a backup is damaged says whoever finds it", async () => {
   ]);
 });
 
+test("metrics: what is on record as damaged stays until a run finds it gone, whatever a look counts", async () => {
+  const onRecord = async (...facts: readonly RunFacts[]) => (await said(...facts))['etcdsafe_repository_damaged_backups{cluster="prod"}'];
+  const sunday = verifyRun([damaged], { failure: "corrupt", damaged: [{ cluster: "prod", backups: 1 }] });
+  const monday = verifyRun([verifiedFacts()], { damaged: [{ cluster: "prod", backups: 1 }] });
+  expect(await onRecord(sunday, saveRun(), verifyRun())).toBe("1");
+  expect(await onRecord(sunday, monday)).toBe("1");
+  expect(await onRecord(sunday, monday, verifyRun([verifiedFacts()], { damaged: [{ cluster: "prod", backups: 0 }] }))).toBe("0");
+});
+
 test("metrics: an agent on standby counts nothing, and tells what is on record as damaged", async () => {
   const metrics = createMetrics("1.2.3");
   metrics.record(verifyRun([damaged]));

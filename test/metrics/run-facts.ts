@@ -55,6 +55,7 @@ export function saveRun({ clusters = ["prod"], ...changes }: RunChanges = {}): R
     pruned: null,
     verified: [],
     looks: [],
+    damaged: [],
     repositories: [{ store: "s3", cluster: "prod", backups: 12, sizeBytes: 12_000_000 }],
     ...changes,
   };

@@ -11,7 +11,7 @@ import { requireNoProof } from "../protection.ts";
 import { asEtcdsafeError } from "../report-error.ts";
 import { exitCodeOfFailure, isBad, type Unread, type Verified, verifiedText } from "../verified-text.ts";
 import { verifyOptions } from "../verify-options.ts";
-import { noteVerification } from "../verify-record.ts";
+import { noteDamage, noteVerification } from "../verify-record.ts";
 import { openReport, type VerifyReport } from "../verify-report.ts";
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -30,6 +30,7 @@ export async function run(invocation: Invocation): Promise<number> {
     if (exitCode === 0) throw error;
     runtime.log({ level: "error", message: asEtcdsafeError(error).message }); // What was found is more.
   }
+  await noteDamage(invocation, verified);
   return exitCode;
 }
 
