@@ -105,7 +105,13 @@ describe.each(["external-etcd", "kubeadm", "k3s"])("overlay %s", (overlay) => {
     const [answered] = service["spec"].ports;
     expect(answered).toMatchObject({ port: port.containerPort, targetPort: port.name });
     expect(monitor["spec"].endpoints).toMatchObject([{ port: answered.name, path: "/metrics" }]);
-    expect(policy["spec"].ingress.flatMap(({ ports }: { ports: object[] }) => ports)).toEqual([{ protocol: "TCP", port: port.containerPort }]);
+    const prometheus = { namespaceSelector: {}, podSelector: { matchLabels: { "app.kubernetes.io/name": "prometheus" } } };
+    expect(policy["spec"]).toEqual({
+      podSelector: { matchLabels: { "app.kubernetes.io/name": "etcdsafe", "app.kubernetes.io/component": "agent" } },
+      policyTypes: ["Ingress"],
+      ingress: [{ from: [prometheus], ports: [{ protocol: "TCP", port: port.containerPort }] }],
+    });
+    expect(sectionOf(PAGE, "The agent")).toContain("with the label `app.kubernetes.io/name: prometheus`");
     const isOnNode = overlay !== "external-etcd";
     expect(objectNamed(objects, "ConfigMap", "etcdsafe")["data"].ETCDSAFE_LISTEN).toBe(isOnNode ? `127.0.0.1:${port.containerPort}` : `:${port.containerPort}`);
     for (const probe of [container.livenessProbe, container.readinessProbe]) {
