@@ -3,8 +3,10 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
+import { provisionHelm } from "../../scripts/provision/helm.ts";
 import { parseSchedule } from "../../src/agent/schedule.ts";
 import { optionSpec, optionsOf, variableOf } from "../../src/config/options.ts";
+import { outputOf } from "../support/command.ts";
 import { blocksOf, sectionOf, withInstead } from "../support/markdown.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { CONFIG, documentedKustomization, helmed, kustomizedText, PAGE } from "./kubernetes.ts";
@@ -176,17 +178,46 @@ test("a variable of etcdsafe's may be any option of the manifests' commands but 
   expect(SCHEMA.definitions.option.enum).toEqual([...new Set(open.map(variableOf))].toSorted());
 });
 
-test("a schedule is one that the agent and Kubernetes understand", () => {
+test("the page's upgrade is one that Helm knows, with the options that it has instead of --reuse-values", async () => {
+  const section = sectionOf(PAGE, "With Helm");
+  const command = blocksOf(section, "sh").find((block) => block.startsWith("helm upgrade "))!;
+  expect(section).toMatch(/Not with `--reuse-values`: .* the schema refuses that/);
+  const help = await outputOf(await provisionHelm(), ["upgrade", "--help"]);
+  for (const option of [...command.matchAll(/ (--[\w-]+)/g), ...section.matchAll(/`(--re[\w-]+)`/g)].map(([, name]) => name!))
+    expect(help).toContain(`${option} `);
+  // The values of a former chart, which had none of it.
+  await expect(chart({ ...documentedValues(), networkPolicy: null })).rejects.toThrow("missing property 'networkPolicy'");
+});
+
+test("a schedule is written as the agent and Kubernetes understand it; the page says what the agent alone finds out", () => {
   const pattern = new RegExp(SCHEMA.definitions.schedule.pattern);
-  for (const text of ["7 * * * *", "*/5 * * * *", "0,30 8-18/2 1,15 1-12 1-5", "59 23 31 12 6", "0-59/7 00 01 01 0"]) {
+  for (const text of ["7 * * * *", "*/5 * * * *", "0,30 8-18/2 1,15 1-12 1-5", "59 23 31 12 6", "0-59/7 00 01 01 0", "7 * * JAN,jul MON-FRI"]) {
     expect(text).toMatch(pattern);
     expect(() => parseSchedule("--save-schedule", text, "UTC"), text).not.toThrow();
   }
   for (const text of [
-    ...["99 99 99 99 99", "a b c d e", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 0 *", "* * * 13 *", "* * * * 7"],
+    ...[
+      "99 99 99 99 99",
+      "a b c d e",
+      "MON * * * *",
+      "* * * MON *",
+      "* * * * JAN",
+      "60 * * * *",
+      "* 24 * * *",
+      "* * 0 * *",
+      "* * 32 * *",
+      "* * * 0 *",
+      "* * * 13 *",
+      "* * * * 7",
+    ],
     ...["hourly", "@hourly", "* * * *", "* * * * * *", "7  * * * *", "*/0 * * * *", "1- * * * *", "5/ * * * *", "", "TZ=UTC 7 * * * *"],
   ])
     expect(text).not.toMatch(pattern);
+  for (const text of ["0 0 31 2 *", "5-1 * * * *"]) {
+    expect(sectionOf(PAGE, "With Helm")).toContain(`\`${text}\``);
+    expect(text).toMatch(pattern);
+    expect(() => parseSchedule("--save-schedule", text, "UTC"), text).toThrow();
+  }
 });
 
 /** And what the refusal has to name. */
@@ -246,6 +277,26 @@ const REFUSED: readonly (readonly [wrong: object, named: readonly string[]])[] =
   ],
   // kubelet asks a Pod at its own address.
   [{ config: { ETCDSAFE_LISTEN: "127.0.0.1:9379" } }, ["'/config/ETCDSAFE_LISTEN'"]],
+  [{ config: { proxy: "http://proxy:3128" } }, ["'proxy'"]],
+  [
+    {
+      config: {
+        HOOK: "https://example.org/?token=secret",
+        ACCOUNT: "https://example.org/?sv=1&sig=secret",
+        OBJECT: "https://example.org/?X-Amz-Signature=secret",
+      },
+    },
+    ["'/config/HOOK'", "'/config/ACCOUNT'", "'/config/OBJECT'"],
+  ],
+  // Each of them would let everything through, or nothing that is meant.
+  [
+    {
+      networkPolicy: {
+        extraEgress: [{}, { port: 9000 }, { ports: [] }, { ports: [{}] }, { ports: [{ port: 9000, protocol: "http" }] }, { ports: [{ prot: "TCP" }] }],
+      },
+    },
+    ["0", "1", "2/ports", "3/ports/0", "4/ports/0/protocol", "5/ports/0"].map((place) => `'/networkPolicy/extraEgress/${place}'`),
+  ],
   [{ store: { access: "google" }, etcd: { certificate: "kubeadm" } }, ["'/etcd/certificate'"]],
   [{ prometheusOperator: { labels: { "app.kubernetes.io/name": "monitored" } } }, ["'app.kubernetes.io/name'"]],
   [{ agent: null, save: { schedule: null } }, ["missing property 'agent'", "missing property 'schedule'"]],
@@ -261,8 +312,14 @@ test("values that are wrong are refused, each by its name", async () => {
   }
 });
 
+test.each([":9379", "0.0.0.0:9379", "[::]:9379"])("an agent's Pod may listen at %s", async (address) => {
+  const objects = await chart({ ...documentedValues(), config: { ...documentedValues()["config"], ETCDSAFE_LISTEN: address } });
+  expect(objects.find(({ kind }) => kind === "ConfigMap")!["data"].ETCDSAFE_LISTEN).toBe(address);
+});
+
 test("what the page advises is not refused: an agent that is asked on a node, a proxy, a file of authorities", async () => {
-  const config = { ETCDSAFE_LISTEN: ":9379", HTTPS_PROXY: "http://proxy:3128", NODE_EXTRA_CA_CERTS: "/etc/etcdsafe/ca.crt", AWS_REGION: "eu-central-1" };
+  const proxies = { HTTPS_PROXY: "http://proxy:3128", https_proxy: "http://proxy:3128", http_proxy: "http://proxy:3128", no_proxy: "10.0.0.1" };
+  const config = { ETCDSAFE_LISTEN: ":9379", ...proxies, NODE_EXTRA_CA_CERTS: "/etc/etcdsafe/ca.crt", AWS_REGION: "eu-central-1" };
   const objects = await chart({ ...documentedValues(), etcd: { certificate: "k3s" }, agent: { enabled: true }, config });
   expect(objects.find(({ kind }) => kind === "ConfigMap")!["data"]).toMatchObject(config);
 });

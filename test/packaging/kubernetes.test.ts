@@ -287,6 +287,10 @@ test("components: the heartbeat is pinged, the identity opens what is verified, 
     expect(second.stdout).toMatch(/^1 backup removed, 1 kept\.$/m);
     expect(pings.filter((each) => /\/ping\?|\/ping$/.test(each)).length).toBe(2);
     expect(pings.filter((each) => each.includes("/ping/start")).length).toBe(2);
+    const page = sectionOf(PAGE, "Secrets");
+    expect(page).toContain("One that holds something else than a URL does (exit code 2)");
+    expectEnd(await run(objects, "etcdsafe-save", reporting({ heartbeat: "heartbeat", notify: "" })), 2);
+    expect(blocksOf(page, "sh").at(-1)).toBe("kubectl --namespace etcdsafe describe secret etcdsafe-reporting\n");
     const verified = await run(objects, "etcdsafe-verify", reporting({ heartbeat, notify }));
     expectEnd(verified, 0);
     expect(verified.stdout).toMatch(/structure/);
