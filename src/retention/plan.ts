@@ -130,10 +130,28 @@ function reasonToLeave({ id, createdAt, state, fault, isBeingWritten }: Retentio
   return { key: id, reason: `dated ${createdAt}, in the future: now is ${now.toISOString()}` };
 }
 
-/** Bad backups are kept by the same rules, but take no good one's place, nor do those of another timeline. */
+/** Timelines take no place of each other's. */
 function keptByGroups(judged: readonly DatedBackup[], rules: KeepRules, calendar: Calendar): Reasons {
-  const groups = Map.groupBy(judged, ({ backup }) => `${isGood(backup) ? "good" : "bad"} ${backup.timeline}`);
-  return merged(...groups.values().map((group) => keptByRules(group, rules, calendar)));
+  const timelines = Map.groupBy(judged, ({ backup }) => backup.timeline);
+  return merged(
+    ...timelines.values().flatMap((all) => {
+      const [good, bad] = [all.filter(({ backup }) => isGood(backup)), all.filter(({ backup }) => !isGood(backup))];
+      return [keptByRules(good, rules, calendar), keptBesides(good, bad, rules, calendar)];
+    }),
+  );
+}
+
+/** Bad backups take no good one's place. Of them as many are kept as the rules say of good ones, but none for longer than a good one in its place would be. */
+function keptBesides(good: readonly DatedBackup[], bad: readonly DatedBackup[], rules: KeepRules, calendar: Calendar): Reasons {
+  const kept = keptByRules(bad, rules, calendar);
+  const wouldStay = (dated: DatedBackup) => keptByRules(insertedInto(good, dated), rules, calendar).has(dated.backup);
+  const staying = new Set(bad.filter((dated) => kept.has(dated.backup) && wouldStay(dated)).map(({ backup }) => backup));
+  return new Map([...kept].filter(([backup]) => staying.has(backup)));
+}
+
+function insertedInto(newestFirst: readonly DatedBackup[], dated: DatedBackup): DatedBackup[] {
+  const place = newestFirst.findIndex(({ createdMs }) => createdMs <= dated.createdMs);
+  return place < 0 ? [...newestFirst, dated] : newestFirst.toSpliced(place, 0, dated);
 }
 
 /** Of what was stored again, each may be the only one that somebody can open: a rule that keeps one keeps all that are as good. */

@@ -81,7 +81,7 @@ test("plan: what was stored again, of one time and revision, counts as one backu
   ]);
   // Also by rules that choose one of each period, of which the oldest may be either.
   expect(idsOf(plan(backups, { keepDaily: 5 }).keep)).toEqual([
-    ...["2026-11-21T10:00 again", "2026-11-21T10:00", "2026-11-21T09:00 again", "2026-11-21T07:00 again", "2026-11-21T07:00"],
+    ...["2026-11-21T10:00 again", "2026-11-21T10:00", "2026-11-21T07:00 again", "2026-11-21T07:00"],
   ]);
 });
 
@@ -144,6 +144,26 @@ test.each(["suspect", "partial", "damaged"] as const)("plan: a %s backup never c
   ]);
 });
 
+test("plan: a bad backup stays as long as a good one in its place would, and makes no room by going", () => {
+  const backups = [
+    backup("2026-11-21T10:00"),
+    backup("2026-11-21T09:00", { state: "damaged" }),
+    backup("2026-11-21T08:00"),
+    backup("2026-11-20T23:00", { state: "suspect" }),
+    backup("2026-11-20T10:00"),
+    backup("2026-11-20T09:00", { state: "damaged" }),
+  ];
+  expect(verdicts(backups, { keepLast: 2, keepDaily: 2 })).toEqual([
+    "2026-11-21T10:00 keep: keep-last 2; keep-daily 2: newest of 2026-11-21; the newest proven one; the newest good one",
+    "2026-11-21T09:00 keep: keep-last 2; keep-daily 2: newest of 2026-11-21",
+    "2026-11-21T08:00 keep: keep-last 2",
+    "2026-11-20T23:00 keep: keep-last 2; keep-daily 2: newest of 2026-11-20",
+    "2026-11-20T10:00 keep: keep-daily 2: newest of 2026-11-20",
+    "2026-11-20T09:00 remove: kept by no rule",
+  ]);
+  expect(idsOf(plan(backups, { keepLast: 1 }).keep)).toEqual(["2026-11-21T10:00"]);
+});
+
 test("plan: keep-within of the good ones counts from the newest good one, however new a bad one is", () => {
   const backups = [backup("2026-11-21T10:00", { state: "damaged" }), backup("2026-11-11T10:00"), backup("2026-11-10T10:00"), backup("2026-11-08T10:00")];
   expect(idsOf(plan(backups, { keepWithin: "2d" }).remove)).toEqual(["2026-11-08T10:00"]);
@@ -172,7 +192,7 @@ test("plan: what is pinned or locked stays, whatever its state, and says why", (
     backup("2026-11-20T05:00", { lock: { until: "some day" } }),
   ];
   expect(verdicts(backups, { keepLast: 1, maxAge: "3h", maxSizeBytes: 0 }).slice(1)).toEqual([
-    "2026-11-20T10:00 keep: keep-last 1; pinned: before the upgrade",
+    "2026-11-20T10:00 keep: pinned: before the upgrade",
     "2026-11-20T09:00 keep: locked by the store until 2026-12-24T00:00:00Z",
     "2026-11-20T08:00 keep: locked by the store: under a legal hold",
     "2026-11-20T07:00 keep: locked by the store until 2026-11-21T12:00:00.001Z",

@@ -85,6 +85,15 @@ promise("suspect, partial and damaged ones change nothing for the good ones", (c
   );
 });
 
+promise("no suspect, partial or damaged one is kept that would not be if it were good", (catalogue, { maxSizeBytes: _, ...policy }) => {
+  const { keep } = planRetention(catalogue, policy, NOW);
+  for (const { backup } of keep.filter(({ backup: { state } }) => BAD.includes(state))) {
+    const good = { ...backup, state: "proven" as const };
+    const backups = catalogue.backups.map((it) => (it === backup ? good : it));
+    expect(idsOf(planRetention({ ...catalogue, backups }, policy, NOW).keep)).toContain(backup.id);
+  }
+});
+
 promise("what is being written, unreadable or dated in the future is not removed, and changes nothing", (catalogue, policy, plan) => {
   const left = catalogue.backups.filter((it) => !judged(catalogue).includes(it));
   expect(plan.leave.map(({ key }) => key)).toEqual(left.map(({ id }) => id));
