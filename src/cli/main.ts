@@ -9,10 +9,10 @@ import { REPORTED, TOLD_BY } from "../config/reporting-options.ts";
 import type { EtcdsafeError } from "../errors.ts";
 import type { LogEvent, Runtime } from "../runtime.ts";
 import { COMMANDS } from "./catalogue.ts";
-import type { LoadedCommand, RunCommand } from "./command.ts";
+import type { Invocation, LoadedCommand, RunCommand } from "./command.ts";
 import { settleConflicts } from "./conflicts.ts";
 import { formatSpan } from "./format.ts";
-import { exitCodeFor, SIGNALS, watchInterruption, whyEnded } from "./interruption.ts";
+import { exitCodeFor, InterruptedError, SIGNALS, watchInterruption, whyEnded, withHint } from "./interruption.ts";
 import { DEFAULT_TERMINATION_LOG, leaveLastWords } from "./last-words.ts";
 import { makeReporter, type Reporter } from "./log.ts";
 import { makeOutput } from "./output.ts";
@@ -53,21 +53,28 @@ export async function main(argv: readonly string[]): Promise<number> {
     session.reporter?.log({ level: "warn", message: `${signal}: stopping; another one after a second stops at once` }),
   );
   try {
-    const parsed = parseArguments(argv, version(), (text) => process.stdout.write(text));
-    const exitCode = parsed === undefined ? 0 : await runCommand(parsed, { environment, signal: interruption.signal, streams, session });
-    await streams.flushed();
-    await speakLast(session, { exitCode, error: undefined });
-    return exitCode;
-  } catch (thrown) {
-    const error = whyEnded(thrown, interruption.signal, session);
-    const exitCode = exitCodeFor(error);
-    reportError(error, session);
-    await speakLast(session, { exitCode, error });
+    const end = await endOf(argv, session, { environment, signal: interruption.signal, streams });
+    const { exitCode, error } = end;
+    if (error !== undefined) reportError(error, session);
+    await speakLast(session, end);
     // A reader who takes nothing any more would keep the process alive.
-    if (process.stdout.writableLength > 0) process.exit(exitCode);
+    if (error !== undefined && process.stdout.writableLength > 0) process.exit(exitCode);
     return exitCode;
   } finally {
     session.reporter?.[Symbol.dispose]();
+  }
+}
+
+async function endOf(argv: readonly string[], session: Session, surroundings: Omit<Surroundings, "session">): Promise<End> {
+  const { signal, streams } = surroundings;
+  try {
+    const parsed = parseArguments(argv, version(), (text) => process.stdout.write(text));
+    const end = parsed === undefined ? { exitCode: 0, error: undefined } : await runCommand(parsed, { ...surroundings, session });
+    if (end.error === undefined) await streams.flushed();
+    return end;
+  } catch (thrown) {
+    const error = whyEnded(thrown, signal, session);
+    return { exitCode: exitCodeFor(error), error };
   }
 }
 
@@ -92,7 +99,8 @@ interface Surroundings {
   readonly session: Session;
 }
 
-async function runCommand(parsed: ParsedArguments, { environment, signal, streams, session }: Surroundings): Promise<number> {
+/** Gives the error of a run of which everybody was told: a signal that came while they were is not what ended it. Throws that of any other. */
+async function runCommand(parsed: ParsedArguments, { environment, signal, streams, session }: Surroundings): Promise<End> {
   session.command = parsed.command;
   session.operands = parsed.operands;
   const { config: given, faults } = await readConfig({ ...parsed, environment });
@@ -131,16 +139,17 @@ async function runCommand(parsed: ParsedArguments, { environment, signal, stream
       await waitAPartOf(jitterMs, runtime, signal);
     } catch (error) {
       await notBegun?.(invocation);
-      throw error;
+      throw error instanceof InterruptedError ? withHint(error, "It had not begun; run it again.") : error;
     }
   }
-  if (!isReported(parsed.command)) return run(invocation);
+  const silently = async (own: Invocation): Promise<End> => ({ exitCode: await run(own), error: undefined });
+  if (!isReported(parsed.command)) return silently(invocation);
   const isTold = TOLD_BY.some((name) => config.get(name) !== undefined);
   // Outside of containers nobody hears last words, and a record takes modules that not all of these commands load.
-  if (!isTold && !existsSync(session.terminationLog ?? "")) return run(invocation);
+  if (!isTold && !existsSync(session.terminationLog ?? "")) return silently(invocation);
   const record = new (await import("./run-record.ts")).RunRecord(runtime);
   session.record = record;
-  if (!isTold) return run({ ...invocation, record });
+  if (!isTold) return silently({ ...invocation, record });
   const flushed: RunCommand = async (own) => {
     const exitCode = await run(own);
     await streams.flushed(FLUSH_LIMIT_MS);

@@ -43,12 +43,10 @@ interface ReportOptions {
   onEnd?(end: End): Promise<void>;
 }
 
-/** As `run`, and tells of it. */
-export async function reported(invocation: Invocation, run: RunCommand, options: ReportOptions): Promise<number> {
+/** How `run` ended, after all were told of it. */
+export async function reported(invocation: Invocation, run: RunCommand, options: ReportOptions): Promise<End> {
   const wantsFacts = invocation.config.get("textfile") !== undefined || invocation.config.get("pushgateway") !== undefined;
-  const { error, exitCode } = await runReported(invocation, run, { ...options, wantsFacts });
-  if (error !== undefined) throw error;
-  return exitCode;
+  return runReported(invocation, run, { ...options, wantsFacts });
 }
 
 /**

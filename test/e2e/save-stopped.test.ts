@@ -135,10 +135,31 @@ test("a configuration that is refused is told by what of it can be read, as a me
   expect([...(await refused("contradicting", contradicting, /--no-spool and --spool-dir/, /^Give one of the two/)).keys()]).toContain("/ping/2");
   // Who could not be told does not keep the others from it.
   hook.forget();
-  expectFailure("USAGE", await runCli(saving("refused", "--notify-file", at("none")), { env: { ETCDSAFE_HEARTBEAT: env.ETCDSAFE_HEARTBEAT } }), {
-    message: /there is no such file/,
-  });
-  expect(hook.asked.map(({ path }) => path).sort()).toEqual(["/ping/2", "/ping/start"]);
+  const untold = await expectExit(3, saving("untold", "--notify-file", at("none")), { ETCDSAFE_HEARTBEAT: env.ETCDSAFE_HEARTBEAT });
+  expect(untold.stderr).toMatch(/there is no such file/);
+  expect(hook.asked.map(({ path }) => path).sort()).toEqual(["/ping/3", "/ping/start"]);
+});
+
+test("a signal while others are told how a run failed changes neither its end nor what is said of it", async () => {
+  await using silent = await startHook("silent");
+  await writeFile(at("failed.log"), "");
+  const args = saving("failed", "--spool-dir", at("none"), "--termination-log", at("failed.log"));
+  const run = startCli(args, { env: { ETCDSAFE_HEARTBEAT: `${silent.url}/ping` } });
+  await expect.poll(() => text("failed.log"), { timeout: 20_000 }).not.toBe("");
+  const spoken = await text("failed.log");
+  run.signal("SIGTERM");
+  const result = await run.finished;
+  expect(result.stderr).toContain("SIGTERM: stopping");
+  expectFailure("FILE_NOT_FOUND", result, { message: /there is no directory .* for the spool/, hint: /^Create it/ });
+  expect(await text("failed.log")).toBe(spoken);
+  expect(spoken).toMatch(/^exit code 8 .*: FILE_NOT_FOUND: /);
+});
+
+test("a command that is stopped before it has begun says that nothing was", async () => {
+  const run = startCli(["verify", "--repository", at("waits"), "--jitter", "24h"]);
+  await run.printed(/beginning in/);
+  run.signal("SIGTERM");
+  expectFailure("INTERRUPTED", await run.finished, { message: /^stopped by SIGTERM$/, hint: /^It had not begun; run it again\.$/, exitCode: 143 });
 });
 
 test("last words name what was found, not who could not be told; also where nobody else is told", async () => {
