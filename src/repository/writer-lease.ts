@@ -27,7 +27,7 @@ export interface WriterLease extends AsyncDisposable {
   readonly storeTime: Date;
   /** Aborted with WRITER_LEASE_LOST once the lease is another's, or could not be renewed in time. */
   readonly signal: AbortSignal;
-  /** Renews the lease, to be called right before anything is published or deleted. Throws WRITER_LEASE_LOST. */
+  /** Renews the lease, to be called right before anything is published or deleted. Throws WRITER_LEASE_LOST, also once it is being given back. */
   requireHeld(options: CallOptions): Promise<void>;
   /** Gives it back for whoever cannot wait that long. Where that fails, it is said, and the lease expires by itself. */
   release(options: CallOptions): Promise<void>;
@@ -139,7 +139,6 @@ class HeldLease implements WriterLease {
   }
 
   async requireHeld(options: CallOptions): Promise<void> {
-    this.#lost.signal.throwIfAborted();
     await this.#renew(options);
   }
 
@@ -148,14 +147,27 @@ class HeldLease implements WriterLease {
   }
 
   async release(options: CallOptions): Promise<void> {
-    this.#stopped.abort();
+    this.#stopped.abort(new EtcdsafeError("WRITER_LEASE_LOST", `the writer lease ${this.#key} was given back`));
     await this.#beating;
-    if (this.#lost.signal.aborted) return;
-    const now = this.#runtime.now().toISOString();
-    const released = { ...this.#file, heartbeatAt: now, releasedAt: now };
-    await this.#put(released, this.#info!.version, options).catch((error: Error) => {
+    await this.#giveBack(options).catch((error: Error) => {
+      if (this.#lost.signal.aborted) return;
       this.#runtime.log({ level: "warn", message: `${this.#key} could not be given back, and expires by itself: ${error.message}` });
     });
+  }
+
+  async #giveBack(options: CallOptions): Promise<void> {
+    this.#lost.signal.throwIfAborted();
+    const now = this.#runtime.now().toISOString();
+    const released = { ...this.#file, heartbeatAt: now, releasedAt: now };
+    try {
+      await this.#put(released, this.#info!.version, options);
+    } catch (error) {
+      if (!hasCode(error, "STORAGE_CONFLICT")) throw error;
+      // A renewal that was told to stop may have been carried out by the store nevertheless.
+      await this.#afterConflict(options);
+      this.#lost.signal.throwIfAborted();
+      await this.#put(released, this.#info!.version, options);
+    }
   }
 
   /** Renews until stopped. A renewal that fails is tried again until the lease must be taken for expired. */
@@ -176,7 +188,7 @@ class HeldLease implements WriterLease {
   }
 
   async #renewOnce(options: CallOptions): Promise<void> {
-    this.#lost.signal.throwIfAborted();
+    this.#requireKept();
     try {
       await this.#put({ ...this.#file, heartbeatAt: this.#runtime.now().toISOString() }, this.#info!.version, options);
     } catch (error) {
@@ -184,7 +196,13 @@ class HeldLease implements WriterLease {
       else if (this.#runtime.monotonicMs() - this.#renewedMs < this.#file.expiresAfterSeconds * 1000) throw error;
       else this.#lose(`it could not be renewed in time: ${(error as Error).message}`);
     }
+    this.#requireKept();
+  }
+
+  /** A renewal would take back what was given back. */
+  #requireKept(): void {
     this.#lost.signal.throwIfAborted();
+    this.#stopped.signal.throwIfAborted();
   }
 
   /** It is another's now; or it is our own renewal, of which the answer was lost. */

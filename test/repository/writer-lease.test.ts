@@ -154,6 +154,41 @@ test("writer lease: is lost when it could not be renewed for as long as it lasts
   await expectThrown("WRITER_LEASE_LOST", () => holder.requireHeld({ signal }), /its file is gone$/);
 });
 
+test("writer lease: is given back, and held no more, also where the store has carried out a renewal that was told to stop", async () => {
+  const memory = new MemoryStorage();
+  const renewed = Promise.withResolvers<void>();
+  let puts = 0;
+  const storage = wrapped(memory, {
+    put: async (key, body, options) => {
+      const info = await memory.put(key, body, { ...options, signal });
+      if (++puts !== 2) return info;
+      renewed.resolve();
+      return new Promise((_, reject) => options.signal.addEventListener("abort", () => reject(options.signal.reason)));
+    },
+  });
+  const runtime = hurried();
+  const lease = await take(storage, runtime);
+  await renewed.promise;
+  await lease.release({ signal });
+  const { releasedAt } = stored(memory);
+  expect([releasedAt, runtime.logged]).toEqual([expect.any(String), []]);
+  await expectThrown("WRITER_LEASE_LOST", () => lease.requireHeld({ signal }), /^the writer lease default\/writer\.json was given back$/);
+  expect(stored(memory)).toMatchObject({ releasedAt });
+  await using next = await take(storage);
+  expect(next.epoch).toBe(2n);
+});
+
+test("writer lease: what another has taken meanwhile is not given back", async () => {
+  const { storage, ahead } = clocked();
+  const runtime = suspended();
+  const asleep = await take(storage, runtime);
+  ahead.ms = (SECONDS + 5) * 1000;
+  await using next = await take(storage);
+  await asleep.release({ signal });
+  expect(runtime.logged).toEqual([]);
+  await next.requireHeld({ signal });
+});
+
 test("writer lease: nobody holds one on a store that ignores conditions", async () => {
   const memory = new MemoryStorage();
   await expectThrown(
