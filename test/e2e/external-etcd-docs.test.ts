@@ -1,5 +1,6 @@
 // docs/external-etcd.md, done to the letter: its commands are taken from the page, the units from config/systemd, and tried on a real etcd of three members.
 import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -7,23 +8,30 @@ import type { Job } from "../../src/agent/status.ts";
 import type { CertificateFiles } from "../support/certificates.ts";
 import { runCli } from "../support/cli.ts";
 import { type CommandResult, runCommand, startCommand } from "../support/command.ts";
-import { type EtcdCluster, startCluster } from "../support/etcd.ts";
+import { type EtcdCluster, planMembers, startCluster } from "../support/etcd.ts";
 import { expectEnd, type GuardedEtcd, prepareGuardedEtcd } from "../support/guarded-etcd.ts";
 import { blocksOf, sectionOf, withInstead } from "../support/markdown.ts";
 import { claimPorts, releasePorts } from "../support/ports.ts";
-import { bootSystemd } from "../support/systemd.ts";
+import { bootSystemd, whyNoSystemd } from "../support/systemd.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const PAGE = "external-etcd.md";
 const directory = await temporaryDirectory("external-etcd");
 const path = (name: string) => join(directory.path, name);
 const documented = (heading: string) => blocksOf(sectionOf(PAGE, heading), "sh");
+/** Not of loopback, where there is another one: whether that is this host's, a save has to ask the kernel. */
+const ADDRESS = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
 let etcd: GuardedEtcd;
 let cluster: EtcdCluster;
 
 beforeAll(async () => {
   etcd = await prepareGuardedEtcd(directory.path);
-  cluster = await etcd.start({ size: 3 });
+  const host = ADDRESS ?? "127.0.0.1";
+  const members = (await planMembers(3, path("members"), "https")).map((member) => ({ ...member, clientUrl: member.clientUrl.replace("127.0.0.1", host) }));
+  const server = await etcd.authority.issue({ name: "here", hosts: [host] });
+  cluster = await startCluster({ members, tls: { caPath: etcd.authority.path, server, client: etcd.certificate("root"), requireClientCertificate: true } });
 });
 afterAll(async () => {
   await cluster?.stop();
@@ -126,8 +134,7 @@ async function expectTaken(heading: string, service: string, ...others: readonly
     expect(documented(heading)[0]).toContain(`config/systemd/${name}`);
     await writeFile(path(name), (await unit(name)).replace("/usr/local/bin/etcdsafe", path("bin/etcdsafe")));
   }
-  const checked = await systemTool("systemd-analyze", ["verify", "--man=no", ...names.map(path)]);
-  if (checked === undefined) return; // A host without systemd.
+  const checked = (await systemTool("systemd-analyze", ["verify", "--man=no", ...names.map(path)]))!;
   expectEnd(checked, 0);
   expect(checked.stderr).toBe("");
   const judged = await systemTool("systemd-analyze", ["security", "--offline=true", "--no-pager", path(service)]);
@@ -138,11 +145,20 @@ async function expectTaken(heading: string, service: string, ...others: readonly
   else expect(figure).toBeLessThan(Number(documentedFigure) + 0.5); // Others look at other things.
 }
 
-/** In front of a command that is to tell which system calls it makes, in all of its threads; nothing on a host that lacks a tool for it. */
-async function traced(calls: string): Promise<readonly string[]> {
-  const tools = [await systemTool("systemd-analyze", ["--version"]), await systemTool("strace", ["--version"])];
-  return tools.includes(undefined) ? [] : ["strace", "--follow-forks", "--string-limit=0", "--output", calls];
+/** Tools of which this host has none, for a test that is skipped then. */
+async function lacking(...tools: readonly string[]): Promise<string | undefined> {
+  const found = await Promise.all(tools.map((tool) => systemTool(tool, ["--version"])));
+  const missing = tools.filter((_, index) => found[index] === undefined);
+  return missing.length === 0 ? undefined : `this host has no ${missing.join(" and no ")}`;
 }
+
+/** Why no trace can tell what a save needs; undefined where one can. */
+async function whyNotTraced(): Promise<string | undefined> {
+  return (await lacking("systemd-analyze", "strace")) ?? (ADDRESS === undefined ? "this host has no address but those of loopback" : undefined);
+}
+
+/** In front of a command that is to tell which system calls it makes, in all of its threads. */
+const tracing = (calls: string) => ["strace", "--follow-forks", "--string-limit=0", "--output", calls];
 
 /** The service's filters let all of them through, and sockets of all the families that are asked for. */
 async function expectAllowed(service: string, calls: string): Promise<void> {
@@ -162,29 +178,40 @@ async function expectAllowed(service: string, calls: string): Promise<void> {
   expect([...made]).toEqual(expect.arrayContaining(["execve", "read", "epoll_ctl"]));
   expect([...made].filter((call) => denied.has(call) || !allowed.has(call))).toEqual([]);
   const families = new Set(traces.filter(([, call]) => call === "socket").map(([, , family]) => family));
+  expect([...families]).toContain("AF_NETLINK"); // Whether the member is on this host.
   const [restricted] = (await settingsOf(service))("RestrictAddressFamilies");
   expect(restricted!.split(" ")).toEqual(expect.arrayContaining([...families]));
 }
 
-test("the service's command saves with what systemd hands over, and systemd takes service and timer, and finds them as hardened as the page says", async () => {
+test("the service's command saves with what systemd hands over", async () => {
   const { command, env } = await timedSave(path("by-timer"));
   const done = await runCommand("sh", ["-ec", command], { env });
   expectEnd(done, 0);
   expect(done.stdout).toMatch(/^state +proven/m);
-  await expectTaken("On a timer", "etcdsafe-save.service", "etcdsafe-save.timer");
 });
 
-test("the service's filter lets through every system call that a save makes", async () => {
+test.for([
+  ["On a timer", "etcdsafe-save.service", "etcdsafe-save.timer"],
+  ["An agent instead", "etcdsafe-agent.service"],
+] as const)("%s: systemd takes what the page installs, and finds it as hardened as the page says", async ([heading, service, ...others], { skip }) => {
+  const why = await lacking("systemd-analyze");
+  skip(why !== undefined, why);
+  await expectTaken(heading, service, ...others);
+});
+
+test("the service's filter lets through every system call that a save makes", async ({ skip }) => {
+  const why = await whyNotTraced();
+  skip(why !== undefined, why);
   const { command, env } = await timedSave(path("by-timer-traced"));
-  const [tracer, ...options] = await traced(path("calls"));
-  if (tracer === undefined) return;
-  expectEnd(await runCommand(tracer, [...options, "sh", "-ec", command], { env }), 0);
+  const [tracer, ...words] = [...tracing(path("calls")), "sh", "-ec", command];
+  expectEnd(await runCommand(tracer!, words, { env }), 0);
   await expectAllowed("etcdsafe-save.service", path("calls"));
 });
 
-test("the agent's service saves, takes a renewed certificate without a restart, reads its settings when told to, stops in time, and needs no system call that is filtered", async () => {
+test("the agent's service saves, takes a renewed certificate without a restart, reads its settings when told to, stops in time, and needs no system call that is filtered", async ({
+  skip,
+}) => {
   const settings = await settingsOf("etcdsafe-agent.service");
-  await expectTaken("An agent instead", "etcdsafe-agent.service");
   const file = (name: string) => ({ [`/etc/etcdsafe/etcd/${name}`]: path(`agent-${name}`) });
   const own = { ...file("ca.crt"), ...file("client.crt"), ...file("client.key"), "/var/backups/etcd": path("by-agent") };
   const config = withInstead(await unit("etcdsafe-agent.yaml"), { [ENDPOINTS.replaceAll(",", ", ")]: cluster.endpoints.join(", "), ...own });
@@ -200,8 +227,8 @@ test("the agent's service saves, takes a renewed certificate without a restart, 
   const [port] = (await claimPorts(1)) as [number];
   const env = { PATH: process.env["PATH"], ETCDSAFE_LISTEN: `127.0.0.1:${port}`, ETCDSAFE_LISTEN_TOKEN_FILE: path("agent-token") };
   const command = withInstead(settings("ExecStart")[0]!, { "/usr/local/bin/etcdsafe": path("bin/etcdsafe"), "/etc/etcdsafe/agent.yaml": path("agent.yaml") });
-  const tracing = await traced(path("agent-calls"));
-  const words = [...tracing, "sh", "-ec", `echo $$ > ${path("agent.pid")}; exec ${command}`];
+  const whyNot = await whyNotTraced();
+  const words = [...(whyNot === undefined ? tracing(path("agent-calls")) : []), "sh", "-ec", `echo $$ > ${path("agent.pid")}; exec ${command}`];
   const agent = startCommand(words[0]!, words.slice(1), { env, limitMs: 90_000 });
   let hasStopped = false;
   const url = `http://127.0.0.1:${port}`;
@@ -234,10 +261,11 @@ test("the agent's service saves, takes a renewed certificate without a restart, 
     hasStopped = true;
     expectEnd(stopped, 0);
     expect(performance.now() - stoppingAt).toBeLessThan(Number(settings("TimeoutStopSec")[0]) * 1000);
-    if (tracing.length > 0) await expectAllowed("etcdsafe-agent.service", path("agent-calls"));
     await writeFile(path("agent.yaml"), "save-schedule: never\n");
     const misconfigured = await runCommand("sh", ["-ec", command], { env });
     expect(settings("RestartPreventExitStatus")).toEqual([String(misconfigured.exitCode)]);
+    skip(whyNot !== undefined, `all but the system calls is as it should be: ${whyNot}`);
+    await expectAllowed("etcdsafe-agent.service", path("agent-calls"));
   } finally {
     // What is traced outlives a tracer that was killed.
     if (!hasStopped)
@@ -250,9 +278,12 @@ test("the agent's service saves, takes a renewed certificate without a restart, 
   }
 });
 
-test("a systemd runs agent and service as the page sets them up; after three failures the service runs again once it is told to, reads back and prunes", async () => {
+test("a systemd runs agent and service as the page sets them up; after three starts the service runs again once it is told to, reads back and prunes", async ({
+  skip,
+}) => {
+  const why = await whyNoSystemd(directory.path);
+  skip(why !== undefined, why);
   await using systemd = await bootSystemd(directory.path);
-  if (systemd === undefined) return;
   const shell = async (commands: string) => {
     const done = await systemd.shell(commands);
     expectEnd(done, 0);
@@ -269,7 +300,7 @@ test("a systemd runs agent and service as the page sets them up; after three fai
   await shell(`install -d -m 0700 /etc/etcd/pki\n${copied("/etc/etcd/pki")}`);
   // As SUSE has it.
   await shell("sed -i '/^USERGROUPS_ENAB/d' /etc/login.defs\necho USERGROUPS_ENAB no >> /etc/login.defs");
-  const [setUp, keep, onceMended] = documented("On a timer") as [string, string, string];
+  const [setUp, keep, onceMended, triedByHand] = documented("On a timer") as [string, string, string, string];
   await shell(withInstead(setUp, await given("etcdsafe-save.env", ENDPOINTS)));
   await shell("systemctl is-active etcdsafe-save.timer\nsystemctl stop etcdsafe-save.timer");
 
@@ -292,6 +323,18 @@ test("a systemd runs agent and service as the page sets them up; after three fai
   await shell(keep);
   await shell(onceMended);
   await systemd.printed("etcdsafe-save", /^state +proven[\s\S]*passed +stored-bytes[\s\S]*0 backups removed, 2 kept/m);
+
+  // Good ones count as well, where a timer that runs keeps systemd from forgetting them. This one has its turn some other time.
+  const later = "/etc/systemd/system/etcdsafe-save.timer.d";
+  await shell(`mkdir ${later}
+    printf '[Timer]\\nOnCalendar=\\nOnCalendar=2100-01-01\\n' > ${later}/later.conf
+    systemctl daemon-reload
+    systemctl start etcdsafe-save.timer`);
+  await shell("for each in 1 2 3; do systemctl start etcdsafe-save; done");
+  const fourth = await systemd.shell("systemctl start etcdsafe-save");
+  expect(fourth).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^Job for etcdsafe-save.service failed/m) });
+  await shell(triedByHand);
+  await shell("systemctl start etcdsafe-save");
 });
 
 test("a member that is down is told, and the others are majority enough", async () => {

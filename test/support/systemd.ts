@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type CommandResult, runCommand, startCommand } from "./command.ts";
+import { type CommandResult, type RunningCommand, runCommand, startCommand } from "./command.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 const SYSTEMD = "/lib/systemd/systemd";
@@ -14,7 +14,10 @@ const LIMIT_MS = 30_000;
 /** Where this checkout is seen inside: below none of the directories that units are kept from. */
 const INSTALLED = "/usr/local/lib/etcdsafe";
 
-/** The first process has namespaces for mounts alone, and removes the cgroup when the second, which is systemd, has ended. */
+/**
+ * The first process has namespaces for mounts alone, and removes the cgroup when the second, which is systemd, has ended. It ends with whoever started it, too: a
+ * test's process that is killed leaves an empty cgroup, and /tmp/etcdsafe-systemd-*.
+ */
 const OUTSIDE = `
 mount --make-rprivate /
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -22,11 +25,14 @@ own=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
 cgroup=$own/etcdsafe-systemd-$$
 mkdir "$cgroup"
 echo $$ > "$cgroup/cgroup.procs"
-setpriv --pdeathsig KILL unshare --pid --fork --kill-child --cgroup --uts --ipc --mount sh -ec "$INSIDE" || :
+status=0
+setpriv --pdeathsig KILL unshare --pid --fork --kill-child --cgroup --uts --ipc --mount sh -ec "$INSIDE" || status=$?
 echo $$ > "$own/cgroup.procs"
 find "$cgroup" -depth -type d -exec rmdir {} +
+exit $status
 `;
-const INSIDE = `
+/** What the second one does, and then becomes a systemd, or only looks whether there is one. */
+const SET_UP = `
 read -r pid others < /proc/self/stat
 echo "$pid" > "$DIRECTORY/pid"
 umount /sys/fs/cgroup
@@ -54,8 +60,9 @@ mount --bind -o ro /proc/sys /proc/sys
 mount -o remount,bind,ro /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --make-rshared /
-exec env -i container=etcdsafe-test PATH=${PATH} SYSTEMD_UNIT_PATH=/etc/systemd/system SYSTEMD_GENERATOR_PATH=/nowhere ${SYSTEMD} --unit=multi-user.target --log-target=console
 `;
+const BOOT = `exec env -i container=etcdsafe-test PATH=${PATH} SYSTEMD_UNIT_PATH=/etc/systemd/system SYSTEMD_GENERATOR_PATH=/nowhere ${SYSTEMD} --unit=multi-user.target --log-target=console`;
+const LOOK = `test -x ${SYSTEMD} || { echo there is no ${SYSTEMD} >&2; exit 1; }`;
 
 export interface BootedSystemd extends AsyncDisposable {
   /** Runs commands in it until one fails, as root in a checkout; etcdsafe is found. After a failure, what its services printed is on stderr. */
@@ -64,12 +71,29 @@ export interface BootedSystemd extends AsyncDisposable {
   printed(service: string, pattern: RegExp): Promise<void>;
 }
 
-/** Of /tmp it sees `files` alone. Undefined where there is none, or where this process, mostly for not being root, may not give it namespaces. */
-export async function bootSystemd(files: string): Promise<BootedSystemd | undefined> {
-  if (!(await isPossible())) return undefined;
+/** Takes a boot's steps, but the last. Undefined where that can be done, too; else what is in the way: mostly that this process is not root, or in a namespace alone. */
+export async function whyNoSystemd(files: string): Promise<string | undefined> {
   const directory = await temporaryDirectory("systemd");
-  const env = { PATH, CHECKOUT, DIRECTORY: directory.path, FILES: files, INSIDE };
-  const booted = startCommand("setpriv", ["--pdeathsig", "KILL", "unshare", "--mount", "sh", "-ec", OUTSIDE], { env, limitMs: 180_000 });
+  try {
+    const { exitCode, stderr } = await started(directory.path, files, LOOK).finished;
+    return exitCode === 0 ? undefined : `no systemd can be booted: ${stderr.trim()}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return "no systemd can be booted: there is no setpriv";
+  } finally {
+    await directory.remove();
+  }
+}
+
+function started(directory: string, files: string, last: string): RunningCommand {
+  const env = { PATH, CHECKOUT, DIRECTORY: directory, FILES: files, INSIDE: SET_UP + last };
+  return startCommand("setpriv", ["--pdeathsig", "KILL", "unshare", "--mount", "sh", "-ec", OUTSIDE], { env, limitMs: 180_000 });
+}
+
+/** Of /tmp it sees `files` alone. Rejects where it cannot be booted: whyNoSystemd tells beforehand. */
+export async function bootSystemd(files: string): Promise<BootedSystemd> {
+  const directory = await temporaryDirectory("systemd");
+  const booted = started(directory.path, files, BOOT);
   const processId = async () => Number(await readFile(join(directory.path, "pid"), "utf8"));
   const shell = async (commands: string) => {
     const namespaces = ["--mount", "--pid", "--cgroup", "--uts", "--ipc"];
@@ -115,20 +139,4 @@ export async function bootSystemd(files: string): Promise<BootedSystemd | undefi
     },
     [Symbol.asyncDispose]: stop,
   };
-}
-
-async function isPossible(): Promise<boolean> {
-  const tried = await runCommand("unshare", [
-    "--mount",
-    "--pid",
-    "--fork",
-    "--cgroup",
-    "sh",
-    "-ec",
-    `test -x ${SYSTEMD}; mount -t cgroup2 cgroup2 /sys/fs/cgroup`,
-  ]).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-    return undefined;
-  });
-  return tried?.exitCode === 0;
 }
