@@ -42,11 +42,16 @@ const RUNS: Readonly<Record<TaskKind, (isAsked: boolean) => Promise<RunCommand>>
 };
 
 /** One heartbeat is that of the saves: another's success must not stand for theirs. */
-const AS: Readonly<Record<TaskKind, (invocation: Invocation) => Pick<Invocation, "command" | "config">>> = {
-  save: ({ config }) => ({ command: "save", config: config.get("prune") ? config : config.without(typedRules(config)) }),
-  verify: ({ config }) => ({ command: "verify", config: config.without(["heartbeat", "heartbeat-file"]) }),
-  prune: ({ config }) => ({ command: "prune", config: config.without(["heartbeat", "heartbeat-file"]) }),
+const AS: Readonly<Record<TaskKind, (invocation: Invocation) => Pick<Invocation, "command" | "config" | "faults">>> = {
+  save: ({ config, faults }) => ({ command: "save", config: config.get("prune") ? config : config.without(typedRules(config)), faults }),
+  verify: (invocation) => ({ command: "verify", ...withoutHeartbeat(invocation) }),
+  prune: (invocation) => ({ command: "prune", ...withoutHeartbeat(invocation) }),
 };
+
+function withoutHeartbeat({ config, faults }: Invocation): Pick<Invocation, "config" | "faults"> {
+  const names = ["heartbeat", "heartbeat-file"] as const;
+  return { config: config.without(names), faults: faults.filter(({ key }) => names.every((name) => name !== key)) };
+}
 
 async function inEach(invocation: Invocation, work: (one: Invocation) => Promise<void>): Promise<void> {
   for (const location of distinctPlaces(invocation.config.all("repository"))) await work(inRepository(invocation, location));

@@ -2,8 +2,9 @@
 import type { AgentSettings } from "../agent/agent.ts";
 import type { ListenOptions } from "../agent/http/server.ts";
 import { parseSchedule } from "../agent/schedule.ts";
-import { type Config, readConfig } from "../config/config.ts";
+import { type Config, type ReadConfig, readConfig } from "../config/config.ts";
 import { throwFaults } from "../config/config-error.ts";
+import { isAboutTelling } from "../config/reporting-options.ts";
 import { EtcdsafeError } from "../errors.ts";
 import { settleConflicts } from "./conflicts.ts";
 import type { ParsedArguments } from "./program.ts";
@@ -34,11 +35,11 @@ export function listenOptions(config: Config): ListenOptions {
   return { host: host === "" ? "::" : host.replace(/^\[|\]$/g, ""), port, tls, tokenFile: config.get("listen-token-file") };
 }
 
-/** The configuration as it is now. Throws what is wrong with it: then the one before stays. */
-export async function readAgain(parsed: ParsedArguments, environment: NodeJS.ProcessEnv): Promise<Config> {
+/** The configuration as it is now, with faults in whom to tell alone. Throws all else that is wrong with it: then the one before stays. */
+export async function readAgain(parsed: ParsedArguments, environment: NodeJS.ProcessEnv): Promise<ReadConfig> {
   const { config, faults } = await readConfig({ ...parsed, environment });
-  throwFaults(faults);
+  throwFaults(faults.filter((fault) => !isAboutTelling(fault)));
   const settled = settleConflicts(config, parsed.command, parsed.operands, () => undefined);
   agentSettings(settled);
-  return settled;
+  return { config: settled, faults };
 }

@@ -15,7 +15,7 @@ export interface Invocation extends CallOptions {
   /** As they were typed, for who reads the configuration again. */
   readonly flags: ReadonlyMap<OptionName, readonly string[]>;
   readonly config: Config;
-  /** Only `config show`, `config validate` and `health` are run where there are any; of other commands it is told that they were refused. */
+  /** Only `config show`, `config validate` and `health` are run where there are others than in whom to tell; of other commands it is told that they were refused. */
   readonly faults: readonly Fault[];
   readonly environment: Environment;
   readonly output: Output;

@@ -4,8 +4,8 @@ import { type Config, type Environment, readConfig } from "../config/config.ts";
 import { throwFaults } from "../config/config-error.ts";
 import type { CommandName } from "../config/option.ts";
 import { optionsOf } from "../config/options.ts";
-import type { Fault } from "../config/origin.ts";
-import { REPORTED, TOLD_BY } from "../config/reporting-options.ts";
+import { type Fault, faultText } from "../config/origin.ts";
+import { isAboutTelling, REPORTED, TOLD_BY } from "../config/reporting-options.ts";
 import type { EtcdsafeError } from "../errors.ts";
 import type { LogEvent, Runtime } from "../runtime.ts";
 import { COMMANDS } from "./catalogue.ts";
@@ -106,12 +106,14 @@ async function runCommand(parsed: ParsedArguments, { environment, signal, stream
   const { config: given, faults } = await readConfig({ ...parsed, environment });
   session.json = given.get("format") === "json" || given.get("log-format") === "json";
   const isAboutConfig = parsed.command === "config show" || parsed.command === "config validate";
-  const notes: LogEvent[] = [];
+  const asksForFaults = isAboutConfig || parsed.command === "health";
+  const untold = asksForFaults ? [] : faults.filter(isAboutTelling);
+  const grave = asksForFaults ? [] : faults.filter((fault) => !isAboutTelling(fault));
+  const notes: LogEvent[] = isReported(parsed.command) ? [] : untold.map((fault) => ({ level: "warn", message: faultText(fault) }));
   let config = given;
   let refuse: RunCommand | undefined;
   try {
-    if (!isAboutConfig && parsed.command !== "health" && faults.length > 0)
-      throwFaults([...faults, ...(await connectionFaults(parsed.command, given, environment))], formatHint(parsed, faults));
+    if (grave.length > 0) throwFaults([...grave, ...(await connectionFaults(parsed.command, given, environment))], formatHint(parsed, faults));
     config = settleConflicts(given, parsed.command, parsed.operands, (note) => void notes.push(note));
   } catch (error) {
     // By what of it could be read, it is told as any other failure.
@@ -144,7 +146,7 @@ async function runCommand(parsed: ParsedArguments, { environment, signal, stream
   }
   const silently = async (own: Invocation): Promise<End> => ({ exitCode: await run(own), error: undefined });
   if (!isReported(parsed.command)) return silently(invocation);
-  const isTold = TOLD_BY.some((name) => config.get(name) !== undefined);
+  const isTold = untold.length > 0 || TOLD_BY.some((name) => config.get(name) !== undefined);
   // Outside of containers nobody hears last words, and a record takes modules that not all of these commands load.
   if (!isTold && !existsSync(session.terminationLog ?? "")) return silently(invocation);
   const record = new (await import("./run-record.ts")).RunRecord(runtime);

@@ -1,7 +1,8 @@
-// A run of which somebody is told: metrics, a heartbeat, a message where it failed. None of that ever changes how the run ends.
+// A run of which somebody is told: metrics, a heartbeat, a message where it failed. None of that ever changes what the run does, nor that somebody could not be told how it ends.
 import { hostname } from "node:os";
-import { throwFaults } from "../config/config-error.ts";
 import { readHooks } from "../config/hooks.ts";
+import { faultText } from "../config/origin.ts";
+import { isAboutTelling } from "../config/reporting-options.ts";
 import type { EtcdsafeError } from "../errors.ts";
 import { OutOfTime } from "../http/report.ts";
 import { type HttpSend, httpSender } from "../http/request.ts";
@@ -9,6 +10,7 @@ import { failureReason } from "../metrics/reasons.ts";
 import type { RunAction, RunFacts } from "../metrics/run-facts.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Invocation, RunCommand } from "./command.ts";
+import { PARTLY_DONE } from "./exit-codes.ts";
 import { exitCodeFor, whyEnded } from "./interruption.ts";
 import { asEtcdsafeError, errorLines } from "./report-error.ts";
 import { repositoryFacts } from "./repository-facts.ts";
@@ -50,8 +52,8 @@ export async function reported(invocation: Invocation, run: RunCommand, options:
 }
 
 /**
- * Tells of whatever becomes of `run`. `wantsFacts`: somebody asks how much is in the repository afterwards. Where a file that names whom to tell cannot be
- * read, that is what becomes of it, and the others are told.
+ * Tells of whatever becomes of `run`. `wantsFacts`: somebody asks how much is in the repository afterwards. Where it is not known whom to tell, that is a warning, the
+ * others are told, and not all was done that was asked for.
  */
 export async function runReported(
   invocation: Invocation,
@@ -60,15 +62,18 @@ export async function runReported(
 ): Promise<ReportedRun> {
   const { config, runtime, signal } = invocation;
   const { hooks, faults } = await readHooks(config);
+  const untold = [...invocation.faults.filter(isAboutTelling), ...faults].map(faultText);
+  for (const message of untold) runtime.log({ level: "warn", message });
   const { send } = await httpSender({ caFile: undefined, proxy: undefined, idleLimitMs: IDLE_LIMIT_MS, triesMax: 1 });
   const startedAt = runtime.now();
   const pulse = hooks.heartbeat === undefined ? undefined : (await import("../notify/heartbeat.ts")).heartbeat(hooks.heartbeat, send, runtime);
   // Beside the run, which is not to wait for it.
   const starting = told(invocation, "the heartbeat", async () => pulse?.started({ signal }).catch(unlessAborted(signal)));
   const end = await ended(invocation, async () => {
-    throwFaults(faults);
-    return run({ ...invocation, runtime: record.runtime(runtime), record });
+    const exitCode = await run({ ...invocation, runtime: record.runtime(runtime), record });
+    return exitCode === 0 && untold.length > 0 ? PARTLY_DONE : exitCode;
   });
+  record.lines.push(...untold);
   await onEnd?.(end);
   const facts = factsOf(invocation, record, end, { startedAt });
   const lines = [...record.lines, ...errorLines(end.error)];

@@ -1,10 +1,16 @@
 // Rows of the table of options: whom a run tells how it went.
 import type { OptionSpec } from "./option.ts";
+import type { Fault } from "./origin.ts";
 
 /** Any of these asks for it. */
 export const TOLD_BY = ["textfile", "pushgateway", "heartbeat", "heartbeat-file", "notify", "notify-file"] as const;
 /** Those of whose runs somebody can be told. */
 export const REPORTED = ["save", "verify", "prune"] as const;
+
+/** Whether it is about whom to tell: what was asked for can be done all the same. */
+export function isAboutTelling({ key }: Fault): boolean {
+  return TOLD_BY.some((name) => name === key);
+}
 
 export const REPORTING_OPTIONS = {
   textfile: {

@@ -63,8 +63,10 @@ test("agent settings: what is wrong with a file that was changed is said, and no
   const write = (text: string) => writeFile(path, text);
   const again = (environment = {}) => readAgain(parsed({ config: path }), environment);
   await write("save-schedule: 0 * * * *\n");
-  expect(agentSettings(await again()).schedules.save?.text).toBe("0 * * * *");
-  expect(agentSettings(await again({ ETCDSAFE_SAVE_SCHEDULE: "5 * * * *" })).schedules.save?.text).toBe("5 * * * *");
+  expect(agentSettings((await again()).config).schedules.save?.text).toBe("0 * * * *");
+  expect(agentSettings((await again({ ETCDSAFE_SAVE_SCHEDULE: "5 * * * *" })).config).schedules.save?.text).toBe("5 * * * *");
+  await write("save-schedule: 0 * * * *\ntextfile: metrics.txt\n");
+  expect((await again()).faults).toMatchObject([{ key: "textfile", text: expect.stringContaining("ends in .prom") }]);
   for (const [text, message] of [
     ["save-schedule: [", /agent\.yaml/],
     ["save-shedule: 0 * * * *", /save-shedule is not the name of an option; did you mean save-schedule/],

@@ -169,6 +169,26 @@ test("a configuration that changes is taken over, and one that is wrong is refus
   expect((await agent.status()).tasks.map(({ schedule }) => schedule)).toEqual(["@monthly", null, null]);
 });
 
+test("a fault in whom to tell keeps an agent from no save, and each run tells of it until it is mended", async () => {
+  const config = at("untold.yaml");
+  await writeFile(config, stringify({ "save-schedule": "@yearly", heartbeat: "https://hc.example/hidden" }));
+  await using agent = await startAgent(at("untold"), "--config", config);
+  const saved = lastOf(await agent.until((status) => lastOf(status, "save") !== null), "save");
+  expect(saved).toMatchObject({
+    state: "failed",
+    failure: { reason: "partly-done", message: expect.stringMatching(/untold\.yaml:2: heartbeat names more than a server/) },
+  });
+  expect(JSON.parse((await expectExit(0, ["list", "--repository", at("untold"), "-o", "json"])).stdout).backups).toHaveLength(1);
+  // The heartbeat is that of the saves.
+  await agent.post("/verifications");
+  await agent.until(done("verify"));
+  await writeFile(config, stringify({ "save-schedule": "@yearly" }));
+  agent.process.signal("SIGHUP");
+  await agent.process.printed(/the configuration was read again/);
+  await agent.post("/backups");
+  await agent.until(done("save"));
+});
+
 test("of two agents one works; the other takes over when that is killed, and one that slept past its lease publishes nothing", async () => {
   const repository = `s3://${await server.createBucket("plain")}/etcd`;
   await using first = await startAgent(repository, "--save-schedule", "@yearly");

@@ -208,14 +208,50 @@ test("whoever cannot be told changes nothing: a warning each, without what only 
 });
 
 test.each([
-  [["--notify", "https://hooks.example/services/T00000000/B00000000/abcdefghijklmnopqrstuvw9"], /names more than a server/],
-  [["--heartbeat", "https://hc.example/ping?key=hidden"], /--heartbeat-file/],
-  [["--notify-file", "missing"], /there is no such file/],
-] as const)("what cannot be honoured is refused before anything is done: %j", async (flags, message) => {
-  const result = await runCli(saving("refused", ...flags));
-  expectFailure("USAGE", result, { message });
-  expect(result.stderr).not.toMatch(/abcdefghij|hidden/);
-  expect(existsSync(at("refused"))).toBe(false);
+  [["--notify", "https://hooks.example/services/T00000000/B00000000/abcdefghijklmnopqrstuvw9"], {}, /--notify: names more than a server/],
+  [["--heartbeat", "https://hc.example/ping?key=hidden"], {}, /--heartbeat-file/],
+  [[], { ETCDSAFE_HEARTBEAT: "hidden" }, /ETCDSAFE_HEARTBEAT: /],
+  [["--notify-file", "missing"], {}, /--notify-file: missing cannot be read: there is no such file/],
+  [["--textfile", "metrics.txt"], {}, /--textfile: "metrics\.txt" is not a name that ends in \.prom/],
+  [["--pushgateway", "nowhere"], {}, /--pushgateway: /],
+] as const)("a fault in whom to tell keeps no backup from being made, and is exit code 3: %j %j", async (flags, env, warning) => {
+  await using directory = await temporaryDirectory("faulty");
+  await using hook = await startHook();
+  const others = flags.some((flag) => flag.startsWith("--notify")) ? { ETCDSAFE_HEARTBEAT: `${hook.url}/ping` } : { ETCDSAFE_NOTIFY: `${hook.url}/notice` };
+  const words = join(directory.path, "words");
+  await writeFile(words, "");
+  const args = [...saving(directory.path).slice(0, 3), "--repository", join(directory.path, "repository"), "--termination-log", words, ...flags];
+  const result = await expectExit(3, args, { ...others, ...env });
+  expect(result.stderr.split("\n").filter((line) => line.startsWith("warning: ") && warning.test(line))).toHaveLength(1);
+  expect(hook.asked.some(({ path, body }) => /^\/(ping\/3|notice)$/.test(path) && warning.test(body.replaceAll('\\"', '"')))).toBe(true);
+  expect(await readFile(words, "utf8")).toMatch(/^exit code 3 \(partly done\): \d{8}T/);
+  expect(await readFile(words, "utf8")).toMatch(warning);
+  expect(`${result.stderr}${JSON.stringify(hook.asked)}`).not.toMatch(/abcdefghij|hidden/);
+  expect(JSON.parse((await expectExit(0, ["list", "--repository", join(directory.path, "repository"), "-o", "json"])).stdout).backups).toHaveLength(1);
+  // What failed for another reason has failed for that.
+  await expectExit(4, ["save", "--endpoints", NOBODY, ...args.slice(3)], { ...others, ...env });
+});
+
+test("a fault in whom to tell in a file that commands share is a warning to those that tell nobody, and no reason not to do what else they do", async () => {
+  const config = at("shared.yaml");
+  await writeFile(config, `textfile: ${at("shared.txt")}\nheartbeat: https://hc.example/hidden\nrepository: ${at("shared")}\n`);
+  const warned = async (exitCode: number, args: readonly string[]) => {
+    const { stderr } = await expectExit(exitCode, [...args, "--config", config]);
+    expect(stderr.split("\n").filter((line) => line.startsWith(`warning: ${config}:`))).toEqual([
+      expect.stringContaining(`${config}:1: textfile `),
+      expect.stringContaining(`${config}:2: heartbeat names more than a server`),
+    ]);
+    expect(stderr).not.toContain("hidden");
+  };
+  await warned(3, ["save", "--endpoints", cluster.endpoints[0]!]);
+  await warned(0, ["list"]);
+  await warned(0, ["restore", "latest", "--to-snapshot", at("shared.db")]);
+  await warned(3, ["verify"]);
+  await warned(3, ["prune", "--keep-last", "1", "--yes"]);
+  // Who asks for faults is told, and a fault in what is to be done is one as before.
+  await expectExit(2, ["config", "validate", "--config", config]);
+  await writeFile(config, `${await readFile(config, "utf8")}stall-limt: 5m\n`);
+  await expectExit(2, ["list", "--config", config]);
 });
 
 test("a save that is stopped tells that, and leaves its last words where Kubernetes looks for them", async () => {

@@ -288,8 +288,8 @@ test("components: the heartbeat is pinged, the identity opens what is verified, 
     expect(pings.filter((each) => /\/ping\?|\/ping$/.test(each)).length).toBe(2);
     expect(pings.filter((each) => each.includes("/ping/start")).length).toBe(2);
     const page = sectionOf(PAGE, "Secrets");
-    expect(page).toContain("One that holds something else than a URL does (exit code 2)");
-    expectEnd(await run(objects, "etcdsafe-save", reporting({ heartbeat: "heartbeat", notify: "" })), 2);
+    expect(page).toContain("Nor does one that holds something else than a URL: the run does what it should, warns, and ends with exit code 3.");
+    expectEnd(await run(objects, "etcdsafe-save", reporting({ heartbeat: "heartbeat", notify: "" })), 3);
     expect(blocksOf(page, "sh").at(-1)).toBe("kubectl --namespace etcdsafe describe secret etcdsafe-reporting\n");
     const verified = await run(objects, "etcdsafe-verify", reporting({ heartbeat, notify }));
     expectEnd(verified, 0);

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { Agent, type AgentEffects } from "../../agent/agent.ts";
 import { startAgentServer } from "../../agent/http/server.ts";
 import { Reloading } from "../../agent/reloading.ts";
-import type { Config } from "../../config/config.ts";
+import type { Config, ReadConfig } from "../../config/config.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import { createMetrics } from "../../metrics/metrics.ts";
 import { randomId } from "../../repository/names.ts";
@@ -29,16 +29,16 @@ export async function run(invocation: Invocation): Promise<number> {
   using _ = onHangUp(() => reloading.askFor());
   const file = invocation.config.get("config");
   const take = async () => {
-    const config = await configurationOf(invocation);
-    requireSame(first, config);
-    [live.config, live.settings] = [config, agentSettings(config)];
+    const { config, faults } = await configurationOf(invocation);
+    requireSame(first.config, config);
+    Object.assign(live, { config, faults, settings: agentSettings(config) });
     agent.configured();
   };
   await reloading.watch({ name: "the configuration", files: file === undefined ? [] : [file], take });
   // It may have changed, and SIGHUP have told so, since the command line read it.
   const first = await configurationOf(invocation);
-  const live = { config: first, settings: agentSettings(first) };
-  const now = (): Invocation => ({ ...invocation, config: live.config });
+  const live = { ...first, settings: agentSettings(first.config) };
+  const now = (): Invocation => ({ ...invocation, config: live.config, faults: live.faults });
   const metrics = createMetrics(version());
   const requireBound = bindingGuard();
   const effects: AgentEffects = {
@@ -67,7 +67,7 @@ export async function run(invocation: Invocation): Promise<number> {
   };
   const agent = new Agent({ version: version(), host: hostname(), pid: process.pid }, effects);
   const served = { status: () => agent.status(), metrics: metricsNow, request: agent.request.bind(agent), job: agent.job.bind(agent) };
-  await using server = await startAgentServer(served, listenOptions(first), { runtime });
+  await using server = await startAgentServer(served, listenOptions(first.config), { runtime });
   for (const each of server.reloadables) await reloading.watch(each);
   if (!signal.aborted) runtime.log({ level: "info", message: `the agent of ${live.settings.cluster} answers at ${server.url}` });
   const over = new AbortController();
@@ -80,10 +80,10 @@ export async function run(invocation: Invocation): Promise<number> {
 }
 
 /** As it is now. Throws what is wrong with it. */
-async function configurationOf(invocation: Invocation): Promise<Config> {
-  const config = await readAgain(invocation, invocation.environment);
-  requireRepository(config);
-  return config;
+async function configurationOf(invocation: Invocation): Promise<ReadConfig> {
+  const read = await readAgain(invocation, invocation.environment);
+  requireRepository(read.config);
+  return read;
 }
 
 /** What the lease and the sockets were opened with. */
