@@ -111,7 +111,7 @@ export class Storm implements AsyncDisposable {
     });
     if (how === "suspended") writer.resume();
     else await writer.start();
-    await writer.until(({ role, lease }) => role === "standby" && lease.error !== null, TAKE_OVER_LIMIT_MS);
+    await writer.until(({ role, lease }) => role === "standby" && (lease.holder ?? lease.error) !== null, TAKE_OVER_LIMIT_MS);
   }
 
   async writerStopped(): Promise<void> {
