@@ -1,5 +1,5 @@
 // What somebody who was woken wants to know first: can everything be recovered, to when, and what is wrong. Pure.
-import type { AgentStatus, CatalogueStatus, TaskStatus } from "../status.ts";
+import type { AgentStatus, BackupStatus, CatalogueStatus, TaskStatus } from "../status.ts";
 import { type DatedBackup, datedBackups, expectedBackupAt, gapsBetween, isRestorable } from "./timeline.ts";
 import { ageText, countText, spanText, timeText } from "./words.ts";
 
@@ -70,14 +70,15 @@ function problemsOf(status: AgentStatus, restorable: readonly DatedBackup[]): Pr
   const { catalogue, tasks } = status;
   const nowMs = Date.parse(status.now);
   const past = restorable.filter(({ timeMs }) => timeMs <= nowMs);
+  const failing = tasks.filter((task) => isFailing(task, past, nowMs));
   return [
     ...readingProblems(status),
     ...leaseProblems(status),
-    ...tasks.flatMap((task) => taskProblems(task, nowMs)),
+    ...failing.flatMap((task) => taskProblems(task, nowMs)),
     ...(catalogue === null
       ? []
       : [...stateProblems(catalogue, nowMs), ...timeProblems(tasks, restorable, nowMs), ...verificationProblems(tasks, catalogue, restorable)]),
-    ...(catalogue === null || tasks.some(({ kind, failuresInARow }) => kind === "save" && failuresInARow > 0) ? [] : attemptProblems(catalogue, past)),
+    ...(catalogue === null || failing.some(({ kind }) => kind === "save") ? [] : attemptProblems(catalogue, past)),
     ...configurationProblems(status),
   ];
 }
@@ -107,13 +108,24 @@ function leaseProblems({ role, lease: { holder, error }, repositories }: AgentSt
 
 const NAMES = { save: "The save", verify: "The verification", prune: "The prune" } as const;
 
-function taskProblems(task: TaskStatus, nowMs: number): Problem[] {
-  const { kind, last, failuresInARow, nextRunAt, running, isRetry } = task;
-  if (last?.state !== "failed") return [];
-  const isBad = failuresInARow >= FAILURES_IN_A_ROW_BAD || last.failure?.reason === "corrupt";
-  const times = failuresInARow > 1 ? `${failuresInARow} times in a row` : `at ${timeText(last.finishedAt)}`;
+/** Whether it failed, and nothing since went well. `last` is of this process, and stands for ever in one that only stands by from then on: others may have done it. */
+function isFailing({ kind, last, failuresInARow }: TaskStatus, past: readonly DatedBackup[], nowMs: number): boolean {
+  if (failuresInARow === 0 || last?.state !== "failed") return false;
+  const done = kind === "save" ? past.map(({ timeMs }) => timeMs) : kind === "verify" ? past.flatMap(({ verified }) => verifiedMs(verified)) : [];
+  return !done.some((timeMs) => timeMs > Date.parse(last.finishedAt) && timeMs <= nowMs);
+}
+
+function verifiedMs(verified: BackupStatus["verified"]): number[] {
+  return verified === null ? [] : [Date.parse(verified.finishedAt)];
+}
+
+function taskProblems({ kind, last, failuresInARow, nextRunAt, running, isRetry }: TaskStatus, nowMs: number): Problem[] {
+  // What was stopped did not fail: it only followed on what had.
+  const ended = last?.failure?.reason === "interrupted" ? null : last;
+  const isBad = failuresInARow >= FAILURES_IN_A_ROW_BAD || ended?.failure?.reason === "corrupt";
+  const times = failuresInARow > 1 ? `${failuresInARow} times in a row` : ended === null ? "once" : `at ${timeText(ended.finishedAt)}`;
   const next = running !== null ? "; it runs again now" : isRetry && nextRunAt !== null ? `; tried again ${ageText(nextRunAt, nowMs)}` : "";
-  return [{ level: isBad ? "bad" : "warn", text: `${NAMES[kind]} failed ${times}${next}`, message: last.failure?.message, hint: last.failure?.hint }];
+  return [{ level: isBad ? "bad" : "warn", text: `${NAMES[kind]} failed ${times}${next}`, message: ended?.failure?.message, hint: ended?.failure?.hint }];
 }
 
 function stateProblems({ backups }: CatalogueStatus, nowMs: number): Problem[] {

@@ -29,6 +29,11 @@ const changed = (changes: Partial<AgentStatus>): AgentStatus => {
   return { ...all, recovery: recoveryOf(all.catalogue) };
 };
 const withSave = (changes: Partial<TaskStatus>) => changed({ tasks: [{ ...allWell.tasks[0]!, ...changes }, ...allWell.tasks.slice(1)] });
+const withVerify = (changes: Partial<TaskStatus>) => changed({ tasks: [allWell.tasks[0]!, { ...allWell.tasks[1]!, ...changes }, allWell.tasks[2]!] });
+const foundDamage = (ageMs: number): Partial<TaskStatus> => ({
+  failuresInARow: 1,
+  last: finished("verify", ageMs, { state: "failed", failure: { reason: "corrupt", message: "", hint: "" } }),
+});
 const attempt = (ageMs: number) => ({
   action: "save" as const,
   phase: "uploading",
@@ -37,7 +42,8 @@ const attempt = (ageMs: number) => ({
   finishedAt: ago(ageMs),
   failure: { code: "STORAGE_FULL", message: "no space", hint: "free some" },
 });
-const failedSave = finished("save", HOUR_MS, { state: "failed", failure: { reason: "etcd-unreachable", message: "no answer", hint: "look" } });
+/** After the newest backup of allWell. */
+const failedSave = finished("save", 5 * MINUTE_MS, { state: "failed", failure: { reason: "etcd-unreachable", message: "no answer", hint: "look" } });
 
 test("verdict: all is well where the writer has saved, verified and has nothing to complain about", () => {
   expect(verdictOf(allWell)).toMatchObject({
@@ -104,10 +110,31 @@ test("verdict: everything that fails is told, the worst first", () => {
 });
 
 test("verdict: one failure is a warning, the third in a row is more; a corrupt backup is at once", () => {
-  expect(texts(withSave({ failuresInARow: 1, last: failedSave }))).toEqual(["warn: The save failed at 2026-11-22 02:07:12 UTC"]);
+  expect(texts(withSave({ failuresInARow: 1, last: failedSave }))).toEqual(["warn: The save failed at 2026-11-22 03:02:12 UTC"]);
   expect(verdictOf(withSave({ failuresInARow: 3, last: failedSave }))).toMatchObject({ level: "bad" });
-  const corrupt = finished("verify", HOUR_MS, { state: "failed", failure: { reason: "corrupt", message: "", hint: "" } });
-  expect(verdictOf(withSave({ failuresInARow: 1, last: corrupt }))).toMatchObject({ level: "bad" });
+  expect(verdictOf(withVerify(foundDamage(MINUTE_MS)))).toMatchObject({ level: "bad" });
+});
+
+test("verdict: a failure is none any more once another agent, or somebody, has done the same since; until then it is", () => {
+  expect(texts(withSave({ failuresInARow: 0, last: failedSave }))).toEqual([]);
+  expect(texts(withVerify({ ...foundDamage(40 * DAY_MS), failuresInARow: 0 }))).toEqual([]);
+  // Of who has not heard of it: the repository tells.
+  expect(texts(withSave({ failuresInARow: 3, last: { ...failedSave, finishedAt: ago(8 * MINUTE_MS) } }))).toEqual([]);
+  const readBack = (ageMs: number) => catalogue([backup(HOUR_MS / 2, { verified: { level: "structure", finishedAt: ago(ageMs) } })]);
+  expect(texts({ ...withVerify(foundDamage(HOUR_MS)), catalogue: readBack(MINUTE_MS) })).toEqual([]);
+  const stands = ["bad: The verification failed at 2026-11-22 02:07:12 UTC"];
+  expect(texts({ ...withVerify(foundDamage(HOUR_MS)), catalogue: readBack(2 * HOUR_MS) })).toEqual(stands);
+  expect(texts({ ...withVerify(foundDamage(HOUR_MS)), catalogue: readBack(-2 * HOUR_MS) })).toEqual(stands);
+  // What others failed in since is told by the repository.
+  const again = { ...withSave({ failuresInARow: 1, last: { ...failedSave, finishedAt: ago(8 * MINUTE_MS) } }) };
+  expect(texts({ ...again, catalogue: { ...again.catalogue!, failed: [attempt(MINUTE_MS)] } })).toEqual(["warn: A save failed since the newest backup"]);
+});
+
+test("verdict: what was stopped did not fail, and does not hide what had failed before", () => {
+  const stopped = { ...failedSave, failure: { reason: "interrupted", message: "it was stopped", hint: "" } } as const;
+  expect(texts(withSave({ failuresInARow: 0, last: stopped }))).toEqual([]);
+  expect(verdictOf(withSave({ failuresInARow: 1, last: stopped })).problems).toEqual([{ level: "warn", text: "The save failed once" }]);
+  expect(texts(withSave({ failuresInARow: 3, last: stopped }))).toEqual(["bad: The save failed 3 times in a row"]);
 });
 
 test("verdict: a backup that is late by the schedule is told, by a standby too, however few there are; one that is being made is not, unless for long", () => {
