@@ -20,7 +20,7 @@ const USUAL_OF = 5;
 /** Fewer say nothing. */
 const USUAL_OF_MIN = 2;
 /** A backup that is to be begun now is read of later: after it was made, and after the reading that follows. */
-const LATE_MS = 20 * 60 * 1000;
+export const LATE_MS = 20 * 60 * 1000;
 
 /** Of the states of docs/repository-format.md, those that `latest` means. */
 export function isRestorable({ state }: Pick<BackupStatus, "state">): boolean {

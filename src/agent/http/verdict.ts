@@ -1,6 +1,6 @@
 // What somebody who was woken wants to know first: can everything be recovered, to when, and what is wrong. Pure.
 import type { AgentStatus, BackupStatus, CatalogueStatus, TaskStatus } from "../status.ts";
-import { type DatedBackup, datedBackups, expectedBackupAt, gapsBetween, isRestorable } from "./timeline.ts";
+import { type DatedBackup, datedBackups, expectedBackupAt, type Gap, gapsBetween, isRestorable, LATE_MS } from "./timeline.ts";
 import { ageText, countText, spanText, timeText } from "./words.ts";
 
 export type Level = "ok" | "warn" | "bad";
@@ -30,6 +30,8 @@ export interface Verdict {
 const FAILURES_IN_A_ROW_BAD = 3;
 /** An open gap that long is no delay. */
 const OPEN_GAP_BAD_MS = 24 * 60 * 60 * 1000;
+/** Whatever the schedule, a save that goes on for longer is looked at. */
+const SAVE_LONG_MS = 60 * 60 * 1000;
 /** A damaged backup from before that is known, and others have followed it. */
 const DAMAGE_FRESH_MS = 7 * 24 * 60 * 60 * 1000;
 /** Three readings' time. What was known of the repository before is no knowledge any more. */
@@ -158,11 +160,19 @@ function timeProblems(tasks: readonly TaskStatus[], restorable: readonly DatedBa
   const open = gapsBetween(restorable, nowMs, expectedAt).find(({ isOpen }) => isOpen);
   if (open === undefined) return problems;
   const isBad = (expectedAt === null ? open.toMs - open.fromMs : nowMs - Date.parse(expectedAt)) > OPEN_GAP_BAD_MS;
-  // One that is being made is late only if that goes on for long.
-  if (!isBad && tasks.some(({ kind, running }) => kind === "save" && running !== null)) return problems;
+  const startedAt = tasks.find(({ kind }) => kind === "save")?.running?.startedAt;
+  const ranMs = startedAt === undefined ? null : nowMs - Date.parse(startedAt);
+  if (!isBad && ranMs !== null && ranMs <= excusedMs(open, expectedAt)) return problems;
   const why = expectedAt === null ? ", longer than usual" : `: by the schedule one was due ${ageText(expectedAt, nowMs)}`;
-  problems.push({ level: isBad ? "bad" : "warn", text: `No new backup for ${spanText(open.toMs - open.fromMs)}${why}` });
+  const stillRuns = ranMs === null ? "" : `, and a save has been running for ${spanText(Math.max(0, ranMs))}`;
+  problems.push({ level: isBad ? "bad" : "warn", text: `No new backup for ${spanText(open.toMs - open.fromMs)}${why}${stillRuns}` });
   return problems;
+}
+
+/** For how long a save that runs excuses that there is no backup yet: until the next one would be due, if that is soon enough. One that hangs makes none. */
+function excusedMs({ fromMs }: Gap, expectedAt: string | null): number {
+  const intervalMs = expectedAt === null ? SAVE_LONG_MS : Date.parse(expectedAt) - fromMs;
+  return Math.max(LATE_MS, Math.min(intervalMs, SAVE_LONG_MS));
 }
 
 function verificationProblems(tasks: readonly TaskStatus[], { total }: CatalogueStatus, restorable: readonly DatedBackup[]): Problem[] {

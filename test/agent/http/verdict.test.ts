@@ -148,7 +148,35 @@ test("verdict: a backup that is late by the schedule is told, by a standby too, 
   expect(texts({ ...late(2 * HOUR_MS), role: "standby", lease: standby.lease })).toEqual(texts(late(2 * HOUR_MS)));
   expect(texts(late(70 * MINUTE_MS))).toEqual([]);
   expect(texts(late(2 * HOUR_MS, { running }))).toEqual([]);
-  expect(verdictOf(late(30 * HOUR_MS, { running }))).toMatchObject({ level: "bad" });
+  expect(texts(late(30 * HOUR_MS, { running }))).toEqual([
+    "bad: No new backup for 30 h: by the schedule one was due 29 h ago, and a save has been running for 34 s",
+  ]);
+});
+
+test("verdict: a save that goes on and on excuses a late backup for one interval of the schedule, at least 20 minutes, at most an hour", () => {
+  const only = catalogue([backup(3 * HOUR_MS, { verified: { level: "structure", finishedAt: ago(0) } })]);
+  const runs = (ageMs: number, expectedAt: string | null = ago(2 * HOUR_MS)) =>
+    texts({ ...changed({ catalogue: only }), tasks: [task("save", { schedule: "0 * * * *", expectedAt, running: { ...running, startedAt: ago(ageMs) } })] });
+  expect(runs(HOUR_MS)).toEqual([]);
+  const late = "No new backup for 3 h: by the schedule one was due 2 h ago, and a save has been running for";
+  expect(runs(61 * MINUTE_MS)).toEqual([`warn: ${late} 1 h 1 min`]);
+  const everyFiveMinutes = ago(3 * HOUR_MS - 5 * MINUTE_MS);
+  expect(runs(20 * MINUTE_MS, everyFiveMinutes)).toEqual([]);
+  expect(runs(21 * MINUTE_MS, everyFiveMinutes)[0]).toMatch(/^warn: .* and a save has been running for 21 min$/);
+  const daily = { ...changed({ catalogue: catalogue([backup(26 * HOUR_MS), backup(50 * HOUR_MS)]) }) };
+  const oneDaily = task("save", { schedule: "0 0 * * *", expectedAt: ago(2 * HOUR_MS), running: { ...running, startedAt: ago(119 * MINUTE_MS) } });
+  expect(texts({ ...daily, tasks: [oneDaily, task("verify", { schedule: "@daily" })] })).toEqual([
+    "warn: No new backup for 26 h: by the schedule one was due 2 h ago, and a save has been running for 1 h 59 min",
+  ]);
+  const usual = catalogue([9, 10, 11, 12].map((hours) => backup(hours * HOUR_MS)));
+  const unscheduled = (ageMs: number) =>
+    texts({
+      ...standby,
+      catalogue: usual,
+      tasks: [task("save", { schedule: "0 * * * *", running: { ...running, startedAt: ago(ageMs) } }), task("verify", { schedule: "@daily" })],
+    });
+  expect(unscheduled(HOUR_MS)).toEqual([]);
+  expect(unscheduled(2 * HOUR_MS)).toEqual(["warn: No new backup for 9 h, longer than usual, and a save has been running for 2 h"]);
 });
 
 test("verdict: a backup that is dated ahead is told, and hides nothing", () => {
