@@ -47,8 +47,8 @@ const TICK_MS = 5_000;
 /** A repository of which nobody can tell what it holds is still written to. */
 const UNREAD_LIMIT_MS = 60_000;
 /** What runs may come to its end for so long when the agent is stopped; then it is told to drop what it does, and has so long for that; then the lease is given back, for so long, and nobody waits longer for a store that hangs and does not listen. */
-const FINISH_LIMIT_MS = 4_000;
-const DROP_LIMIT_MS = 3_000;
+const FINISH_LIMIT_MS = 3_000;
+const DROP_LIMIT_MS = 2_000;
 const GIVE_BACK_LIMIT_MS = 1_500;
 const DEAF_LIMIT_MS = 500;
 

@@ -312,7 +312,7 @@ test("agent: a run that throws has failed", async () => {
 
 test("agent: stopped, it lets what runs come to its end, and gives the lease back", async () => {
   const world = savedWorld();
-  world.behaviour = () => ({ takesMs: 3 * SECOND_MS });
+  world.behaviour = () => ({ takesMs: 2_900 });
   const a = world.start("a", {});
   await world.advance(SECOND_MS);
   const { job } = a.agent.request("save")!;
@@ -331,14 +331,14 @@ test("agent: stopped, it drops what takes longer", async () => {
   await world.advance(SECOND_MS);
   const { job } = a.agent.request("save")!;
   a.stop();
-  await world.advance(3_900);
+  await world.advance(2_900);
   expect([a.isOver, world.runs[0]!.end]).toEqual([false, "running"]);
   await world.advance(200);
   expect([a.isOver, world.holder]).toEqual([true, undefined]);
   expect(a.agent.job(job.id)).toMatchObject({ state: "failed", failure: { reason: "interrupted", message: "the agent is being stopped" } });
 });
 
-test("agent: stopped, it is over within ten seconds whatever does not listen, and does not answer", async () => {
+test("agent: stopped, it is over within seven seconds whatever does not listen, and does not answer: its process has three to begin and to end", async () => {
   const world = savedWorld();
   world.behaviour = () => ({ takesMs: HOUR_MS, isDeaf: true });
   const a = world.start("a", HOURLY);
@@ -346,7 +346,7 @@ test("agent: stopped, it is over within ten seconds whatever does not listen, an
   a.agent.request("save");
   world.holder!.givesBack = () => new Promise(() => undefined);
   a.stop();
-  await world.advance(9_900);
+  await world.advance(7_000);
   expect(a.isOver).toBe(true);
 });
 

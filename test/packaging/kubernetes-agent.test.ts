@@ -84,7 +84,7 @@ describe.each(["external-etcd", "kubeadm", "k3s"])("overlay %s", (overlay) => {
       ...saves.args.filter((arg: string) => arg.startsWith("--deadline=")),
       "--prune-schedule=52 4 * * *",
     ]);
-    expect(agent.terminationGracePeriodSeconds).toBeGreaterThan(10);
+    expect(agent.terminationGracePeriodSeconds).toBe(30);
   });
 
   test("who asks reaches it: kubelet at its probes, Prometheus by ServiceMonitor, Service and NetworkPolicy; on a node, kubelet alone", async () => {

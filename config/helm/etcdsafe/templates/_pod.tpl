@@ -89,8 +89,8 @@ spec:
     {{- end }}
   {{- end }}
   {{- if $isAgent }}
-  # The agent stops within ten.
-  terminationGracePeriodSeconds: 20
+  # The agent stops within ten; where a resolver or a mount hangs, its process takes longer.
+  terminationGracePeriodSeconds: 30
   # Who stands by should not go down with the node of the one that works.
   topologySpreadConstraints:
     - maxSkew: 1
