@@ -31,8 +31,14 @@ export async function runTask(kind: TaskKind, invocation: Invocation, { isAsked 
 
 export function runEnd({ facts, error, lines }: ReportedRun): RunEnd {
   if (facts.failure === null) return { failure: null, lines };
-  const [message, hint] = error === undefined ? [lines.at(-1) ?? facts.failure, ""] : [error.message, error.hint];
+  const [message, hint] = error === undefined ? [worstOf(lines) ?? facts.failure, ""] : [error.message, error.hint];
   return { failure: { reason: facts.failure, message, hint }, lines, error };
+}
+
+/** Of RunRecord's lines: which backup is bad says more than how many are good, which comes after it. */
+function worstOf(lines: readonly string[]): string | undefined {
+  const bad = [": damaged: ", ": not read: "].map((mark) => lines.filter((line) => line.includes(mark))).find(({ length }) => length > 0);
+  return bad === undefined || bad.length === 1 ? (bad ?? lines).at(-1) : `${bad[0]}, and ${bad.length - 1} more`;
 }
 
 const RUNS: Readonly<Record<TaskKind, (isAsked: boolean) => Promise<RunCommand>>> = {

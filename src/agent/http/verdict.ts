@@ -1,4 +1,5 @@
 // What somebody who was woken wants to know first: can everything be recovered, to when, and what is wrong. Pure.
+import { parseBackupId } from "../../repository/names.ts";
 import type { AgentStatus, BackupStatus, CatalogueStatus, TaskStatus } from "../status.ts";
 import { type DatedBackup, datedBackups, expectedBackupAt, type Gap, gapsBetween, isRestorable, LATE_MS } from "./timeline.ts";
 import { ageText, countText, spanText, timeText } from "./words.ts";
@@ -130,19 +131,29 @@ function taskProblems({ kind, last, failuresInARow, nextRunAt, running, isRetry 
   return [{ level: isBad ? "bad" : "warn", text: `${NAMES[kind]} failed ${times}${next}`, message: ended?.failure?.message, hint: ended?.failure?.hint }];
 }
 
-function stateProblems({ backups }: CatalogueStatus, nowMs: number): Problem[] {
-  const problems: Problem[] = [];
-  const damaged = backups.filter(({ state }) => state === "damaged");
-  if (damaged.length > 0) {
-    const rest = damaged.length > 3 ? ` and ${damaged.length - 3} more` : "";
-    const isFresh = damaged.some(({ createdAt }) => createdAt === null || nowMs - Date.parse(createdAt) < DAMAGE_FRESH_MS);
-    const ids = damaged.slice(0, 3).map(({ id }) => id);
-    problems.push({
-      level: isFresh ? "bad" : "warn",
-      text: `${countText(damaged.length, "backup")} ${damaged.length === 1 ? "is" : "are"} damaged`,
+function badBackups(backups: readonly BackupStatus[], bad: "damaged" | "unreadable", nowMs: number): Problem[] {
+  const found = backups.filter(({ state }) => state === bad);
+  if (found.length === 0) return [];
+  const rest = found.length > 3 ? ` and ${found.length - 3} more` : "";
+  const ids = found.slice(0, 3).map(({ id }) => id);
+  return [
+    {
+      level: found.some((backup) => isFresh(backup, nowMs)) ? "bad" : "warn",
+      text: `${countText(found.length, "backup")} ${found.length === 1 ? "is" : "are"} ${bad}`,
       message: `${ids.join(", ")}${rest}`,
-    });
-  }
+      ...(bad === "unreadable" && { hint: "Of what is unreadable the manifest cannot be read: `etcdsafe show` says why." }),
+    },
+  ];
+}
+
+/** Its id tells when it was begun, also where nothing else of it can be read. */
+function isFresh({ id, createdAt }: BackupStatus, nowMs: number): boolean {
+  const timeMs = createdAt === null ? parseBackupId(id)?.createdAt.getTime() : Date.parse(createdAt);
+  return timeMs === undefined || nowMs - timeMs < DAMAGE_FRESH_MS;
+}
+
+function stateProblems({ backups }: CatalogueStatus, nowMs: number): Problem[] {
+  const problems = (["damaged", "unreadable"] as const).flatMap((state) => badBackups(backups, state, nowMs));
   const newest = datedBackups(backups).at(-1);
   if (newest !== undefined && newest.state !== "damaged" && !isRestorable(newest))
     problems.push({ level: "warn", text: `The newest backup is ${newest.state}: a restore takes an older one`, message: newest.id });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { verdictOf } from "../../../src/agent/http/verdict.ts";
 import type { AgentStatus, TaskStatus } from "../../../src/agent/status.ts";
+import { backupId } from "../../../src/repository/names.ts";
 import {
   ago,
   allWell,
@@ -228,6 +229,31 @@ test("verdict: a standby sees in the repository that saves fail since the newest
 
 test("verdict: recovery goes on as far as the last window does, and old damage is a warning", () => {
   expect(verdictOf(manyBackups)).toMatchObject({ level: "warn", recoverableTo: ago(12_000), problems: [{ level: "warn", text: "1 backup is damaged" }] });
+});
+
+test("verdict: a backup whose manifest cannot be read is told as a damaged one is, by the time in its id", () => {
+  const withLost = (...days: readonly number[]) => {
+    const lost = days.map((age) =>
+      backup(0, { id: backupId(new Date(ago(age * DAY_MS)), 12_345n, (sizeBytes) => new Uint8Array(sizeBytes)), createdAt: null, state: "unreadable" }),
+    );
+    return { lost, all: changed({ catalogue: catalogue([...lost, ...allWell.catalogue!.backups]) }) };
+  };
+  const { lost, all } = withLost(1);
+  const hint = "Of what is unreadable the manifest cannot be read: `etcdsafe show` says why.";
+  expect(verdictOf(all)).toMatchObject({ level: "bad", problems: [{ level: "bad", text: "1 backup is unreadable", message: lost[0]!.id, hint }] });
+  expect(texts(withLost(8).all)).toEqual(["warn: 1 backup is unreadable"]);
+  const many = withLost(8, 9, 10, 11);
+  expect(verdictOf(many.all).problems).toMatchObject([
+    {
+      text: "4 backups are unreadable",
+      message: `${many.lost
+        .slice(0, 3)
+        .map(({ id }) => id)
+        .join(", ")} and 1 more`,
+    },
+  ]);
+  const noId = changed({ catalogue: catalogue([backup(0, { id: "what", createdAt: null, state: "unreadable" }), ...allWell.catalogue!.backups]) });
+  expect(texts(noId)).toEqual(["bad: 1 backup is unreadable"]);
 });
 
 test("verdict: the newest backup that a restore passes over is told", () => {
