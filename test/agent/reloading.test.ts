@@ -1,26 +1,36 @@
-import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, open, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { type Reloadable, Reloading } from "../../src/agent/reloading.ts";
 import { EtcdsafeError } from "../../src/errors.ts";
 import type { LogEvent } from "../../src/runtime.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-/** Looks when it is told to. */
-async function watching(...files: readonly (Pick<Reloadable, "name" | "files"> & { readonly refuse?: () => string | undefined })[]) {
+const POLL_MS = 5_000;
+
+/** Looks when it is told to, and waits for what hangs until told. `refuse` tells why, or undefined. */
+async function watching(...files: readonly (Pick<Reloadable, "name" | "files"> & { readonly refuse?: () => string | undefined | Promise<undefined> })[]) {
   const [taken, logged]: [string[], LogEvent[]] = [[], []];
   let refused: readonly string[] = [];
   let [asleep, look] = [Promise.withResolvers<void>(), () => {}];
-  const sleep = (_: number, signal: AbortSignal) =>
+  let giveUp: () => void = () => undefined;
+  const slept = (delayMs: number, signal: AbortSignal) =>
     new Promise<void>((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      if (delayMs !== POLL_MS) {
+        giveUp = resolve;
+        return;
+      }
       look = resolve;
       asleep.resolve();
     });
-  const reloading = new Reloading({ runtime: { sleep, log: (event) => void logged.push(event) }, refused: (messages) => (refused = messages) });
+  const reloading = new Reloading({ runtime: { sleep: slept, log: (event) => void logged.push(event) }, refused: (messages) => (refused = messages) });
   for (const { refuse = () => undefined, ...file } of files) {
     const take = async () => {
-      const why = refuse();
+      const why = await refuse();
       if (why !== undefined) throw new EtcdsafeError("CONFIG_INVALID", why);
       taken.push(file.name);
     };
@@ -35,10 +45,16 @@ async function watching(...files: readonly (Pick<Reloadable, "name" | "files"> &
     if (ask) reloading.askFor();
     else look();
     await asleep.promise;
-    return taken.splice(0);
+    return taken.splice(0).toSorted();
   };
   return {
     next,
+    giveUp: () => giveUp(),
+    /** It ends by itself when it is told to. */
+    stop: () => {
+      over.abort();
+      return ended;
+    },
     refused: () => refused,
     messages: () => logged.splice(0).map(({ level, message }) => `${level}: ${message}`),
     [Symbol.asyncDispose]: async () => {
@@ -141,6 +157,49 @@ test("reloading: what is wrong with one, or absent, keeps no other from being ta
   await writeFile(token, "1");
   wrong.delete("token");
   expect([await watched.next(), watched.refused()]).toEqual([["token"], ["a file is gone"]]);
+});
+
+test("reloading: what hangs is told, keeps no other from being taken, is not read once more, and is taken when it ends", async () => {
+  await using directory = await temporaryDirectory("reloading");
+  const [hung, token] = ["hung", "token"].map((name) => join(directory.path, name)) as [string, string];
+  for (const path of [hung, token]) await writeFile(path, "1");
+  const hangs = Promise.withResolvers<undefined>();
+  let reads = 0;
+  const refuse = () => {
+    reads += 1;
+    return hangs.promise;
+  };
+  await using watched = await watching({ name: "the mount", files: [hung], refuse }, { name: "the token", files: [token] });
+  for (const path of [hung, token]) await writeFile(path, "2");
+  const first = watched.next();
+  await expect.poll(() => watched.messages()).toEqual(["info: the token was read again"]);
+  watched.giveUp();
+  const told = `what reads ${hung} hangs: look at the mount, and start the agent again where that does not end it`;
+  expect([await first, watched.refused(), watched.messages()]).toEqual([["the token"], [told], [`error: the mount is kept as it was before: ${told}`]]);
+  await writeFile(token, "3");
+  const second = watched.next(true);
+  await expect.poll(() => watched.messages()).toEqual(["info: the token was read again"]);
+  watched.giveUp();
+  expect([await second, watched.refused(), watched.messages(), reads]).toEqual([["the token"], [told], [], 1]);
+  hangs.resolve(undefined);
+  await expect.poll(() => watched.messages()).toEqual(["info: the mount was read again"]);
+  expect([await watched.next(), watched.refused(), watched.messages()]).toEqual([["the mount"], [], []]);
+});
+
+test("reloading: a file that hangs keeps nobody from stopping", async () => {
+  await using directory = await temporaryDirectory("reloading");
+  const path = join(directory.path, "token");
+  await writeFile(path, "1");
+  await using watched = await watching({ name: "the token", files: [path] });
+  await rm(path);
+  await promisify(execFile)("mkfifo", [path]);
+  try {
+    void watched.next();
+    await sleep(100);
+    await watched.stop();
+  } finally {
+    await (await open(path, "r+")).close(); // Or the read would outlive the test.
+  }
 });
 
 test("reloading: whoever asks before it runs is heard", async () => {
