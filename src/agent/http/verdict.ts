@@ -40,9 +40,15 @@ const UNREAD_MS = 15 * 60 * 1000;
 /** As far as clocks may differ. */
 const AHEAD_MS = 5 * 60 * 1000;
 
-/** Whether nobody knows what the repository holds: for a quarter of an hour no reading of it went well. */
+/** Whether nobody knows what the repository holds: for a quarter of an hour no reading of it went well. A clock that was set back has left `readAt` ahead. */
 export function isUnread({ catalogue, unreadable, startedAt, now }: AgentStatus): boolean {
-  return Date.parse(now) - Date.parse(catalogue?.readAt ?? unreadable?.since ?? startedAt) > UNREAD_MS;
+  const times = [catalogue?.readAt ?? unreadable?.since ?? startedAt, ...(unreadable === null ? [] : [unreadable.since])];
+  return times.some((time) => Date.parse(now) - Date.parse(time) > UNREAD_MS);
+}
+
+/** `6 min ago` */
+function readText({ readAt }: CatalogueStatus, nowMs: number): string {
+  return Date.parse(readAt) > nowMs ? `at ${timeText(readAt)}, by a clock that was ahead` : ageText(readAt, nowMs);
 }
 
 export function verdictOf(status: AgentStatus): Verdict {
@@ -59,7 +65,7 @@ export function verdictOf(status: AgentStatus): Verdict {
     const headline = unreadable === null ? "Not known yet: the repository has not been read" : "Not known: the repository cannot be read";
     return { level: worst === "bad" ? "bad" : "warn", headline, ...found };
   }
-  if (isUnread(status)) return { level: "bad", headline: `Not known: the repository was read last ${ageText(catalogue.readAt, nowMs)}`, ...found };
+  if (isUnread(status)) return { level: "bad", headline: `Not known: the repository was read last ${readText(catalogue, nowMs)}`, ...found };
   if (recoverableTo === null) {
     if (isEmpty) return { level: worst === "bad" ? "bad" : "warn", headline: "No backup yet: nothing can be recovered", ...found };
     return { level: "bad", headline: "Nothing can be recovered: no backup is usable", ...found };
@@ -90,7 +96,7 @@ function readingProblems(status: AgentStatus): Problem[] {
   const { catalogue, unreadable, now } = status;
   if (unreadable === null && (catalogue === null || !isUnread(status))) return [];
   const level = isUnread(status) ? "bad" : "warn";
-  const known = catalogue === null ? "" : `: what stands here was read ${ageText(catalogue.readAt, Date.parse(now))}`;
+  const known = catalogue === null ? "" : `: what stands here was read ${readText(catalogue, Date.parse(now))}`;
   if (unreadable === null) return [{ level, text: `No reading of the repository comes to its end${known}` }];
   return [
     { level, text: `The repository could not be read since ${timeText(unreadable.since)}${known}`, message: `${unreadable.message} (${unreadable.code})` },

@@ -88,6 +88,11 @@ test("verdict: a repository that cannot be read is a warning at once, and after 
   expect(verdictOf(hangs)).toMatchObject({ level: "bad", headline: "Not known: the repository was read last 3 d ago" });
   expect(texts(hangs)).toEqual(["bad: No reading of the repository comes to its end: what stands here was read 3 d ago"]);
   expect(texts(changed({ catalogue: readAgo(14 * MINUTE_MS) }))).toEqual([]);
+  // Also where the clock was set back in between.
+  const setBack = { ...unreadable, catalogue: readAgo(-5 * HOUR_MS) };
+  const ahead = "at 2026-11-22 08:07:12 UTC, by a clock that was ahead";
+  expect(verdictOf(setBack)).toMatchObject({ level: "bad", headline: `Not known: the repository was read last ${ahead}` });
+  expect(texts(setBack)).toEqual([`bad: The repository could not be read since 2026-11-22 02:47:12 UTC: what stands here was read ${ahead}`]);
   expect(texts({ ...standby, unreadable: why })[0]).toMatch(/^warn: The repository could not be read/);
 });
 
