@@ -12,6 +12,7 @@ import type { CallOptions, Runtime } from "../runtime.ts";
 import type { Invocation, RunCommand } from "./command.ts";
 import { PARTLY_DONE } from "./exit-codes.ts";
 import { exitCodeFor, whyEnded } from "./interruption.ts";
+import { readOperand } from "./operand.ts";
 import { asEtcdsafeError, errorLines } from "./report-error.ts";
 import { repositoryFacts } from "./repository-facts.ts";
 import type { RunRecord } from "./run-record.ts";
@@ -66,6 +67,7 @@ export async function runReported(
   for (const message of untold) runtime.log({ level: "warn", message });
   const { send } = await httpSender({ caFile: undefined, proxy: undefined, idleLimitMs: IDLE_LIMIT_MS, triesMax: 1 });
   const startedAt = runtime.now();
+  record.isOfNoCluster = isOfFile(invocation);
   const pulse = hooks.heartbeat === undefined ? undefined : (await import("../notify/heartbeat.ts")).heartbeat(hooks.heartbeat, send, runtime);
   // Beside the run, which is not to wait for it.
   const starting = told(invocation, "the heartbeat", async () => pulse?.started({ signal }).catch(unlessAborted(signal)));
@@ -95,7 +97,7 @@ export async function runReported(
     }),
     tell("the metrics", async () => {
       await listing;
-      await tellMetrics(invocation, facts, { send, options });
+      if (!record.isOfNoCluster) await tellMetrics(invocation, facts, { send, options });
     }),
   ]);
   return { ...end, facts, lines };
@@ -114,9 +116,11 @@ function factsOf(invocation: Invocation, record: RunRecord, { exitCode, error }:
   const { config, command, runtime } = invocation;
   const { saved, pruned, verified, looks, damaged, phases, moved, repositories } = record;
   const failure = failureReason(exitCode, error?.code);
-  const clusters = config.get("all-clusters")
-    ? [...record.exitCodes].map(([cluster, own]) => ({ cluster, failure: error === undefined ? failureReason(own, undefined) : failure }))
-    : [{ cluster: config.get("cluster"), failure }];
+  const clusters = record.isOfNoCluster
+    ? []
+    : config.get("all-clusters")
+      ? [...record.exitCodes].map(([cluster, own]) => ({ cluster, failure: error === undefined ? failureReason(own, undefined) : failure }))
+      : [{ cluster: config.get("cluster"), failure }];
   const action = command as RunAction; // Only these have the options that ask for it.
   return { action, clusters, startedAt, finishedAt: runtime.now(), failure, saved, pruned, verified, looks, damaged, phases, moved, repositories };
 }
@@ -156,6 +160,11 @@ async function tellMetrics(invocation: Invocation, facts: RunFacts, { send, opti
       if (url !== undefined) await (await import("../metrics/pushgateway.ts")).pushMetrics({ url, job: JOB, text }, send, options);
     }),
   ]);
+}
+
+/** Also where it is refused for that. */
+function isOfFile({ command, operands: [operand] }: Invocation): boolean {
+  return command === "verify" && operand !== undefined && operand !== "" && readOperand(operand).kind !== "backup";
 }
 
 /** Of a configuration that is refused, it may be what could not be read: a failure of a cluster that there is not would be told for ever. */

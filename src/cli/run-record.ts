@@ -34,6 +34,8 @@ export class RunRecord {
   readonly lines: string[] = [];
   saved: SavedFacts | null = null;
   pruned: RunFacts["pruned"] = null;
+  /** Of files, and of other tools' backups: no cluster's metrics are about them. */
+  isOfNoCluster = false;
   /** Done, and yet somebody should look at it. */
   isDoubtful = false;
 

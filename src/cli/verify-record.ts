@@ -15,6 +15,7 @@ export function noteVerification(
 ): void {
   if (record === undefined) return;
   record.noteVerified(verified);
+  record.isOfNoCluster = verified.length > 0 && verified.every((each) => !("cluster" in each));
   for (const cluster of clustersOf(verified)) {
     // A repository that could not be read may hold something of each.
     const about = verified.filter((each) => [cluster, null].includes(clusterOf(each)));

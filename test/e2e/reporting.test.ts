@@ -1,6 +1,6 @@
 // Whom a run tells how it went: metrics, heartbeats, messages and last words, of saves of a real etcd; and that none of it changes how a run ends.
 import { existsSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -172,6 +172,26 @@ test("a damaged backup is told of until all were looked at and found good, and s
     valueIn(said, "etcdsafe_last_success_timestamp_seconds", { action: "verify" }),
   ];
   expect(failure).toBeGreaterThan(success!);
+});
+
+test("of files and other tools' backups no metric is told, as they are no cluster's; neither where they are refused or damaged", async () => {
+  await using hook = await startHook();
+  await mkdir(at("plain"));
+  await expectExit(0, ["save", "--endpoints", cluster.endpoints[0]!, "--output", at("plain/one.db")]);
+  const prom = at("no-cluster.prom");
+  const env = { ETCDSAFE_NOTIFY: `${hook.url}/notice` };
+  const refused = await runCli(["verify", at("plain/one.db"), "--textfile", prom], { env });
+  expectFailure("USAGE", refused, { message: /--textfile and .*one\.db: metrics are about a cluster's backups/, hint: /^Give one of the two/ });
+  await expectExit(0, ["verify", "--all", "--repository", at("plain"), "--textfile", prom]);
+  await writeFile(at("plain/one.db"), (await readFile(at("plain/one.db"))).subarray(0, -40_000));
+  const damaged = await expectExit(6, ["verify", "--all", "--repository", at("plain"), "--textfile", prom], env);
+  expect(damaged.stdout).toMatch(/FAILED/);
+  expect(existsSync(prom)).toBe(false);
+  // A message there is.
+  expect(hook.asked.map(({ body }) => JSON.parse(body).text.split("\n")[0])).toEqual([
+    expect.stringMatching(/^etcdsafe verify on \S+ failed: usage$/),
+    expect.stringMatching(/^etcdsafe verify on \S+ failed: corrupt$/),
+  ]);
 });
 
 test("of all clusters each has its own end: that one cannot be decrypted is no failure of the others, and not passed over", async () => {
