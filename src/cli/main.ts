@@ -8,6 +8,7 @@ import { type Fault, faultText } from "../config/origin.ts";
 import { isAboutTelling, REPORTED, TOLD_BY } from "../config/reporting-options.ts";
 import type { EtcdsafeError } from "../errors.ts";
 import type { LogEvent, Runtime } from "../runtime.ts";
+import { arrangeArguments } from "./arguments.ts";
 import { COMMANDS } from "./catalogue.ts";
 import type { Invocation, LoadedCommand, RunCommand } from "./command.ts";
 import { settleConflicts } from "./conflicts.ts";
@@ -27,6 +28,11 @@ import { version } from "./version.ts";
 
 /** Who waits to hear how a run ended does not wait longer for a reader of its result. */
 const FLUSH_LIMIT_MS = 5_000;
+
+/** Whether they make an agent of the process; as `main` takes them. */
+export function isAgent(argv: readonly string[]): boolean {
+  return arrangeArguments(argv)[0] === "agent";
+}
 
 /** Runs one command; `argv` is what follows the program's name. Resolves to the exit code and never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -48,7 +54,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   });
   const streams = guardStandardStreams();
   // To an agent, SIGHUP says that its configuration is to be read again.
-  const stopping = argv[0] === "agent" ? SIGNALS.filter((signal) => signal !== "SIGHUP") : SIGNALS;
+  const stopping = isAgent(argv) ? SIGNALS.filter((signal) => signal !== "SIGHUP") : SIGNALS;
   using interruption = watchInterruption(stopping, (signal) =>
     session.reporter?.log({ level: "warn", message: `${signal}: stopping; another one after a second stops at once` }),
   );

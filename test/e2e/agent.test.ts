@@ -133,17 +133,22 @@ test("an agent that comes back catches up what was missed with one run", async (
   expect((await agent.until(({ catalogue }) => catalogue?.total !== 3)).catalogue!.total).toBe(4);
 });
 
-test("SIGHUP ends no agent that is still starting; SIGTERM does, and it says nothing of answering", async () => {
+test("SIGHUP ends no agent that is still starting, wherever its options stand; SIGTERM does, and it says nothing of answering", async () => {
   // What an agent needs is loaded after the command line has begun to listen to SIGTERM.
-  const starting = (then: string) => {
+  const starting = (then: string, before: readonly string[] = []) => {
     const preload = `process.on("newListener", (name) => name === "SIGTERM" && ${then})`;
-    const args = ["agent", "--endpoints", cluster.endpoints[0]!, "--repository", at("starting"), "--listen", "127.0.0.1:0", "--listen-token-file", at("token")];
+    const args = [...before, "agent", "--endpoints", cluster.endpoints[0]!, "--repository", at("starting"), "--listen", "127.0.0.1:0", "--listen-token-file", at("token")];
     return startCli(args, { nodeArguments: ["--import", `data:text/javascript,${encodeURIComponent(preload)}`] });
   };
-  const [hungUp, stopped] = [starting('process.kill(process.pid, "SIGHUP")'), starting('process.nextTick(() => process.kill(process.pid, "SIGTERM"))')];
-  await hungUp.printed(/answers at http/);
-  hungUp.signal("SIGTERM");
-  expect([(await hungUp.finished).exitCode, await stopped.finished]).toMatchObject([
+  const hangUp = 'process.kill(process.pid, "SIGHUP")';
+  const [hungUp, stopped] = [starting(hangUp), starting('process.nextTick(() => process.kill(process.pid, "SIGTERM"))')];
+  const behind = starting(hangUp, ["--log-level", "debug"]);
+  for (const agent of [hungUp, behind]) {
+    await agent.printed(/answers at http/);
+    agent.signal("SIGTERM");
+  }
+  expect([(await hungUp.finished).exitCode, (await behind.finished).exitCode, await stopped.finished]).toMatchObject([
+    0,
     0,
     { exitCode: 0, stderr: expect.stringMatching(/^(warning: SIGTERM: stopping.*\n)?the agent has stopped\n$/) },
   ]);
