@@ -7,7 +7,7 @@ import { expectThrown } from "../../support/failures.ts";
 import { rowsOf, sectionOf } from "../../support/markdown.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { bearer, converse, type Served, serve, TOKEN } from "./served.ts";
-import { allWell, everythingFails, notReadYet, running, standby, unreadable } from "./statuses.ts";
+import { ago, allWell, everythingFails, notReadYet, running, standby, unreadable } from "./statuses.ts";
 
 const PATHS = ["/", "/healthz", "/readyz", "/metrics", "/status"];
 
@@ -90,8 +90,11 @@ test("routes: ready is who has read the repository within a quarter of an hour, 
   ]);
   served.agent.status = { ...allWell, catalogue: null };
   expect(await readiness()).toEqual([503, { ready: false, role: "writer", why: "the repository has not been read yet" }]);
-  served.agent.status = { ...allWell, unreadable: unreadable.unreadable };
+  served.agent.status = { ...allWell, unreadable: { ...unreadable.unreadable!, since: ago(60_000) } };
   expect(await readiness()).toEqual([200, { ready: true, role: "writer" }]);
+  // The clock was set back since.
+  served.agent.status = { ...unreadable, catalogue: { ...unreadable.catalogue!, readAt: ago(-5 * 60 * 60_000) } };
+  expect((await readiness())[0]).toBe(503);
   served.agent.status = unreadable;
   expect(await readiness()).toMatchObject([
     503,
