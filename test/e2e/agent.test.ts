@@ -137,7 +137,18 @@ test("SIGHUP ends no agent that is still starting, wherever its options stand; S
   // What an agent needs is loaded after the command line has begun to listen to SIGTERM.
   const starting = (then: string, before: readonly string[] = []) => {
     const preload = `process.on("newListener", (name) => name === "SIGTERM" && ${then})`;
-    const args = [...before, "agent", "--endpoints", cluster.endpoints[0]!, "--repository", at("starting"), "--listen", "127.0.0.1:0", "--listen-token-file", at("token")];
+    const args = [
+      ...before,
+      "agent",
+      "--endpoints",
+      cluster.endpoints[0]!,
+      "--repository",
+      at("starting"),
+      "--listen",
+      "127.0.0.1:0",
+      "--listen-token-file",
+      at("token"),
+    ];
     return startCli(args, { nodeArguments: ["--import", `data:text/javascript,${encodeURIComponent(preload)}`] });
   };
   const hangUp = 'process.kill(process.pid, "SIGHUP")';
