@@ -344,6 +344,27 @@ const SCENARIOS: readonly Scenario[] = [
     says: says("EtcdsafeDamageFound", "1h15m", {}, { summary: "Backups of etcd clusters, or their repository, are damaged." }),
   },
   {
+    name: "EtcdsafeDamageFound: of a host that no longer verifies, until another one has done so for longer than a week",
+    series: {
+      ...WELL,
+      [series("etcdsafe_last_verification_backups", { cluster: "prod", level: "structure", outcome: "failed" }, textfileOf("cp9"))]: always(1),
+      [series("etcdsafe_repository_damaged_backups", { cluster: "prod" }, textfileOf("cp9"))]: always(1),
+      [series("etcdsafe_last_attempt_timestamp_seconds", { cluster: "prod", action: "verify" }, textfileOf("cp9"))]: always(HOUR),
+    },
+    everyMinutes: 60,
+    firing: { "2h": ["EtcdsafeDamageFound prod"], "8d": ["EtcdsafeDamageFound prod"], "9d1h": [] },
+  },
+  {
+    name: "EtcdsafeDamageFound: by a save of a host that last verified long ago",
+    series: {
+      ...WELL,
+      [series("etcdsafe_last_verification_backups", { cluster: "prod", level: "stored-bytes", outcome: "failed" }, textfileOf("cp9"))]: always(1),
+      [series("etcdsafe_last_attempt_timestamp_seconds", { cluster: "prod", action: "verify" }, textfileOf("cp9"))]: always(-90 * DAY),
+      [series("etcdsafe_last_failure_timestamp_seconds", { cluster: "prod", action: "save", reason: "corrupt" }, textfileOf("cp9"))]: always(-DAY),
+    },
+    firing: { "30m": ["EtcdsafeDamageFound prod"] },
+  },
+  {
     name: "EtcdsafeDamageFound: on record in the repository, as agents read it",
     series: {
       ...WELL,
