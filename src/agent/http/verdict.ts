@@ -56,7 +56,7 @@ export function verdictOf(status: AgentStatus): Verdict {
   const nowMs = Date.parse(status.now);
   const backups = datedBackups(catalogue?.backups ?? []).filter(isRestorable);
   const newest = backups.at(-1) ?? null;
-  const recoverableTo = recovery?.to ?? null;
+  const recoverableTo = recovery === null ? null : recoverableAt(recovery.to, catalogue, backups, nowMs);
   const problems = problemsOf(status, backups).toSorted((a, b) => (a.level === b.level ? 0 : a.level === "bad" ? -1 : 1));
   const worst: Level = problems[0]?.level ?? "ok";
   const isEmpty = catalogue !== null && catalogue.total === 0;
@@ -67,12 +67,26 @@ export function verdictOf(status: AgentStatus): Verdict {
   }
   if (isUnread(status)) return { level: "bad", headline: `Not known: the repository was read last ${readText(catalogue, nowMs)}`, ...found };
   if (recoverableTo === null) {
-    if (isEmpty) return { level: worst === "bad" ? "bad" : "warn", headline: "No backup yet: nothing can be recovered", ...found };
+    const whenRead = `when the repository was read ${readText(catalogue, nowMs)}`;
+    if (isEmpty) return { level: worst === "bad" ? "bad" : "warn", headline: `No backup ${whenRead}: nothing can be recovered`, ...found };
     return { level: "bad", headline: "Nothing can be recovered: no backup is usable", ...found };
   }
-  const to = ageText(recoverableTo, nowMs);
+  const to = isAhead(Date.parse(recoverableTo), nowMs) ? timeText(recoverableTo) : ageText(recoverableTo, Math.max(nowMs, Date.parse(recoverableTo)));
   const headline = { ok: "Everything is recoverable", warn: "Recoverable, but look at this", bad: `Something is wrong; recoverable to ${to}` }[worst];
   return { level: worst, headline, ...found };
+}
+
+/** `to`, unless that is still to come: then the last time before, if there is any. */
+function recoverableAt(to: string, catalogue: CatalogueStatus | null, restorable: readonly DatedBackup[], nowMs: number): string {
+  if (!isAhead(Date.parse(to), nowMs)) return to;
+  const times = [...restorable.map(({ createdAt }) => createdAt), ...(catalogue?.points.windows ?? []).map((window) => window.to)];
+  const past = times.filter((time) => !isAhead(Date.parse(time), nowMs)).toSorted((a, b) => Date.parse(a) - Date.parse(b));
+  return past.at(-1) ?? to;
+}
+
+/** By more than clocks may differ. */
+function isAhead(timeMs: number, nowMs: number): boolean {
+  return timeMs - nowMs > AHEAD_MS;
 }
 
 function problemsOf(status: AgentStatus, restorable: readonly DatedBackup[]): Problem[] {
@@ -169,7 +183,7 @@ function stateProblems({ backups }: CatalogueStatus, nowMs: number): Problem[] {
 function timeProblems(tasks: readonly TaskStatus[], restorable: readonly DatedBackup[], nowMs: number): Problem[] {
   const problems: Problem[] = [];
   const newest = restorable.at(-1);
-  if (newest !== undefined && newest.timeMs - nowMs > AHEAD_MS) {
+  if (newest !== undefined && isAhead(newest.timeMs, nowMs)) {
     const text = `The newest backup is dated ${spanText(newest.timeMs - nowMs)} ahead: the clock of whoever made it was wrong, or this one is`;
     problems.push({ level: "warn", text, message: newest.id });
   }

@@ -145,7 +145,7 @@ test("page: tells in words what somebody wants to know at 3 a.m.", () => {
   expect(textOf(allWell)).toMatch(
     /Running now Nothing\. .*Who writes This agent on etcd-backup-7c9d5f6b8-x2x7q \(process 1\) since 2026-11-20 03:07:12 UTC, 2 d ago\./,
   );
-  expect(textOf(nothingYet)).toContain("No backup yet: nothing can be recovered");
+  expect(textOf(nothingYet)).toContain("No backup when the repository was read 4 min ago: nothing can be recovered");
   expect(textOf(notReadYet)).toMatch(
     /Not known: the repository cannot be read.*Next save not known, as who writes is not.*cannot see who does.*EAI_AGAIN.*no backup is made in any repository.*This agent cannot see who writes\. /,
   );

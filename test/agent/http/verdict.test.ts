@@ -97,7 +97,12 @@ test("verdict: a repository that cannot be read is a warning at once, and after 
 });
 
 test("verdict: an empty repository has nothing to recover; one whose backups are all bad is worse", () => {
-  expect(verdictOf(nothingYet)).toMatchObject({ level: "warn", headline: "No backup yet: nothing can be recovered", recoverableTo: null, newest: null });
+  expect(verdictOf(nothingYet)).toMatchObject({
+    level: "warn",
+    headline: "No backup when the repository was read 4 min ago: nothing can be recovered",
+    recoverableTo: null,
+    newest: null,
+  });
   const bad = catalogue([backup(HOUR_MS, { state: "damaged" }), backup(2 * HOUR_MS, { state: "suspect" })]);
   expect(verdictOf(changed({ catalogue: bad }))).toMatchObject({ level: "bad", headline: "Nothing can be recovered: no backup is usable" });
 });
@@ -199,6 +204,24 @@ test("verdict: a backup that is dated ahead is told, and hides nothing", () => {
     "warn: A save failed since the newest backup",
   ]);
   expect(texts(changed({ catalogue: catalogue([backup(-MINUTE_MS), backup(HOUR_MS)]) }))).toEqual([]);
+});
+
+test("verdict: recovery goes as far as what was made before now, and to what is dated ahead only where there is nothing else", () => {
+  const failing = { ...allWell.tasks[0]!, failuresInARow: 3, last: { ...failedSave, finishedAt: ago(0) } };
+  const dated = (...ages: readonly number[]) => changed({ catalogue: catalogue(ages.map((age) => backup(age))), tasks: [failing, ...allWell.tasks.slice(1)] });
+  expect(verdictOf(dated(-20 * HOUR_MS, 400 * DAY_MS, 401 * DAY_MS))).toMatchObject({
+    recoverableTo: ago(400 * DAY_MS),
+    headline: "Something is wrong; recoverable to 400 d ago",
+  });
+  expect(verdictOf(dated(-20 * HOUR_MS))).toMatchObject({
+    recoverableTo: ago(-20 * HOUR_MS),
+    headline: "Something is wrong; recoverable to 2026-11-22 23:07:12 UTC",
+  });
+  expect(verdictOf(dated(-MINUTE_MS, HOUR_MS))).toMatchObject({ recoverableTo: ago(-MINUTE_MS), headline: "Something is wrong; recoverable to now" });
+  const all = dated(-20 * HOUR_MS, 5 * HOUR_MS);
+  const window = { ...manyBackups.catalogue!.points.windows[0]!, to: ago(HOUR_MS) };
+  const windowed = { ...all, catalogue: { ...all.catalogue!, points: { ...all.catalogue!.points, windows: [window] } } };
+  expect(verdictOf(windowed).recoverableTo).toBe(ago(HOUR_MS));
 });
 
 test("verdict: without a schedule, what is longer than usual is told; that it is missing, too, and backups that nobody reads back", () => {
