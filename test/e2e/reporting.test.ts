@@ -1,8 +1,10 @@
 // Whom a run tells how it went: metrics, heartbeats, messages and last words, of saves of a real etcd; and that none of it changes how a run ends.
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseExposition } from "../../src/metrics/exposition.ts";
 import { newAgeKeys } from "../support/age-keys.ts";
@@ -11,6 +13,7 @@ import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
 import { expectFailure } from "../support/failures.ts";
 import { startHook } from "../support/hook.ts";
+import { sectionOf } from "../support/markdown.ts";
 import { type Pushgateway, startPushgateway } from "../support/pushgateway.ts";
 import { expectExit } from "../support/saving.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -140,6 +143,19 @@ test("a save that finds its backup damaged in the store says so, removes nothing
   expect(JSON.parse((await expectExit(0, ["list", "--repository", at("damaged"), "-o", "json"])).stdout).backups).toHaveLength(2);
   expect(await told("etcdsafe_last_backup_timestamp_seconds")).toBeGreaterThan(recoveryPoint!);
   expect(await told("etcdsafe_recovery_point_timestamp_seconds")).toBe(recoveryPoint);
+
+  // As docs/alerts.md has it where only saves read back: what they told is removed, and no verification is awaited from then on.
+  const found = async () => valueIn(await readFile(at("damaged.prom"), "utf8"), "etcdsafe_last_verification_backups", { level: "hash", outcome: "failed" });
+  expect(await found()).toBe(1);
+  const lines = sectionOf("alerts.md", "EtcdsafeDamageFound").split("\n");
+  const sed = lines.map((line) => line.trim()).find((line) => line.startsWith("sed "))!;
+  await promisify(execFile)("sh", ["-c", sed.replace("FILE.prom", at("damaged.prom")).replace("NAME", "default")]);
+  expect(await found()).toBeUndefined();
+  await expectExit(0, saving("damaged", ...metrics, "--verify", "hash"));
+  expect(await found()).toBeUndefined();
+  const left = await readFile(at("damaged.prom"), "utf8");
+  expect(left).toMatch(/^etcdsafe_recovery_point_timestamp_seconds\{cluster="default"\} /m);
+  expect(left).not.toContain('action="verify"');
 });
 
 test("a damaged backup is told of until all were looked at and found good, and so is a damaged repository", async () => {
