@@ -248,3 +248,18 @@ export class FormatError extends EtcdsafeError {
     this.what = what;
   }
 }
+
+/** The same error as `reason`, with what is left of what was being done; `reason` itself where it is none of the table. */
+export function stoppedWith(reason: unknown, hint: string): unknown {
+  return reason instanceof EtcdsafeError ? new EtcdsafeError(reason.code, reason.message, { hint, cause: reason }) : reason;
+}
+
+/** Whether it is such an error: then it is not to be replaced by the bare reason. */
+export function saysWhatIsLeft(error: unknown): error is EtcdsafeError {
+  return error instanceof EtcdsafeError && error.cause instanceof EtcdsafeError && error.cause.code === error.code && error.cause.message === error.message;
+}
+
+/** What to fail with where this was thrown after the abort: whatever failed then failed because of it. */
+export function whyStopped(error: unknown, { reason }: AbortSignal): unknown {
+  return saysWhatIsLeft(error) ? error : reason;
+}

@@ -208,8 +208,8 @@ export class RepositoryTarget implements SaveTarget {
       take.onPhase("manifest");
       const manifest = await this.#manifest(id, createdAt, { ...known, bundle }, take);
       await this.#options.requireHeld?.({ signal });
-      await upload.publish(manifest, { signal });
-      return savedOf(manifest);
+      const { isFinished } = await upload.publish(manifest, { signal });
+      return isFinished ? savedOf(manifest) : { ...savedOf(manifest), isUnfinished: true };
     } catch (error) {
       await upload.abandon(ABANDON_LIMIT_MS);
       throw upload.reasonOf(error);

@@ -22,6 +22,8 @@ export interface Saved {
   readonly warnings: readonly string[];
   /** Where it went to several repositories: what became of each, in the order given. */
   readonly repositories?: readonly StoredIn[];
+  /** It is stored, but an abort kept the last of what belongs to that from being done. */
+  readonly isUnfinished?: boolean;
 }
 
 /** What became of a snapshot in one of several repositories. */
@@ -29,6 +31,8 @@ export interface StoredIn {
   readonly location: string;
   /** Null where it is not stored. */
   readonly manifest: Manifest | null;
+  /** Whether it may be stored all the same: it was being published when the save was stopped. */
+  readonly mayBeStored?: boolean;
   /** Null where it is. */
   readonly failure: { readonly code: string; readonly message: string; readonly hint: string } | null;
 }

@@ -13,7 +13,7 @@ import { type MemberClients, openClients } from "../cluster/member-clients.ts";
 import { memberClockOffset } from "../cluster/member-clock.ts";
 import { type Candidate, type Selection, selectMember } from "../cluster/select.ts";
 import { survey } from "../cluster/survey.ts";
-import { ERRORS, EtcdsafeError } from "../errors.ts";
+import { ERRORS, EtcdsafeError, whyStopped } from "../errors.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
 import type { WhichMembers } from "./comparison.ts";
@@ -81,7 +81,7 @@ export async function save(request: SaveRequest, options: SaveOptions): Promise<
       if (candidates.length === 0) warnOfDifferences(saved, runtime);
       else runtime.log({ level: "warn", message: `${suspicion.message}; taking a snapshot of a member that a majority may agree with` });
     } catch (error) {
-      signal.throwIfAborted();
+      if (signal.aborted) throw whyStopped(error, signal);
       await request.target.failed(error, phase, options);
       if (!mayTryAnother(error)) throw error;
       if (!sentBadData(error)) givenUp.set(serving.memberId, error.message);

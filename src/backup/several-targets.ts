@@ -1,7 +1,7 @@
 // A save into several repositories at once: received and checked once, uploaded to each from the spool at its own pace. A store that is slow, or stands
 // still, holds neither etcd nor the others: each of these has its backup as soon as its own upload and the check are done.
 import type { Spool } from "../bytes/spool.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, saysWhatIsLeft, stoppedWith, whyStopped } from "../errors.ts";
 import type { ObservedCluster } from "../repository/cluster-file.ts";
 import { backupId } from "../repository/names.ts";
 import type { CallOptions, Runtime } from "../runtime.ts";
@@ -64,13 +64,14 @@ export class SeveralTargets implements SaveTarget {
     const received: Received = { id, createdAt, observed, snapshot, check: (options) => orAborted(checking, options.signal) };
     const storing = this.#all.map((one) => this.#storeIn(one, received, checking, take));
     const ended = await Promise.allSettled(storing);
-    const [first] = ended.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+    const stored = ended.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+    const [first] = stored;
     if (first === undefined) {
       await checking;
-      take.signal.throwIfAborted();
-      throw (ended[0] as PromiseRejectedResult).reason;
+      throw nowhereStored(ended, take.signal);
     }
-    return { ...first, repositories: ended.map((each, index) => storedIn(this.#all[index]!.target, each)) };
+    const repositories = ended.map((each, index) => storedIn(this.#all[index]!.target, each));
+    return { ...first, isUnfinished: stored.some(({ isUnfinished }) => isUnfinished === true), repositories };
   }
 
   passOn(): Promise<Saved> {
@@ -101,7 +102,7 @@ export class SeveralTargets implements SaveTarget {
       take.runtime.log({ level: "info", message: `stored in ${location} as ${received.id}` });
       return saved;
     } catch (error) {
-      take.signal.throwIfAborted();
+      if (take.signal.aborted) throw whyStopped(error, take.signal);
       const isAboutSnapshot = await checking.then(
         () => false,
         (found) => found === error,
@@ -121,7 +122,15 @@ function storedIn({ location }: RepositoryTarget, ended: PromiseSettledResult<Sa
   const error: unknown = ended.reason;
   if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
   const { code, message, hint } = error;
-  return { location, manifest: null, failure: { code, message, hint } };
+  return { location, manifest: null, mayBeStored: saysWhatIsLeft(error), failure: { code, message, hint } };
+}
+
+/** What the first failed with; of an abort, where it may be stored all the same. */
+function nowhereStored(ended: readonly PromiseSettledResult<Saved>[], { aborted, reason }: AbortSignal): unknown {
+  const failures: readonly unknown[] = ended.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
+  if (!aborted) return failures[0];
+  const hints = failures.filter(saysWhatIsLeft).map(({ hint }) => hint);
+  return hints.length === 0 ? reason : stoppedWith(reason, hints.join(" "));
 }
 
 /** For one of several who wait: that it gives up is no reason for the others to. */

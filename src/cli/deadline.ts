@@ -1,5 +1,5 @@
 // A limit on how long a command may take.
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, whyStopped } from "../errors.ts";
 
 /** Runs `work` with a signal that also fires, with `onExceeded`'s error, after `limitMs`; undefined sets no limit. */
 export async function withDeadline<T>(
@@ -15,7 +15,7 @@ export async function withDeadline<T>(
     return await work(AbortSignal.any([signal, controller.signal]));
   } catch (error) {
     // Whatever failed after the limit failed because of it.
-    throw controller.signal.aborted && !signal.aborted ? controller.signal.reason : error;
+    throw controller.signal.aborted && !signal.aborted ? whyStopped(error, controller.signal) : error;
   } finally {
     clearTimeout(timer);
   }

@@ -1,6 +1,6 @@
 // SIGINT, SIGTERM and SIGHUP: the first one asks the command to stop and clean up, another one a second later ends the process at once.
 import type { CommandName } from "../config/option.ts";
-import { ERRORS, EtcdsafeError } from "../errors.ts";
+import { ERRORS, EtcdsafeError, saysWhatIsLeft } from "../errors.ts";
 import { readOperand } from "./operand.ts";
 import { asEtcdsafeError } from "./report-error.ts";
 
@@ -79,7 +79,7 @@ export function whyEnded(thrown: unknown, signal: AbortSignal, { command, operan
   const error = asEtcdsafeError(thrown);
   if (!signal.aborted) return error;
   const reason = asEtcdsafeError(signal.reason);
-  if (error.code === reason.code && error.cause === reason) return error; // By withHint: the command knows better.
+  if (saysWhatIsLeft(error)) return withHint(reason, error.hint); // The command knows better, also where a deadline had stopped it before.
   const hint =
     command === undefined || reason.code !== "INTERRUPTED"
       ? undefined

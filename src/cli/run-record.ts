@@ -47,7 +47,8 @@ export class RunRecord {
     const { manifest, state, stateWhy, members, rawSizeBytes, repositories = [] } = saved;
     this.isDoubtful = state === "suspect" || state === "partial" || suspects.length > 0;
     this.lines.push(`${manifest?.id ?? saved.file ?? "the snapshot"}: ${state}, ${stateWhy}`);
-    for (const { location, failure } of repositories) if (failure !== null) this.lines.push(`not stored in ${location}: ${failure.message}`);
+    for (const { location, mayBeStored, failure } of repositories)
+      if (failure !== null) this.lines.push(`${mayBeStored ? "perhaps " : ""}not stored in ${location}: ${failure.message}`);
     if (manifest === null) return;
     const count = (outcome: keyof SavedFacts["members"]) => members.filter((member) => member.outcome === outcome).length;
     this.saved = {

@@ -76,8 +76,8 @@ function notDoneText(what: string, failure: Failure | null): string {
   return `${what}${failure === null ? "" : `: ${printableLine(failure.message)}`}\n`;
 }
 
-function storedInText({ location, manifest, failure }: StoredIn): string {
-  if (failure !== null) return `${location}: NOT STORED: ${failure.code}: ${failure.message}`;
+function storedInText({ location, manifest, mayBeStored, failure }: StoredIn): string {
+  if (failure !== null) return `${location}: ${mayBeStored ? "MAY BE STORED" : "NOT STORED"}: ${failure.code}: ${failure.message}`;
   const { encryption } = snapshotObject(manifest!);
   return `${location}, ${encryption === null ? "not encrypted" : `encrypted ${encryptedTo({ encryption })}`}`;
 }
@@ -89,7 +89,7 @@ function storedInDocument({ location, manifest, failure }: StoredIn) {
   return { location, backup: { id, timeline, timelineBegan, encryption: snapshotObject(manifest).encryption }, failure };
 }
 
-function documentOf({ manifest, file, repositories, ...known }: Saved) {
+function documentOf({ manifest, file, repositories, isUnfinished: _, ...known }: Saved) {
   const several = repositories === undefined ? {} : { repositories: repositories.map(storedInDocument) };
   return manifest === null ? { manifest, file, ...known } : { manifest, file, ...several };
 }

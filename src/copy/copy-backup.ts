@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import type { AgeKeys } from "../age/identities.ts";
 import type { AgeRecipients } from "../age/recipients.ts";
 import { type ByteStream, collect, counted, readerOf, streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError, hasCode } from "../errors.ts";
+import { EtcdsafeError, hasCode, stoppedWith } from "../errors.ts";
 import { DOCUMENT_SIZE_BYTES_MAX } from "../repository/document.ts";
 import { contentOf, type Manifest, readStoredManifest, type StoredObject } from "../repository/manifest.ts";
 import { backupObjectKey, manifestKey, pinKey } from "../repository/names.ts";
@@ -136,7 +136,9 @@ async function publish(source: Storage, target: Storage, manifest: Manifest, cop
   const key = pinKey(manifest.cluster, manifest.id);
   const pin = await readIfThere(source, key, copying);
   if (pin !== undefined && (await target.stat(key, { signal })) === undefined) await target.put(key, streamOf(pin), { signal, ifAbsent: true });
-  await upload.publish(manifest, { signal, ...(asStored && { asStored }) });
+  const { isFinished } = await upload.publish(manifest, { signal, ...(asStored && { asStored }) });
+  if (!isFinished)
+    throw stoppedWith(signal.reason, `${manifest.id} is stored in ${target.location}; \`etcdsafe verify ${manifest.id}\` tells whether it is whole.`);
 }
 
 /** Says in the target what was read back there; a copy without that is as good. */

@@ -5,7 +5,7 @@
 //    interrupted is finished by the next.
 import type { AgeKeys } from "../age/identities.ts";
 import type { AgeRecipients } from "../age/recipients.ts";
-import { ERRORS, EtcdsafeError } from "../errors.ts";
+import { ERRORS, EtcdsafeError, whyStopped } from "../errors.ts";
 import { scanDeletions } from "../repository/backup-scan.ts";
 import { type CatalogueEntry, listBackups } from "../repository/catalogue.ts";
 import { type ClusterFile, readClusterFile } from "../repository/cluster-file.ts";
@@ -179,7 +179,7 @@ async function failureOf(step: () => Promise<void>, what: string, { signal, runt
     await step();
     return undefined;
   } catch (error) {
-    signal.throwIfAborted();
+    if (signal.aborted) throw whyStopped(error, signal);
     if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
     runtime.log({ level: "error", message: `${what} is not copied: ${error.message}` });
     return error;

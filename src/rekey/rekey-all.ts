@@ -1,7 +1,7 @@
 // Rekeys the backups of a cluster that are not yet as they shall be, so that running it again goes on where it stopped. Of several with one content, which
 // rekeying makes, one is stored again, else each change of keys would double them.
 import { isDeepStrictEqual } from "node:util";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, whyStopped } from "../errors.ts";
 import { type BackupEntry, type CatalogueEntry, listBackups } from "../repository/catalogue.ts";
 import { contentOf, type Manifest } from "../repository/manifest.ts";
 import { encryptionFacts } from "../repository/object-encoder.ts";
@@ -94,7 +94,7 @@ async function tried({ id }: CatalogueEntry, step: () => Promise<Rekeyed>, { sig
   try {
     return await step();
   } catch (error) {
-    signal.throwIfAborted();
+    if (signal.aborted) throw whyStopped(error, signal);
     if (!(error instanceof EtcdsafeError) || error.code === "INTERNAL") throw error;
     const { code, message, hint } = error;
     return { backup: id, outcome: "failed", newId: null, keepsKey: false, failure: { code, message, hint } };

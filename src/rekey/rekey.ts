@@ -3,7 +3,7 @@
 import type { AgeKeys } from "../age/identities.ts";
 import type { AgeRecipients } from "../age/recipients.ts";
 import { readerOf } from "../bytes/stream.ts";
-import { EtcdsafeError } from "../errors.ts";
+import { EtcdsafeError, stoppedWith } from "../errors.ts";
 import type { BackupEntry } from "../repository/catalogue.ts";
 import type { Manifest, StoredObject } from "../repository/manifest.ts";
 import { backupId, backupObjectKey, manifestKey, parseBackupId } from "../repository/names.ts";
@@ -58,7 +58,8 @@ export async function rekeyBackup(repository: Repository, author: Author, { id, 
     const rekeyed: Manifest = { ...manifest, id: newId, tool: author.tool, publishedAt, origin, objects };
     // The pin first: what somebody wants to keep is at no time without it.
     await carryPin({ storage, backup: id }, { storage, backup: newId }, cluster, author, { signal, runtime });
-    await upload.publish(rekeyed, { signal });
+    const { isFinished } = await upload.publish(rekeyed, { signal });
+    if (!isFinished) throw stoppedWith(signal.reason, `${newId} is stored; \`etcdsafe verify ${newId}\` tells whether it is whole.`);
     return rekeyed;
   } catch (error) {
     await upload.abandon(ABANDON_LIMIT_MS);

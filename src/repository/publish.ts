@@ -1,7 +1,7 @@
 // Publication of a backup: marker, objects, manifest last. docs/repository-format.md, "Order of writing".
 import type { AgeRecipients } from "../age/recipients.ts";
 import { type ByteReader, streamOf } from "../bytes/stream.ts";
-import { EtcdsafeError, hasCode } from "../errors.ts";
+import { EtcdsafeError, hasCode, saysWhatIsLeft, stoppedWith } from "../errors.ts";
 import type { CallOptions } from "../runtime.ts";
 import type { ObjectInfo } from "../storage/storage.ts";
 import { type MarkerRuntime, placeUploadMarker } from "./held-marker.ts";
@@ -30,9 +30,10 @@ export interface BackupUpload {
   discard(keys: readonly string[], options: CallOptions): Promise<void>;
   /**
    * Writes the manifest, after which the backup exists, and takes the marker away. An abort after it began does not end it before that had time to be done. The objects it names must be there. `asStored`: its bytes in another
-   * repository, and the signature there, to be stored as they are. Throws WRITER_LEASE_LOST where another process may have removed what the manifest names.
+   * repository, and the signature there, to be stored as they are. Throws WRITER_LEASE_LOST where another process may have removed what the manifest names, and the
+   * reason of an abort, saying that the manifest may be there, where that is not known.
    */
-  publish(manifest: Manifest, options: CallOptions & { readonly asStored?: StoredManifest }): Promise<void>;
+  publish(manifest: Manifest, options: CallOptions & { readonly asStored?: StoredManifest }): Promise<Published>;
   /**
    * Removes what was stored, as far as the store lets us in `limitMs`. Never throws: `repo gc` finds the rest. After `publish` began it removes nothing; nor does
    * it once the marker is another's.
@@ -40,6 +41,11 @@ export interface BackupUpload {
   abandon(limitMs: number): Promise<void>;
   /** What to fail with where this was thrown: once the backup is another's, that says better what is wrong than what failed because of it. */
   reasonOf(error: unknown): unknown;
+}
+
+export interface Published {
+  /** Whether all was done; else an abort kept the backup, which is there, from being locked, or from being looked at once more. */
+  readonly isFinished: boolean;
 }
 
 /** A manifest as it is stored, and what lies beside it. */
@@ -136,14 +142,23 @@ export async function beginUpload(
         await lockVersion?.(info, unhurried);
       } catch (error) {
         await marker.stop(); // Whether the manifest arrived is not known for certain, so nothing is removed.
-        if (options.signal.aborted)
-          runtime.log({ level: "warn", message: `${id} ${isThere ? "is" : "may be"} in ${storage.location}: it was being published. \`etcdsafe list\` tells` });
-        if (!lost.aborted || hasCode(error, "STORAGE_CONFLICT")) throw error;
-        throw lostWhilePublished(`${id} ${isThere ? "is" : "may be"} in ${storage.location}`, id, lost.reason as EtcdsafeError);
+        if (hasCode(error, "STORAGE_CONFLICT")) throw error;
+        const { reason } = options.signal;
+        const aborted = options.signal.aborted && reason !== lost.reason; // A copy's signal tells of the loss as well.
+        if (lost.aborted) {
+          const known = lostWhilePublished(`${id} ${isThere ? "is" : "may be"} in ${storage.location}`, id, lost.reason as EtcdsafeError);
+          throw aborted ? stoppedWith(reason, `${known.message}. ${known.hint}`) : known;
+        }
+        if (!aborted) throw error;
+        if (!isThere) throw stoppedWith(reason, `${id} may be stored in ${storage.location}: its manifest was on its way. \`etcdsafe list\` tells.`);
+        const message = `${id} is stored in ${storage.location}, but not all was done for it: ${(error as Error).message}. \`etcdsafe verify ${id}\` tells whether it is whole`;
+        runtime.log({ level: "warn", message });
+        return { isFinished: false };
       }
       await marker.remove(late).catch((error: unknown) => {
         runtime.log({ level: "warn", message: `${id} is stored, but its upload marker could not be removed: ${(error as Error).message}` });
       });
+      return { isFinished: true };
     },
     abandon: async (limitMs) => {
       if (publishing) return;
@@ -156,7 +171,7 @@ export async function beginUpload(
         runtime.log({ level: "warn", message: `the unfinished backup ${id} could not be removed: ${(error as Error).message}` });
       }
     },
-    reasonOf: (error) => (lost.aborted && !hasCode(error, "WRITER_LEASE_LOST") ? lost.reason : error),
+    reasonOf: (error) => (lost.aborted && !hasCode(error, "WRITER_LEASE_LOST") && !saysWhatIsLeft(error) ? lost.reason : error),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Saved } from "../../src/backup/save-target.ts";
 import { SeveralTargets } from "../../src/backup/several-targets.ts";
 import type { TakeOptions } from "../../src/backup/take.ts";
 import { openSpool } from "../../src/bytes/spool.ts";
-import { EtcdsafeError } from "../../src/errors.ts";
+import { EtcdsafeError, stoppedWith } from "../../src/errors.ts";
 import type { ObservedCluster } from "../../src/repository/cluster-file.ts";
 import { expectThrown } from "../support/failures.ts";
 import { madeUpClients } from "../support/made-up-members.ts";
@@ -53,33 +53,69 @@ test("several targets: that the snapshot is no good is the failure of the save, 
   expect(told).toEqual(["a", "b"]);
 });
 
-test("several targets: what is stored when the save is stopped is told, and of the others that they were not done", async () => {
-  const saved = { manifest: { id: "stored" } } as unknown as Saved;
-  const target = (location: string, storeReceived: (received: Received, take: TakeOptions) => Promise<Saved>) =>
-    ({ location, prepare: async () => undefined, storeReceived, failed: async () => undefined }) as unknown as RepositoryTarget;
-  const stop = new AbortController();
-  const runtime = testRuntime();
+const saved = { manifest: { id: "stored" } } as unknown as Saved;
+const stops =
+  (stop: AbortController, failure: (reason: unknown) => unknown) =>
+  async (received: Received, take: TakeOptions): Promise<Saved> => {
+    await received.check(take);
+    stop.abort(LATE);
+    throw failure(take.signal.reason);
+  };
+const LATE = new EtcdsafeError("DEADLINE_EXCEEDED", "late");
+
+/** What comes of a save into "a" and "b", which are stored as these say. */
+async function storeInBoth(stop: AbortController, ...both: readonly ((received: Received, take: TakeOptions) => Promise<Saved>)[]): Promise<Saved> {
+  const targets = both.map(
+    (storeReceived, index) =>
+      ({ location: "ab"[index], prepare: async () => undefined, storeReceived, failed: async () => undefined }) as unknown as RepositoryTarget,
+  );
   const { clients } = madeUpClients(() => ({ id: 1n, snapshot: buildSnapshot({ rows: plainRows(REVISION - 1) }), revision: REVISION }));
-  const several = new SeveralTargets([
-    target("a", async (_, { signal }) => {
-      stop.abort(new EtcdsafeError("DEADLINE_EXCEEDED", "late"));
-      throw signal.reason;
-    }),
-    target("b", async (received, take) => {
-      await received.check(take).catch(() => undefined); // Done by then, in truth.
-      return saved;
-    }),
-  ]);
+  const several = new SeveralTargets(targets);
   const take = {
     ...{ clients, selection: { quorum: true }, serving: { endpoint: "http://m1" }, which: "none", whyNone: "made up", stallLimitMs: 10_000 },
-    ...{ onPhase: () => undefined, signal: stop.signal, runtime },
+    ...{ onPhase: () => undefined, signal: stop.signal, runtime: testRuntime() },
   } as unknown as TakeOptions;
   await several.prepare(OBSERVED, take);
   await using directory = await temporaryDirectory("several");
   await using spool = await openSpool(directory.path, DAMAGED.length);
-  const { repositories } = await several.store(OBSERVED, spool, take);
-  expect(repositories).toMatchObject([
-    { location: "a", manifest: null, failure: { code: "DEADLINE_EXCEEDED", message: "late" } },
+  return await several.store(OBSERVED, spool, take);
+}
+
+/** Done in spite of the abort. */
+const stores = async (received: Received, take: TakeOptions) => {
+  await received.check(take).catch(() => undefined);
+  return saved;
+};
+
+test("several targets: what is stored when the save is stopped is told, and of the others that they were not done", async () => {
+  const stop = new AbortController();
+  const { repositories, isUnfinished } = await storeInBoth(
+    stop,
+    stops(stop, (reason) => reason),
+    stores,
+  );
+  const failure = { code: "DEADLINE_EXCEEDED", message: "late", hint: LATE.hint };
+  expect(repositories).toEqual([
+    { location: "a", manifest: null, mayBeStored: false, failure },
     { location: "b", manifest: { id: "stored" }, failure: null },
   ]);
+  expect(isUnfinished).toBe(false);
+});
+
+test("several targets: what may be stored when the save is stopped is not denied, nor that one of them was not finished", async () => {
+  const stop = new AbortController();
+  const perhaps = stops(stop, (reason) => stoppedWith(reason, "Perhaps."));
+  const { repositories, isUnfinished } = await storeInBoth(stop, perhaps, async (...given) => ({ ...(await stores(...given)), isUnfinished: true }));
+  expect(repositories).toMatchObject([
+    { location: "a", manifest: null, mayBeStored: true, failure: { code: "DEADLINE_EXCEEDED", message: "late", hint: "Perhaps." } },
+    { location: "b", failure: null },
+  ]);
+  expect(isUnfinished).toBe(true);
+  const again = new AbortController();
+  const nowhere = storeInBoth(
+    again,
+    stops(again, (reason) => reason),
+    stops(again, (reason) => stoppedWith(reason, "Perhaps.")),
+  );
+  expect((await expectThrown("DEADLINE_EXCEEDED", () => nowhere, /^late$/)).hint).toBe("Perhaps.");
 });

@@ -5,12 +5,15 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type HttpRequest, startHttpProxy } from "../faults/kit/http-proxy.ts";
 import { runCli, startCli } from "../support/cli.ts";
+import type { CommandResult } from "../support/command.ts";
 import { type EtcdCluster, startCluster } from "../support/etcd.ts";
 import { putMany } from "../support/etcd-data.ts";
 import { expectFailure } from "../support/failures.ts";
 import { startHook } from "../support/hook.ts";
 import { expectExit } from "../support/saving.ts";
+import { startS3Store } from "../support/stores.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const directory = await temporaryDirectory("save-stopped");
@@ -90,6 +93,56 @@ test("a save that is stopped when its backup is stored says so, to whom it can, 
   expect(await text("stopped.prom")).toMatch(/etcdsafe_last_failure_timestamp_seconds\{[^}]*action="save",reason="interrupted"\} /);
   for (const path of ["/ping/143", "/notice"]) expect(silent.asked.find((each) => each.path === path)?.body).toMatch(new RegExp(`${id}.*not read back`, "s"));
   expect(stderr).toMatch(/warning: the webhook: cannot post to the webhook at http:\S+: no answer.*; given up after 5 s\. What the run itself did stands\./);
+});
+
+/** What a bucket's answers to a save leave open, from when its manifest is on its way, and what the save may say of the backup then. */
+const OPEN = {
+  "the look at the marker behind the manifest": { isSilent: ({ path }: HttpRequest, isThere: boolean) => isThere && path.includes("/uploads/"), isKnown: true },
+  "the manifest": { isSilent: ({ method, path }: HttpRequest) => method === "PUT" && path.includes("/manifest.json"), isKnown: false },
+} as const;
+
+test.each(Object.entries(OPEN))("a save that is stopped while a bucket is silent about %s does not deny its backup", async (_, { isSilent, isKnown }) => {
+  await using store = await startS3Store();
+  await using proxy = await startHttpProxy(store.url);
+  const options = store.options(proxy.url);
+  for (const [index, more] of [[], ["--deadline", "6s"]].entries()) {
+    const repository = await store.newRepository();
+    let isThere = false;
+    let isAsked = false;
+    proxy.change((request) => {
+      const harm = !isAsked && isSilent(request, isThere) ? ({ silent: true } as const) : undefined;
+      if (request.method === "PUT" && request.path.includes("/manifest.json")) isThere = true;
+      isAsked ||= harm !== undefined;
+      return harm;
+    });
+    const name = `open-${isKnown}-${index}`;
+    await writeFile(at(`${name}.log`), "");
+    const told = ["-o", "json", "--log-format", "text", "--textfile", at(`${name}.prom`), "--termination-log", at(`${name}.log`)];
+    const args = ["save", "--endpoints", cluster.endpoints[0]!, "--repository", repository, "--unencrypted", ...options, ...told, ...more];
+    const run = startCli(args, { env: store.env });
+    await expect.poll(() => isAsked, { timeout: 20_000 }).toBe(true);
+    if (more.length === 0) run.signal("SIGTERM");
+    const { exitCode, stdout, stderr } = await run.finished;
+    const words = await text(`${name}.log`);
+    for (const said of [stderr, words]) expect(said).not.toMatch(/nothing half done/i);
+    if (isKnown) {
+      expect(exitCode, stderr).toBe(more.length === 0 ? 143 : 3);
+      const { id } = JSON.parse(stdout).manifest;
+      expect(stderr).toMatch(new RegExp(`warning: ${id} is stored in s3://.*, but not all was done for it: `));
+      expect(words).toContain(`${id}: `);
+      expect(await text(`${name}.prom`)).toContain("etcdsafe_recovery_point_timestamp_seconds{");
+      const list = await expectExit(0, ["list", "--repository", repository, "-o", "json", ...store.options(store.url)], store.env);
+      expect(JSON.parse(list.stdout).backups).toMatchObject([{ id }]);
+    } else {
+      const code = more.length === 0 ? "INTERRUPTED" : "DEADLINE_EXCEEDED";
+      expectFailure(code as "INTERRUPTED", { exitCode, stdout, stderr } as CommandResult, {
+        message: more.length === 0 ? /^stopped by SIGTERM$/ : /^the save took longer than 6s/,
+        hint: /^2\S+ may be stored in s3:.*`etcdsafe list` tells\.$/,
+        ...(more.length === 0 && { exitCode: 143 }),
+      });
+      expect(words).toContain("may be stored in");
+    }
+  }
 });
 
 test("a save whose result cannot be written has failed, and nobody is told otherwise", async () => {

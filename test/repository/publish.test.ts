@@ -386,16 +386,52 @@ test("publish: an abort while the manifest is on its way lets it arrive, so that
   const stop = new AbortController();
   const stopping = wrapped(inner, {
     put: async (key, body, options) => {
-      if (key === MANIFEST) stop.abort(new EtcdsafeError("INTERRUPTED", "stopped"));
+      if (key === MANIFEST) {
+        stop.abort(new EtcdsafeError("INTERRUPTED", "stopped"));
+        await sleep(500);
+      }
       options.signal.throwIfAborted();
       return inner.put(key, body, options);
     },
   });
   const upload = await begin(stopping);
   const object = await putSnapshot(upload);
-  await upload.publish({ ...manifest, objects: [object] }, { signal: stop.signal });
+  expect(await upload.publish({ ...manifest, objects: [object] }, { signal: stop.signal })).toEqual({ isFinished: true });
   expect(await keys()).toEqual([MANIFEST, OBJECT]);
   expect(logged).toEqual([]);
+});
+
+test("publish: an abort when the manifest is there denies no backup, and says that not all was done for it", async () => {
+  const stop = new AbortController();
+  const stalling = stallingStorage(inner, { operations: ["stat"], key: /uploads/ });
+  const upload = await begin(stalling);
+  const object = await putSnapshot(upload);
+  const publishing = upload.publish({ ...manifest, objects: [object] }, { signal: stop.signal });
+  await expect.poll(keys).toContain(MANIFEST);
+  stop.abort(new EtcdsafeError("INTERRUPTED", "stopped"));
+  expect(await publishing).toEqual({ isFinished: false });
+  await upload.abandon(1_000);
+  expect(await keys()).toEqual([MANIFEST, OBJECT, MARKER]);
+  const message = `${manifest.id} is stored in memory:, but not all was done for it: stopped. \`etcdsafe verify ${manifest.id}\` tells whether it is whole`;
+  expect(logged).toEqual([{ level: "warn", message }]);
+});
+
+test("publish: whoever is stopped and has lost the backup says of it what is known", async () => {
+  const stop = new AbortController();
+  const slow = wrapped(inner, {
+    put: async (key, body, options) => {
+      if (key === MANIFEST) {
+        await takeOver();
+        stop.abort(new EtcdsafeError("INTERRUPTED", "stopped"));
+      }
+      return inner.put(key, body, options);
+    },
+  });
+  const upload = await begin(slow);
+  const object = await putSnapshot(upload);
+  const error = await expectThrown("INTERRUPTED", () => upload.publish({ ...manifest, objects: [object] }, { signal: stop.signal }), /^stopped$/);
+  expect(error.hint).toMatch(/^2\S+ is in memory:, but may lack objects: the upload marker .*`etcdsafe verify 2/);
+  expect(upload.reasonOf(error)).toBe(error);
 });
 
 test("publish: a store that stands still with the manifest is not waited for after an abort, and what that may have left is said", async () => {
@@ -406,6 +442,7 @@ test("publish: a store that stands still with the manifest is not waited for aft
   publishing.catch(() => undefined); // Awaited below.
   await expect.poll(async () => (await inner.stat(MARKER, { signal }))!.version).toBe("3"); // Renewed for the manifest.
   stop.abort(new EtcdsafeError("INTERRUPTED", "stopped"));
-  await expectThrown("INTERRUPTED", () => publishing, /^stopped$/);
-  expect(logged).toEqual([{ level: "warn", message: `${manifest.id} may be in memory:: it was being published. \`etcdsafe list\` tells` }]);
+  const error = await expectThrown("INTERRUPTED", () => publishing, /^stopped$/);
+  expect(error.hint).toBe(`${manifest.id} may be stored in memory:: its manifest was on its way. \`etcdsafe list\` tells.`);
+  expect(error.cause).toBe(stop.signal.reason);
 });
