@@ -14,7 +14,8 @@ export async function agentFacts({ cluster, role, tasks, recovery, catalogue }: 
   const window = recovery === null ? null : { from: new Date(recovery.from), to: new Date(recovery.to) };
   const recoveryWindow = catalogue === null ? undefined : window;
   const damagedBackups = catalogue === null ? null : catalogue.backups.filter(({ state }) => state === "damaged").length;
-  return { cluster, role, nextRuns, recoveryWindow, damagedBackups, certificates: await certificatesOf(config) };
+  const readAt = catalogue === null ? null : new Date(catalogue.readAt);
+  return { cluster, role, nextRuns, recoveryWindow, readAt, damagedBackups, certificates: await certificatesOf(config) };
 }
 
 async function certificatesOf(config: Config): Promise<AgentFacts["certificates"]> {

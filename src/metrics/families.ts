@@ -86,6 +86,10 @@ export const FAMILIES = {
     labels: ["cluster"],
     help: "How many backups are on record as damaged.",
   },
+  etcdsafe_repository_read_timestamp_seconds: {
+    labels: ["cluster"],
+    help: `When this agent last read to its end what the repository holds, ${TIME}.`,
+  },
   etcdsafe_recovery_window_start_timestamp_seconds: {
     labels: ["cluster"],
     help: `The earliest point that can be rebuilt from what the repository holds, ${TIME}.`,

@@ -100,6 +100,8 @@ test("an agent saves a cluster that was never saved at once, does what it is ask
   const metrics = await (await fetch(`${agent.url}/metrics`)).text();
   expect(metrics).toMatch(/^etcdsafe_last_verified_timestamp_seconds\{cluster="default",level="structure"\} \d/m);
   expect(metrics).toMatch(/^etcdsafe_writer_lease_state\{cluster="default",role="writer"\} 1$/m);
+  const readAt = Number(/^etcdsafe_repository_read_timestamp_seconds\{cluster="default"\} (\d.*)$/m.exec(metrics)?.[1]);
+  expect(Math.abs(Date.now() / 1000 - readAt)).toBeLessThan(300);
   expect(metrics).toMatch(/^etcdsafe_next_run_timestamp_seconds\{cluster="default",action="save"\} \d/m);
 
   // Whoever types a prune meets the agent's lease; its own runs go under it.

@@ -23,7 +23,15 @@ async function printed(): Promise<{ readonly families: ReadonlyMap<string, Print
   const time = new Date("2026-11-22T08:00:00.000Z");
   const certificates = (["client", "ca", "listen"] as const).map((certificate) => ({ certificate, expiresAt: time }));
   const nextRuns = { save: time, verify: time, prune: time };
-  metrics.recordAgent({ cluster: "default", role: "writer", nextRuns, recoveryWindow: { from: time, to: time }, damagedBackups: 0, certificates });
+  metrics.recordAgent({
+    cluster: "default",
+    role: "writer",
+    nextRuns,
+    recoveryWindow: { from: time, to: time },
+    readAt: time,
+    damagedBackups: 0,
+    certificates,
+  });
   for (const failure of FAILURE_REASONS) metrics.record(failedRun({ failure }));
   const families = new Map<string, { type: string; help: string; labels: Set<string> }>();
   const values = new Map<string, Set<string>>();
