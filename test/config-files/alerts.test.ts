@@ -523,6 +523,21 @@ const SCENARIOS: readonly Scenario[] = [
     says: says("EtcdsafeNoWriter", "1h5m", { cluster: "agent" }, { summary: "No agent writes the backups of etcd cluster agent." }),
   },
   {
+    name: "EtcdsafeRepositoryUnread",
+    series: {
+      ...WELL,
+      [series("etcdsafe_repository_read_timestamp_seconds", { cluster: "agent" }, AGENT)]: standing(every(300), HOUR, 3 * HOUR),
+      [series("etcdsafe_repository_read_timestamp_seconds", { cluster: "agent" }, STANDBY)]: every(300),
+    },
+    firing: { "1h30m": [], "1h40m": ["EtcdsafeRepositoryUnread agent"], "3h5m": [] },
+    says: says(
+      "EtcdsafeRepositoryUnread",
+      "1h40m",
+      { cluster: "agent", ...AGENT },
+      { summary: "The agent etcdsafe-0:9379 has not read the backups of etcd cluster agent for 40m 0s." },
+    ),
+  },
+  {
     name: "EtcdsafeSeveralWriters",
     series: { ...WELL, [lease("writer", AGENT)]: always(1), [lease("writer", STANDBY)]: between(HOUR, 2 * HOUR, always(1), always(0)) },
     firing: { "1h": [], "1h5m": ["EtcdsafeSeveralWriters agent"], "1h55m": ["EtcdsafeSeveralWriters agent"], "2h": [] },
