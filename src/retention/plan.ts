@@ -7,7 +7,7 @@ import { EtcdsafeError } from "../errors.ts";
 import type { RetentionPolicy } from "../repository/retention-policy.ts";
 import { type Calendar, openCalendar } from "./calendar.ts";
 import { beyondLimits } from "./limits.ts";
-import { type KeepRules, keepRulesOf, keptByRules } from "./rules.ts";
+import { type KeepRules, keepRulesOf, keptByRules, placeAmong } from "./rules.ts";
 import { protectedBackups } from "./safety.ts";
 import { planSegments } from "./segments.ts";
 
@@ -144,14 +144,8 @@ function keptByGroups(judged: readonly DatedBackup[], rules: KeepRules, calendar
 /** Bad backups take no good one's place. Of them as many are kept as the rules say of good ones, but none for longer than a good one in its place would be. */
 function keptBesides(good: readonly DatedBackup[], bad: readonly DatedBackup[], rules: KeepRules, calendar: Calendar): Reasons {
   const kept = keptByRules(bad, rules, calendar);
-  const wouldStay = (dated: DatedBackup) => keptByRules(insertedInto(good, dated), rules, calendar).has(dated.backup);
-  const staying = new Set(bad.filter((dated) => kept.has(dated.backup) && wouldStay(dated)).map(({ backup }) => backup));
-  return new Map([...kept].filter(([backup]) => staying.has(backup)));
-}
-
-function insertedInto(newestFirst: readonly DatedBackup[], dated: DatedBackup): DatedBackup[] {
-  const place = newestFirst.findIndex(({ createdMs }) => createdMs <= dated.createdMs);
-  return place < 0 ? [...newestFirst, dated] : newestFirst.toSpliced(place, 0, dated);
+  const wouldStay = placeAmong(good, rules, calendar);
+  return new Map(bad.filter((dated) => kept.has(dated.backup) && wouldStay(dated)).map(({ backup }) => [backup, kept.get(backup)!]));
 }
 
 /** Of what was stored again, each may be the only one that somebody can open: a rule that keeps one keeps all that are as good. */

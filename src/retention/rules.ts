@@ -62,6 +62,41 @@ export function keptByRules(list: readonly DatedBackup[], { counted, within, tag
   }
 }
 
+/**
+ * Whether the rules would keep another one, were it in the list, newest first: what keptByRules says of the list with that one before the first that is not newer.
+ * What the list itself comes to is worked out once.
+ */
+export function placeAmong(list: readonly DatedBackup[], { counted, within, tags }: KeepRules, calendar: Calendar): (other: DatedBackup) => boolean {
+  const bucketOf = (dated: DatedBackup, period: Period | undefined) => (period === undefined ? momentOf(dated) : calendar.periodOf(dated.createdMs, period));
+  /** How many periods, or backups, those before each place are of. */
+  const countedUp = counted.map(({ period }) => {
+    const seen = new Set<string>();
+    return [0, ...list.map((dated) => seen.add(bucketOf(dated, period)).size)];
+  });
+  return (other) => {
+    const place = placeOf(list, other);
+    const isNewestOfIts = (period: Period | undefined) =>
+      period === undefined || place === 0 || place === list.length || bucketOf(list[place - 1]!, period) !== bucketOf(other, period);
+    const newestMs = Math.max(list[0]?.createdMs ?? other.createdMs, other.createdMs);
+    return (
+      counted.some(({ count, period }, index) => countedUp[index]![place]! < count && isNewestOfIts(period)) ||
+      within.some(({ span, period }) => other.createdMs > calendar.before(newestMs, span) && isNewestOfIts(period)) ||
+      tags.some((tag) => hasTag(other.backup, tag))
+    );
+  };
+}
+
+/** The index of the first that is not newer. */
+function placeOf(newestFirst: readonly DatedBackup[], { createdMs }: DatedBackup): number {
+  let [low, high] = [0, newestFirst.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (newestFirst[middle]!.createdMs > createdMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** @param tag `name`, or `name=value`. */
 function hasTag({ tags }: RetentionBackup, tag: string): boolean {
   const [name, ...value] = tag.split("=");

@@ -1,10 +1,12 @@
 // Tables of what each rule keeps. The tables are what restic's forget does with such snapshots, worked out by hand from its rules:
 // newest first; a backup is kept with the reason beside it, or not, where there is a dash.
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { RetentionPolicy } from "../../src/repository/retention-policy.ts";
 import { openCalendar } from "../../src/retention/calendar.ts";
-import { keepRulesOf, keptByRules } from "../../src/retention/rules.ts";
-import { backup } from "./catalogues.ts";
+import { keepRulesOf, keptByRules, placeAmong } from "../../src/retention/rules.ts";
+import { runs, SEED } from "../support/counts.ts";
+import { anyCatalogue, anyKeepRules, backup } from "./catalogues.ts";
 
 const TABLES: Record<string, readonly [policy: RetentionPolicy, table: string]> = {
   "keep-last keeps as many as it says": [
@@ -226,4 +228,20 @@ test("rules: what keeps nothing is no rule", () => {
 
 test("rules: nothing is kept of nothing", () => {
   expect(keptByRules([], keepRulesOf({ keepLast: 3, keepWithin: "7d" })!, openCalendar("UTC")).size).toBe(0);
+});
+
+test("rules: whether another one would be kept is what they say of the list with it", () => {
+  const property = fc.property(anyCatalogue, anyKeepRules, fc.constantFrom("UTC", "Europe/Berlin"), ({ backups }, policy, timezone) => {
+    const [rules, calendar] = [keepRulesOf(policy), openCalendar(timezone)];
+    if (rules === undefined) return;
+    const dated = backups.map((each) => ({ backup: each, createdMs: Date.parse(each.createdAt) })).sort((a, b) => b.createdMs - a.createdMs);
+    const [list, others] = [dated.filter((_, index) => index % 3 !== 1), dated.filter((_, index) => index % 3 === 1)];
+    const isKept = placeAmong(list, rules, calendar);
+    for (const other of others) {
+      const place = list.findIndex(({ createdMs }) => createdMs <= other.createdMs);
+      const whole = place < 0 ? [...list, other] : list.toSpliced(place, 0, other);
+      expect(isKept(other)).toBe(keptByRules(whole, rules, calendar).has(other.backup));
+    }
+  });
+  fc.assert(property, { seed: SEED, numRuns: runs(500, 20_000) });
 });
