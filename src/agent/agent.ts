@@ -2,14 +2,15 @@
 // Nothing here knows how a backup is saved or verified: that, the lease and the catalogue are effects.
 import { EtcdsafeError } from "../errors.ts";
 import type { FailureReason } from "../metrics/reasons.ts";
-import { recoverySpan } from "../repository/recovery-windows.ts";
 import { type WriterLease, WriterLockedError } from "../repository/writer-lease.ts";
 import type { CallOptions, Progress, Runtime } from "../runtime.ts";
+import { orAborted } from "../storage/or-aborted.ts";
 import { type AgentCatalogue, CatalogueReading } from "./catalogue-reading.ts";
 import { expectedError } from "./expected-error.ts";
 import { Fitness, type Unfitness } from "./fitness.ts";
+import { recoveryStatus } from "./recovery.ts";
 import type { Schedule } from "./schedule.ts";
-import { type AgentStatus, type CatalogueStatus, type Job, type LeaseStatus, TASK_KINDS, type TaskKind } from "./status.ts";
+import { type AgentStatus, type Job, type LeaseStatus, TASK_KINDS, type TaskKind } from "./status.ts";
 import { type RunEnd, Task } from "./task.ts";
 
 /** What the configuration says, as it is now. */
@@ -147,7 +148,7 @@ export class Agent {
     const { runtime, takeLease } = this.#effects;
     if (this.#fitness.isAside(runtime.monotonicMs())) return this.#standBy(signal);
     try {
-      const lease = await takeLease({ signal });
+      const lease = await this.#taken(takeLease({ signal }), signal);
       this.#leaseStatus = { holder: { host: this.#identity.host, pid: this.#identity.pid, since: runtime.now().toISOString() }, error: null };
       runtime.log({ level: "info", message: `this agent writes for ${this.#effects.settings().cluster} from now on` });
       return lease;
@@ -155,6 +156,16 @@ export class Agent {
       if (signal.aborted) return undefined;
       this.#tellStandby(expectedError(error));
       return this.#standBy(signal);
+    }
+  }
+
+  /** Whoever is stopped waits for no store: a lease that comes after that is given back. */
+  async #taken(taking: Promise<WriterLease>, signal: AbortSignal): Promise<WriterLease> {
+    try {
+      return await orAborted(taking, signal);
+    } catch (error) {
+      if (signal.aborted) void taking.then((lease) => this.#giveBack(lease)).catch(() => undefined);
+      throw error;
     }
   }
 
@@ -293,11 +304,6 @@ export class Agent {
     await this.#effects.runtime.sleep(delayMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
     this.#wakeUps.delete(wake);
   }
-}
-
-function recoveryStatus(catalogue: CatalogueStatus | null, now: Date): AgentStatus["recovery"] {
-  const span = catalogue === null ? null : recoverySpan(catalogue.points);
-  return span === null ? null : { ...span, lagSeconds: Math.max(0, Math.round((now.getTime() - Date.parse(span.to)) / 1000)) };
 }
 
 function failureOf(error: unknown): NonNullable<RunEnd["failure"]> {

@@ -5,7 +5,7 @@ import type { AgentStatus } from "../agent/status.ts";
 import type { Config } from "../config/config.ts";
 import type { AgentFacts } from "../metrics/agent-facts.ts";
 
-export async function agentFacts({ cluster, role, tasks, recovery, catalogue }: AgentStatus, config: Config): Promise<AgentFacts> {
+export async function agentFacts({ cluster, role, startedAt, tasks, recovery, catalogue, unreadable }: AgentStatus, config: Config): Promise<AgentFacts> {
   const nextOf = (kind: string) => {
     const at = tasks.find((task) => task.kind === kind)?.nextRunAt ?? null;
     return at === null ? null : new Date(at);
@@ -14,7 +14,9 @@ export async function agentFacts({ cluster, role, tasks, recovery, catalogue }: 
   const window = recovery === null ? null : { from: new Date(recovery.from), to: new Date(recovery.to) };
   const recoveryWindow = catalogue === null ? undefined : window;
   const damagedBackups = catalogue === null ? null : catalogue.backups.filter(({ state }) => state === "damaged").length;
-  const readAt = catalogue === null ? null : new Date(catalogue.readAt);
+  // Of one that has read nothing yet, since it is there; and by a clock that was set back, since it cannot.
+  const times = [catalogue?.readAt ?? startedAt, ...(unreadable === null ? [] : [unreadable.since])];
+  const readAt = new Date(times.reduce((a, b) => (a < b ? a : b)));
   return { cluster, role, nextRuns, recoveryWindow, readAt, damagedBackups, certificates: await certificatesOf(config) };
 }
 

@@ -39,7 +39,7 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
       return readUrl(text);
     case "hook": {
       // As Kubernetes sets a variable from a Secret that was made of a file.
-      const url = text.replace(/\r?\n$/, "");
+      const url = withoutLineEnd(text);
       return isHttpUrl(url) ? { value: url } : { refused: "is not a URL that begins with http:// or https://" };
     }
     case "time":
@@ -56,13 +56,18 @@ export function readValue(spec: OptionSpec, text: string, directory?: string): R
 /** The same for a value that others can see, in arguments or a file: it may not be, or hold, a secret. */
 export function readOpenValue(spec: OptionSpec, text: string, directory?: string): ReadValue {
   if (spec.kind === "secret") return { refused: `is a secret, and ${NOT_HERE}` };
-  if (spec.kind === "hook" && isHttpUrl(text) && namesMoreThanServer(new URL(text)))
+  const url = withoutLineEnd(text);
+  if (spec.kind === "hook" && isHttpUrl(url) && namesMoreThanServer(new URL(url)))
     return {
       refused:
         "names more than a server, and whoever knows the rest may ping or post there: give the URL in a file (--heartbeat-file, --notify-file), or as an environment variable (ETCDSAFE_HEARTBEAT, ETCDSAFE_NOTIFY)",
     };
   if (spec.passwordAfterColon && text.includes(":")) return { refused: `looks like NAME:PASSWORD, and ${NOT_HERE}` };
   return readValue(spec, text, directory);
+}
+
+function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, "");
 }
 
 const NOT_HERE = "secrets do not belong in arguments or configuration files, where others can read them: give --password-file FILE, or set ETCDSAFE_PASSWORD";

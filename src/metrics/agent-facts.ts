@@ -8,8 +8,8 @@ export interface AgentFacts {
   readonly nextRuns: Readonly<Record<RunAction, Date | null>>;
   /** Null where nothing can be rebuilt; undefined where nothing is known of the repository. */
   readonly recoveryWindow: { readonly from: Date; readonly to: Date } | null | undefined;
-  /** When the repository was last read to its end; null where it never was. */
-  readonly readAt: Date | null;
+  /** Since when what is told of the repository is not known to be so any more: its last reading, or the agent's start where there was none. */
+  readonly readAt: Date;
   /** On record as such in the repository; null where nothing is known of it. */
   readonly damagedBackups: number | null;
   readonly certificates: readonly { readonly certificate: "client" | "ca" | "listen"; readonly expiresAt: Date }[];

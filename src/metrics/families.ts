@@ -88,7 +88,7 @@ export const FAMILIES = {
   },
   etcdsafe_repository_read_timestamp_seconds: {
     labels: ["cluster"],
-    help: `When this agent last read to its end what the repository holds, ${TIME}.`,
+    help: `When this agent last read to its end what the repository holds, or since when it could not, ${TIME}.`,
   },
   etcdsafe_recovery_window_start_timestamp_seconds: {
     labels: ["cluster"],

@@ -55,7 +55,7 @@ function recordAgent(families: Families, { cluster, role, nextRuns, recoveryWind
   families.sayOrNot("etcdsafe_recovery_window_start_timestamp_seconds", labels, recoveryWindow ? seconds(recoveryWindow.from) : null);
   // After a restart, and in standby, no save of this process has told it; and what one has told may be damaged since, or gone.
   if (recoveryWindow !== undefined) families.sayOrNot("etcdsafe_recovery_point_timestamp_seconds", labels, recoveryWindow && seconds(recoveryWindow.to));
-  families.sayOrNot("etcdsafe_repository_read_timestamp_seconds", labels, readAt && seconds(readAt));
+  families.say("etcdsafe_repository_read_timestamp_seconds", [{ labels, value: seconds(readAt) }]);
   families.sayOrNot("etcdsafe_repository_damaged_backups", labels, damagedBackups);
   // Another agent verifies now. This one would go on saying what it has found, whatever becomes of it.
   if (role === "standby") for (const level of LEVELS) families.forget("etcdsafe_last_verification_backups", { cluster, level });

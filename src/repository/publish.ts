@@ -13,8 +13,8 @@ import { type LockPolicy, versionLocker } from "./object-lock.ts";
 import type { Author, Repository } from "./repository.ts";
 import { encodeSignature, type SigningKey, signatureKey } from "./signature.ts";
 
-/** Less than an agent gives to what it has told to stop. */
-const PUBLISH_GRACE_MS = 2_000;
+/** Half of what an agent gives to what it has told to stop. */
+const PUBLISH_GRACE_MS = 1_000;
 
 /** A backup being written; either published or abandoned in the end. */
 export interface BackupUpload {

@@ -361,6 +361,20 @@ test("agent: stopped, a lease that cannot be given back is said to expire, and t
   expect(world.messages("a").at(-1)).toBe("warn: the writer lease could not be given back, and expires by itself: no way");
 });
 
+test("agent: stopped while it asks for the lease, it waits for no store, and keeps nothing that it gets afterwards", async () => {
+  const world = savedWorld();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.storeHangs = promise;
+  const a = world.start("a", HOURLY);
+  await world.advance(SECOND_MS);
+  a.stop();
+  await world.advance(0);
+  expect(a.isOver).toBe(true);
+  resolve();
+  await world.advance(SECOND_MS);
+  expect(world.holder).toBeUndefined();
+});
+
 test("agent: stopped in standby, it is over at once", async () => {
   const world = savedWorld();
   world.start("a", HOURLY);

@@ -131,6 +131,9 @@ export class FakeWorld {
     return `job-${++this.#ids}`;
   }
 
+  /** What whoever asks for the lease has to wait for, deaf to everything. */
+  storeHangs: Promise<void> | undefined;
+
   take(agent: FakeAgent): WriterLease {
     if (!this.isReachable) throw new EtcdsafeError("STORAGE_UNREACHABLE", "the store does not answer");
     const { holder } = this;
@@ -276,7 +279,10 @@ export class FakeAgent {
       {
         runtime: { now, monotonicMs, sleep, log: (event) => void world.logged.push({ ...event, agent: name }), randomId: () => world.newId() },
         settings: () => this.settings,
-        takeLease: async () => world.take(this),
+        takeLease: async () => {
+          if (world.storeHangs !== undefined) await world.storeHangs;
+          return world.take(this);
+        },
         run: (kind, options) => world.run(this, kind, options.lease as FakeLease, options),
         readCatalogue: (options) => world.readCatalogue(options),
       },

@@ -88,6 +88,7 @@ test.each([
 ])("value: a URL that names more than a server is taken only where nobody else sees it (%#)", (url) => {
   expect(readValue(spec("hook"), url)).toEqual({ value: url });
   expect(readValue(spec("hook"), `${url}\n`)).toEqual({ value: url });
+  expect(readOpenValue(spec("hook"), `${url}\n`)).toHaveProperty("refused");
   const open = readOpenValue(spec("hook"), url);
   expect(open).toEqual({ refused: expect.stringMatching(/^names more than a server, .*--heartbeat-file, --notify-file.*ETCDSAFE_HEARTBEAT, ETCDSAFE_NOTIFY/) });
   expect(JSON.stringify(open)).not.toMatch(/hidden|abcdefgh|6a9f5c3e/);

@@ -1,5 +1,6 @@
 // What somebody who was woken wants to know first: can everything be recovered, to when, and what is wrong. Pure.
 import { parseBackupId } from "../../repository/names.ts";
+import { isAhead } from "../recovery.ts";
 import type { AgentStatus, BackupStatus, CatalogueStatus, TaskStatus } from "../status.ts";
 import { type DatedBackup, datedBackups, expectedBackupAt, type Gap, gapsBetween, isRestorable, LATE_MS } from "./timeline.ts";
 import { ageText, countText, spanText, timeText } from "./words.ts";
@@ -37,8 +38,6 @@ const SAVE_LONG_MS = 60 * 60 * 1000;
 const DAMAGE_FRESH_MS = 7 * 24 * 60 * 60 * 1000;
 /** Three readings' time. What was known of the repository before is no knowledge any more. */
 const UNREAD_MS = 15 * 60 * 1000;
-/** As far as clocks may differ. */
-const AHEAD_MS = 5 * 60 * 1000;
 
 /** Whether nobody knows what the repository holds: for a quarter of an hour no reading of it went well. A clock that was set back has left `readAt` ahead. */
 export function isUnread({ catalogue, unreadable, startedAt, now }: AgentStatus): boolean {
@@ -56,7 +55,7 @@ export function verdictOf(status: AgentStatus): Verdict {
   const nowMs = Date.parse(status.now);
   const backups = datedBackups(catalogue?.backups ?? []).filter(isRestorable);
   const newest = backups.at(-1) ?? null;
-  const recoverableTo = recovery === null ? null : recoverableAt(recovery.to, catalogue, backups, nowMs);
+  const recoverableTo = recovery?.to ?? null;
   const problems = problemsOf(status, backups).toSorted((a, b) => (a.level === b.level ? 0 : a.level === "bad" ? -1 : 1));
   const worst: Level = problems[0]?.level ?? "ok";
   const isEmpty = catalogue !== null && catalogue.total === 0;
@@ -74,19 +73,6 @@ export function verdictOf(status: AgentStatus): Verdict {
   const to = isAhead(Date.parse(recoverableTo), nowMs) ? timeText(recoverableTo) : ageText(recoverableTo, Math.max(nowMs, Date.parse(recoverableTo)));
   const headline = { ok: "Everything is recoverable", warn: "Recoverable, but look at this", bad: `Something is wrong; recoverable to ${to}` }[worst];
   return { level: worst, headline, ...found };
-}
-
-/** `to`, unless that is still to come: then the last time before, if there is any. */
-function recoverableAt(to: string, catalogue: CatalogueStatus | null, restorable: readonly DatedBackup[], nowMs: number): string {
-  if (!isAhead(Date.parse(to), nowMs)) return to;
-  const times = [...restorable.map(({ createdAt }) => createdAt), ...(catalogue?.points.windows ?? []).map((window) => window.to)];
-  const past = times.filter((time) => !isAhead(Date.parse(time), nowMs)).toSorted((a, b) => Date.parse(a) - Date.parse(b));
-  return past.at(-1) ?? to;
-}
-
-/** By more than clocks may differ. */
-function isAhead(timeMs: number, nowMs: number): boolean {
-  return timeMs - nowMs > AHEAD_MS;
 }
 
 function problemsOf(status: AgentStatus, restorable: readonly DatedBackup[]): Problem[] {
@@ -134,12 +120,9 @@ const NAMES = { save: "The save", verify: "The verification", prune: "The prune"
 /** Whether it failed, and nothing since went well. `last` is of this process, and stands for ever in one that only stands by from then on: others may have done it. */
 function isFailing({ kind, last, failuresInARow }: TaskStatus, past: readonly DatedBackup[], nowMs: number): boolean {
   if (failuresInARow === 0 || last?.state !== "failed") return false;
-  const done = kind === "save" ? past.map(({ timeMs }) => timeMs) : kind === "verify" ? past.flatMap(({ verified }) => verifiedMs(verified)) : [];
+  // That one backup was read back, as by whoever has just saved it, says nothing of the others.
+  const done = kind === "save" ? past.map(({ timeMs }) => timeMs) : [];
   return !done.some((timeMs) => timeMs > Date.parse(last.finishedAt) && timeMs <= nowMs);
-}
-
-function verifiedMs(verified: BackupStatus["verified"]): number[] {
-  return verified === null ? [] : [Date.parse(verified.finishedAt)];
 }
 
 function taskProblems({ kind, last, failuresInARow, nextRunAt, running, isRetry }: TaskStatus, nowMs: number): Problem[] {

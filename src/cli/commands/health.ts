@@ -4,6 +4,7 @@ import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { type Config, readConfig } from "../../config/config.ts";
 import { throwFaults } from "../../config/config-error.ts";
+import { isAboutTelling } from "../../config/reporting-options.ts";
 import { whyUnreadable } from "../../config/unreadable.ts";
 import { EtcdsafeError } from "../../errors.ts";
 import { listenOptions } from "../agent-settings.ts";
@@ -29,7 +30,7 @@ export async function run({ operands, flags, faults, environment, output, signal
   const url = healthUrl(read.config);
   await requireAlive(url, signal).catch((error: unknown) => {
     // An agent goes on with the configuration that it has when its file is spoilt: that is to blame only where it may have said whom to ask.
-    if (read.config.origin("listen").kind === "default") throwFaults(read.faults);
+    if (read.config.origin("listen").kind === "default") throwFaults(read.faults.filter((fault) => !isAboutTelling(fault)));
     throw error;
   });
   output.print({ url, command }, () => `The agent at ${url} is alive.`);

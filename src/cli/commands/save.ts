@@ -31,8 +31,8 @@ export async function run(invocation: Invocation): Promise<number> {
   const exceeded = limitMs === undefined ? "" : `the save took longer than ${formatDuration(limitMs)} (${originText(config.origin("deadline"))})`;
   const { saved, verifications, prunes } = await withDeadline(limitMs, signal, exceeded, async (limited) => saveAndTell({ ...invocation, signal: limited }));
   const failed = saved.isUnfinished === true || [...(saved.repositories ?? []), ...verifications, ...prunes].some(({ failure }) => failure !== null);
-  if (failed && signal.aborted) throw withHint(signal.reason, `${saved.manifest?.id} is stored, and listed; what was to be done after that was not all done.`);
   if (isDamaged(verifications)) return CORRUPT;
+  if (failed && signal.aborted) throw withHint(signal.reason, `${saved.manifest?.id} is stored, and listed; what was to be done after that was not all done.`);
   return failed || prunes.some(({ result }) => (result?.failures.length ?? 0) > 0) ? PARTLY_DONE : 0;
 }
 

@@ -1,7 +1,7 @@
 // What agents may say of themselves, from all well to everything failing.
 
+import { recoveryStatus } from "../../../src/agent/recovery.ts";
 import type { AgentStatus, BackupStatus, CatalogueStatus, FinishedJob, RunningJob, TaskStatus } from "../../../src/agent/status.ts";
-import { recoverySpan } from "../../../src/repository/recovery-windows.ts";
 
 const NOW = "2026-11-22T03:07:12.345Z";
 const NOW_MS = Date.parse(NOW);
@@ -46,8 +46,7 @@ export function finished(kind: TaskStatus["kind"], ageMs: number, changes: Parti
 
 /** As an agent computes it. */
 export function recoveryOf(catalogue: CatalogueStatus | null): AgentStatus["recovery"] {
-  const span = catalogue === null ? null : recoverySpan(catalogue.points);
-  return span === null ? null : { ...span, lagSeconds: Math.round((NOW_MS - Date.parse(span.to)) / 1000) };
+  return recoveryStatus(catalogue, new Date(NOW_MS));
 }
 
 export function status(changes: Partial<AgentStatus> = {}): AgentStatus {

@@ -132,10 +132,9 @@ test("verdict: a failure is none any more once another agent, or somebody, has d
   // Of who has not heard of it: the repository tells.
   expect(texts(withSave({ failuresInARow: 3, last: { ...failedSave, finishedAt: ago(8 * MINUTE_MS) } }))).toEqual([]);
   const readBack = (ageMs: number) => catalogue([backup(HOUR_MS / 2, { verified: { level: "structure", finishedAt: ago(ageMs) } })]);
-  expect(texts({ ...withVerify(foundDamage(HOUR_MS)), catalogue: readBack(MINUTE_MS) })).toEqual([]);
+  // A backup that was read back since, as a save does with its own, is not what was found bad.
   const stands = ["bad: The verification failed at 2026-11-22 02:07:12 UTC"];
-  expect(texts({ ...withVerify(foundDamage(HOUR_MS)), catalogue: readBack(2 * HOUR_MS) })).toEqual(stands);
-  expect(texts({ ...withVerify(foundDamage(HOUR_MS)), catalogue: readBack(-2 * HOUR_MS) })).toEqual(stands);
+  expect(texts({ ...withVerify(foundDamage(HOUR_MS)), catalogue: readBack(MINUTE_MS) })).toEqual(stands);
   // What others failed in since is told by the repository.
   const again = { ...withSave({ failuresInARow: 1, last: { ...failedSave, finishedAt: ago(8 * MINUTE_MS) } }) };
   expect(texts({ ...again, catalogue: { ...again.catalogue!, failed: [attempt(MINUTE_MS)] } })).toEqual(["warn: A save failed since the newest backup"]);
@@ -221,7 +220,7 @@ test("verdict: recovery goes as far as what was made before now, and to what is 
   const all = dated(-20 * HOUR_MS, 5 * HOUR_MS);
   const window = { ...manyBackups.catalogue!.points.windows[0]!, to: ago(HOUR_MS) };
   const windowed = { ...all, catalogue: { ...all.catalogue!, points: { ...all.catalogue!.points, windows: [window] } } };
-  expect(verdictOf(windowed).recoverableTo).toBe(ago(HOUR_MS));
+  expect(verdictOf({ ...windowed, recovery: recoveryOf(windowed.catalogue) }).recoverableTo).toBe(ago(HOUR_MS));
 });
 
 test("verdict: without a schedule, what is longer than usual is told; that it is missing, too, and backups that nobody reads back", () => {

@@ -74,6 +74,9 @@ test("health: an agent that cannot reach etcd is alive, one that stands still or
   expect((await agent.finished).exitCode).toBe(0);
   expectFailure("AGENT_UNHEALTHY", await runCli(["health", process]), { message: new RegExp(`process ${process}: there is none`) });
   expectFailure("AGENT_UNHEALTHY", await runCli(["health", "--listen", `0.0.0.0:${plain}`]), { message: /connect ECONNREFUSED 127\.0\.0\.1/ });
+  // That an agent could tell nobody keeps it from nothing.
+  await writeFile(at("agent.yaml"), `textfile: metrics.txt\n`);
+  expectFailure("AGENT_UNHEALTHY", await runCli(["health", "--config", at("agent.yaml")]), { message: /127\.0\.0\.1:9379/ });
   // Nobody knows what is meant.
   await writeFile(at("agent.yaml"), `listen: here\nsave-schedule: "@yearly"\n`);
   expectFailure("CONFIG_INVALID", await runCli(["health", "--config", at("agent.yaml")]), { message: /agent\.yaml:1: listen/ });
